@@ -1,0 +1,38 @@
+"""What emotion a person shows, from face, voice and words together: ``mmemo.analyze("clip.mp4")``.
+
+Names are imported when they are first used, so that ``import mmemo`` loads neither torch nor any model.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmemo.analyzer import Analyzer, analyze
+    from mmemo.clip import Clip
+    from mmemo.model import EmotionModel
+    from mmemo.pretrained import load_model
+    from mmemo.result import EmotionResult
+
+__version__ = "0.1.0"
+__all__ = ["Analyzer", "Clip", "EmotionModel", "EmotionResult", "analyze", "load_model"]
+
+_HOMES = {
+    "Analyzer": "mmemo.analyzer",
+    "Clip": "mmemo.clip",
+    "EmotionModel": "mmemo.model",
+    "EmotionResult": "mmemo.result",
+    "analyze": "mmemo.analyzer",
+    "load_model": "mmemo.pretrained",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mmemo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

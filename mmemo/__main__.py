@@ -1,0 +1,5 @@
+"""`python -m mmemo` is `mmemo`."""
+
+from mmemo.cli import main
+
+main()

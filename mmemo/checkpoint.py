@@ -1,0 +1,95 @@
+"""Weights on disk: a folder of ``config.json`` and ``model.safetensors``. No pickle, checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from mmemo.errors import UnknownModelError, WeightsError
+
+FORMAT = 1
+CONFIG, TENSORS = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a folder holds: its settings, its arrays, and the fingerprint of the arrays."""
+
+    folder: Path
+    config: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+    sha256: str
+
+
+def save_checkpoint(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    files: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write ``config`` (JSON), ``tensors`` (safetensors) and other ``files`` into ``folder``, all of it or nothing."""
+    data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    settings = {"format": FORMAT, **config, "sha256": hashlib.sha256(data).hexdigest()}
+    with replacing(folder) as partial:
+        (partial / TENSORS).write_bytes(data)
+        (partial / CONFIG).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        for name, content in (files or {}).items():
+            (partial / name).write_bytes(content)
+    return Path(folder)
+
+
+@contextmanager
+def replacing(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``folder`` at the end; a failure leaves the old one, or none."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    partial.chmod(0o755)
+    try:
+        yield partial
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
+    """Read a folder written by `save_checkpoint`.
+
+    Args:
+        kind: what the caller can use; the class is chosen by the caller and never by the file.
+
+    Raises:
+        UnknownModelError: if there is no such folder, or it holds no checkpoint.
+        WeightsError: if the files are damaged, of a newer format, or of another kind.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file() or not (folder / TENSORS).is_file():
+        raise UnknownModelError(f"No checkpoint in {folder}: expected {CONFIG} and {TENSORS} there.")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{folder / CONFIG} is not valid JSON ({error}). Fetch or train the model again.") from None
+    if not isinstance(config, dict) or config.get("kind") != kind:
+        raise WeightsError(f"{folder} holds {config.get('kind')!r} weights, expected {kind!r}.")
+    if config.get("format", 0) > FORMAT:
+        raise WeightsError(
+            f"{folder} was written by a newer mmemo (format {config['format']}, this one reads up to {FORMAT}). "
+            "Upgrade with: pip install -U mmemo"
+        )
+    data = (folder / TENSORS).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != config.get("sha256"):
+        raise WeightsError(f"{folder / TENSORS} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")
+    return Checkpoint(folder, config, load(data), digest)

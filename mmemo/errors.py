@@ -1,0 +1,56 @@
+"""Every exception mmemo raises on purpose. Each message says what happened, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MmemoError(Exception):
+    """Base of all errors of mmemo: catch this to catch them all."""
+
+
+class MediaError(MmemoError):
+    """A file that can't be read as media: missing, empty, damaged, of another kind, or not permitted."""
+
+
+class MissingStreamError(MmemoError):
+    """Nothing is left to analyze: the input has no face, no voice and no words that were asked for."""
+
+
+class MissingExtraError(MmemoError):
+    """An optional part of mmemo is needed and not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs packages that are not installed. Install them with: pip install 'mmemo[{extra}]'"
+        )
+        self.extra = extra
+
+
+class UnknownModelError(MmemoError):
+    """A model or weight that mmemo does not know, or a folder that holds none."""
+
+
+class WeightsError(MmemoError):
+    """A weight file that is damaged, of another version, or not the one its checksum names."""
+
+
+class TranscriptError(MmemoError):
+    """A subtitle file that can't be read; the message names the file and the line."""
+
+
+class LabelError(MmemoError, ValueError):
+    """A label, label set or mapping that does not fit."""
+
+
+class ArgumentError(MmemoError, ValueError):
+    """An argument outside what the function takes."""
+
+
+def expected_one_of(what: str, known: Iterable[str], got: object) -> str:
+    """A message that lists what was expected and names what came, with the nearest known name."""
+    names = list(known)
+    close = get_close_matches(str(got), names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{what}: expected one of {names}, got {got!r}.{hint}"

@@ -1,0 +1,71 @@
+"""Scores of a classifier: pure functions of arrays, each with the formula it stands for.
+
+Shapes throughout: ``target`` (N,) int, ``predicted`` (N,) int, ``probabilities`` (N, K) float with rows
+summing to 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def confusion(target: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts of shape (K, K): row = true class, column = predicted class."""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (target, predicted), 1)
+    return table
+
+
+def accuracy(target: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of samples predicted right."""
+    return float(np.mean(target == predicted))
+
+
+def recalls(target: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Recall of each class, (K,) float64; NaN for a class that does not occur in ``target``."""
+    table = confusion(target, predicted, classes)
+    with np.errstate(invalid="ignore"):
+        shares: np.ndarray = table.diagonal() / table.sum(axis=1)
+    return shares
+
+
+def uar(target: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    """Unweighted average recall: the mean recall of the classes that occur in ``target``."""
+    return float(np.nanmean(recalls(target, predicted, classes)))
+
+
+def f1_scores(target: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """F1 of each class, (K,): 2 TP / (2 TP + FP + FN); NaN where a class is neither true nor predicted."""
+    table = confusion(target, predicted, classes)
+    hits = table.diagonal()
+    total = table.sum(axis=0) + table.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        scores: np.ndarray = 2 * hits / total
+    return scores
+
+
+def macro_f1(target: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    """Mean F1 of the classes that occur in ``target`` or ``predicted``."""
+    return float(np.nanmean(f1_scores(target, predicted, classes)))
+
+
+def weighted_f1(target: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    """F1 averaged with the classes' shares of ``target`` as weights."""
+    shares = np.bincount(target, minlength=classes) / len(target)
+    return float(np.nansum(f1_scores(target, predicted, classes) * shares))
+
+
+def negative_log_likelihood(target: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of -log p(true class), natural logarithm."""
+    rows = probabilities[np.arange(len(target)), target]
+    return float(-np.mean(np.log(np.clip(rows, 1e-12, None))))
+
+
+def expected_calibration_error(target: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+    """ECE over equal-width bins of the highest probability (Guo et al., ICML 2017)."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == target
+    slot = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(slot, minlength=bins)
+    gap = np.bincount(slot, confidence - right, minlength=bins)
+    return float(np.abs(gap[count > 0]).sum() / len(target))

@@ -1,0 +1,8 @@
+"""Faces: found, followed with stable ids, aligned to crops, and judged."""
+
+from mmemo.faces.face import Face
+from mmemo.faces.landmarker import BLENDSHAPES
+from mmemo.faces.still import FaceFinder
+from mmemo.faces.tracks import FaceTracker
+
+__all__ = ["BLENDSHAPES", "Face", "FaceFinder", "FaceTracker"]

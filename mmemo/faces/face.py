@@ -1,0 +1,85 @@
+"""What is known of one face in one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmemo.errors import ArgumentError
+from mmemo.evidence import Seconds
+from mmemo.faces.align import SIZE, align
+from mmemo.faces.landmarker import FaceLandmarker, Mesh
+from mmemo.faces.pose import head_pose
+from mmemo.faces.quality import quality, sharpness
+
+_EYE_CORNERS = np.array([[33, 133], [362, 263]], dtype=np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face in one picture.
+
+    Attributes:
+        person: stable id of the face's track, from 0; in a still image its place in the list.
+        time: seconds from the start of the file; 0 in a still image.
+        landmarks: (478, 3) float32: x, y in pixels of the picture, z in the same scale, growing away from the viewer.
+        blendshapes: (52,) float32 in [0, 1], in the order of `mmemo.faces.landmarker.BLENDSHAPES`.
+        pose: (3,) float32: yaw, pitch, roll in degrees, as `mmemo.faces.pose.head_pose` defines them.
+        box: (4,) float32: left, top, right, bottom of the landmarks in pixels of the picture.
+        presence: the landmark model's probability that this is a face, 0 to 1.
+        quality: how far the crop can be trusted, 0 to 1, as `mmemo.faces.quality.quality` defines it.
+        crop: (S, S, 3) uint8 RGB, of `mmemo.faces.align.align`.
+    """
+
+    person: int
+    time: Seconds
+    landmarks: np.ndarray
+    blendshapes: np.ndarray
+    pose: np.ndarray
+    box: np.ndarray
+    presence: float
+    quality: float
+    crop: np.ndarray
+
+
+def describe(
+    image: np.ndarray, mesh: Mesh, landmarker: FaceLandmarker, person: int, time: Seconds, size: int = SIZE
+) -> Face:
+    """All that is known of a face, from its landmarks in an RGB image (H, W, 3) uint8."""
+    crop = align(image, mesh.landmarks, size)
+    pose = head_pose(mesh.landmarks)
+    return Face(
+        person=person,
+        time=time,
+        landmarks=mesh.landmarks,
+        blendshapes=landmarker.blendshapes(mesh.landmarks),
+        pose=pose,
+        box=box_of(mesh.landmarks),
+        presence=mesh.presence,
+        quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence),
+        crop=crop,
+    )
+
+
+def box_of(landmarks: np.ndarray) -> np.ndarray:
+    """Left, top, right, bottom of landmarks (478, 3), (4,) float32."""
+    return np.concatenate([landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)]).astype(np.float32)
+
+
+def eye_distance(landmarks: np.ndarray) -> float:
+    """Distance between the centres of the eyes in pixels, in depth too, so that it doesn't shrink with yaw."""
+    first, second = landmarks[_EYE_CORNERS].mean(axis=1)
+    return float(np.linalg.norm(second - first))
+
+
+def check_image(image: np.ndarray) -> None:
+    """Say what is wrong with a picture.
+
+    Raises:
+        ArgumentError: unless it is (H, W, 3) uint8 with at least one pixel.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ArgumentError(f"Faces: expected an RGB image as a NumPy array, got {type(image).__name__}.")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise ArgumentError(f"Faces: expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}.")

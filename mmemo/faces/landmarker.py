@@ -1,0 +1,170 @@
+"""478 face landmarks, 52 blendshapes and a presence score from a region of an image.
+
+Source: MediaPipe's Face Landmarker; the regions follow its graphs. Grishchenko et al., "Attention Mesh:
+High-fidelity Face Mesh Prediction in Real-time", 2020 (https://arxiv.org/abs/2006.10962).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmemo.faces import bundle
+from mmemo.faces.detector import Detection
+from mmemo.faces.warp import invert, similarity, transform, warp
+
+INPUT = 256
+LANDMARKS = 478
+OUTSIDE = 128
+"""Grey level shown to the models beyond the image's border. On tight crops of faces, plain grey finds 95% where the
+repeated border that MediaPipe uses finds 83%: the streaks of a repeated border look like hair and hands."""
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263  # of the person; the right eye is on the left of the picture
+
+BLENDSHAPES = (
+    "_neutral",
+    "browDownLeft",
+    "browDownRight",
+    "browInnerUp",
+    "browOuterUpLeft",
+    "browOuterUpRight",
+    "cheekPuff",
+    "cheekSquintLeft",
+    "cheekSquintRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookDownLeft",
+    "eyeLookDownRight",
+    "eyeLookInLeft",
+    "eyeLookInRight",
+    "eyeLookOutLeft",
+    "eyeLookOutRight",
+    "eyeLookUpLeft",
+    "eyeLookUpRight",
+    "eyeSquintLeft",
+    "eyeSquintRight",
+    "eyeWideLeft",
+    "eyeWideRight",
+    "jawForward",
+    "jawLeft",
+    "jawOpen",
+    "jawRight",
+    "mouthClose",
+    "mouthDimpleLeft",
+    "mouthDimpleRight",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthFunnel",
+    "mouthLeft",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "mouthPucker",
+    "mouthRight",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthStretchLeft",
+    "mouthStretchRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "noseSneerLeft",
+    "noseSneerRight",
+)
+"""Names of the 52 blendshapes in the model's order. Left and right are the person's own; ``_neutral`` is unused."""
+
+# The landmarks that the blendshape model reads: contours of face, brows, eyes and lips, the nose, and the irises.
+_SUBSET = np.fromstring(
+    """0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103
+    105 107 109 127 132 133 136 144 145 146 148 149 150 152 153 154 155 157 158 159 160 161 162 163 168 172 173 176
+    178 181 185 191 195 197 234 246 249 251 263 267 269 270 276 282 283 284 285 288 291 293 295 296 297 300 308 310
+    311 312 314 317 318 321 323 324 332 334 336 338 356 361 362 365 373 374 375 377 378 379 380 381 382 384 385 386
+    387 388 389 390 397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477""",
+    dtype=np.intp,
+    sep=" ",
+)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A turned square of an image that holds one face, upright within it.
+
+    Attributes:
+        x, y: its middle in pixels of the image.
+        side: in pixels.
+        angle: in radians; positive where the head leans to the right of the picture (clockwise).
+    """
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+    @classmethod
+    def of_detection(cls, detection: Detection, scale: float = 1.5) -> Region:
+        """Around a detected box, upright by the eyes."""
+        first, second = detection.keypoints[:2]
+        return cls._around(detection.box, first, second, scale)
+
+    @classmethod
+    def of_landmarks(cls, landmarks: np.ndarray, scale: float = 1.5) -> Region:
+        """Around landmarks (478, 2 or 3), upright by the outer corners of the eyes: where to look in the next frame."""
+        points = landmarks[:, :2].astype(np.float64)
+        box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+        return cls._around(box, points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER], scale)
+
+    @classmethod
+    def _around(cls, box: np.ndarray, first: np.ndarray, second: np.ndarray, scale: float) -> Region:
+        x, y = (box[:2] + box[2:]) / 2
+        side = float((box[2:] - box[:2]).max()) * scale
+        dx, dy = second - first
+        return cls(float(x), float(y), max(side, 1.0), float(np.arctan2(dy, dx)))
+
+    def matrix(self, size: int = INPUT) -> np.ndarray:
+        """The (2, 3) similarity from image to a square of ``size`` pixels."""
+        return similarity(size / self.side, -self.angle, (self.x, self.y), (size / 2, size / 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """What the landmark model says of one region.
+
+    Attributes:
+        landmarks: (478, 3) float32: x, y in pixels of the image; z in the same scale, growing away from the viewer.
+        presence: the probability that a face is there, 0 to 1.
+    """
+
+    landmarks: np.ndarray
+    presence: float
+
+
+class FaceLandmarker:
+    """The landmark and the blendshape model. Not to be shared between threads.
+
+    Args:
+        threads: how many CPU threads one call may use.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._landmarks = bundle.TfliteModel(bundle.LANDMARKS, threads)
+        self._blendshapes = bundle.TfliteModel(bundle.BLENDSHAPES, threads)
+
+    def locate(self, image: np.ndarray, region: Region) -> Mesh:
+        """Landmarks of the face in a region of an RGB image (H, W, 3) uint8."""
+        matrix = region.matrix()
+        values = warp(image, matrix, INPUT, outside=OUTSIDE).astype(np.float32) * np.float32(1 / 255)
+        raw, presence, _ = self._landmarks(values[None])
+        points = raw.reshape(LANDMARKS, 3).astype(np.float64)
+        landmarks = np.empty((LANDMARKS, 3), np.float32)
+        landmarks[:, :2] = transform(invert(matrix), points[:, :2])
+        landmarks[:, 2] = points[:, 2] * (region.side / INPUT)
+        return Mesh(landmarks, float(1 / (1 + np.exp(-np.float64(presence.item())))))
+
+    def blendshapes(self, landmarks: np.ndarray) -> np.ndarray:
+        """The 52 blendshapes of landmarks (478, 3), (52,) float32 in [0, 1], in the order of `BLENDSHAPES`."""
+        (values,) = self._blendshapes(landmarks[None, _SUBSET, :2].astype(np.float32))
+        return np.asarray(np.clip(values.reshape(len(BLENDSHAPES)), 0.0, 1.0))

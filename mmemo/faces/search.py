@@ -1,0 +1,213 @@
+"""Searching an image for faces of any size, and telling faces from what only looks like one.
+
+The landmark model's presence score alone is no proof: it is near 1 on many a patch of grass. So a find must be seen
+twice by the detector, at two scales, and its landmarks must agree with the detector and have a face's shape.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mmemo.faces.detector import INPUT, Detection, FaceDetector, View, overlaps, whole
+from mmemo.faces.face import box_of, eye_distance
+from mmemo.faces.landmarker import FaceLandmarker, Mesh, Region
+from mmemo.faces.pose import misfit
+
+MIN_PRESENCE = 0.5
+MIN_SCORE = 0.4  # of the detector, for a candidate
+# Mean of the detector's two scores. On grass, gravel, coins, fabric and the like 99% of finds stay below; of the faces
+# of FER2013 and of a 640 x 360 stage view with faces 25 pixels high, 97% lie above.
+MIN_EVIDENCE = 0.65
+MIN_TIGHT_SCORE = 0.5  # where the one find fills its small picture
+MIN_EYE_DISTANCE = 3.0  # pixels; below, there is nothing to see in a face
+MAX_MISFIT = 0.22  # see `mmemo.faces.pose.misfit`; calm faces have 0.03 to 0.10, screaming ones up to 0.19
+MAX_DISAGREEMENT = 0.6  # mean distance of detector's and landmarks' eyes and nose, in distances of the eyes
+SAME_FACE = 0.3  # intersection over union above which two finds are the same face
+_SMALLEST_VIEW = 160  # pixels; the smallest face found in it is about 24 pixels high
+_HOPELESS = 0.005  # presence at first sight below which a second look is wasted
+_SCALES = (1.5, 1.25, 1.9)  # how far around a detected box the landmark model looks, in the order tried
+_TIGHT_MARGIN = 0.5  # of the image's longer side: makes room around a face that fills its picture
+_CONFIRM = 2.3  # side of the view for the second look, in sides of the box
+_EYES_AND_NOSE = np.array([468, 473, 1], dtype=np.intp)  # the landmarks nearest to the detector's first keypoints
+
+
+class FaceSearch:
+    """The detector and the landmark model, and how they work together. Not to be shared between threads.
+
+    Args:
+        threads: how many CPU threads one model may use.
+
+    Raises:
+        WeightsError: if the face models are damaged.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self.detector = FaceDetector(MIN_SCORE, threads)
+        self.landmarker = FaceLandmarker(threads)
+
+    def scan(self, image: np.ndarray, depth: int, most: int, known: np.ndarray | None = None) -> list[Mesh]:
+        """The faces in an image, each once.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            depth: 0 looks at the whole image, which finds faces down to about a seventh of its longer side; each
+                step more looks also at overlapping tiles of half the side, for faces of half the size, at three
+                to four times the cost. `depth_of` tells how far this makes sense.
+            most: stop when so many are found; the surest come first.
+            known: (N, 4), boxes of faces that need not be found again.
+        """
+        found: list[Detection] = []
+        reduced = image
+        for level in range(depth, -1, -1):
+            # A tile of this level then has the detector's own size, and cutting it out costs little.
+            reduced = _shrunken(reduced, INPUT << level)
+            factor = max(reduced.shape[:2]) / max(image.shape[:2])
+            for view in _tiles(reduced, max(reduced.shape[:2]) / (1 << level)):
+                found += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, view)]
+        return self._meshes(image, _each_once(found, known), most)
+
+    def scan_tight(self, image: np.ndarray, most: int, min_score: float = MIN_TIGHT_SCORE) -> list[Mesh]:
+        """The faces in an image that may be nothing but a face: seen with room around it."""
+        reduced = _shrunken(image, 2 * INPUT)
+        factor = max(reduced.shape[:2]) / max(image.shape[:2])
+        found = [
+            _enlarged(detection, factor)
+            for detection in self.detector.detect(reduced, whole(reduced, _TIGHT_MARGIN))
+            if detection.score >= min_score
+        ]
+        return self._meshes(image, found, most, confirm=False)
+
+    def scan_near(self, image: np.ndarray, box: np.ndarray, most: int, known: np.ndarray) -> list[Mesh]:
+        """The faces around a place, (4,) left, top, right, bottom, where one was seen; ``known`` as in `scan`."""
+        found = self.detector.detect(image, _around(box, 2 * _CONFIRM))
+        return self._meshes(image, _each_once(found, known), most)
+
+    def follow(self, image: np.ndarray, landmarks: np.ndarray) -> Mesh | None:
+        """The face that had these landmarks in the picture before, or None if it is not there any more.
+
+        Asks the detector where the landmark model loses the face: it is the better of the two on tiny or turned ones.
+        """
+        mesh = self.landmarker.locate(image, Region.of_landmarks(landmarks))
+        if plausible(mesh):
+            return mesh
+        detection = self.confirm(image, box_of(landmarks))
+        return None if detection is None else self._locate(image, detection)
+
+    def confirm(self, image: np.ndarray, box: np.ndarray) -> Detection | None:
+        """The detector's own view of a face at a place (4,), or None if it sees none there."""
+        found = self.detector.detect(image, _around(box, _CONFIRM))
+        same = [detection for detection in found if overlaps(detection.box[None], box)[0] > SAME_FACE]
+        return max(same, key=lambda detection: detection.score, default=None)
+
+    def _meshes(self, image: np.ndarray, found: list[Detection], most: int, confirm: bool = True) -> list[Mesh]:
+        meshes: list[Mesh] = []
+        for detection in found:
+            if len(meshes) >= most:
+                break
+            second = self.confirm(image, detection.box) if confirm else detection
+            if second is None or (confirm and (detection.score + second.score) / 2 < MIN_EVIDENCE):
+                continue
+            mesh = self._locate(image, second)
+            if mesh is not None:
+                meshes.append(mesh)
+        return _distinct(meshes)
+
+    def _locate(self, image: np.ndarray, detection: Detection) -> Mesh | None:
+        """The landmarks of a detected face, or None if it is no face.
+
+        Looks a second time, in the region the first landmarks give: so a still image, and the frames of a track, which
+        are looked at in the region of the frame before, get landmarks of the same kind.
+        """
+        for scale in _SCALES:
+            first = self.landmarker.locate(image, Region.of_detection(detection, scale))
+            if first.presence < _HOPELESS:
+                continue
+            second = self.landmarker.locate(image, Region.of_landmarks(first.landmarks))
+            for mesh in (second, first):
+                if plausible(mesh) and _disagreement(mesh, detection) < MAX_DISAGREEMENT:
+                    return mesh
+        return None
+
+
+def depth_of(image: np.ndarray, most: int = 3) -> int:
+    """How often an image can be halved before a view's smallest face is too small to tell anything, 0 to ``most``."""
+    return int(np.clip(np.log2(max(image.shape[:2]) / _SMALLEST_VIEW), 0, most))
+
+
+def plausible(mesh: Mesh) -> bool:
+    """Whether landmarks look like a face: present, large enough, and of a face's shape."""
+    if mesh.presence < MIN_PRESENCE or not np.isfinite(mesh.landmarks).all():
+        return False
+    return eye_distance(mesh.landmarks) >= MIN_EYE_DISTANCE and misfit(mesh.landmarks) < MAX_MISFIT
+
+
+def _disagreement(mesh: Mesh, detection: Detection) -> float:
+    points = mesh.landmarks[_EYES_AND_NOSE, :2]
+    distances = np.linalg.norm(points - detection.keypoints[: len(points)], axis=1)
+    return float(distances.mean()) / eye_distance(mesh.landmarks)
+
+
+def _distinct(meshes: list[Mesh]) -> list[Mesh]:
+    """The same without those that lie on one before them."""
+    kept: list[Mesh] = []
+    for mesh in meshes:
+        boxes = np.array([box_of(other.landmarks) for other in kept]).reshape(-1, 4)
+        if not len(kept) or overlaps(boxes, box_of(mesh.landmarks)).max() < SAME_FACE:
+            kept.append(mesh)
+    return kept
+
+
+def _each_once(found: list[Detection], known: np.ndarray | None) -> list[Detection]:
+    """Detections of several views, best first, without those that lie on a better or a known one."""
+    boxes = [] if known is None else list(known)
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda detection: -detection.score):
+        if not len(boxes) or overlaps(np.array(boxes), detection.box).max() < SAME_FACE:
+            boxes.append(detection.box)
+            kept.append(detection)
+    return kept
+
+
+def _around(box: np.ndarray, sides: float) -> View:
+    x, y = (box[:2] + box[2:]) / 2
+    side = max(float((box[2:] - box[:2]).max()) * sides, 1.0)
+    return View(float(x) - side / 2, float(y) - side / 2, side)
+
+
+def _tiles(image: np.ndarray, side: float) -> list[View]:
+    """Square views that cover an image, neighbours overlapping by at least a quarter.
+
+    Their side is at least ``side`` pixels, and up to a third more where fewer views then do.
+    """
+    height, width = image.shape[:2]
+    sides = side * np.linspace(1, 4 / 3, 17)
+    side = float(min(sides, key=lambda side: len(_starts(height, side)) * len(_starts(width, side))))
+    return [View(float(x), float(y), side) for y in _starts(height, side) for x in _starts(width, side)]
+
+
+def _starts(length: int, side: float) -> np.ndarray:
+    """Where views of ``side`` pixels begin along an axis; the middle where one view covers it."""
+    if length <= side:
+        return np.array([(length - side) / 2])
+    return np.linspace(0, length - side, 1 + int(np.ceil((length - side) / (side * 3 / 4))))
+
+
+def _shrunken(image: np.ndarray, side: int) -> np.ndarray:
+    """The image with its longer side at most ``side`` pixels."""
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1.0:
+        return image
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _enlarged(detection: Detection, factor: float) -> Detection:
+    """A detection in an image that was shrunken by ``factor``, in pixels of the image before."""
+
+    def back(points: np.ndarray) -> np.ndarray:
+        enlarged: np.ndarray = (points + 0.5) / factor - 0.5  # centres of pixels are whole numbers in both
+        return enlarged
+
+    return Detection(back(detection.box), back(detection.keypoints), detection.score)

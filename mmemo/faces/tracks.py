@@ -1,0 +1,250 @@
+"""Following the faces of a video from frame to frame, each with an id that stays its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mmemo.errors import ArgumentError
+from mmemo.evidence import Seconds
+from mmemo.faces.align import SIZE
+from mmemo.faces.appearance import alike, appearance, unit
+from mmemo.faces.cuts import CutDetector
+from mmemo.faces.detector import overlaps
+from mmemo.faces.face import Face, box_of, check_image, describe, eye_distance
+from mmemo.faces.landmarker import Mesh
+from mmemo.faces.search import SAME_FACE, FaceSearch, depth_of
+
+_SEARCH_WHEN_LOST: Seconds = 0.1  # between searches while a face is missed, or none is there
+_SEARCH_DEEP: Seconds = 2.0  # between searches for small faces, which take three times as long
+_SEARCH_DEEP_WHEN_ALONE: Seconds = 0.5  # the same while no face is there
+_SHALLOW, _DEEP = 1, 2  # how small the tiles of a search are, as in `FaceSearch.scan`
+_MAX_DOUBTS = 2  # searches in a row in which the detector sees no face where one is followed
+_SUDDEN = 0.6  # likeness to the frame before, below which this is another face, or no face
+# Likeness that makes a face the missed one: in its place at once; more for each of its widths or second away; anywhere
+_ALIKE_HERE, _ALIKE_STEP, _ALIKE_ANYWHERE = 0.2, 0.4, 0.75
+_LEARNING = 0.1  # share of the newest frame in what a face is known to look like
+
+
+@dataclass(eq=False)
+class _Track:
+    """One person's face: where it was last seen, and what it looks like."""
+
+    person: int
+    mesh: Mesh
+    seen: Seconds
+    looks: np.ndarray  # over all frames
+    looked: np.ndarray  # in the last frame
+    followed: bool = True  # False while it is missed
+    doubts: int = 0  # searches in a row in which the detector did not see it
+
+    @property
+    def box(self) -> np.ndarray:
+        return box_of(self.mesh.landmarks)
+
+    def see(self, face: Face, mesh: Mesh, time: Seconds) -> None:
+        self.mesh, self.seen, self.followed = mesh, time, True
+        self.looked = appearance(face.crop)
+        self.looks = unit((1 - _LEARNING) * self.looks + _LEARNING * self.looked)
+
+
+class FaceTracker:
+    """Follows the faces of one video. One instance a thread and process.
+
+    The landmarks of a frame give the region to look at in the next, so a followed face costs no detection. The
+    detector runs when a face is missed, and by time every ``search_every`` seconds, to find new faces and to drop what
+    turned out to be none. Nothing is smoothed: each frame's landmarks are its own.
+
+    Args:
+        size: side of the crops in pixels.
+        max_faces: how many faces to follow at once; of new ones the largest come first.
+        search_every: seconds between searches while all faces are followed.
+        forget_after: seconds after which a face that was missed comes back as a new person.
+        threads: how many CPU threads one model may use.
+
+    Raises:
+        ArgumentError: if a number makes no sense.
+        WeightsError: if the face models are damaged.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = SIZE,
+        max_faces: int = 8,
+        search_every: Seconds = 0.5,
+        forget_after: Seconds = 1.5,
+        threads: int = 1,
+    ) -> None:
+        if size < 1 or max_faces < 1 or search_every < 0 or forget_after < 0:
+            raise ArgumentError(
+                "FaceTracker: expected size and max_faces of 1 or more and times of 0 or more, got "
+                f"size={size}, max_faces={max_faces}, search_every={search_every}, forget_after={forget_after}."
+            )
+        self._size = size
+        self._max_faces = max_faces
+        self._search_every = search_every
+        self._forget_after = forget_after
+        self._search = FaceSearch(threads)
+        self._cuts = CutDetector()
+        self._tracks: list[_Track] = []
+        self._time: Seconds
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, for another video: ids begin with 0 again."""
+        self._cuts.reset()
+        self._next_person = 0
+        self._start_shot()
+
+    def update(self, image: np.ndarray, time: Seconds) -> list[Face]:
+        """The faces of the next frame, by id.
+
+        A shot cut, or a step back in time, ends all tracks: the faces after it are new persons.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            time: of the frame in seconds. Frames may come at any rate, also an uneven one.
+
+        Raises:
+            ArgumentError: if the image has another shape or type.
+        """
+        check_image(image)
+        cut = self._cuts.is_cut(image)
+        if cut or time < self._time:
+            self._start_shot()
+        self._time = time
+        self._tracks = [track for track in self._tracks if time - track.seen <= self._forget_after]
+        faces: dict[int, Face] = {}
+        strangers = self._follow(image, faces)
+        strangers += self._look_around(image)
+        self._welcome(image, strangers, faces)
+        return [faces[track.person] for track in self._tracks if track.followed]
+
+    def _start_shot(self) -> None:
+        self._tracks = []
+        self._time = self._searched = self._searched_deep = self._confirmed = -np.inf
+        self._lost_one = False
+
+    def _follow(self, image: np.ndarray, faces: dict[int, Face]) -> list[Mesh]:
+        """Find the faces of the frame before, into ``faces``; gives the meshes that turn out to be someone else's."""
+        strangers = []
+        for track in self._tracks:
+            if not track.followed:
+                continue
+            mesh = self._search.follow(image, track.mesh.landmarks)
+            if mesh is None:
+                self._miss(track)
+                continue
+            face = self._describe(image, mesh, track.person)
+            if alike(appearance(face.crop), track.looked) < _SUDDEN:
+                self._miss(track)
+                if self._search.confirm(image, face.box) is not None:
+                    strangers.append(mesh)
+                continue
+            track.see(face, mesh, self._time)
+            faces[track.person] = face
+        self._part(faces)
+        return strangers
+
+    def _miss(self, track: _Track) -> None:
+        track.followed = False
+        self._lost_one = True
+
+    def _part(self, faces: dict[int, Face]) -> None:
+        """Where two tracks came onto one face, as when people pass each other, it goes to whom it looks like."""
+        followed = sorted(
+            (track for track in self._tracks if track.followed), key=lambda track: -alike(track.looked, track.looks)
+        )
+        kept: list[_Track] = []
+        for track in followed:
+            boxes = np.array([other.box for other in kept]).reshape(-1, 4)
+            if len(kept) and overlaps(boxes, track.box).max() > SAME_FACE:
+                self._miss(track)
+                del faces[track.person]
+            else:
+                kept.append(track)
+
+    def _look_around(self, image: np.ndarray) -> list[Mesh]:
+        """Search the frame for faces that are not followed, if it is time to; let go of what is no face."""
+        missed = [track for track in self._tracks if not track.followed]
+        alone = len(missed) == len(self._tracks)
+        pause = min(_SEARCH_WHEN_LOST, self._search_every) if missed or alone else self._search_every
+        if not self._lost_one and self._time - self._searched < pause:
+            return []
+        if self._time - self._confirmed >= self._search_every:
+            self._doubt(image)
+        self._searched, self._lost_one = self._time, False
+        followed = [track.box for track in self._tracks if track.followed]
+        room = self._max_faces - len(followed)
+        if room <= 0:
+            return []
+        deep_pause = max(_SEARCH_DEEP_WHEN_ALONE if alone else _SEARCH_DEEP, self._search_every)
+        deep = self._time - self._searched_deep >= deep_pause
+        if deep:
+            self._searched_deep = self._time
+        depth = depth_of(image, _DEEP if deep else _SHALLOW)
+        known = np.array(followed).reshape(-1, 4)
+        meshes = self._search.scan(image, depth, room, known)
+        # A small face is not seen in the whole frame: look closely where one was.
+        for track in missed:
+            known = np.concatenate([known, *(box_of(mesh.landmarks)[None] for mesh in meshes)])
+            if not len(known) or overlaps(known, track.box).max() < SAME_FACE:
+                meshes += self._search.scan_near(image, track.box, 1, known)
+        return meshes
+
+    def _doubt(self, image: np.ndarray) -> None:
+        """Ask the detector whether what is followed is a face: the landmark model follows many things that are none."""
+        self._confirmed = self._time
+        for track in self._tracks:
+            if track.followed:
+                track.doubts = 0 if self._search.confirm(image, track.box) is not None else track.doubts + 1
+        self._tracks = [track for track in self._tracks if track.doubts < _MAX_DOUBTS]
+
+    def _welcome(self, image: np.ndarray, strangers: list[Mesh], faces: dict[int, Face]) -> None:
+        """Give each face that was found the id of the missed person it looks like, or a new one."""
+        strangers.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
+        for mesh in strangers:
+            followed = [track.box for track in self._tracks if track.followed]
+            if len(followed) >= self._max_faces:
+                break
+            if followed and overlaps(np.array(followed), box_of(mesh.landmarks)).max() > SAME_FACE:
+                continue
+            face = self._describe(image, mesh, self._next_person)
+            looks = appearance(face.crop)
+            track = self._missed_one(face, looks)
+            if track is None:
+                track = _Track(face.person, mesh, self._time, looks, looks)
+                self._tracks.append(track)
+                self._next_person += 1
+            else:
+                face = replace(face, person=track.person)
+            track.see(face, mesh, self._time)
+            faces[track.person] = face
+
+    def _missed_one(self, face: Face, looks: np.ndarray) -> _Track | None:
+        """The missed track that a face continues, or None."""
+        best, best_likeness = None, -1.0
+        for track in self._tracks:
+            if track.followed:
+                continue
+            likeness = max(alike(looks, track.looks), alike(looks, track.looked))
+            # What is at the same place a moment later may look quite different, as when a head turns.
+            distance = _steps(track.box, face.box) + self._time - track.seen
+            needed = min(_ALIKE_HERE + _ALIKE_STEP * distance, _ALIKE_ANYWHERE)
+            if likeness > max(best_likeness, needed):
+                best, best_likeness = track, likeness
+        return best
+
+    def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:
+        return describe(image, mesh, self._search.landmarker, person, self._time, self._size)
+
+
+def _steps(before: np.ndarray, now: np.ndarray) -> float:
+    """How far a face moved, in sides of its box (4,); infinite if its size changed more than twofold."""
+    sides = (before[2:] - before[:2]).max(), (now[2:] - now[:2]).max()
+    if not 0.5 < sides[0] / sides[1] < 2.0:
+        return float("inf")
+    distance = np.linalg.norm((before[:2] + before[2:]) / 2 - (now[:2] + now[2:]) / 2)
+    return float(distance) / float(np.sqrt(sides[0] * sides[1]))

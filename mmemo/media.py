@@ -1,0 +1,445 @@
+"""The only file that opens or writes media. Everything is read through PyAV, as iterators, with real timestamps.
+
+Times are seconds from the start of the file, from presentation timestamps; frames are RGB uint8, upright;
+waveforms are mono float32 at 16 kHz. Only local files are opened: a playlist that names an address is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+
+from mmemo.errors import ArgumentError, MediaError
+from mmemo.evidence import SAMPLE_RATE, Seconds
+
+log = logging.getLogger(__name__)
+
+_PLAYLISTS = (b"#EXTM3U", b"<?xml", b"<MPD", b"ffconcat", b"v=0\r", b"v=0\n")
+_TEXT_FORMATS = {"tty", "srt", "webvtt", "ass", "txt"}
+_STILL_FORMATS = ("_pipe", "image2")
+_LONGEST_GAP = 600.0
+"""Seconds. A larger jump between audio timestamps is a damaged clock, not a pause, and is not filled with silence."""
+
+
+@dataclass(frozen=True)
+class VideoStream:
+    """Width and height in pixels as coded (before rotation); ``frame_rate`` in Hz is an average, or None."""
+
+    width: int
+    height: int
+    frame_rate: float | None
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """``sample_rate`` in Hz and ``channels`` as stored; `waveform_blocks` always gives 16 kHz mono."""
+
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class SubtitleStream:
+    """A text subtitle stream; ``language`` as the file says it (often ISO 639-2), or None."""
+
+    index: int
+    codec: str
+    language: str | None
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a file holds. ``duration`` in seconds; 0 for a still image."""
+
+    path: Path
+    kind: Literal["video", "audio", "image"]
+    duration: Seconds
+    video: VideoStream | None
+    audio: AudioStream | None
+    subtitles: tuple[SubtitleStream, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture: ``time`` in seconds from the start of the file, ``image`` (H, W, 3) uint8 RGB, upright."""
+
+    time: Seconds
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cue:
+    """One subtitle of a stream: plain text between two times."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+
+
+@dataclass
+class Damage:
+    """Filled in while reading: how much could not be decoded."""
+
+    packets: int = 0
+    samples: int = 0
+    seconds: Seconds = field(default=0.0)
+    """How far the reading came."""
+
+
+def probe(path: str | Path) -> MediaInfo:
+    """Look into a file without decoding it.
+
+    Raises:
+        MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image.
+    """
+    path = Path(path)
+    with _open(path) as container:
+        video, audio = _video_of(container), _audio_of(container)
+        if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
+            raise MediaError(
+                f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
+                "Give a video, audio or image file."
+            )
+        still = video is not None and container.format.name.endswith(_STILL_FORMATS)
+        return MediaInfo(
+            path=path,
+            kind="image" if still else "video" if video is not None else "audio",
+            duration=0.0 if still else _duration(container),
+            video=None
+            if video is None
+            else VideoStream(
+                video.codec_context.width,
+                video.codec_context.height,
+                float(video.average_rate) if video.average_rate else None,
+            ),
+            audio=None if audio is None else AudioStream(audio.sample_rate, audio.channels),
+            subtitles=tuple(
+                SubtitleStream(stream.index, stream.codec_context.name, stream.language or None)
+                for stream in container.streams.subtitles
+                if stream.codec_context is not None
+            ),
+        )
+
+
+def frames(
+    path: str | Path,
+    start: Seconds = 0.0,
+    end: Seconds | None = None,
+    *,
+    max_side: int | None = None,
+    damage: Damage | None = None,
+) -> Iterator[Frame]:
+    """Decode the pictures of a file one after the other.
+
+    Args:
+        start: seconds; ``end`` as well, None for the end of the file. Times are always those of the file.
+        max_side: shrink frames whose longer side has more pixels than this; None keeps them as they are.
+        damage: is told what could not be decoded.
+    """
+    damage = damage if damage is not None else Damage()
+    with _open(Path(path)) as container:
+        stream = _video_of(container)
+        if stream is None:
+            return
+        stream.thread_type = "AUTO"
+        origin = _origin(container)
+        step = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        last = -step
+        if start > 0:
+            container.seek(int((start + origin) * av.time_base))
+        for picture in _decode(container, stream, damage):
+            time = last + step if picture.time is None else max(0.0, picture.time - origin)
+            if time <= last:
+                continue  # a clock that steps back: a repeated or damaged timestamp
+            damage.seconds = last = time
+            if end is not None and time >= end:
+                return
+            if time < start:
+                continue
+            yield Frame(time, _upright_rgb(picture, max_side))
+
+
+def waveform_blocks(
+    path: str | Path,
+    start: Seconds = 0.0,
+    end: Seconds | None = None,
+    *,
+    seconds: Seconds = 10.0,
+    damage: Damage | None = None,
+) -> Iterator[np.ndarray]:
+    """Decode the sound of a file as consecutive blocks of float32 (N,), 16 kHz mono, in [-1, 1].
+
+    The first sample is at ``start``: a track that begins late, or pauses, is filled with silence. Samples that are
+    not finite are silenced and counted in ``damage.samples``.
+
+    Args:
+        seconds: length of a block; the last one is shorter.
+    """
+    damage = damage if damage is not None else Damage()
+    size, held, count = int(seconds * SAMPLE_RATE), [], 0
+    for piece in _between(_resampled(Path(path), damage), start, end):
+        while len(piece):
+            part, piece = piece[: size - count], piece[size - count :]
+            held.append(part)
+            count += len(part)
+            if count == size:
+                yield np.concatenate(held)
+                held, count = [], 0
+    if count:
+        yield np.concatenate(held)
+
+
+def waveform(path: str | Path) -> np.ndarray:
+    """The whole sound of a short file: float32 (N,), 16 kHz mono, empty if there is none. See `waveform_blocks`."""
+    blocks = list(waveform_blocks(path))
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
+    """The lines of one embedded text subtitle stream (mov_text, SubRip, WebVTT, ASS), in order of time."""
+    found = []
+    with _open(Path(path)) as container:
+        origin = _origin(container)
+        source = container.streams[stream.index]
+        for packet in container.demux(source):
+            if packet.pts is None or packet.time_base is None:
+                continue
+            start = float(packet.pts * packet.time_base) - origin
+            end = start + float((packet.duration or 0) * packet.time_base)
+            lines = [_plain(rect.dialogue) for rect in packet.decode() if getattr(rect, "dialogue", None)]
+            text = " ".join(line for line in lines if line)
+            if text:
+                found.append(Cue(max(0.0, start), max(0.0, end), text))
+    return sorted(found, key=lambda cue: cue.start)
+
+
+def write_video(
+    path: str | Path,
+    pictures: Iterable[Frame] | None,
+    sound: np.ndarray | None = None,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    rate: int = 25,
+) -> Path:
+    """Write H.264 and AAC (``.mp4``, ``.mkv``) or sound alone (``.wav``, ``.m4a``, ``.opus``); frames keep their times.
+
+    The file is written under a temporary name and renamed, so a failure leaves nothing half-written.
+
+    Args:
+        sound: (N,) or (channels, N) float32 in [-1, 1] at ``sample_rate`` Hz.
+        rate: nominal frames a second, for the file's header.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        with av.open(str(partial), "w") as container:
+            speaker: Any = None
+            if sound is not None:
+                codec = {".wav": "pcm_f32le", ".opus": "libopus"}.get(path.suffix, "aac")
+                speaker = container.add_stream(codec, rate=sample_rate)
+                speaker.layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[1 if sound.ndim == 1 else len(sound)]
+            if pictures is not None:
+                _write_pictures(container, pictures, rate)
+            if speaker is not None and sound is not None:
+                _write_sound(container, speaker, sound, sample_rate)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """Open a local file for reading; every reason why it can't be is told in a sentence."""
+    if not path.exists():
+        raise MediaError(f"{path} does not exist. Check the spelling; relative paths start at {Path.cwd()}.")
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder. Give one file, or loop over the files with mmemo.Analyzer.")
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{path} may not be read by this user. Change its permissions, or copy it.")
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty (0 bytes). The recording or the copy failed; get the file again.")
+    with path.open("rb") as file:
+        playlist = file.read(512).lstrip(b"\xef\xbb\xbf \r\n").startswith(_PLAYLISTS)
+    if playlist:
+        raise MediaError(f"{path} is a playlist: it names media elsewhere. Give the media files themselves.")
+    options = {"protocol_whitelist": "file"}
+    if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}:
+        options["pattern_type"] = "none"  # a % in a picture's name is a name, not a sequence
+    try:
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=20.0)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(
+            f"{path} can't be read as video, audio or image ({_reason(error)}). It may be damaged, cut short, or of "
+            "another kind; play it in a media player to see."
+        ) from None
+    with container:
+        yield container
+
+
+def _video_of(container: Any) -> Any:
+    """The first decodable video stream that is not a cover picture."""
+    for stream in container.streams.video:
+        cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
+        if stream.codec_context is not None and not cover and stream.codec_context.width > 0:
+            return stream
+    return None
+
+
+def _audio_of(container: Any) -> Any:
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and stream.sample_rate and stream.channels:
+            return stream
+    return None
+
+
+def _origin(container: Any) -> Seconds:
+    return float(container.start_time or 0) / av.time_base
+
+
+def _duration(container: Any) -> Seconds:
+    if container.duration:
+        return float(container.duration) / av.time_base
+    end, origin = 0.0, _origin(container)  # recorders that stream to disk leave no duration: read the timestamps
+    for packet in container.demux():
+        if packet.pts is not None and packet.time_base is not None:
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin)
+    return end
+
+
+def _decode(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
+    """Decoded frames of one stream; damaged packets are counted and passed over."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            log.info("reading stops early: %s", _reason(error))
+            damage.packets += 1
+            return
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except av.FFmpegError as error:
+            if packet.size:
+                damage.packets += 1
+                log.info("a packet can't be decoded: %s", _reason(error))
+
+
+def _between(pieces: Iterable[np.ndarray], start: Seconds, end: Seconds | None) -> Iterator[np.ndarray]:
+    """The samples from ``start`` to ``end`` of a stream that begins at second 0."""
+    first, past = round(start * SAMPLE_RATE), None if end is None else round(end * SAMPLE_RATE)
+    position = 0
+    for piece in pieces:
+        if past is not None and position >= past:
+            return
+        yield piece[max(0, first - position) : None if past is None else past - position]
+        position += len(piece)
+
+
+def _resampled(path: Path, damage: Damage) -> Iterator[np.ndarray]:
+    with _open(path) as container:
+        stream = _audio_of(container)
+        if stream is None:
+            return
+        origin, given = _origin(container), 0
+        resampler = _resampler()
+        for piece in _decode(container, stream, damage):
+            if piece.time is not None:
+                late = piece.time - origin - given / SAMPLE_RATE
+                if 0.05 < late < _LONGEST_GAP:
+                    silence = np.zeros(int(late * SAMPLE_RATE), np.float32)
+                    given += len(silence)
+                    yield silence
+            try:
+                blocks = resampler.resample(piece)
+            except (av.FFmpegError, ValueError):  # the format changes midway
+                resampler = _resampler()
+                blocks = resampler.resample(piece)
+            for block in blocks:
+                samples = _mono(block, damage)
+                given += len(samples)
+                yield samples
+            damage.seconds = given / SAMPLE_RATE
+        if given:
+            for block in resampler.resample(None):
+                yield _mono(block, damage)
+
+
+def _resampler() -> Any:
+    return av.AudioResampler(format="flt", rate=SAMPLE_RATE)
+
+
+def _mono(block: Any, damage: Damage) -> np.ndarray:
+    """The mean of the channels, which no layout can push out of range; what is not finite becomes silence."""
+    samples = block.to_ndarray().reshape(-1, block.layout.nb_channels)
+    bad = ~np.isfinite(samples)
+    if bad.any():
+        damage.samples += int(bad.any(axis=1).sum())
+        samples = np.where(bad, np.float32(0), samples)
+    mono: np.ndarray = np.clip(samples.mean(axis=1, dtype=np.float32), -1.0, 1.0)
+    return mono
+
+
+def _upright_rgb(picture: Any, max_side: int | None) -> np.ndarray:
+    width, height = picture.width, picture.height
+    if max_side and max(width, height) > max_side:
+        shrink = max_side / max(width, height)
+        width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
+    if (width, height) != (picture.width, picture.height):
+        picture = picture.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+    image: np.ndarray = picture.to_ndarray(format="rgb24")
+    turns = round(picture.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _plain(dialogue: bytes | str) -> str:
+    """The text of an ASS dialogue without override tags."""
+    text = dialogue.decode("utf-8", "replace") if isinstance(dialogue, bytes) else dialogue
+    while "{" in text and "}" in text.split("{", 1)[1]:
+        before, rest = text.split("{", 1)
+        text = before + rest.split("}", 1)[1]
+    return " ".join(text.replace("\\N", " ").replace("\\n", " ").replace("\\h", " ").split())
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _write_pictures(container: Any, pictures: Iterable[Frame], rate: int) -> None:
+    stream: Any = None
+    clock = Fraction(1, 90_000)
+    for frame in pictures:
+        if frame.image.ndim != 3 or frame.image.dtype != np.uint8:
+            raise ArgumentError(f"write_video: expected (H, W, 3) uint8, got {frame.image.dtype} {frame.image.shape}.")
+        height, width = (side - side % 2 for side in frame.image.shape[:2])  # H.264 in 4:2:0 needs even sides
+        if stream is None:
+            stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.time_base = stream.time_base = clock
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.image[:height, :width]), format="rgb24")
+        picture.pts, picture.time_base = round(frame.time / clock), clock
+        container.mux(stream.encode(picture))
+    if stream is not None:
+        container.mux(stream.encode(None))
+
+
+def _write_sound(container: Any, stream: Any, sound: np.ndarray, sample_rate: int) -> None:
+    channels = np.atleast_2d(np.asarray(sound, np.float32))
+    fifo_size = 1024
+    for start in range(0, channels.shape[1], fifo_size):
+        block = np.ascontiguousarray(channels[:, start : start + fifo_size].T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout=stream.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))

@@ -1,0 +1,117 @@
+"""The table of weights: what is inside the package, each with its card, checked against its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from mmemo.checkpoint import TENSORS, load_checkpoint
+from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
+from mmemo.model import FUSION, KIND, EmotionModel
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One embedded weight: its folder, what it must hash to, and where its card is."""
+
+    folder: Path
+    sha256: str
+    card: str
+
+
+@dataclass(frozen=True)
+class PretrainedModel:
+    """An embedded model: its folder, and the weights of its parts."""
+
+    folder: Path
+    parts: dict[str, Weights]
+
+
+MODELS = {
+    "default": PretrainedModel(
+        WEIGHTS,
+        {
+            "face": Weights(WEIGHTS / "face", "", "docs/models/face.md"),
+            "voice": Weights(WEIGHTS / "voice", "", "docs/models/voice.md"),
+            "text": Weights(WEIGHTS / "text", "", "docs/models/text.md"),
+            FUSION: Weights(WEIGHTS / FUSION, "", "docs/models/fusion.md"),
+        },
+    )
+}
+
+
+def find_model(name: str | Path = "default", modalities: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Look a model up without loading it.
+
+    Args:
+        name: "default", or a folder written by `EmotionModel.save`.
+        modalities: those that are wanted; None for all that the model has.
+
+    Returns:
+        The modalities that will be looked at.
+
+    Raises:
+        UnknownModelError: if there is no such name or folder.
+        WeightsError: if the folder's settings are damaged.
+        ArgumentError: for a modality the model does not have.
+    """
+    known = tuple(load_checkpoint(_folder(name) / FUSION, KIND).config["encoders"])
+    for modality in modalities or ():
+        if modality not in known:
+            raise ArgumentError(expected_one_of(f"Modality of the model {str(name)!r}", known, modality))
+    return tuple(modalities or known)
+
+
+def load_model(
+    name: str | Path = "default", *, modalities: Sequence[str] | None = None, device: str = "auto"
+) -> EmotionModel:
+    """Load an embedded model by name, or what a recipe saved by its folder. Nothing is ever downloaded.
+
+    Args:
+        name: "default", or a folder written by `EmotionModel.save`.
+        modalities: load these encoders only; all of them otherwise.
+        device: "auto" (CUDA or MPS if there is one), "cpu", "cuda", "mps".
+
+    Raises:
+        UnknownModelError: if there is no such name or folder.
+        WeightsError: if a file is damaged, or not the one this version was released with.
+        ArgumentError: for a modality the model does not have.
+    """
+    chosen = find_model(name, modalities)
+    if str(name) in MODELS:
+        for part in (*chosen, FUSION):
+            _verify(MODELS[str(name)].parts[part])
+    return EmotionModel.load(_folder(name), modalities=chosen, device=_device(device), name=str(name))
+
+
+def _folder(name: str | Path) -> Path:
+    if str(name) in MODELS:
+        return MODELS[str(name)].folder
+    if not (Path(name) / FUSION).is_dir():
+        raise UnknownModelError(
+            expected_one_of("Model", MODELS, str(name)) + " A folder that a recipe saved works too; this is none."
+        )
+    return Path(name)
+
+
+def _verify(weights: Weights) -> None:
+    file = weights.folder / TENSORS
+    if not file.is_file() or sha256(file.read_bytes()).hexdigest() != weights.sha256:
+        raise WeightsError(
+            f"{file} is missing or not the file this version of mmemo was released with. "
+            "Reinstall with: pip install --force-reinstall mmemo"
+        )
+
+
+def _device(device: str) -> str:
+    if device != "auto":
+        return device
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,144 @@
+"""Results as tables: for pandas, and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from mmemo.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas
+    from rich.console import RenderableType
+
+    from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
+
+NAMES = {"face": "Face", "voice": "Voice", "text": "Words"}
+COLORS = {
+    "neutral": "#9a9a9a",
+    "happiness": "#e69f00",
+    "sadness": "#0072b2",
+    "anger": "#d55e00",
+    "fear": "#7b5ea7",
+    "disgust": "#009e73",
+    "surprise": "#56b4e9",
+}
+"""One colour a label, everywhere: those of Okabe and Ito, which colour-blind readers can tell apart."""
+COLUMNS = ("start", "end", "what", "modality", "person", "coverage", "label")
+"""Columns of a result's table before those of the scores."""
+_MOST_ROWS = 24
+
+
+def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
+    """One flat row for the clip and for each window: fused, by modality, and by person."""
+    yield from _rows("clip", 0.0, result.duration, result.label, result.scores, result.modalities)
+    for segment in result.segments:
+        yield from _rows("segment", segment.start, segment.end, segment.label, segment.scores, segment.modalities)
+    for person in result.people:
+        whole = {"modality": "face", "person": person.id, "coverage": person.coverage, "label": person.label}
+        yield {"start": person.start, "end": person.end, "what": "person"} | whole | person.scores
+        for piece in person.segments:
+            own = {"person": person.id, "coverage": piece.modalities["face"].coverage, "label": piece.label}
+            yield {"start": piece.start, "end": piece.end, "what": "segment", "modality": "face"} | own | piece.scores
+
+
+def frame(result: EmotionResult) -> pandas.DataFrame:
+    """The rows as a pandas table; see `EmotionResult.to_frame`."""
+    if find_spec("pandas") is None:
+        raise MissingExtraError("A data frame", "export")
+    import pandas
+
+    table = pandas.DataFrame(list(rows(result)))
+    return table.astype({"person": "Int64"})[[*COLUMNS, *result.scores]]
+
+
+def _rows(
+    what: str, start: float, end: float, label: str, scores: Scores, modalities: dict[str, ModalityScores]
+) -> Iterator[dict[str, Any]]:
+    span = {"start": start, "end": end, "what": what, "person": None}
+    yield span | {"modality": "fused", "coverage": None, "label": label} | scores
+    for name, said in modalities.items():
+        yield span | {"modality": name, "coverage": said.coverage, "label": said.label} | said.scores
+
+
+def terminal(result: EmotionResult) -> RenderableType:
+    """What `mmemo analyze` prints: the verdict, each modality, the course over time, people, words and notes."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    length = f"  {result.duration:.1f} s" if result.duration else ""
+    share = f"  {result.scores[result.label]:.0%}"
+    parts: list[RenderableType] = [
+        Text.assemble((result.source or "text", "bold"), (length, "dim")),
+        Text.assemble("\n", _named(result.label), share, ("  of the fused score\n", "dim")),
+        _shares(result),
+    ]
+    if len(result.segments) > 1:
+        parts += [Text("\nOver time", style="bold"), _timeline(result)]
+    if len(result.people) > 1:
+        parts.append(Text("\nPeople (face alone)", style="bold"))
+        for person in result.people:
+            where = f"  {person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%}"
+            parts.append(Text.assemble(f"  person {person.id}  ", _named(person.label), (where, "dim")))
+    if result.transcript is not None and result.transcript.lines:
+        source = result.transcript.source
+        origin = f"{source}: {result.transcript.detail}" if result.transcript.detail else source
+        parts.append(Text.assemble(("\nWords", "bold"), (f"  ({origin})", "dim")))
+        parts.append(Padding(Text(_shortened(result.transcript.text)), (0, 0, 0, 2)))
+    if result.notes:
+        parts.append(Text("\nNotes", style="bold"))
+        parts += [Padding(Text(f"- {note.message}"), (0, 0, 0, 2)) for note in result.notes]
+    return Group(*parts)
+
+
+def _shares(result: EmotionResult) -> RenderableType:
+    """A row a label, a column a modality."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
+    for column in ("Fused", *(NAMES.get(name, name) for name in result.modalities)):
+        table.add_column(column, justify="right", no_wrap=True)
+    for label, score in result.scores.items():
+        said = (f"{modality.scores[label]:.0%}" for modality in result.modalities.values())
+        table.add_row(_named(label), f"{score:.0%}", *said, style="bold" if label == result.label else "")
+    covered = (f"{modality.coverage:.0%}" for modality in result.modalities.values())
+    table.add_row("coverage", "", *covered, style="dim")
+    weights = ("" if said.weight is None else f"{said.weight:.0%}" for said in result.modalities.values())
+    table.add_row("weight", "", *weights, style="dim")
+    return table
+
+
+def _timeline(result: EmotionResult) -> RenderableType:
+    """A row a window: the fused label, and what each modality says."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("seconds", "Fused", "", *(NAMES.get(name, name) for name in result.modalities)):
+        table.add_column(column, justify="right" if column in ("seconds", "") else "left", no_wrap=True)
+    shown, every = _thinned(result.segments)
+    for segment in shown:
+        said = (segment.modalities.get(name) for name in result.modalities)
+        labels = (_named(scores.label) if scores else "-" for scores in said)
+        span, share = f"{segment.start:.1f} to {segment.end:.1f}", f"{segment.scores[segment.label]:.0%}"
+        table.add_row(span, _named(segment.label), share, *labels)
+    if every > 1:
+        table.caption = f"Every {every}th of {len(result.segments)} windows; --json has them all."
+    return table
+
+
+def _thinned(segments: tuple[Segment, ...]) -> tuple[tuple[Segment, ...], int]:
+    every = -(-len(segments) // _MOST_ROWS)
+    return segments[::every], every
+
+
+def _named(label: str) -> Any:
+    from rich.text import Text
+
+    return Text(label, style=COLORS.get(label, ""))
+
+
+def _shortened(text: str, most: int = 600) -> str:
+    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"

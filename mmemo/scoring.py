@@ -1,0 +1,206 @@
+"""From windows of evidence to scores: by window, by person, by modality and for the whole clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from scipy.special import log_softmax
+
+from mmemo.encoders.base import Encoding
+from mmemo.evidence import Evidence, Seconds
+from mmemo.model import EmotionModel, absent
+from mmemo.result import ModalityScores, Person, Scores, Segment
+from mmemo.windows import prominence
+
+T = TypeVar("T")
+BATCH = 16
+"""Windows encoded together."""
+
+
+@dataclass
+class Sums:
+    """What one modality, or one person, gathers over the windows of a clip."""
+
+    spans: list[tuple[Seconds, Seconds]] = field(default_factory=list)
+    logits: list[np.ndarray] = field(default_factory=list)
+    tokens: list[np.ndarray] = field(default_factory=list)
+    coverage: list[float] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+
+    def encoding(self) -> Encoding:
+        """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
+        weights = np.maximum(np.array(self.coverage), 1e-3)
+        logits = np.average(log_softmax(np.stack(self.logits).astype(float), axis=1), axis=0, weights=weights)
+        tokens = np.stack(self.tokens)[None].astype(np.float32)
+        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32))
+
+    def share(self, total: Seconds) -> float:
+        """Coverage of a clip whose windows last ``total`` seconds together."""
+        if total == 0:
+            return float(np.mean(self.coverage))
+        seconds = sum((end - start) * share for (start, end), share in zip(self.spans, self.coverage, strict=True))
+        return float(min(1.0, seconds / total))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of a clip; empty if no window had any evidence."""
+
+    scores: Scores
+    modalities: dict[str, ModalityScores]
+    segments: tuple[Segment, ...]
+    people: tuple[Person, ...]
+
+
+def score(
+    model: EmotionModel, windows: Iterable[tuple[Evidence, ...]], tick: Callable[[int], None] | None = None
+) -> Scored:
+    """Encode and fuse windows as they come; only their scores are kept.
+
+    Args:
+        windows: in order of time; one Evidence a person, which differ in the face alone.
+        tick: is called with the number of windows done.
+    """
+    modalities = {modality: Sums() for modality in model.modalities}
+    people: dict[int, Sums] = {}
+    segments: list[Segment] = []
+    total, done = 0.0, 0
+    for batch in _batches(windows, BATCH):
+        encodings, coverage = _encode(model, batch, people)
+        for row, window in enumerate(batch):
+            start, end = window[0].start, window[0].end
+            total += end - start
+            for modality, encoding in encodings.items():
+                if encoding.present[row]:
+                    sums = modalities[modality]
+                    sums.spans.append((start, end))
+                    sums.logits.append(encoding.logits[row])
+                    sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
+                    sums.coverage.append(coverage[modality][row])
+        segments.extend(_segments(model, batch, encodings, coverage))
+        done += len(batch)
+        if tick:
+            tick(done)
+    found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
+    if not found:
+        return Scored({}, {}, (), ())
+    shares = model.fusion.shares({modality: np.ones(1, bool) for modality in found})
+    return Scored(
+        scores=model.labels.scores(model.fuse(found)[0]),
+        modalities={
+            modality: ModalityScores(
+                model.labels.scores(model.scores(encoding)[0]),
+                modalities[modality].share(total),
+                float(shares[modality][0]),
+            )
+            for modality, encoding in found.items()
+        },
+        segments=tuple(segments),
+        people=tuple(_person(model, number, sums, total) for number, sums in sorted(people.items())),
+    )
+
+
+def _encode(
+    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, Sums]
+) -> tuple[dict[str, Encoding], dict[str, list[float]]]:
+    """Encodings of a batch of windows and their coverage; what each face says is added to ``people``."""
+    firsts = [window[0] for window in batch]
+    encodings, coverage = {}, {}
+    for modality in model.modalities:
+        if modality == "face":
+            encodings[modality] = _encode_faces(model, batch, people)
+            coverage[modality] = [max((e.face.coverage for e in window if e.face), default=0.0) for window in batch]
+        else:
+            encodings[modality] = model.encode(modality, firsts)
+            coverage[modality] = [_coverage(evidence, modality) for evidence in firsts]
+    return encodings, coverage
+
+
+def _encode_faces(model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, Sums]) -> Encoding:
+    """Each window's face encoding: the most prominent person's tokens, and everybody's log scores by prominence."""
+    rows = [(number, evidence) for number, window in enumerate(batch) for evidence in window if evidence.face]
+    if not rows:
+        return absent(len(batch), model.encoders["face"].dim, len(model.labels))
+    encoding = model.encode("face", [evidence for _, evidence in rows])
+    scores = model.scores(encoding)
+    tokens = np.zeros((len(batch), *encoding.tokens.shape[1:]), np.float32)
+    mask = np.zeros(tokens.shape[:2], bool)
+    logits = np.zeros((len(batch), len(model.labels)), np.float32)
+    weight = np.zeros(len(batch))
+    for row, (number, evidence) in enumerate(rows):
+        if not encoding.present[row] or evidence.face is None:
+            continue
+        if not mask[number].any():
+            tokens[number], mask[number] = encoding.tokens[row], encoding.mask[row]
+        share = max(prominence(evidence.face), 1e-6)
+        logits[number] += share * log_softmax(encoding.logits[row])
+        weight[number] += share
+        face, said = evidence.face, model.labels.scores(scores[row])
+        sums = people.setdefault(face.person, Sums())
+        sums.spans.append((evidence.start, evidence.end))
+        sums.logits.append(encoding.logits[row])
+        sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
+        sums.coverage.append(face.coverage)
+        sums.times += [float(face.times[0]), float(face.times[-1])]
+        sums.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
+        own = {"face": ModalityScores(said, face.coverage, 1.0)}
+        sums.segments.append(Segment(evidence.start, evidence.end, said, own))
+    return Encoding(tokens, mask, logits / np.maximum(weight, 1e-9)[:, None].astype(np.float32))
+
+
+def _segments(
+    model: EmotionModel,
+    batch: Sequence[tuple[Evidence, ...]],
+    encodings: dict[str, Encoding],
+    coverage: dict[str, list[float]],
+) -> Iterator[Segment]:
+    rows = np.flatnonzero(np.any([encoding.present for encoding in encodings.values()], axis=0))
+    if not len(rows):
+        return
+    kept = {m: Encoding(e.tokens[rows], e.mask[rows], e.logits[rows]) for m, e in encodings.items()}
+    fused = model.fuse(kept)
+    shares = model.fusion.shares({modality: encoding.present for modality, encoding in kept.items()})
+    said = {modality: model.scores(encoding) for modality, encoding in kept.items()}
+    for place, row in enumerate(rows):
+        modalities = {
+            modality: ModalityScores(
+                model.labels.scores(said[modality][place]), coverage[modality][row], float(shares[modality][place])
+            )
+            for modality, encoding in kept.items()
+            if encoding.present[place]
+        }
+        window = batch[int(row)][0]
+        yield Segment(window.start, window.end, model.labels.scores(fused[place]), modalities)
+
+
+def _person(model: EmotionModel, number: int, sums: Sums, total: Seconds) -> Person:
+    box = np.clip(np.mean(sums.boxes, axis=0), 0, 1)
+    return Person(
+        id=number,
+        start=min(sums.times),
+        end=max(sums.times),
+        coverage=sums.share(total),
+        box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+        scores=model.labels.scores(model.scores(sums.encoding())[0]),
+        segments=tuple(sums.segments),
+    )
+
+
+def _coverage(evidence: Evidence, modality: str) -> float:
+    if modality == "voice":
+        return evidence.voice.coverage if evidence.voice else 0.0
+    if modality == "text":
+        return evidence.text.coverage if evidence.text else 0.0
+    return 1.0  # a modality of the user's own: its encoder alone knows
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch

@@ -1,0 +1,295 @@
+"""Speech activity: where in a sound somebody speaks, and why nobody does if nobody does.
+
+The detector is Silero's 16 kHz network with the weights the ``silero-vad`` wheel carries, computed here in
+NumPy. Its convolutions see each chunk on its own, so a whole block goes through them at once and
+only the small LSTM runs chunk by chunk. That needs neither the package's own code (importing it changes
+torch's thread count) nor torch.
+
+Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024, MIT licence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from safetensors.numpy import load_file
+
+from mmemo.errors import ArgumentError, WeightsError
+from mmemo.evidence import SAMPLE_RATE, Seconds
+
+CHUNK, CONTEXT = 512, 64
+"""Samples the detector judges at once, and those before them that it sees as well."""
+CHUNK_SECONDS: Seconds = CHUNK / SAMPLE_RATE / 1.5
+"""21.3 ms, the finer of the two grids that `_Ear` speaks of."""
+BLOCK = 131_072
+"""Samples computed together: 8.2 s."""
+
+ENTER, LEAVE = 0.5, 0.35
+"""Probability at which speech begins, and below which it ends (the detector's published defaults)."""
+SHORTEST_SPEECH, SHORTEST_PAUSE, MARGIN = 0.25, 0.2, 0.06
+"""Seconds: shorter speech is dropped, shorter pauses are bridged, and each span is widened by the margin."""
+
+SILENCE_DB = -90.0
+"""dBFS: a recording below this holds nothing but the rounding of 16 bits."""
+QUIET_DB = -75.0
+"""dBFS: below this a recording is too quiet to tell speech from its noise."""
+TARGET_DB, HIGHEST_GAIN_DB = -20.0, 55.0
+"""The level the loud chunks are brought to before the detector, and the most that is added for it, in dB."""
+
+
+@dataclass(frozen=True)
+class SpeechActivity:
+    """Where somebody speaks in one recording.
+
+    Attributes:
+        spans: (start, end) in seconds from the first sample, in order, not overlapping.
+        duration: seconds of sound that were given.
+        peak_db: level of the loudest 32 ms in dBFS; minus infinity for digital silence or no sound at all.
+        invalid: number of samples that were NaN or infinite; they count as silence.
+    """
+
+    spans: tuple[tuple[Seconds, Seconds], ...]
+    duration: Seconds
+    peak_db: float
+    invalid: int
+
+    @property
+    def absence(self) -> str | None:
+        """Why there is no voice: "empty", "digital-silence", "too-quiet" or "no-speech"; None where there is one."""
+        if self.spans:
+            return None
+        if self.duration == 0:
+            return "empty"
+        if self.peak_db < SILENCE_DB:
+            return "digital-silence"
+        return "too-quiet" if self.peak_db < QUIET_DB else "no-speech"
+
+
+def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
+    """Find speech in a stream of sound; memory does not grow with its length.
+
+    Args:
+        blocks: float32 mono arrays of shape (N,) at 16 kHz, in order, of any lengths.
+
+    Raises:
+        ArgumentError: if a block is not one-dimensional.
+        WeightsError: if the detector's weights are not installed.
+    """
+    ears, spans = (_Ear(), _Ear()), _Spans()
+    samples, invalid, peak = 0, 0, 0.0
+    for sound in _regrouped(blocks):
+        valid = np.isfinite(sound)
+        samples, invalid = samples + len(sound), invalid + len(sound) - int(valid.sum())
+        sound = np.where(valid, sound, 0)
+        level, plain = ears[0](_chunks(sound))
+        _, slow = ears[1](_chunks(_slowed(sound)))
+        peak = max(peak, float(level.max()))
+        # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
+        spans.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
+    duration = samples / SAMPLE_RATE
+    peak_db = 20 * float(np.log10(peak)) if peak > 0 else -np.inf
+    return SpeechActivity(spans.finish(duration), duration, peak_db, invalid)
+
+
+def speech_mask(spans: Sequence[tuple[Seconds, Seconds]], start: Seconds, samples: int) -> np.ndarray:
+    """(samples,) bool, True where somebody speaks, for a stretch of sound that begins at ``start`` seconds."""
+    mask = np.zeros(samples, bool)
+    for begin, end in spans:
+        first, last = (round((time - start) * SAMPLE_RATE) for time in (begin, end))
+        mask[max(0, first) : max(0, last)] = True
+    return mask
+
+
+def _amplitude(level_db: float) -> float:
+    return float(10 ** (level_db / 20))
+
+
+def _regrouped(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same sound in arrays of BLOCK samples, the last one shorter."""
+    waiting: list[np.ndarray] = []
+    held = 0
+    for block in blocks:
+        block = np.asarray(block, np.float32)
+        if block.ndim != 1:
+            raise ArgumentError(f"speech_spans: expected mono blocks of shape (N,), got {block.shape}.")
+        waiting.append(block)
+        held += len(block)
+        if held >= BLOCK:
+            joined = np.concatenate(waiting)
+            whole = held - held % BLOCK
+            for first in range(0, whole, BLOCK):
+                yield joined[first : first + BLOCK]
+            waiting, held = [joined[whole:]], held - whole
+    if held:
+        yield np.concatenate(waiting)
+
+
+def _slowed(sound: np.ndarray) -> np.ndarray:
+    """The sound at two thirds of its speed, by linear interpolation; (N,) to (3 N / 2,)."""
+    even = np.append(sound, np.zeros(len(sound) % 2, np.float32))
+    first, second = even[::2], even[1::2]
+    third = np.append(first[1:], second[-1:])
+    slowed = np.empty((len(first), 3), np.float32)
+    slowed[:, 0], slowed[:, 1], slowed[:, 2] = first, (first + 2 * second) / 3, (2 * second + third) / 3
+    flat: np.ndarray = slowed.reshape(-1)
+    return flat
+
+
+def _chunks(sound: np.ndarray) -> np.ndarray:
+    """(C, CHUNK) float32 without DC, which carries no sound and would count as loudness; the last value fills up."""
+    chunks = np.full((-(-len(sound) // CHUNK), CHUNK), sound[-1], np.float32)
+    chunks.reshape(-1)[: len(sound)] = sound
+    chunks -= chunks.mean(axis=1, keepdims=True)
+    return chunks
+
+
+class _Ear:
+    """One detector that follows a sound at one speed, and the level that it needs.
+
+    Two are used, one at full speed and one at two thirds. The detector takes shouts and screams for noise, because
+    few voices in what it learned were so high; seven semitones lower it knows them. Single words it knows better at
+    their own speed. Neither takes noise for speech.
+    """
+
+    def __init__(self) -> None:
+        self.detector, self.gain = _Detector(_weights()), _Gain()
+
+    def __call__(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Level (root mean square) and probability of speech of each chunk, both (C,)."""
+        level: np.ndarray = np.sqrt(np.mean(np.square(chunks), axis=1, dtype=np.float64))
+        if level.max() < _amplitude(QUIET_DB):
+            return level, 0 * level
+        return level, self.detector(chunks * self.gain(level)[:, None])
+
+
+class _Gain:
+    """Brings the loud chunks of a recording near TARGET_DB, without knowing what is still to come.
+
+    The detector misses speech far below the level it learned (RAVDESS lies near -40 dBFS). The reference is
+    the 95th percentile of the levels of a block, remembered with a half-life of one block, so that a pause
+    after speech is not turned up to the level of speech.
+    """
+
+    def __init__(self) -> None:
+        self.reference = 0.0
+
+    def __call__(self, level: np.ndarray) -> np.ndarray:
+        """Gain of each chunk from the levels of a block, both (C,)."""
+        before = self.reference
+        self.reference = max(float(np.quantile(level, 0.95)), 0.5 * before)
+        reference = np.full(len(level), self.reference)
+        if before:
+            # From the old gain to the new one within the first 16 chunks: a step would itself sound like an
+            # onset.
+            ramp = np.linspace(0, 1, min(16, len(level)), endpoint=False)
+            reference[: len(ramp)] = before * (1 - ramp) + self.reference * ramp
+        gain = _amplitude(TARGET_DB) / np.maximum(reference, 1e-9)
+        bounded: np.ndarray = np.clip(gain, 0.05, _amplitude(HIGHEST_GAIN_DB)).astype(np.float32)
+        return bounded
+
+
+@cache
+def _weights() -> dict[str, np.ndarray]:
+    # Found without importing the package: its __init__ would load torch and set its number of threads.
+    spec = find_spec("silero_vad")
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    path = folder / "data" / "silero_vad_16k.safetensors" if folder else None
+    if path is None or not path.is_file():
+        raise WeightsError(
+            "Speech activity needs the weights that the package silero-vad (6.2 or newer) carries. "
+            "Install it with: pip install 'silero-vad>=6.2'"
+        )
+    return load_file(path)
+
+
+class _Detector:
+    """Silero's network for 16 kHz: a learned spectrum, four convolutions, one LSTM cell, one unit."""
+
+    def __init__(self, weights: dict[str, np.ndarray]) -> None:
+        self.spectrum = np.ascontiguousarray(weights["stft_conv.weight"][:, 0].T)
+        self.convolutions = [
+            (
+                weights[f"conv{i}.weight"].reshape(len(weights[f"conv{i}.bias"]), -1).T.copy(),
+                weights[f"conv{i}.bias"],
+                stride,
+            )
+            for i, stride in ((1, 1), (2, 2), (3, 2), (4, 1))
+        ]
+        self.into = weights["lstm_cell.weight_ih"].T.copy()
+        self.again = weights["lstm_cell.weight_hh"].copy()
+        self.bias = weights["lstm_cell.bias_ih"] + weights["lstm_cell.bias_hh"]
+        self.out, self.out_bias = (
+            weights["final_conv.weight"].reshape(-1),
+            float(weights["final_conv.bias"][0]),
+        )
+        self.context = np.zeros(CONTEXT, np.float32)
+        self.hidden, self.cell = np.zeros(128, np.float32), np.zeros(128, np.float32)
+
+    def __call__(self, chunks: np.ndarray) -> np.ndarray:
+        """Probability of speech (C,) of the next C chunks, (C, CHUNK) float32."""
+        before = np.concatenate([self.context[None], chunks[:-1, -CONTEXT:]])
+        self.context = chunks[-1, -CONTEXT:].copy()
+        sound = np.pad(np.concatenate([before, chunks], axis=1), ((0, 0), (0, CONTEXT)), mode="reflect")
+        parts = sliding_window_view(sound, 256, axis=1)[:, ::128] @ self.spectrum
+        x: np.ndarray = np.hypot(parts[..., :129], parts[..., 129:])
+        for weight, bias, stride in self.convolutions:
+            padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+            taps = sliding_window_view(padded, 3, axis=1)[:, ::stride]
+            x = np.maximum(taps.reshape(*taps.shape[:2], -1) @ weight + bias, 0)
+        hidden = self._recur(x[:, 0] @ self.into + self.bias)
+        score: np.ndarray = 1 / (1 + np.exp(-(np.maximum(hidden, 0) @ self.out + self.out_bias)))
+        return score
+
+    def _recur(self, inputs: np.ndarray) -> np.ndarray:
+        """LSTM over (C, 512) gate inputs in the order input, forget, cell, output; the hidden states (C, 128)."""
+        # One exponential serves the four gates: tanh(x) = 2 sigmoid(2x) - 1.
+        scale = np.repeat(np.array([-1, -1, -2, -1], np.float32), 128)
+        states = np.empty((len(inputs), 128), np.float32)
+        hidden, cell = self.hidden, self.cell
+        for step, given in enumerate(inputs):
+            gates = 1 / (1 + np.exp(np.clip((given + self.again @ hidden) * scale, -80, 80)))
+            cell = gates[128:256] * cell + gates[:128] * (2 * gates[256:384] - 1)
+            hidden = gates[384:] * np.tanh(cell)
+            states[step] = hidden
+        self.hidden, self.cell = hidden, cell
+        return states
+
+
+class _Spans:
+    """Turns probabilities into spans with a hysteresis, as they come."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Seconds, Seconds]] = []
+        self.chunk = 0
+        self.start: Seconds | None = None
+
+    def add(self, probabilities: np.ndarray) -> None:
+        for probability in probabilities:
+            time = self.chunk * CHUNK_SECONDS
+            if self.start is None and probability >= ENTER:
+                self.start = time
+            elif self.start is not None and probability < LEAVE:
+                self._close(self.start, time)
+                self.start = None
+            self.chunk += 1
+
+    def _close(self, start: Seconds, end: Seconds) -> None:
+        if self.found and start - self.found[-1][1] < SHORTEST_PAUSE:
+            start = self.found.pop()[0]
+        self.found.append((start, end))
+
+    def finish(self, duration: Seconds) -> tuple[tuple[Seconds, Seconds], ...]:
+        if self.start is not None:
+            self._close(self.start, duration)
+            self.start = None
+        return tuple(
+            (max(0.0, start - MARGIN), min(duration, end + MARGIN))
+            for start, end in self.found
+            if min(duration, end) - start >= SHORTEST_SPEECH
+        )

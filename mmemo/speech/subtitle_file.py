@@ -1,0 +1,181 @@
+"""Reading ``.srt`` and ``.vtt`` files.
+
+Own readers, because the libraries for it (pysubs2, webvtt-py) skip what they can't read or don't name the
+line. Source: W3C, "WebVTT: The Web Video Text Tracks Format", 2019; SubRip has no standard.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmemo.errors import TranscriptError, expected_one_of
+from mmemo.evidence import Seconds
+
+_CODES = """
+aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz
+ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik
+io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml
+mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd
+se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi
+vo wa wo xh yi yo za zh zu
+"""
+LANGUAGES = frozenset(_CODES.split())
+"""ISO 639-1."""
+_THREE_LETTERS = {
+    "eng": "en", "ara": "ar", "ces": "cs", "chi": "zh", "cze": "cs", "dan": "da", "deu": "de", "dut": "nl",
+    "fin": "fi", "fra": "fr", "fre": "fr", "ger": "de", "hin": "hi", "ita": "it", "jpn": "ja", "kor": "ko",
+    "nld": "nl", "nor": "no", "pol": "pl", "por": "pt", "ron": "ro", "rum": "ro", "rus": "ru", "spa": "es",
+    "swe": "sv", "tur": "tr", "ukr": "uk", "vie": "vi", "zho": "zh",
+}  # fmt: skip
+_KINDS = frozenset({"sdh", "cc", "hi", "forced", "full", "auto", "orig"})
+_TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}|\{[biuy]:[^{}]*\}")
+_SOUND = re.compile(r"\[[^\[\]]*\]|[\u2669-\u266f]")
+_SPEAKER_MARK = re.compile(r"^(?:(?:-|\u2013|\u2014|>>+)\s*)+")
+CONTIGUOUS = 0.15
+"""Seconds: a cue that begins no later than this after the last one continues it."""
+
+
+@dataclass(frozen=True)
+class FileCue:
+    """One subtitle: plain text between two times."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+
+
+def read_cues(path: Path) -> tuple[list[FileCue], str | None]:
+    """The cues of a file, rolling repetitions taken out, and the language that its header or name gives.
+
+    Styling, the names of sounds in square brackets and music signs are left out; cues may overlap.
+
+    Raises:
+        TranscriptError: if the file can't be read, is of another kind, or holds a time that is none.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".srt", ".vtt"):
+        raise TranscriptError(f"{path}: {expected_one_of('subtitle suffix', ('.srt', '.vtt'), path.suffix)}")
+    rows = _decoded(path).splitlines()
+    language = None
+    if suffix == ".vtt":
+        if any(rows) and not re.match(r"WEBVTT(?:[ \t]|$)", rows[0]):
+            raise TranscriptError(
+                f"{path}, line 1: a .vtt file begins with WEBVTT, this one with {rows[0][:40]!r}."
+            )
+        header = next((i for i, row in enumerate(rows) if not row.strip() or "-->" in row), len(rows))
+        named = re.search(r"^Language:\s*([A-Za-z]+)", "\n".join(rows[:header]), re.M)
+        language = named and _code(named[1])
+        rows = ["" if i < header else row for i, row in enumerate(rows)]
+    blocks = list(_blocks(path, rows))
+    if not blocks and any(row.strip() for row in rows) and suffix == ".srt":
+        raise TranscriptError(
+            f"{path}, line 1: no subtitle in this file; expected times such as 00:00:01,000 --> 00:00:02,500."
+        )
+    return list(_unrolled(blocks)), language or language_of(path)
+
+
+def language_of(path: Path) -> str | None:
+    """The language in a file's name (``clip.en.srt``, ``clip.pt-BR.vtt``, ``clip.eng.sdh.srt``), or None."""
+    parts = path.stem.lower().split(".")[1:]
+    while len(parts) > 1 and parts[-1] in _KINDS:
+        parts.pop()
+    return _code(re.split("[-_]", parts[-1])[0]) if parts else None
+
+
+def _code(name: str) -> str | None:
+    name = _THREE_LETTERS.get(name.lower(), name.lower())
+    return name if name in LANGUAGES else None
+
+
+def _decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TranscriptError(f"{path}: can't be read ({error.strerror}).") from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    elif b"\0" in data:
+        line = data[: data.index(0)].count(b"\n") + 1
+        raise TranscriptError(f"{path}, line {line}: not a text file, it holds zero bytes.")
+    else:
+        # Latin-1 takes any byte; Windows' code page, which most old subtitles are in, leaves five undefined.
+        encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise TranscriptError(f"{path}, line 1: begins as UTF-16 and is not. Save it as UTF-8.")
+
+
+def _blocks(path: Path, rows: list[str]) -> Iterator[tuple[Seconds, Seconds, list[str]]]:
+    """Start, end and cleaned text rows of each cue."""
+    number, comment = 0, False
+    # A row of blanks belongs to the cue in WebVTT (YouTube writes such rows), and ends it in SubRip.
+    ends = str if path.suffix.lower() == ".vtt" else str.strip
+    while number < len(rows):
+        row = rows[number]
+        number += 1
+        if not row.strip():
+            comment = False
+        elif re.match(r"(NOTE|STYLE|REGION)\b", row) and "-->" not in row:
+            comment = path.suffix.lower() == ".vtt"
+        elif "-->" in row and not comment:
+            start, end = _times(path, number, row)
+            texts = []
+            while number < len(rows) and ends(rows[number]) and "-->" not in rows[number]:
+                texts.append(rows[number])
+                number += 1
+            if number < len(rows) and "-->" in rows[number] and texts and texts[-1].strip().isdigit():
+                texts.pop()  # no blank line before the next cue's number
+            yield start, end, [text for text in map(_plain, texts) if text]
+
+
+def _times(path: Path, number: int, row: str) -> tuple[Seconds, Seconds]:
+    left, _, right = row.partition("-->")
+    times = []
+    for part in (left.strip(), right.split()[0] if right.strip() else ""):
+        found = _TIME.fullmatch(part)
+        if not found or int(found[2]) > 59 or int(found[3]) > 59:
+            raise TranscriptError(
+                f"{path}, line {number}: {part!r} is no time; expected one such as 00:01:02,500 "
+                "(hours:minutes:seconds and thousandths)."
+            )
+        hours, minutes, seconds = int(found[1] or 0), int(found[2]), int(found[3])
+        times.append(hours * 3600 + minutes * 60 + seconds + int(found[4].ljust(3, "0")) / 1000)
+    if times[1] < times[0]:
+        raise TranscriptError(f"{path}, line {number}: the subtitle ends before it begins ({row.strip()}).")
+    return times[0], times[1]
+
+
+def _plain(row: str) -> str:
+    """One row without tags, entities, sounds and the dash of a new speaker."""
+    text = html.unescape(_TAG.sub("", row)).replace("\\h", " ").replace("\\N", " ")
+    text = " ".join(_SOUND.sub(" ", text).split())
+    return _SPEAKER_MARK.sub("", text)
+
+
+def _unrolled(blocks: list[tuple[Seconds, Seconds, list[str]]]) -> Iterator[FileCue]:
+    """Rolling captions show each row again above the next one: keep the first showing only.
+
+    A row is a repetition if its cue continues the one before, begins with the rows that one ended with, and
+    goes on from there, or is too short to be read. "No!" said twice in two cues stays.
+    """
+    shown: list[str] = []
+    until = float("-inf")
+    for start, end, rows in sorted(blocks, key=lambda block: block[0]):
+        fresh = rows
+        if start <= until + CONTIGUOUS:
+            for length in range(min(len(shown), len(rows)), 0, -1):
+                if shown[-length:] == rows[:length] and (len(rows) > length or end - start < CONTIGUOUS):
+                    fresh = rows[length:]
+                    break
+        if fresh:
+            yield FileCue(start, end, " ".join(fresh))
+        if rows:
+            shown, until = rows, end

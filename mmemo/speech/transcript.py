@@ -1,0 +1,207 @@
+"""Words with their times, wherever they came from, and the words of one window."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.evidence import Seconds, TextEvidence
+from mmemo.speech.language import guess_language
+from mmemo.speech.subtitle_file import language_of, read_cues
+
+SOURCES = ("given", "sidecar", "subtitle stream", "recognition")
+
+
+class TimedText(Protocol):
+    """Anything with a text between two times: a cue of a file or of a stream."""
+
+    @property
+    def start(self) -> Seconds: ...
+    @property
+    def end(self) -> Seconds: ...
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word; times in seconds from the start of the file, confidence 0 to 1."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: a subtitle, or what the recogniser takes as one sentence.
+
+    Attributes:
+        confidence: how sure the words are, 0 to 1; 1 where somebody wrote them.
+        words: the line's words with their times, where these are known.
+
+    Raises:
+        ArgumentError: if it ends before it starts, or the confidence is outside 0 to 1.
+    """
+
+    start: Seconds
+    end: Seconds
+    text: str
+    confidence: float = 1.0
+    words: tuple[Word, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.start <= self.end:
+            raise ArgumentError(
+                f"Line {self.text!r}: expected start <= end, got {self.start} and {self.end} s."
+            )
+        if not 0 <= self.confidence <= 1:
+            raise ArgumentError(
+                f"Line {self.text!r}: expected a confidence in 0 to 1, got {self.confidence}."
+            )
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The words of one file.
+
+    Attributes:
+        lines: in the order of their starts; lines may overlap.
+        source: where the words came from, one of `SOURCES`.
+        language: ISO 639-1 code, "und" for a language that is not English and otherwise not known, None where
+            nothing is known.
+        detail: the subtitle file's name, the number of the stream, or the name of the recogniser's model.
+
+    Raises:
+        ArgumentError: if the source is not a known one, or the lines are not in order.
+    """
+
+    lines: tuple[Line, ...]
+    source: str
+    language: str | None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ArgumentError(expected_one_of("Transcript source", SOURCES, self.source))
+        if any(later.start < line.start for line, later in zip(self.lines, self.lines[1:], strict=False)):
+            raise ArgumentError("Transcript: expected the lines in the order of their starts.")
+
+    @property
+    def text(self) -> str:
+        """All lines, joined by blanks."""
+        return " ".join(line.text for line in self.lines)
+
+    @cached_property
+    def _starts(self) -> list[Seconds]:
+        return [line.start for line in self.lines]
+
+    @cached_property
+    def _longest(self) -> Seconds:
+        return max((line.end - line.start for line in self.lines), default=0.0)
+
+    def lines_between(self, start: Seconds, end: Seconds) -> tuple[Line, ...]:
+        """The lines that touch the window ``[start, end)``; one without length does so if it lies in it."""
+        first, last = bisect_left(self._starts, start - self._longest), bisect_left(self._starts, end)
+        return tuple(
+            line for line in self.lines[first:last] if line.end > start or line.start == line.end == start
+        )
+
+
+def from_cues(
+    cues: Iterable[TimedText], source: str, detail: str = "", language: str | None = None
+) -> Transcript:
+    """A transcript of subtitles without the empty ones. An unknown language is guessed from all words."""
+    lines = [Line(cue.start, cue.end, text) for cue in cues if (text := " ".join(cue.text.split()))]
+    lines.sort(key=lambda line: line.start)
+    language = language or guess_language(" ".join(line.text for line in lines))
+    return Transcript(tuple(lines), source, language, detail)
+
+
+def read_subtitles(path: str | Path) -> Transcript:
+    """The transcript in an ``.srt`` or ``.vtt`` file.
+
+    The language is that of the file's header or name (``clip.en.srt``), else guessed from the words.
+
+    Raises:
+        TranscriptError: if the file can't be read; the message names the file and the line.
+    """
+    path = Path(path)
+    cues, language = read_cues(path)
+    return from_cues(cues, "sidecar", path.name, language)
+
+
+def find_sidecar(media: str | Path) -> Path | None:
+    """The subtitle file that belongs to a media file: same folder, same stem, ``.srt`` or ``.vtt``.
+
+    ``clip.srt`` is taken before ``clip.en.srt``, English before other languages, and ``.srt`` before
+    ``.vtt``. Upper and lower case are the same. None if there is no such file, or the folder can't be listed.
+    """
+    media = Path(media)
+    stem, found = media.stem.lower(), []
+    try:
+        for path in media.parent.iterdir():
+            name, suffix = path.stem.lower(), path.suffix.lower()
+            if suffix not in (".srt", ".vtt") or not (name == stem or name.startswith(f"{stem}.")):
+                continue
+            language = language_of(path)
+            if (name == stem or language) and path.is_file():
+                found.append((name != stem, language != "en", suffix != ".srt", name, path))
+    except OSError:
+        return None
+    return min(found)[-1] if found else None
+
+
+def given(text: str, duration: Seconds, language: str | None = None) -> Transcript:
+    """Plain text as a transcript: its sentences, each as long as its share of the letters, fill the clip.
+
+    Args:
+        text: what is said, in order; a sentence ends with its mark or with the line.
+        duration: of the clip in seconds; 0 for text alone, whose lines then all lie at 0.
+        language: ISO 639-1 code; guessed from the words if None.
+
+    Raises:
+        ArgumentError: if the duration is negative.
+    """
+    if not duration >= 0:
+        raise ArgumentError(f"given: expected a duration of 0 s or more, got {duration}.")
+    sentences = [" ".join(part.split()) for part in re.split(r"(?<=[.!?\u2026\u3002])\s+|\n+", text)]
+    sentences = [sentence for sentence in sentences if sentence]
+    letters = sum(map(len, sentences))
+    lines, past = [], 0
+    for sentence in sentences:
+        start, past = past, past + len(sentence)
+        lines.append(Line(duration * start / letters, duration * past / letters, sentence))
+    return Transcript(tuple(lines), "given", language or guess_language(text))
+
+
+def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextEvidence | None:
+    """The words of the window ``[start, end)``: the lines that touch it, whole. None where nothing is said.
+
+    The coverage is the share of the window with a line in it; the confidence is the lines' mean, weighted by
+    their overlap with the window.
+    """
+    lines = transcript.lines_between(start, end)
+    if start == end:
+        lines = tuple(line for line in transcript.lines if line.start <= start <= line.end)
+    if not lines:
+        return None
+    overlaps = [min(line.end, end) - max(line.start, start) for line in lines]
+    total, covered, reached = sum(overlaps), 0.0, start
+    for line in lines:
+        covered += max(0.0, min(line.end, end) - max(line.start, reached))
+        reached = max(reached, min(line.end, end))
+    if total > 0:
+        confidence = sum(line.confidence * o for line, o in zip(lines, overlaps, strict=True)) / total
+    else:
+        confidence = sum(line.confidence for line in lines) / len(lines)
+    coverage = covered / (end - start) if end > start else 1.0
+    text = " ".join(line.text for line in lines)
+    return TextEvidence(text, transcript.language, confidence, min(1.0, coverage))

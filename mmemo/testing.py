@@ -1,0 +1,227 @@
+"""For tests, yours and ours: small clips with a real face and a real voice, and a check of encoders.
+
+The face is NASA's portrait of Eileen Collins (public domain); see NOTICE for it and for the voice.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mmemo import media
+from mmemo.encoders.base import Encoding
+from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, TextEvidence
+from mmemo.labels import EKMAN7, LabelSet
+from mmemo.media import Frame
+
+ASSETS = Path(__file__).parent / "testing_assets"
+SPEECH_TEXT = "And you always want to see it in the superlative degree."
+"""What is said in `speech`."""
+
+Sound = Literal["speech", "silence", "noise", "tone"]
+_SOUNDS = ("speech", "silence", "noise", "tone")
+
+
+def portrait() -> np.ndarray:
+    """A real face looking at the camera, smiling: (H, W, 3) uint8 RGB."""
+    return next(media.frames(ASSETS / "portrait.jpg")).image
+
+
+def speech() -> np.ndarray:
+    """A sentence read aloud: (N,) float32, 16 kHz mono."""
+    return media.waveform(ASSETS / "speech.opus")
+
+
+def sound(kind: Sound, seconds: Seconds) -> np.ndarray:
+    """(N,) float32, 16 kHz mono: the sentence over and over, digital silence, faint noise, or a tone of 220 Hz."""
+    samples = round(seconds * SAMPLE_RATE)
+    if kind == "speech":
+        return np.resize(speech(), samples)
+    if kind == "noise":
+        return np.random.default_rng(0).normal(0, 0.01, samples).astype(np.float32)
+    if kind == "tone":
+        return (0.2 * np.sin(2 * np.pi * 220 * np.arange(samples) / SAMPLE_RATE)).astype(np.float32)
+    if kind == "silence":
+        return np.zeros(samples, np.float32)
+    raise ArgumentError(expected_one_of("Sound", _SOUNDS, kind))
+
+
+def make_clip(
+    path: str | Path,
+    *,
+    seconds: Seconds = 2.0,
+    size: tuple[int, int] = (320, 240),
+    rate: int = 25,
+    faces: int = 1,
+    picture: bool = True,
+    sound: Sound | np.ndarray | None = "speech",
+    sample_rate: int = SAMPLE_RATE,
+    rotation: Literal[0, 90, 180, 270] = 0,
+    variable_rate: bool = False,
+    cut: Seconds | None = None,
+) -> Path:
+    """Write a small clip (``.mp4``, ``.mkv``; ``.wav`` or ``.m4a`` for sound alone).
+
+    Args:
+        size: width and height in pixels, as the viewer sees it.
+        faces: how many people are in the picture, side by side; 0 is a grey wall.
+        picture: False for a file without a video stream.
+        sound: what is heard, or samples (N,) or (channels, N) at ``sample_rate``; None for no sound track.
+        rotation: degrees clockwise that a player must turn the stored picture by, as phones write it.
+        variable_rate: every other frame is shown three times as long.
+        cut: seconds after which the picture changes to a wholly different scene.
+    """
+    path = Path(path)
+    samples = sound if isinstance(sound, np.ndarray) or sound is None else globals()["sound"](sound, seconds)
+    pictures = _scene(seconds, size, rate, faces, rotation, variable_rate, cut) if picture else None
+    media.write_video(path, pictures, samples, sample_rate=sample_rate, rate=rate)
+    if rotation:
+        _mark_rotated(path, rotation)
+    return path
+
+
+class TinyEncoder:
+    """A deterministic encoder without weights, for tests of what surrounds encoders."""
+
+    modality = "text"
+    dim = 4
+
+    def __init__(self, labels: LabelSet = EKMAN7, modality: str = "text") -> None:
+        self.labels = labels
+        self.modality = modality
+
+    def prepare(self, evidence: Evidence) -> np.ndarray | None:
+        """The text's code points (T,) float32, or None without text."""
+        if evidence.text is None or not evidence.text.text:
+            return None
+        return np.array([ord(letter) for letter in evidence.text.text], np.float32)
+
+    def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
+        """One token a letter; the logits depend on the mean code point only."""
+        longest = max(len(item) for item in batch)
+        tokens = np.zeros((len(batch), longest, self.dim), np.float32)
+        mask = np.zeros((len(batch), longest), bool)
+        for row, item in enumerate(batch):
+            tokens[row, : len(item)] = item[:, None] / 128
+            mask[row, : len(item)] = True
+        means = np.array([item.mean() for item in batch])
+        logits = np.cos(means[:, None] * np.arange(1, len(self.labels) + 1)).astype(np.float32)
+        return Encoding(tokens, mask, logits)
+
+
+def check_encoder(encoder: object, samples: Sequence[Evidence] | None = None) -> None:
+    """Tell the author of an encoder what is wrong with it.
+
+    Args:
+        samples: two or more windows in which its modality is there, best of different lengths; by default two texts.
+
+    Raises:
+        ArgumentError: with every fault that was found, one a line.
+    """
+    faults = [
+        f"no attribute {name!r}"
+        for name in ("modality", "dim", "labels", "prepare", "encode")
+        if not hasattr(encoder, name)
+    ]
+    if not faults:
+        faults = list(_faults(encoder, samples or [_said("Good."), _said("What a long and lovely day.")]))
+    if faults:
+        raise ArgumentError(f"{type(encoder).__name__} is not an encoder yet:\n- " + "\n- ".join(faults))
+
+
+def _faults(encoder: object, samples: Sequence[Evidence]) -> Iterator[str]:
+    if not isinstance(encoder.modality, str) or not encoder.modality:  # type: ignore[attr-defined]
+        yield "modality must be a name such as 'face'"
+    if not isinstance(encoder.labels, LabelSet):  # type: ignore[attr-defined]
+        yield "labels must be a mmemo.labels.LabelSet"
+        return
+    if encoder.prepare(Evidence(0.0, 1.0)) is not None:  # type: ignore[attr-defined]
+        yield "prepare must return None for a window without evidence"
+    inputs = [encoder.prepare(sample) for sample in samples]  # type: ignore[attr-defined]
+    if any(item is None for item in inputs):
+        yield "prepare returned None for a sample in which the modality should be there"
+        return
+    if not all(isinstance(item, np.ndarray) for item in inputs):
+        yield "prepare must return a NumPy array"
+        return
+    try:
+        together: Encoding = encoder.encode(inputs)  # type: ignore[attr-defined]
+    except ArgumentError as error:
+        yield str(error)
+        return
+    batch, dim, classes = len(inputs), encoder.dim, len(encoder.labels)  # type: ignore[attr-defined]
+    if together.tokens.shape[0] != batch or together.tokens.shape[2] != dim:
+        yield f"tokens must be (B, T, D) = ({batch}, T, {dim}), got {together.tokens.shape}"
+        return
+    if together.logits.shape != (batch, classes):
+        yield f"logits must be (B, K) = ({batch}, {classes}), got {together.logits.shape}"
+        return
+    if together.tokens.dtype != np.float32 or together.logits.dtype != np.float32:
+        yield f"tokens and logits must be float32, got {together.tokens.dtype} and {together.logits.dtype}"
+    if not together.present.all():
+        yield "mask is all False for a window in which the modality is there; True means valid"
+    if np.abs(together.tokens[~together.mask]).max(initial=0) > 0:
+        yield "tokens must be zero where mask is False"
+    again: Encoding = encoder.encode(inputs)  # type: ignore[attr-defined]
+    if not np.array_equal(again.logits, together.logits):
+        yield "two calls with the same input differ: switch dropout off (eval mode) and seed what is random"
+    alone = np.concatenate([encoder.encode([item]).logits for item in inputs])  # type: ignore[attr-defined]
+    if not np.allclose(alone, together.logits, atol=1e-3):
+        yield "a window's logits change with the other windows of its batch: padding leaks, or rows are mixed up"
+
+
+def _said(text: str) -> Evidence:
+    return Evidence(0.0, 2.0, text=TextEvidence(text, "en", 1.0, 1.0))
+
+
+def _scene(
+    seconds: Seconds,
+    size: tuple[int, int],
+    rate: int,
+    faces: int,
+    rotation: int,
+    variable_rate: bool,
+    cut: Seconds | None,
+) -> Iterator[Frame]:
+    """Pictures of a room in which people sway a little."""
+    import cv2
+
+    width, height = size
+    rows = np.linspace(90, 170, height, dtype=np.float32)[:, None, None]
+    room = np.broadcast_to(rows, (height, width, 3)).astype(np.uint8)
+    face = portrait()
+    side = min(height, width // max(1, faces)) * 9 // 10
+    small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
+    count, time = round(seconds * rate), 0.0
+    for number in range(count):
+        time = number / rate if not variable_rate else (number // 2 * 4 + number % 2) / (2 * rate)
+        canvas = room.copy()
+        shift = round(2 * np.sin(2 * np.pi * time / 3))
+        for person in range(faces):
+            left = (2 * person + 1) * width // (2 * faces) - side // 2 + shift
+            left = int(np.clip(left, 0, width - side))
+            mirrored = small[:, ::-1] if person % 2 else small
+            canvas[height - side :, left : left + side] = mirrored
+        if cut is not None and time >= cut:
+            canvas = 255 - canvas[:, ::-1] if not faces else np.roll(canvas[:, ::-1], width // 4, axis=1) // 2
+        # Players turn clockwise by `rotation`: store the picture turned the other way.
+        yield Frame(time, np.ascontiguousarray(np.rot90(canvas, rotation // 90)))
+
+
+def _mark_rotated(path: Path, rotation: int) -> None:
+    """Write a rotation into the display matrix of an MP4's video track, as phones do (ISO 14496-12, 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[rotation]
+    matrix = struct.pack(">9i", cosine << 16, sine << 16, 0, -sine << 16, cosine << 16, 0, 0, 0, 1 << 30)
+    place = data.find(b"tkhd")
+    while place >= 0:
+        wide, high = struct.unpack(">II", data[place + 80 : place + 88])
+        if wide and high:
+            data[place + 44 : place + 80] = matrix
+        place = data.find(b"tkhd", place + 4)
+    path.write_bytes(bytes(data))

@@ -1,0 +1,102 @@
+"""The metrics against scikit-learn's, and against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from mmemo.evaluation.metrics import (
+    accuracy,
+    confusion,
+    expected_calibration_error,
+    f1_scores,
+    macro_f1,
+    negative_log_likelihood,
+    recalls,
+    uar,
+    weighted_f1,
+)
+
+CLASSES = 5
+
+
+@pytest.fixture(params=range(4))
+def sample(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Uneven classes, predictions that are right more often than not, and probabilities that agree with them."""
+    rng = np.random.default_rng(request.param)
+    target = rng.choice(CLASSES, 300, p=[0.5, 0.25, 0.15, 0.07, 0.03])
+    probabilities = rng.dirichlet(np.ones(CLASSES), 300)
+    probabilities[np.arange(300), target] += rng.random(300)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return target, probabilities.argmax(axis=1), probabilities
+
+
+def test_class_metrics_agree_with_scikit_learn(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    target, predicted, _ = sample
+    labels = list(range(CLASSES))
+    assert np.array_equal(
+        confusion(target, predicted, CLASSES), reference.confusion_matrix(target, predicted, labels=labels)
+    )
+    assert accuracy(target, predicted) == pytest.approx(reference.accuracy_score(target, predicted))
+    assert uar(target, predicted, CLASSES) == pytest.approx(
+        reference.balanced_accuracy_score(target, predicted)
+    )
+    for average, ours in (("macro", macro_f1), ("weighted", weighted_f1)):
+        theirs = reference.f1_score(target, predicted, labels=labels, average=average)
+        assert ours(target, predicted, CLASSES) == pytest.approx(theirs)
+    assert f1_scores(target, predicted, CLASSES) == pytest.approx(
+        reference.f1_score(target, predicted, labels=labels, average=None)
+    )
+    assert recalls(target, predicted, CLASSES) == pytest.approx(
+        reference.recall_score(target, predicted, labels=labels, average=None)
+    )
+
+
+def test_log_likelihood_agrees_with_scikit_learn(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    target, _, probabilities = sample
+    expected = reference.log_loss(target, probabilities, labels=list(range(CLASSES)))
+    assert negative_log_likelihood(target, probabilities) == pytest.approx(expected)
+
+
+def test_log_likelihood_of_a_certain_mistake_is_finite() -> None:
+    assert np.isfinite(negative_log_likelihood(np.array([1]), np.array([[1.0, 0.0]])))
+
+
+def test_a_class_that_does_not_occur_is_left_out_of_the_mean() -> None:
+    target, predicted = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    assert np.isnan(recalls(target, predicted, 3)[2])
+    assert uar(target, predicted, 3) == pytest.approx(0.75)
+    # F1 of class 0: 2 / (2 + 0 + 1); of class 1: 4 / (4 + 1 + 0); class 2 occurs nowhere.
+    assert f1_scores(target, predicted, 3)[:2] == pytest.approx([2 / 3, 4 / 5])
+    assert macro_f1(target, predicted, 3) == pytest.approx((2 / 3 + 4 / 5) / 2)
+
+
+def test_a_class_predicted_but_never_true_counts_as_zero() -> None:
+    target, predicted = np.array([0, 0]), np.array([0, 2])
+    assert macro_f1(target, predicted, 3) == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_rows_of_the_confusion_matrix_are_true_classes() -> None:
+    assert confusion(np.array([0, 0, 1]), np.array([1, 1, 0]), 2).tolist() == [[0, 2], [1, 0]]
+
+
+def test_calibration_error_by_its_definition(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    target, predicted, probabilities = sample
+    confidence, bins, expected = probabilities.max(axis=1), 15, 0.0
+    edges = np.linspace(0, 1, bins + 1)
+    for low, high in itertools.pairwise(edges):
+        inside = (confidence >= low) & (confidence < high)
+        if inside.any():
+            right = (predicted == target)[inside].mean()
+            expected += inside.mean() * abs(right - confidence[inside].mean())
+    assert expected_calibration_error(target, probabilities, bins) == pytest.approx(expected)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Three of four right at a confidence of 0.9, and full certainty that is right.
+    probabilities = np.array([[0.9, 0.1]] * 4)
+    assert expected_calibration_error(np.array([0, 0, 0, 1]), probabilities) == pytest.approx(0.15)
+    assert expected_calibration_error(np.array([0]), np.array([[1.0, 0.0]])) == 0.0

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from mmemo.faces.align import align
+from mmemo.faces.quality import quality, sharpness
+from mmemo.faces.search import FaceSearch
+
+FRONTAL = np.zeros(3, np.float32)
+GOOD = (60.0, 0.15, FRONTAL, 1.0)
+
+
+@pytest.fixture(scope="module")
+def landmarks(search: FaceSearch, portrait: np.ndarray) -> np.ndarray:
+    return search.scan(portrait, 0, 8)[0].landmarks
+
+
+def test_a_good_crop_has_one_and_a_useless_one_zero() -> None:
+    assert quality(*GOOD) == 1.0
+    assert quality(5.0, *GOOD[1:]) == 0.0
+    assert quality(60.0, 0.0, FRONTAL, 1.0) == 0.0
+    assert quality(60.0, 0.15, np.array([90, 0, 0], np.float32), 1.0) == 0.0
+    assert quality(60.0, 0.15, FRONTAL, 0.5) == 0.0
+
+
+def test_monotone_in_each_part() -> None:
+    by_size = [quality(pixels, *GOOD[1:]) for pixels in np.linspace(1, 100, 60)]
+    by_sharpness = [quality(60.0, sharp, FRONTAL, 1.0) for sharp in np.linspace(0, 0.3, 60)]
+    by_presence = [quality(60.0, 0.15, FRONTAL, presence) for presence in np.linspace(0, 1, 60)]
+    for values in (by_size, by_sharpness, by_presence):
+        assert (np.diff(values) >= 0).all()
+        assert values[0] == 0.0
+        assert values[-1] == 1.0
+    for axis in (0, 1):
+        for sign in (-1, 1):
+            turns = [np.eye(3, dtype=np.float32)[axis] * sign * angle for angle in range(0, 90, 3)]
+            values = [quality(60.0, 0.15, turn, 1.0) for turn in turns]
+            assert (np.diff(values) <= 0).all()
+    rolled = np.array([0, 0, 80], np.float32)
+    assert quality(60.0, 0.15, rolled, 1.0) == 1.0  # the crop undoes it
+
+
+def test_blur_lowers_sharpness(portrait: np.ndarray, landmarks: np.ndarray) -> None:
+    large = cv2.resize(portrait, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    points = landmarks[:, :2] * 3 + 1
+    values = [sharpness(align(cv2.GaussianBlur(large, (0, 0), sigma), points)) for sigma in (0.5, 2, 4, 8, 16)]
+    assert (np.diff(values) < 0).all()
+    assert values[0] > 0.12
+    assert values[-1] < 0.05
+
+
+def test_sharpness_does_not_depend_on_size_or_light(portrait: np.ndarray, landmarks: np.ndarray) -> None:
+    reference = sharpness(align(portrait, landmarks))
+    large = cv2.resize(portrait, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    assert sharpness(align(large, landmarks[:, :2] * 4 + 1.5)) == pytest.approx(reference, rel=0.2)
+    assert sharpness(align(portrait, landmarks, 224)) == pytest.approx(reference, rel=0.2)
+    dark = cv2.convertScaleAbs(portrait, alpha=0.4)
+    assert sharpness(align(dark, landmarks)) == pytest.approx(reference, rel=0.1)
+
+
+def test_a_flat_crop_is_not_sharp() -> None:
+    assert sharpness(np.full((112, 112, 3), 90, np.uint8)) == 0.0

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmemo.encoders.base import Encoding
+from mmemo.errors import ArgumentError
+from mmemo.fusion.late import LateFusion
+from mmemo.labels import LabelSet
+
+LABELS = LabelSet("three", ("a", "b", "c"))
+
+
+def encoding(scores: np.ndarray, present: np.ndarray | None = None) -> Encoding:
+    mask = np.ones((len(scores), 1), bool) if present is None else present[:, None]
+    return Encoding(np.zeros((len(scores), 1, 2), np.float32), mask, np.log(scores).astype(np.float32))
+
+
+P = np.array([[0.7, 0.2, 0.1]])
+Q = np.array([[0.2, 0.3, 0.5]])
+
+
+def test_one_modality_alone_gives_its_own_scores() -> None:
+    head = LateFusion(LABELS, {"face": 0.2, "voice": 0.8}, agreement=0.9)
+    np.testing.assert_allclose(head.fuse({"face": encoding(P)}), P, atol=1e-6)
+
+
+def test_independent_experts_multiply() -> None:
+    head = LateFusion(LABELS, {"face": 1.0, "voice": 1.0}, agreement=1.0)
+    expected = P * Q / (P * Q).sum()
+    np.testing.assert_allclose(head.fuse({"face": encoding(P), "voice": encoding(Q)}), expected, atol=1e-6)
+
+
+def test_no_agreement_is_the_weighted_geometric_mean() -> None:
+    head = LateFusion(LABELS, {"face": 3.0, "voice": 1.0}, agreement=0.0)
+    mean = P**0.75 * Q**0.25
+    np.testing.assert_allclose(head.fuse({"face": encoding(P), "voice": encoding(Q)}), mean / mean.sum(), atol=1e-6)
+
+
+def test_each_row_fuses_what_it_has() -> None:
+    head = LateFusion(LABELS, {"face": 1.0, "voice": 1.0}, agreement=1.0)
+    both = np.concatenate([P, P]), np.concatenate([Q, Q])
+    voice = encoding(both[1], np.array([True, False]))
+    fused = head.fuse({"face": encoding(both[0]), "voice": voice})
+    np.testing.assert_allclose(fused[1], P[0], atol=1e-6)
+    assert not np.allclose(fused[0], P[0])
+    shares = head.shares({"face": np.array([True, True]), "voice": np.array([True, False])})
+    np.testing.assert_allclose(shares["face"], [0.5, 1.0])
+
+
+def test_a_row_with_nothing_is_an_error_not_nan() -> None:
+    head = LateFusion(LABELS, {"face": 1.0})
+    with pytest.raises(ArgumentError, match="no modality at all"):
+        head.fuse({"face": encoding(P, np.array([False]))})
+
+
+def test_an_unknown_modality_lists_the_known_ones() -> None:
+    with pytest.raises(ArgumentError, match=r"expected one of \['face'\]"):
+        LateFusion(LABELS, {"face": 1.0}).fuse({"gaze": encoding(P)})
+
+
+@pytest.mark.parametrize("weights", [{}, {"face": 0.0}, {"face": float("nan")}, {"face": -1.0}])
+def test_weights_must_be_positive(weights: dict[str, float]) -> None:
+    with pytest.raises(ArgumentError, match="positive weights"):
+        LateFusion(LABELS, weights)
+
+
+def test_fitting_finds_the_expert_that_knows() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, 600)
+    good = rng.normal(0, 1, (600, 3)) + 2.0 * np.eye(3)[target]
+    noise = rng.normal(0, 1, (600, 3))
+    head = LateFusion.fit(LABELS, {"good": good, "noise": noise}, target)
+    assert head.weights["good"] > 0.8
+    fused = head.fuse({"good": encoding(np.exp(good)), "noise": encoding(np.exp(noise))})
+    assert np.mean(fused.argmax(1) == target) > 0.8
+
+
+def test_fitting_trusts_independent_experts_that_agree() -> None:
+    rng = np.random.default_rng(1)
+    target = rng.integers(0, 3, 1500)
+    # The exact posteriors of two independent Gaussian observations: their product is right, so agreement is near 1.
+    seen = {name: 2.0 * (rng.normal(0, 1, (1500, 3)) + 2.0 * np.eye(3)[target]) for name in ("one", "two")}
+    head = LateFusion.fit(LABELS, seen, target)
+    assert head.agreement > 0.85
+    assert head.weights["one"] == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,275 @@
+import csv
+from pathlib import Path
+
+import pytest
+
+from mmemo.errors import ArgumentError, TranscriptError
+from mmemo.speech.language import guess_language
+from mmemo.speech.subtitle_file import FileCue, language_of
+from mmemo.speech.transcript import (
+    Line,
+    Transcript,
+    find_sidecar,
+    from_cues,
+    given,
+    read_subtitles,
+    words_between,
+)
+
+SRT = """1
+00:00:01,000 --> 00:00:02,500
+<i>Where</i> were you?
+
+2
+00:00:03,000 --> 00:00:05,250 X1:100 X2:200
+{\\an8}- I was at home,
+- all day &amp; all night.
+"""
+
+ROLLING = """WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.000 --> 00:00:02.000 align:start position:0%
+\x20
+hello<00:00:00.480><c> there</c>
+
+00:00:02.000 --> 00:00:02.010 align:start position:0%
+hello there
+\x20
+
+00:00:02.010 --> 00:00:04.000 align:start position:0%
+hello there
+how<00:00:02.480><c> are you</c>
+
+00:00:04.000 --> 00:00:04.010
+how are you
+\x20
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def put(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return put
+
+
+def lines(transcript: Transcript) -> list[tuple[float, float, str]]:
+    return [(line.start, line.end, line.text) for line in transcript.lines]
+
+
+class TestReading:
+    def test_srt(self, write) -> None:
+        transcript = read_subtitles(write("clip.srt", SRT))
+        assert lines(transcript) == [
+            (1.0, 2.5, "Where were you?"),
+            (3.0, 5.25, "I was at home, all day & all night."),
+        ]
+        assert (transcript.source, transcript.detail, transcript.language) == ("sidecar", "clip.srt", "en")
+        assert transcript.text == "Where were you? I was at home, all day & all night."
+
+    def test_rolling_lines_come_once(self, write) -> None:
+        transcript = read_subtitles(write("clip.vtt", ROLLING))
+        assert lines(transcript) == [(0.0, 2.0, "hello there"), (2.01, 4.0, "how are you")]
+        assert transcript.language == "en"
+
+    def test_rolling_with_overlap(self, write) -> None:
+        text = "1\n00:00:00,000 --> 00:00:04,000\none two\n\n2\n00:00:02,000 --> 00:00:06,000\none two\nthree four\n"
+        assert [line.text for line in read_subtitles(write("a.srt", text)).lines] == ["one two", "three four"]
+
+    def test_words_said_twice_stay(self, write) -> None:
+        text = "1\n00:00:00,000 --> 00:00:01,000\nNo!\n\n2\n00:00:01,000 --> 00:00:02,000\nNo!\n"
+        assert [line.text for line in read_subtitles(write("a.srt", text)).lines] == ["No!", "No!"]
+
+    def test_overlapping_cues_are_kept(self, write) -> None:
+        text = "WEBVTT\n\n00:05.000 --> 00:09.000\n<v Ann>Listen!</v>\n\n00:04.000 --> 00:08.000\nWhat?\n"
+        transcript = read_subtitles(write("a.vtt", text))
+        assert lines(transcript) == [(4.0, 8.0, "What?"), (5.0, 9.0, "Listen!")]
+
+    def test_notes_and_styles_are_no_words(self, write) -> None:
+        text = (
+            "WEBVTT - title\n\nSTYLE\n::cue { color: red }\n\nNOTE\n00:01.000 --> 00:02.000 is a comment\n\n"
+            "intro\n01:00:01.5 --> 01:00:02.000 line:0\nHello [door slams]\n\n00:03.000 --> 00:04.000\n[Music] \u266a\n"
+        )
+        assert lines(read_subtitles(write("a.vtt", text))) == [(3601.5, 3602.0, "Hello")]
+
+    def test_cue_right_after_the_header(self, write) -> None:
+        assert lines(read_subtitles(write("a.vtt", "WEBVTT\n00:01.000 --> 00:02.000\nHi\n"))) == [(1.0, 2.0, "Hi")]
+
+    def test_missing_blank_line(self, write) -> None:
+        text = "1\n00:00:01,000 --> 00:00:02,000\nOne\n2\n00:00:02,000 --> 00:00:03,000\nTwo\n"
+        assert [line.text for line in read_subtitles(write("a.srt", text)).lines] == ["One", "Two"]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    def test_encodings(self, write, encoding: str) -> None:
+        text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nIt\u2019s a caf\xe9\r\n"
+        assert lines(read_subtitles(write("a.srt", text.encode(encoding))))[0][2] == "It\u2019s a caf\xe9"
+
+    def test_latin_1_where_windows_has_no_letter(self, write) -> None:
+        text = b"1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9\x81\n"
+        assert lines(read_subtitles(write("a.srt", text)))[0][2].startswith("caf\xe9")
+
+    @pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
+    def test_empty_file_is_an_empty_transcript(self, write, name: str) -> None:
+        assert read_subtitles(write(name, "")).lines == ()
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("name", "content", "line", "what"),
+        [
+            ("a.srt", "1\n00:00:01,000 --> 00:00:02\nHi\n", 2, "00:00:02"),
+            ("a.srt", "1\n00:00:01,000 --> \nHi\n", 2, "no time"),
+            ("a.srt", "1\n00:61:01,000 --> 00:62:02,000\nHi\n", 2, "00:61:01"),
+            ("a.srt", "1\n00:00:05,000 --> 00:00:02,000\nHi\n", 2, "before it begins"),
+            ("a.srt", "Just some text\nand more\n", 1, "no subtitle"),
+            ("a.srt", b"PK\x03\x04\n\x00\x00", 2, "not a text file"),
+            ("a.vtt", "1\n00:00:01.000 --> 00:00:02.000\nHi\n", 1, "WEBVTT"),
+            ("a.vtt", "WEBVTT\n\nabc --> def\nHi\n", 3, "'abc' is no time"),
+        ],
+    )
+    def test_file_and_line_are_named(self, write, name: str, content: str | bytes, line: int, what: str) -> None:
+        with pytest.raises(TranscriptError, match=what) as error:
+            read_subtitles(write(name, content))
+        assert f"{name}, line {line}:" in str(error.value)
+
+    def test_other_suffix(self, write) -> None:
+        with pytest.raises(TranscriptError, match=r"\.srt"):
+            read_subtitles(write("a.sub", "x"))
+
+    def test_missing_file_and_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "b.srt").mkdir()
+        for name in ("a.srt", "b.srt"):
+            with pytest.raises(TranscriptError, match="can't be read"):
+                read_subtitles(tmp_path / name)
+
+
+class TestSidecar:
+    def test_none(self, write) -> None:
+        media = write("clip.mp4", b"")
+        for other in ("clip2.srt", "other.srt", "clip.part.srt", "clip.txt"):
+            write(other, SRT)
+        assert find_sidecar(media) is None
+        assert find_sidecar(media.parent / "no such folder" / "clip.mp4") is None
+
+    def test_order(self, write) -> None:
+        media = write("My.Clip.mp4", b"")
+        for name in ("my.clip.PL.srt", "My.Clip.en.vtt", "My.Clip.en-US.SRT", "my.clip.vtt", "MY.CLIP.srt"):
+            write(name, SRT)
+        found = []
+        while (path := find_sidecar(media)) is not None:
+            found.append(path.name)
+            path.unlink()
+        assert found == ["MY.CLIP.srt", "my.clip.vtt", "My.Clip.en-US.SRT", "My.Clip.en.vtt", "my.clip.PL.srt"]
+
+    def test_language_of_the_name(self, write) -> None:
+        assert read_subtitles(write("clip.pl.srt", SRT)).language == "pl"
+        assert language_of(Path("clip.eng.sdh.srt")) == "en"
+        assert language_of(Path("clip.pt-BR.vtt")) == "pt"
+        assert language_of(Path("clip.srt")) is None
+
+
+class TestGiven:
+    def test_sentences_fill_the_clip(self) -> None:
+        transcript = given("I won! I can't believe it.\n\nWow", 30.0)
+        assert [line.text for line in transcript.lines] == ["I won!", "I can't believe it.", "Wow"]
+        assert transcript.lines[0].start == 0
+        assert transcript.lines[-1].end == pytest.approx(30.0)
+        assert transcript.lines[1].start == transcript.lines[0].end == pytest.approx(30 * 6 / 28)
+        assert (transcript.source, transcript.language) == ("given", "en")
+
+    def test_text_alone(self) -> None:
+        evidence = words_between(given("What? No!", 0.0), 0.0, 0.0)
+        assert evidence is not None
+        assert (evidence.text, evidence.coverage, evidence.confidence) == ("What? No!", 1.0, 1.0)
+
+    def test_blank(self) -> None:
+        assert words_between(given(" \n ", 5.0), 0.0, 5.0) is None
+
+    def test_negative_duration(self) -> None:
+        with pytest.raises(ArgumentError, match="duration"):
+            given("Hi", -1.0)
+
+
+class TestWindows:
+    transcript = Transcript(
+        (Line(1.0, 3.0, "one", 0.5), Line(2.0, 6.0, "two", 1.0), Line(8.0, 9.0, "three")), "recognition", "en"
+    )
+
+    def test_whole_lines_that_touch(self) -> None:
+        evidence = words_between(self.transcript, 2.5, 4.5)
+        assert evidence is not None
+        assert evidence.text == "one two"
+        assert evidence.language == "en"
+        assert evidence.coverage == 1.0
+        assert evidence.confidence == pytest.approx((0.5 * 0.5 + 2.0 * 1.0) / 2.5)
+
+    def test_coverage_counts_overlaps_once(self) -> None:
+        evidence = words_between(self.transcript, 0.0, 10.0)
+        assert evidence is not None
+        assert evidence.text == "one two three"
+        assert evidence.coverage == pytest.approx(0.6)
+
+    def test_borders_do_not_touch(self) -> None:
+        assert words_between(self.transcript, 6.0, 8.0) is None
+        assert words_between(self.transcript, 0.0, 1.0) is None
+        assert words_between(self.transcript, 9.0, 20.0) is None
+
+    def test_long_line_over_many_short_ones(self) -> None:
+        short = [Line(i, i + 0.5, f"w{i}") for i in range(1, 50)]
+        transcript = Transcript((Line(0.0, 100.0, "long"), *short), "given", None)
+        assert words_between(transcript, 70.0, 72.0).text == "long"
+        assert words_between(transcript, 10.0, 12.0).text == "long w10 w11"
+
+    def test_cues_are_sorted_and_empty_ones_left_out(self) -> None:
+        cues = [FileCue(2.0, 3.0, " b\n c "), FileCue(1.0, 2.0, "a"), FileCue(0.0, 1.0, " ")]
+        transcript = from_cues(cues, "subtitle stream", "stream 2", "en")
+        assert lines(transcript) == [(1.0, 2.0, "a"), (2.0, 3.0, "b c")]
+        assert (transcript.source, transcript.detail) == ("subtitle stream", "stream 2")
+
+
+class TestValidation:
+    def test_lines(self) -> None:
+        with pytest.raises(ArgumentError, match="start <= end"):
+            Line(2.0, 1.0, "x")
+        with pytest.raises(ArgumentError, match="start <= end"):
+            Line(float("nan"), 1.0, "x")
+        with pytest.raises(ArgumentError, match="confidence"):
+            Line(0.0, 1.0, "x", 1.5)
+
+    def test_source_and_order(self) -> None:
+        with pytest.raises(ArgumentError, match="Did you mean 'sidecar'"):
+            Transcript((), "sidecars", None)
+        with pytest.raises(ArgumentError, match="order"):
+            Transcript((Line(2.0, 3.0, "b"), Line(1.0, 2.0, "a")), "given", None)
+
+
+class TestLanguage:
+    @pytest.mark.parametrize(
+        ("text", "language"),
+        [
+            ("I don\u2019t know what you are talking about.", "en"),
+            ("Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko, a potem wr\xf3ci\u0107 do domu.", "und"),
+            ("Ich wei\xdf nicht, was du damit sagen willst, aber ich komme morgen wieder.", "und"),
+            ("Purple elephants dance gracefully near waterfalls.", None),
+            ("Yeah, right!", None),
+            ("", None),
+        ],
+    )
+    def test_examples(self, text: str, language: str | None) -> None:
+        assert guess_language(text) == language
+
+    @pytest.mark.data
+    def test_subtitle_like_texts(self, shared_data: Path) -> None:
+        with (shared_data / "text" / "meld" / "test_sent_emo.csv").open(encoding="utf-8", newline="") as file:
+            english = [row["Utterance"] for row in csv.DictReader(file)]
+        with (shared_data / "text" / "xed_annotated.tsv").open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            finnish = [row["text"] for row in rows if row["lang"] == "fi" and any(map(str.isalpha, row["text"]))]
+        for texts, right in ((english, "en"), (finnish, "und")):
+            tens = [guess_language(" ".join(texts[i : i + 10])) for i in range(0, len(texts) - 9, 10)]
+            assert tens.count(right) / len(tens) > 0.99

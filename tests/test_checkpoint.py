@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmemo.checkpoint import CONFIG, TENSORS, load_checkpoint, replacing, save_checkpoint
+from mmemo.errors import UnknownModelError, WeightsError
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([True, False])}
+    save_checkpoint(tmp_path / "w", {"kind": "thing", "name": "é"}, arrays, {"extra.txt": b"x"})
+    found = load_checkpoint(tmp_path / "w", "thing")
+    assert found.config["name"] == "é"
+    np.testing.assert_array_equal(found.tensors["a"], arrays["a"])
+    assert found.tensors["a"].dtype == np.float16
+    assert (tmp_path / "w" / "extra.txt").read_bytes() == b"x"
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w", {"kind": "thing"}, {"a": np.zeros(9)})
+    data = bytearray((tmp_path / "w" / TENSORS).read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "w" / TENSORS).write_bytes(bytes(data))
+    with pytest.raises(WeightsError, match="damaged"):
+        load_checkpoint(tmp_path / "w", "thing")
+
+
+def test_another_kind_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w", {"kind": "thing"}, {"a": np.zeros(1)})
+    with pytest.raises(WeightsError, match="holds 'thing' weights, expected 'other'"):
+        load_checkpoint(tmp_path / "w", "other")
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w", {"kind": "thing"}, {"a": np.zeros(1)})
+    file = tmp_path / "w" / CONFIG
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 99}))
+    with pytest.raises(WeightsError, match="newer mmemo"):
+        load_checkpoint(tmp_path / "w", "thing")
+
+
+def test_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="No checkpoint"):
+        load_checkpoint(tmp_path, "thing")
+
+
+def test_a_failure_keeps_the_old_folder(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w", {"kind": "old"}, {"a": np.zeros(1)})
+
+    def fail() -> None:
+        with replacing(tmp_path / "w") as partial:
+            (partial / "half").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert load_checkpoint(tmp_path / "w", "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmemo.cli import main
+from mmemo.testing import make_clip
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mmemo", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The command line in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["mmemo", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_the_table(clip: Path, tmp_path: Path) -> None:
+    done = run("analyze", clip, "--text", "What a lovely day.", "--out", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for word in ("Fused", "Face", "Voice", "Words", "happiness", "Over time"):
+        assert word in done.stdout
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clip: Path) -> None:
+    assert call(monkeypatch, "analyze", clip, "--json", "--modalities", "face") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told["modalities"]) == {"face"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["analyze", "none.mp4"], "does not exist"),
+        (["analyze"], "Nothing to analyze"),
+        (["analyze", "none.mp4", "--out", "x.docx"], "expected one of"),
+        (["analyze", "none.mp4", "--modalities", "faces"], "Did you mean 'face'"),
+        (["analyze", "none.mp4", "--model", "none"], "expected one of ['default']"),
+        (["analyze", "none.mp4", "--hop", "9"], "hop <= window"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert call(monkeypatch, *arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert says in told.err
+
+
+def test_nothing_to_see_or_hear_is_status_2(tmp_path: Path) -> None:
+    done = run("analyze", make_clip(tmp_path / "wall.mp4", faces=0, sound=None, seconds=0.5))
+    assert done.returncode == 2
+    assert "nothing to analyze" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == "0.1.0\n"
