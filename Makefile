@@ -41,4 +41,5 @@ $(VENV)/installed-demo: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps mediapipe  # the reference of a parity test; what it depends on would replace our OpenCV
 	@touch $@ $(VENV)/installed-demo

@@ -136,6 +136,7 @@ def frames(
     end: Seconds | None = None,
     *,
     max_side: int | None = None,
+    max_rate: float | None = None,
     damage: Damage | None = None,
 ) -> Iterator[Frame]:
     """Decode the pictures of a file one after the other.
@@ -143,6 +144,7 @@ def frames(
     Args:
         start: seconds; ``end`` as well, None for the end of the file. Times are always those of the file.
         max_side: shrink frames whose longer side has more pixels than this; None keeps them as they are.
+        max_rate: leave frames out so that at most about so many a second remain; None gives all of them.
         damage: is told what could not be decoded.
     """
     damage = damage if damage is not None else Damage()
@@ -153,7 +155,7 @@ def frames(
         stream.thread_type = "AUTO"
         origin = _origin(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
-        last = -step
+        last, due = -step, 0.0
         if start > 0:
             container.seek(int((start + origin) * av.time_base))
         for picture in _decode(container, stream, damage):
@@ -163,8 +165,10 @@ def frames(
             damage.seconds = last = time
             if end is not None and time >= end:
                 return
-            if time < start:
+            if time < start or time < due:
                 continue
+            if max_rate:
+                due = time + 0.9 / max_rate  # a little early: real frame times jitter
             yield Frame(time, _upright_rgb(picture, max_side))
 
 

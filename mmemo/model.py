@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.special import softmax
 
 from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
@@ -16,6 +15,7 @@ from mmemo.evidence import Evidence
 from mmemo.fusion.base import FusionHead
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import LABEL_SETS, LabelSet
+from mmemo.probability import softmax
 
 KIND = "emotion-model"
 FUSION = "fusion"
@@ -94,8 +94,7 @@ class EmotionModel:
 
     def scores(self, encoding: Encoding) -> np.ndarray:
         """Calibrated scores (B, K) of one modality; rows where it is absent mean nothing."""
-        scores: np.ndarray = softmax(encoding.logits.astype(float), axis=1)
-        return scores
+        return softmax(encoding.logits.astype(float))
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """Fused scores (B, K) of calibrated encodings."""

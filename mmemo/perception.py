@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 MAX_SIDE = 1280
 """Pixels. Larger video frames are shrunk while they are decoded: a face still has pixels enough, and 4K is slow."""
+MAX_RATE = 15.0
+"""Hz. Of faster video every second frame, or fewer, is looked at: an expression of a two-second window shows as well."""
 AHEAD = 8
 """Windows of faces that may wait for the encoders."""
 
@@ -117,7 +119,7 @@ def _sightings(clip: Clip, info: MediaInfo, found: Perception) -> Iterator[Sight
         tracker = FaceTracker()
         find = lambda frame: tracker.update(frame.image, frame.time)  # noqa: E731
     side = None if info.kind == "image" else MAX_SIDE
-    for frame in media.frames(info.path, clip.start, clip.end, max_side=side, damage=damage):
+    for frame in media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage):
         faces = find(frame)
         any_face, frames = any_face or bool(faces), frames + 1
         height, width = frame.image.shape[:2]

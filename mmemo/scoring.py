@@ -8,11 +8,11 @@ from itertools import islice
 from typing import TypeVar
 
 import numpy as np
-from scipy.special import log_softmax
 
 from mmemo.encoders.base import Encoding
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
+from mmemo.probability import log_softmax
 from mmemo.result import ModalityScores, Person, Scores, Segment
 from mmemo.windows import prominence
 
@@ -36,7 +36,7 @@ class Sums:
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
         weights = np.maximum(np.array(self.coverage), 1e-3)
-        logits = np.average(log_softmax(np.stack(self.logits).astype(float), axis=1), axis=0, weights=weights)
+        logits = np.average(log_softmax(np.stack(self.logits).astype(float)), axis=0, weights=weights)
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32))
 

@@ -64,6 +64,12 @@ def test_any_pixel_format_becomes_rgb(tmp_path: Path, pixels: str) -> None:
     assert abs(float(image.mean()) - 180) < 4
 
 
+def test_fast_video_is_thinned_on_request(clip: Path) -> None:
+    times = [frame.time for frame in media.frames(clip, max_rate=15.0)]
+    assert np.allclose(np.diff(times), 0.08)
+    assert len(times) == 38
+
+
 def test_large_frames_are_shrunk_on_request(clip: Path) -> None:
     assert next(media.frames(clip, max_side=160)).image.shape == (120, 160, 3)
 

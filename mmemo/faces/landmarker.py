@@ -17,8 +17,8 @@ from mmemo.faces.warp import invert, similarity, transform, warp
 INPUT = 256
 LANDMARKS = 478
 OUTSIDE = 128
-"""Grey level shown to the models beyond the image's border. On tight crops of faces, plain grey finds 95% where the
-repeated border that MediaPipe uses finds 83%: the streaks of a repeated border look like hair and hands."""
+"""Grey level shown to the models beyond the image's border. In tight crops of faces (FER2013) plain grey finds 95%, the
+repeated border that MediaPipe uses 83 to 89%: its streaks look like hair and hands."""
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263  # of the person; the right eye is on the left of the picture
 
 BLENDSHAPES = (

@@ -10,10 +10,11 @@ _SIZE = (8.0, 40.0)  # pixels between the eyes: FER2013's 48 x 48 pictures have 
 _SHARPNESS = (0.02, 0.12)  # relative Laplacian, see `sharpness`
 _TURN = (75.0, 25.0)  # degrees between the nose and the camera
 _PRESENCE = (0.5, 0.95)
+_CONTRAST = (3.0, 15.0)  # standard deviation of a crop, on the scale 0 to 255, in which detail can be told from noise
 
 
 def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float) -> float:
-    """The trust in a crop, 0 to 1: the geometric mean of four parts, so that one bad part can't be made up for.
+    """The trust in a crop, 0 to 1: the root of the product of four parts, so that one bad part can't be made up for.
 
     It never falls when one part rises:
 
@@ -36,7 +37,7 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
         _ramp(-turn, -_TURN[0], -_TURN[1]),
         _ramp(presence, *_PRESENCE),
     )
-    return float(np.prod(parts) ** (1 / len(parts)))
+    return float(np.sqrt(np.prod(parts)))
 
 
 def sharpness(crop: np.ndarray) -> float:
@@ -44,16 +45,15 @@ def sharpness(crop: np.ndarray) -> float:
 
     The standard deviation of the Laplacian of the crop at 56 x 56 pixels, over that of the crop itself. Measuring at
     one small size, whatever the size of the crop, makes crops of near and far faces comparable; dividing by the
-    contrast makes it independent of the light. A flat crop has none.
+    contrast makes it independent of the light, until almost none is left, as in a fade or a flash.
 
     Args:
         crop: (S, S, 3) uint8, of `mmemo.faces.align.align`.
     """
     grey = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     contrast = float(grey.std())
-    if contrast < 2.0:
-        return 0.0
-    return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / (4.0 * contrast)
+    detail = float(cv2.Laplacian(grey, cv2.CV_32F).std()) / (4.0 * max(contrast, 1.0))
+    return detail * _ramp(contrast, *_CONTRAST)
 
 
 def _ramp(value: float, low: float, high: float) -> float:

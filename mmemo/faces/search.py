@@ -16,8 +16,8 @@ from mmemo.faces.pose import misfit
 
 MIN_PRESENCE = 0.5
 MIN_SCORE = 0.4  # of the detector, for a candidate
-# Mean of the detector's two scores. On grass, gravel, coins, fabric and the like 99% of finds stay below; of the faces
-# of FER2013 and of a 640 x 360 stage view with faces 25 pixels high, 97% lie above.
+# Mean of the detector's two scores. Grass, gravel, fabric, a text page and the like stay below, heads on coins do not;
+# of FER2013's faces 98% lie above, and those of a stage seen from afar, 25 pixels high, mostly.
 MIN_EVIDENCE = 0.65
 MIN_TIGHT_SCORE = 0.5  # where the one find fills its small picture
 MIN_EYE_DISTANCE = 3.0  # pixels; below, there is nothing to see in a face

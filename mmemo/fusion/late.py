@@ -7,12 +7,11 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import LabelSet
+from mmemo.probability import log_softmax, softmax
 
 
 class LateFusion:
@@ -72,9 +71,8 @@ class LateFusion:
         pooled = np.zeros((len(count), len(self.labels)))
         for modality, encoding in encodings.items():
             rows = present[modality]
-            pooled[rows] += shares[modality][rows, None] * log_softmax(encoding.logits[rows].astype(float), axis=1)
-        scores: np.ndarray = softmax(pooled * (count**self.agreement)[:, None], axis=1)
-        return scores
+            pooled[rows] += shares[modality][rows, None] * log_softmax(encoding.logits[rows].astype(float))
+        return softmax(pooled * (count**self.agreement)[:, None])
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Settings and (no) arrays."""
@@ -93,6 +91,8 @@ class LateFusion:
             logits: calibrated (N, K) for each modality, row by row of the same samples.
             target: (N,) int class indices.
         """
+        from scipy.optimize import minimize  # takes longer to import than fusing does
+
         modalities = sorted(logits)
         encodings = {modality: _pooled(logits[modality]) for modality in modalities}
         subsets = [chosen for size in range(2, len(modalities) + 1) for chosen in combinations(modalities, size)]

@@ -61,6 +61,19 @@ def test_the_cut_to_a_closeup(tracker: FaceTracker, frames: Callable, shared_dat
     assert before.total() > 60  # the far faces are found, in most frames
 
 
+@pytest.mark.parametrize(("first", "second"), [("M030", "W009"), ("W009", "W011"), ("W011", "M030")])
+def test_a_cut_to_another_person_in_the_same_frame(
+    tracker: FaceTracker, frames: Callable, shared_data: Path, first: str, second: str
+) -> None:
+    pictures = []
+    for person in (first, second):
+        clip = shared_data / f"av/mead/mead_{person}_front_sad_level3_001.mp4"
+        pictures += [picture for _, picture in frames(clip)][20:40]
+    tracker.reset()
+    found = [[face.person for face in tracker.update(picture, i / 25)] for i, picture in enumerate(pictures)]
+    assert found == [[0]] * 20 + [[1]] * 20
+
+
 def test_pictures_of_fer2013(shared_data: Path) -> None:
     finder = FaceFinder()
     paths = sorted((shared_data / "face/fer2013/train").glob("*/*.jpg"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from mmemo.faces.cuts import CutDetector
+from mmemo.faces.cuts import MIN_LIKENESS, ShotLikeness
 
 Pictures = list[np.ndarray]
 
@@ -23,8 +23,8 @@ def other() -> np.ndarray:
 
 
 def _cuts(pictures: Pictures) -> list[int]:
-    detector = CutDetector()
-    return [index for index, picture in enumerate(pictures) if detector.is_cut(picture)]
+    shots = ShotLikeness()
+    return [index for index, picture in enumerate(pictures) if shots.step(picture) < MIN_LIKENESS]
 
 
 def _fade(picture: np.ndarray, share: float, level: int = 255) -> np.ndarray:
@@ -76,7 +76,8 @@ def test_pictures_of_any_shape(shape: tuple[int, int]) -> None:
 
 
 def test_reset_forgets(one: np.ndarray, other: np.ndarray) -> None:
-    detector = CutDetector()
-    detector.is_cut(one)
-    detector.reset()
-    assert not detector.is_cut(other)
+    shots = ShotLikeness()
+    shots.step(one)
+    assert shots.step(other) < MIN_LIKENESS
+    shots.reset()
+    assert shots.step(one) == 1.0

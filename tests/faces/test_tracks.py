@@ -67,6 +67,19 @@ def test_two_people_keep_their_ids(tracker: FaceTracker, stage: Stage) -> None:
     assert (first[0] < first[1]) == (last[0] < last[1])
 
 
+@pytest.mark.parametrize("speed", [8, 16])
+def test_people_who_pass_each_other_keep_their_ids(tracker: FaceTracker, stage: Stage, speed: int) -> None:
+    """The second, drawn last, walks from right to left in front of the first."""
+    steps = range(-240, 241, speed)
+    found = _run(tracker, [stage((320, 180), (320 - step, 190), mirror=(1,)) for step in steps])
+    standing = next(face.person for face in found[0] if face.box[0] < 320)
+    walking = next(face.person for face in found[0] if face.box[0] > 400)
+    last = {face.person: face.box[0] for face in found[-1]}
+    assert sorted(last) == [0, 1]
+    assert last[walking] < last[standing]
+    assert {face.person for faces in found for face in faces} == {0, 1}
+
+
 def test_a_short_occlusion_keeps_the_id_and_a_long_one_does_not(tracker: FaceTracker, stage: Stage) -> None:
     seen, hidden = stage((320, 180)), stage()
     short = _run(tracker, [seen] * 5 + [hidden] * 15 + [seen] * 5)

@@ -1,0 +1,65 @@
+"""Real clips of the shared corpora, file in, result out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from mmemo import Analyzer, EmotionResult
+
+pytestmark = pytest.mark.data
+
+
+def codes(result: EmotionResult) -> set[str]:
+    return {note.code for note in result.notes}
+
+
+def clips(shared_data: Path, corpus: str) -> list[Path]:
+    with (shared_data / "av" / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        return [shared_data / "av" / row["path"] for row in csv.DictReader(file) if row["corpus"] == corpus]
+
+
+@pytest.mark.parametrize("corpus", ["crema_d", "ravdess"])
+def test_the_face_is_found_and_the_sentence_understood(analyzer: Analyzer, shared_data: Path, corpus: str) -> None:
+    paths = clips(shared_data, corpus)
+    assert len(paths) == {"crema_d": 6, "ravdess": 4}[corpus]
+    for path in paths:
+        result = analyzer(path)
+        assert result.modalities["face"].coverage > 0.9, path.name
+        assert len(result.people) == 1, path.name
+        if path.name.startswith("02-"):  # its sound track is digital silence
+            assert set(result.modalities) == {"face"}
+            assert "silent-audio" in codes(result)
+        else:
+            assert result.modalities["voice"].coverage > 0.2, path.name
+
+
+def test_two_people_keep_their_ids(analyzer: Analyzer, shared_data: Path) -> None:
+    result = analyzer(shared_data / "av" / "misc" / "obama_speech.mp4")
+    assert [person.id for person in result.people] == [0, 1]
+    assert all(person.coverage > 0.95 for person in result.people)
+    places = [person.box[0] for person in result.people]
+    assert abs(places[0] - places[1]) > 0.2
+    assert result.transcript is not None
+    assert "United States" in result.transcript.text
+
+
+def test_a_cut_ends_all_tracks(analyzer: Analyzer, shared_data: Path) -> None:
+    result = analyzer(shared_data / "av" / "misc" / "debate_cut_5s.mp4")
+    close = max(result.people, key=lambda person: (person.box[2] - person.box[0]) * (person.box[3] - person.box[1]))
+    assert close.start == pytest.approx(3.7, abs=0.4)
+    assert all(person.end <= close.start for person in result.people if person is not close)
+
+
+@pytest.mark.parametrize("corpus", ["nemo", "ased"])
+def test_invented_words_never_reach_the_scores(analyzer: Analyzer, shared_data: Path, corpus: str) -> None:
+    pytest.importorskip("faster_whisper", reason="needs the extra asr")
+    with (shared_data / "voice" / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["corpus"] == corpus]
+    for row in rows[:: len(rows) // 4][:4]:
+        result = analyzer(shared_data / "voice" / row["path"])
+        assert "text" not in result.modalities, row["id"]
+        assert "voice" in result.modalities, row["id"]
+        assert codes(result) & {"transcript-unsure", "no-words", "unsupported-text"}, row["id"]
