@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import TypeVar
 
 import numpy as np
 
 from mmemo import media
+from mmemo.ahead import Ahead
 from mmemo.clip import Clip
+from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence, FaceEvidence, Seconds, VoiceEvidence
-from mmemo.faces import FaceFinder, FaceTracker
+from mmemo.faces import Face, FaceFinder, FaceTracker
 from mmemo.media import Damage, MediaInfo
 from mmemo.notes import Note
 from mmemo.speech.activity import SpeechActivity, speech_spans
@@ -22,12 +21,10 @@ from mmemo.speech.recognition import Transcriber, speech_segments
 from mmemo.speech.transcript import Transcript, find_sidecar, from_cues, given, read_subtitles, words_between
 from mmemo.windows import Grid, Sighting, face_windows, voice_windows
 
-T = TypeVar("T")
-
 MAX_SIDE = 1280
 """Pixels. Larger video frames are shrunk while they are decoded: a face still has pixels enough, and 4K is slow."""
 MAX_RATE = 15.0
-"""Hz. Of faster video every second frame, or fewer, is looked at: an expression of a two-second window shows as well."""
+"""Hz. Of faster video every second frame, or fewer, is looked at: a two-second window shows its expression as well."""
 AHEAD = 8
 """Windows of faces that may wait for the encoders."""
 
@@ -75,12 +72,15 @@ def perceive(
     Raises:
         MediaError: if the file can't be read.
         TranscriptError: if its subtitles can't be read.
+        ArgumentError: if the clip starts after the end of its file.
     """
     if clip.path is None:
         return Perception(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0))
     info = media.probe(clip.path)
     unknown = set(modalities) - {"face", "voice", "text"}
     looks, listens, reads = (bool(unknown) or name in modalities for name in ("face", "voice", "text"))
+    if clip.start and clip.start >= info.duration:
+        raise ArgumentError(f"The clip starts at {clip.start} s, {info.path} ends at {info.duration:.2f} s.")
     end = info.duration if clip.end is None else min(clip.end, info.duration)
     found = Perception(Grid(max(0.0, end - clip.start), window, hop, clip.start))
     sidecar = clip.subtitles or find_sidecar(clip.path) if reads and clip.text is None else None
@@ -111,13 +111,7 @@ def perceive(
 def _sightings(clip: Clip, info: MediaInfo, found: Perception) -> Iterator[Sighting]:
     """The faces of every frame; what was missing is noted at the end."""
     damage, any_face, frames = Damage(), False, 0
-    find: Callable[[media.Frame], Sequence]  # type: ignore[type-arg]
-    if info.kind == "image":
-        finder = FaceFinder()
-        find = lambda frame: finder.find(frame.image)  # noqa: E731
-    else:
-        tracker = FaceTracker()
-        find = lambda frame: tracker.update(frame.image, frame.time)  # noqa: E731
+    find = _face_search(info)
     side = None if info.kind == "image" else MAX_SIDE
     for frame in media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage):
         faces = find(frame)
@@ -129,6 +123,14 @@ def _sightings(clip: Clip, info: MediaInfo, found: Perception) -> Iterator[Sight
     elif not any_face:
         found.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
     _note_damage(info, damage, "picture", found)
+
+
+def _face_search(info: MediaInfo) -> Callable[[media.Frame], Sequence[Face]]:
+    if info.kind == "image":
+        finder = FaceFinder()
+        return lambda frame: finder.find(frame.image)
+    tracker = FaceTracker()
+    return lambda frame: tracker.update(frame.image, frame.time)
 
 
 def _sound(clip: Clip, info: MediaInfo, damage: Damage | None = None) -> Iterator[np.ndarray]:
@@ -162,6 +164,8 @@ def _subtitle_stream(info: MediaInfo) -> Transcript | None:
 
 
 def _recognise(clip: Clip, info: MediaInfo, found: Perception, transcriber: Transcriber | None) -> Transcript | None:
+    if info.kind == "image":
+        return None
     if found.activity is None or not found.activity.spans:
         found.notes.append(Note("no-words", "There are no subtitles and no speech, so words were not scored."))
         return None
@@ -192,51 +196,3 @@ def _note_damage(info: MediaInfo, damage: Damage, what: str, found: Perception) 
         found.notes.append(Note("damaged", message))
     elif damage.packets:
         found.notes.append(Note("damaged", f"{damage.packets} packets of the {what} are damaged and were passed over."))
-
-
-class Ahead(Iterator[T]):
-    """The same items, made in a thread that runs at most ``size`` of them ahead; its exceptions come through."""
-
-    def __init__(self, items: Iterable[T], size: int) -> None:
-        self._items = items
-        self._ready: queue.Queue[T | _End] = queue.Queue(size)
-        self._closed = threading.Event()
-        threading.Thread(target=self._work, name="mmemo-faces", daemon=True).start()
-
-    def __next__(self) -> T:
-        if self._closed.is_set():
-            raise StopIteration
-        item = self._ready.get()
-        if not isinstance(item, _End):
-            return item
-        self.close()
-        if item.error is not None:
-            raise item.error
-        raise StopIteration
-
-    def close(self) -> None:
-        """End the thread; items that wait are lost."""
-        self._closed.set()
-
-    def _work(self) -> None:
-        try:
-            for item in self._items:
-                if not self._put(item):
-                    return
-            self._put(_End(None))
-        except BaseException as error:
-            self._put(_End(error))
-
-    def _put(self, item: T | _End) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-
-@dataclass(frozen=True)
-class _End:
-    error: BaseException | None

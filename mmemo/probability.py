@@ -13,4 +13,4 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities over the last axis, which sum to 1."""
-    return np.exp(log_softmax(logits))
+    return np.asarray(np.exp(log_softmax(logits)))

@@ -13,12 +13,12 @@ import pytest
 
 import mmemo
 from mmemo import Analyzer, Clip, EmotionModel, EmotionResult
+from mmemo.ahead import Ahead
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, TranscriptError, UnknownModelError, WeightsError
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
 from mmemo.media import write_video
 from mmemo.model import FUSION
-from mmemo.perception import Ahead
 from mmemo.pretrained import MODELS
 from mmemo.testing import SPEECH_TEXT, TinyEncoder, make_clip, portrait, sound
 
@@ -62,7 +62,7 @@ class TestWhatIsThere:
         assert result.label == "happiness"
         assert result.duration == 0
         assert len(result.segments) == 1
-        assert "no-audio" not in codes(result)
+        assert codes(result) == set()
 
     def test_sound_alone(self, analyzer: Analyzer, tmp_path: Path) -> None:
         path = write_video(tmp_path / "voice.wav", None, sound("speech", 3.0))
@@ -213,6 +213,10 @@ class TestBadInput:
         result = analyzer(write_video(tmp_path / "nan.wav", None, voice))
         assert "voice" in result.modalities
         assert "invalid-samples" in codes(result)
+
+    def test_a_span_beyond_the_end(self, analyzer: Analyzer, clip: Path) -> None:
+        with pytest.raises(ArgumentError, match=r"starts at 60 s"):
+            analyzer(Clip(clip, 60))
 
     def test_an_unknown_modality(self) -> None:
         with pytest.raises(ArgumentError, match=r"expected one of .*'face'.*got 'faces'.*Did you mean 'face'"):

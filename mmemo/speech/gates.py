@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from mmemo.notes import Note
 from mmemo.speech.transcript import Line
 
-SURE = 0.64
-"""MEASURED_HERE"""
-GUESS = 0.35
-"""Mean word probability on a language the model does not know: what one word alone is weighed against."""
+SURE = 0.62
+"""How sure a file's words, and a line's, must be (`sureness`).
+
+Chosen on 60 clips a corpus and measured on 120 others each (Whisper tiny.en, speech cut out by
+`mmemo.speech.activity`). Kept of English: RAVDESS 95.8% (the five dropped ones were heard wrong), SAVEE 89.2%; word
+error rate on RAVDESS 5.7% of what was kept, 7.1% of all. Dropped of other languages: Polish (nEMO) 100%, Amharic
+(ASED) 99.2%, Turkish single words (TurEV-DB) 100%. Five clips at a time judged as one file, 200 draws a corpus: all
+kept of both English ones, all dropped of the others but for one Amharic draw.
+"""
+GUESS, WEIGHT = 0.35, 2
+"""Mean word probability on a language the model does not know, and how many words of it a file is weighed against: a
+file of two words must be quite sure, one of many need not."""
 SURE_THANKS = 0.9
 """Mean word probability from which a line that only thanks is believed."""
 COMPRESSION = 2.4
@@ -58,7 +66,7 @@ def gate(heard: Sequence[Heard], recogniser: str) -> tuple[list[Heard], tuple[No
     """
     spoken = [one for one in heard if not _made_up(one)]
     chances = [word.confidence for one in spoken for word in one.line.words]
-    if sureness(chances, GUESS, 1) < SURE:
+    if sureness(chances, GUESS) < SURE:
         what = "no words in it" if not chances else f"words with a mean probability of {_mean(chances):.2f} only"
         return [], (
             Note(
@@ -68,7 +76,7 @@ def gate(heard: Sequence[Heard], recogniser: str) -> tuple[list[Heard], tuple[No
             ),
         )
     mean = _mean(chances)
-    kept = [one for one in spoken if sureness([word.confidence for word in one.line.words], mean, 2) >= SURE]
+    kept = [one for one in spoken if sureness([word.confidence for word in one.line.words], mean) >= SURE]
     if len(kept) == len(heard):
         return kept, ()
     lost = len(heard) - len(kept)
@@ -77,9 +85,9 @@ def gate(heard: Sequence[Heard], recogniser: str) -> tuple[list[Heard], tuple[No
     )
 
 
-def sureness(chances: Sequence[float], prior: float, weight: float) -> float:
-    """Mean of word probabilities, held towards ``prior`` as if ``weight`` more words had that probability."""
-    return (sum(chances) + weight * prior) / (len(chances) + weight)
+def sureness(chances: Sequence[float], prior: float) -> float:
+    """Mean of word probabilities, held towards ``prior`` as if two more words had that probability."""
+    return (sum(chances) + WEIGHT * prior) / (len(chances) + WEIGHT)
 
 
 def _made_up(heard: Heard) -> bool:

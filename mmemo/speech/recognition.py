@@ -123,8 +123,10 @@ class WhisperTranscriber:
         self.name = "Whisper tiny.en" if model is None else f"Whisper {Path(model).name}"
         folder = Path(self.model).expanduser()
         if folder.is_dir() or isinstance(model, Path) or str(model).startswith((".", "/", "~")):
-            if not (folder / "model.bin").is_file():
-                raise UnknownModelError(f"No speech recognition model in {folder}: expected model.bin there.")
+            # without a tokenizer in the folder, faster-whisper would fetch one from the hub
+            for name in ("model.bin", "tokenizer.json"):
+                if not (folder / name).is_file():
+                    raise UnknownModelError(f"No speech recognition model in {folder}: expected {name} there.")
             self.model = folder
         self.language, self.device = language, device
         self.threads = threads or min(4, os.cpu_count() or 1)

@@ -132,7 +132,7 @@ def random_noise(images: torch.Tensor, generator: torch.Generator, *, deviation:
 
 
 def random_erase(
-    images: torch.Tensor, generator: torch.Generator, *, share: float = 0.3, area: float = 0.2
+    images: torch.Tensor, generator: torch.Generator, *, share: float = 0.2, area: float = 0.2
 ) -> torch.Tensor:
     """Fill one box of a random share of the images with a random grey: hands, hair, microphones.
 
@@ -160,7 +160,7 @@ def mixup(
     target: torch.Tensor,
     generator: torch.Generator,
     *,
-    share: float = 0.3,
+    share: float = 0.2,
     alpha: float = 0.3,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Blend a random share of the images, and their targets, with others of the batch.

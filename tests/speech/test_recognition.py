@@ -141,6 +141,9 @@ class TestConstruction:
     @needs_asr
     def test_damaged_model(self, tmp_path: Path) -> None:
         (tmp_path / "model.bin").write_bytes(b"nothing")
+        with pytest.raises(UnknownModelError, match=r"tokenizer\.json"):
+            WhisperTranscriber(tmp_path)
+        (tmp_path / "tokenizer.json").write_text("{}")
         with pytest.raises(UnknownModelError, match="no usable"):
             WhisperTranscriber(tmp_path)([(0.0, np.zeros(SAMPLE_RATE, np.float32))])
 
