@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from mmemo.checkpoint import TENSORS, load_checkpoint
+from mmemo.checkpoint import load_checkpoint
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
 from mmemo.model import FUSION, KIND, EmotionModel
 
@@ -16,7 +16,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class Weights:
-    """One embedded weight: its folder, what it must hash to, and where its card is."""
+    """One embedded weight: its folder, what `fingerprint` must say of it, and where its card is."""
 
     folder: Path
     sha256: str
@@ -35,10 +35,26 @@ MODELS = {
     "default": PretrainedModel(
         WEIGHTS,
         {
-            "face": Weights(WEIGHTS / "face", "", "docs/models/face.md"),
-            "voice": Weights(WEIGHTS / "voice", "", "docs/models/voice.md"),
-            "text": Weights(WEIGHTS / "text", "", "docs/models/text.md"),
-            FUSION: Weights(WEIGHTS / FUSION, "", "docs/models/fusion.md"),
+            "face": Weights(
+                WEIGHTS / "face",
+                "b9ce235f13358fa25a5749ce867b9aee37a25f34aa0d1353ced0ddad2dd918e4",
+                "docs/models/face.md",
+            ),
+            "voice": Weights(
+                WEIGHTS / "voice",
+                "c3518d15669bb5e98b519b8a3373234f3852405327cf85451341abea13383572",
+                "docs/models/voice.md",
+            ),
+            "text": Weights(
+                WEIGHTS / "text",
+                "51fdca6cf99d8c7dbd8b4cbed069703942f482c22d0f58a9f262ea6236192d11",
+                "docs/models/text.md",
+            ),
+            FUSION: Weights(
+                WEIGHTS / FUSION,
+                "7448fadd83e8f98c040c73fe9355ec6f17b9a5cb55780a52f3e7858b41a618f5",
+                "docs/models/fusion.md",
+            ),
         },
     )
 }
@@ -99,12 +115,19 @@ def _folder(name: str | Path) -> Path:
 
 
 def _verify(weights: Weights) -> None:
-    file = weights.folder / TENSORS
-    if not file.is_file() or sha256(file.read_bytes()).hexdigest() != weights.sha256:
+    if fingerprint(weights.folder) != weights.sha256:
         raise WeightsError(
-            f"{file} is missing or not the file this version of mmemo was released with. "
+            f"{weights.folder} is missing or not what this version of mmemo was released with. "
             "Reinstall with: pip install --force-reinstall mmemo"
         )
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the files of a folder of weights, settings included, in the order of their names."""
+    digest = sha256()
+    for file in sorted(folder.glob("*")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _device(device: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import wave
 from pathlib import Path
 
 import av
@@ -146,7 +147,7 @@ class TestWhatIsMissing:
 
     def test_nothing_at_all(self, analyzer: Analyzer, tmp_path: Path) -> None:
         path = make_clip(tmp_path / "nothing.mp4", faces=0, sound="silence")
-        with pytest.raises(MissingStreamError, match=r"looked for: face, voice, text.*No face.*digital silence"):
+        with pytest.raises(MissingStreamError, match=r"looked for: face, voice, text\..*digital silence.*No face"):
             analyzer(path)
 
     def test_words_of_another_language_are_not_scored(self, analyzer: Analyzer, clip: Path) -> None:
@@ -198,8 +199,10 @@ class TestBadInput:
             analyzer(path)
 
     def test_sound_of_no_length(self, analyzer: Analyzer, tmp_path: Path) -> None:
-        path = write_video(tmp_path / "nothing.wav", None, np.zeros(0, np.float32))
-        with pytest.raises((MissingStreamError, MediaError)):
+        path = tmp_path / "nothing.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        with pytest.raises(MissingStreamError, match="holds no sound"):
             analyzer(path)
 
     def test_eight_channels_at_96_khz(self, analyzer: Analyzer, tmp_path: Path) -> None:
@@ -244,7 +247,7 @@ class TestModels:
 
         parts = MODELS["default"].parts
         monkeypatch.setitem(parts, "text", replace(parts["text"], sha256="0" * 64))
-        with pytest.raises(WeightsError, match="not the file"):
+        with pytest.raises(WeightsError, match="not what this version"):
             mmemo.load_model(modalities=("text",))
         assert mmemo.load_model(modalities=("face",)).modalities == ("face",)
 

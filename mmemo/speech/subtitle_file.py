@@ -64,9 +64,7 @@ def read_cues(path: Path) -> tuple[list[FileCue], str | None]:
     language = None
     if suffix == ".vtt":
         if any(rows) and not re.match(r"WEBVTT(?:[ \t]|$)", rows[0]):
-            raise TranscriptError(
-                f"{path}, line 1: a .vtt file begins with WEBVTT, this one with {rows[0][:40]!r}."
-            )
+            raise TranscriptError(f"{path}, line 1: a .vtt file begins with WEBVTT, this one with {rows[0][:40]!r}.")
         header = next((i for i, row in enumerate(rows) if not row.strip() or "-->" in row), len(rows))
         named = re.search(r"^Language:\s*([A-Za-z]+)", "\n".join(rows[:header]), re.M)
         language = named and _code(named[1])

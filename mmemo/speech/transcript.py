@@ -59,13 +59,9 @@ class Line:
 
     def __post_init__(self) -> None:
         if not self.start <= self.end:
-            raise ArgumentError(
-                f"Line {self.text!r}: expected start <= end, got {self.start} and {self.end} s."
-            )
+            raise ArgumentError(f"Line {self.text!r}: expected start <= end, got {self.start} and {self.end} s.")
         if not 0 <= self.confidence <= 1:
-            raise ArgumentError(
-                f"Line {self.text!r}: expected a confidence in 0 to 1, got {self.confidence}."
-            )
+            raise ArgumentError(f"Line {self.text!r}: expected a confidence in 0 to 1, got {self.confidence}.")
 
 
 @dataclass(frozen=True)
@@ -110,14 +106,10 @@ class Transcript:
     def lines_between(self, start: Seconds, end: Seconds) -> tuple[Line, ...]:
         """The lines that touch the window ``[start, end)``; one without length does so if it lies in it."""
         first, last = bisect_left(self._starts, start - self._longest), bisect_left(self._starts, end)
-        return tuple(
-            line for line in self.lines[first:last] if line.end > start or line.start == line.end == start
-        )
+        return tuple(line for line in self.lines[first:last] if line.end > start or line.start == line.end == start)
 
 
-def from_cues(
-    cues: Iterable[TimedText], source: str, detail: str = "", language: str | None = None
-) -> Transcript:
+def from_cues(cues: Iterable[TimedText], source: str, detail: str = "", language: str | None = None) -> Transcript:
     """A transcript of subtitles without the empty ones. An unknown language is guessed from all words."""
     lines = [Line(cue.start, cue.end, text) for cue in cues if (text := " ".join(cue.text.split()))]
     lines.sort(key=lambda line: line.start)

@@ -26,9 +26,7 @@ def test_finds_the_temperature_of_the_data(temperature: float) -> None:
 def test_is_the_minimum_of_the_log_loss() -> None:
     logits, target = drawn(1.7, 2000)
     best = fit_temperature(logits, target)
-    losses = {
-        factor: log_loss(target, softmax(logits / (best * factor), axis=1)) for factor in (0.9, 1.0, 1.1)
-    }
+    losses = {factor: log_loss(target, softmax(logits / (best * factor), axis=1)) for factor in (0.9, 1.0, 1.1)}
     assert min(losses, key=losses.__getitem__) == 1.0
 
 

@@ -41,9 +41,7 @@ def test_class_metrics_agree_with_scikit_learn(sample: tuple[np.ndarray, np.ndar
         confusion(target, predicted, CLASSES), reference.confusion_matrix(target, predicted, labels=labels)
     )
     assert accuracy(target, predicted) == pytest.approx(reference.accuracy_score(target, predicted))
-    assert uar(target, predicted, CLASSES) == pytest.approx(
-        reference.balanced_accuracy_score(target, predicted)
-    )
+    assert uar(target, predicted, CLASSES) == pytest.approx(reference.balanced_accuracy_score(target, predicted))
     for average, ours in (("macro", macro_f1), ("weighted", weighted_f1)):
         theirs = reference.f1_score(target, predicted, labels=labels, average=average)
         assert ours(target, predicted, CLASSES) == pytest.approx(theirs)

@@ -253,7 +253,10 @@ class TestLanguage:
         ("text", "language"),
         [
             ("I don\u2019t know what you are talking about.", "en"),
-            ("Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko, a potem wr\xf3ci\u0107 do domu.", "und"),
+            (
+                "Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko, a potem wr\xf3ci\u0107 do domu.",
+                "und",
+            ),
             ("Ich wei\xdf nicht, was du damit sagen willst, aber ich komme morgen wieder.", "und"),
             ("Purple elephants dance gracefully near waterfalls.", None),
             ("Yeah, right!", None),

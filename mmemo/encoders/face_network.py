@@ -1,0 +1,156 @@
+"""The network of the face encoder: a small residual CNN with squeeze-and-excitation on grey aligned crops.
+
+Sources: He et al., "Deep residual learning", CVPR 2016 (the block; pooled shortcuts after He et al., "Bag of
+    tricks",
+CVPR 2019); Hu et al., "Squeeze-and-excitation networks", CVPR 2018.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+@dataclass(frozen=True)
+class FaceArchitecture:
+    """The shape of a `FaceNetwork`; saved with its weights.
+
+    Attributes:
+        size: side in pixels of the images it was trained on and is used on.
+        widths: channels of each stage; every stage after the first halves height and width.
+        depths: residual blocks of each stage.
+        classes: K.
+        dropout: of the pooled features, in training.
+    """
+
+    size: int = 64
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+    classes: int = 7
+    dropout: float = 0.2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FaceArchitecture:
+        """The inverse of `to_dict`, after JSON made lists of the tuples."""
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**fields)
+
+
+def normalize_contrast(images: torch.Tensor) -> torch.Tensor:
+    """Bring each image to zero mean and unit standard deviation over its pixels.
+
+    It is the network's first step, so that training and use can't differ in it. An image that is nearly flat
+    (standard deviation under 0.02 of full scale) is not blown up: its noise would look like a face.
+
+    Args:
+        images: (N, 1, S, S) float, black 0 and white 1.
+    """
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    deviation = images.std(dim=(1, 2, 3), keepdim=True, unbiased=False)
+    return (images - mean) / deviation.clamp_min(0.02)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel weights from the mean of each channel."""
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction)
+        self.excite = nn.Linear(channels // reduction, channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) to the same shape."""
+        weights = self.excite(functional.relu(self.squeeze(features.mean(dim=(2, 3)))))
+        return features * torch.sigmoid(weights)[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with squeeze-and-excitation, and a shortcut."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.attention = SqueezeExcite(channels)
+        self.pool: nn.Module = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        self.project = nn.Conv2d(channels_in, channels, 1, bias=False) if channels_in != channels else None
+        self.project_norm: nn.Module = nn.BatchNorm2d(channels) if self.project is not None else nn.Identity()
+        # Each block starts as its shortcut alone (Goyal et al. 2017), which steadies the first steps.
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) to (N, C', H / stride, W / stride)."""
+        shortcut = self.pool(features)
+        if self.project is not None:
+            shortcut = self.project_norm(self.project(shortcut))
+        inner = functional.relu(self.norm1(self.conv1(features)), inplace=True)
+        inner = self.attention(self.norm2(self.conv2(inner)))
+        return functional.relu(inner + shortcut, inplace=True)
+
+    def fuse(self) -> None:
+        """Fold each batch norm into its convolution; for use only, not for training."""
+        self.conv1, self.norm1 = _fused(self.conv1, self.norm1)
+        self.conv2, self.norm2 = _fused(self.conv2, self.norm2)
+        if self.project is not None:
+            self.project, self.project_norm = _fused(self.project, self.project_norm)
+
+
+class FaceNetwork(nn.Module):
+    """Grey crops in, one feature vector and class logits a crop out.
+
+    Args:
+        architecture: its shape.
+    """
+
+    def __init__(self, architecture: FaceArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        first = architecture.widths[0]
+        self.stem = nn.Conv2d(1, first, 3, 2, 1, bias=False)
+        self.stem_norm: nn.Module = nn.BatchNorm2d(first)
+        blocks, channels = [], first
+        for stage, (width, depth) in enumerate(zip(architecture.widths, architecture.depths, strict=True)):
+            for position in range(depth):
+                blocks.append(ResidualBlock(channels, width, 2 if stage and not position else 1))
+                channels = width
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(architecture.dropout)
+        self.head = nn.Linear(channels, architecture.classes)
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the features."""
+        return self.head.in_features
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, D) and logits (N, K) of images (N, 1, S, S), float in [0, 1]."""
+        values = normalize_contrast(images).contiguous(memory_format=torch.channels_last)
+        values = functional.relu(self.stem_norm(self.stem(values)), inplace=True)
+        features = self.blocks(values).mean(dim=(2, 3))
+        return features, self.head(self.dropout(features))
+
+    def fuse(self) -> FaceNetwork:
+        """Fold batch norms into convolutions: the same values, faster; for use only."""
+        self.eval()
+        self.stem, self.stem_norm = _fused(self.stem, self.stem_norm)
+        for block in self.blocks:
+            assert isinstance(block, ResidualBlock)
+            block.fuse()
+        return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fused(convolution: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Any]:
+    if not isinstance(norm, nn.BatchNorm2d):  # fused before
+        return convolution, norm
+    return fuse_conv_bn_eval(convolution, norm), nn.Identity()

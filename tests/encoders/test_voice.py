@@ -1,0 +1,206 @@
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmemo.encoders.base import Encoder
+from mmemo.encoders.voice import VoiceArchitecture, VoiceEncoder, VoiceNetwork, prepare
+from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
+from mmemo.evidence import Evidence, VoiceEvidence
+from mmemo.labels import EKMAN7
+from mmemo.media import waveform
+from mmemo.speech.activity import speech_mask, speech_spans
+
+RATE = 16_000
+EMBEDDED = Path(__file__).parents[2] / "mmemo" / "weights" / "voice"
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VoiceEncoder:
+    return VoiceEncoder.load(EMBEDDED)
+
+
+def sound(seconds: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(int(seconds * RATE)) * 0.05).astype(np.float32)
+
+
+def evidence(samples: np.ndarray, speech: np.ndarray | None = None) -> Evidence:
+    speech = np.ones(len(samples), bool) if speech is None else speech
+    voice = VoiceEvidence(samples, speech, float(speech.mean()) if len(speech) else 0.0)
+    return Evidence(0.0, len(samples) / RATE, voice=voice)
+
+
+def hear(path: Path) -> VoiceEvidence:
+    samples = waveform(path)
+    return VoiceEvidence(samples, speech_mask(speech_spans([samples]).spans, 0.0, len(samples)), 1.0)
+
+
+def test_it_is_an_encoder(encoder: VoiceEncoder):
+    assert isinstance(encoder, Encoder)
+    assert (encoder.modality, encoder.labels) == ("voice", EKMAN7)
+
+
+def test_size(encoder: VoiceEncoder):
+    assert sum(parameter.numel() for parameter in encoder.network.parameters()) <= 15_000_000
+    assert sum(file.stat().st_size for file in EMBEDDED.iterdir()) <= 30_000_000
+
+
+def test_shapes(encoder: VoiceEncoder):
+    encoding = encoder.encode([sound(2.0), sound(0.5)])
+    assert encoding.tokens.shape[0] == 2
+    assert encoding.tokens.shape[2] == encoder.dim
+    assert encoding.tokens.dtype == encoding.logits.dtype == np.float32
+    assert encoding.logits.shape == (2, 7)
+    assert 18 <= encoding.mask[0].sum() <= 20
+    assert 4 <= encoding.mask[1].sum() <= 5
+    assert not encoding.tokens[~encoding.mask].any()
+
+
+def test_an_empty_batch(encoder: VoiceEncoder):
+    encoding = encoder.encode([])
+    assert encoding.tokens.shape == (0, 0, encoder.dim)
+    assert encoding.logits.shape == (0, 7)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.31, 0.777, 1.5, 2.0])
+def test_padding_changes_nothing(encoder: VoiceEncoder, seconds: float):
+    alone = encoder.encode([sound(seconds)])
+    beside = encoder.encode([sound(seconds), sound(4.0, seed=1)])
+    length = alone.mask.shape[1]
+    assert beside.mask[0].sum() == length
+    np.testing.assert_allclose(beside.tokens[0, :length], alone.tokens[0], atol=1e-4)
+    np.testing.assert_allclose(beside.logits[0], alone.logits[0], atol=1e-4)
+
+
+def test_a_window_must_be_a_waveform_of_one_frame(encoder: VoiceEncoder):
+    for window in (np.zeros(1199, np.float32), np.zeros((2, 4000), np.float32)):
+        with pytest.raises(ArgumentError, match="expected waveforms"):
+            encoder.encode([window])
+
+
+def test_absent_voice_is_none(encoder: VoiceEncoder):
+    assert encoder.prepare(Evidence(0.0, 2.0)) is None
+    assert encoder.prepare(evidence(np.zeros(2 * RATE, np.float32))) is None
+    assert encoder.prepare(evidence(np.full(2 * RATE, np.nan, np.float32))) is None
+    assert encoder.prepare(evidence(np.zeros(0, np.float32))) is None
+    spoken = np.zeros(2 * RATE, bool)
+    spoken[: int(0.29 * RATE)] = True
+    assert encoder.prepare(evidence(sound(2.0), spoken)) is None
+    spoken[: int(0.31 * RATE)] = True
+    assert encoder.prepare(evidence(sound(2.0), spoken)) is not None
+
+
+def test_silence_around_the_speech_does_not_matter(encoder: VoiceEncoder):
+    silence = np.zeros(RATE, np.float32)
+    edge = np.zeros(800, np.float32)
+    around = np.concatenate([silence, sound(1.0), silence])
+    mask = np.concatenate([silence, np.ones(RATE), silence]).astype(bool)
+    near = np.concatenate([edge, sound(1.0), edge])
+    near_mask = np.concatenate([edge, np.ones(RATE), edge]).astype(bool)
+    np.testing.assert_array_equal(encoder.prepare(evidence(around, mask)), encoder.prepare(evidence(near, near_mask)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda x: x * 0.01, id="-40 dB"),
+        pytest.param(lambda x: x + 0.25, id="offset"),
+        pytest.param(lambda x: np.where(np.arange(len(x)) % 4001 == 0, np.nan, x), id="a few NaN"),
+    ],
+)
+def test_what_does_not_change_the_voice_does_not_change_the_scores(encoder: VoiceEncoder, change):
+    plain = encoder.prepare(evidence(sound(2.0)))
+    changed = encoder.prepare(evidence(change(sound(2.0)).astype(np.float32)))
+    logits = encoder.encode([plain, changed]).logits
+    np.testing.assert_allclose(logits[1], logits[0], atol=0.1)
+
+
+def test_clipped_sound_is_scored(encoder: VoiceEncoder):
+    clipped = np.clip(sound(2.0) * 100, -1, 1)
+    assert np.isfinite(encoder.encode([encoder.prepare(evidence(clipped))]).logits).all()
+
+
+def test_save_and_load(encoder: VoiceEncoder, tmp_path: Path):
+    encoder.save(tmp_path / "copy", card={"corpora": {"none": "none"}})
+    copy = VoiceEncoder.load(tmp_path / "copy")
+    np.testing.assert_array_equal(copy.encode([sound(1.0)]).logits, encoder.encode([sound(1.0)]).logits)
+
+
+def test_damaged_folders(encoder: VoiceEncoder, tmp_path: Path):
+    with pytest.raises(UnknownModelError):
+        VoiceEncoder.load(tmp_path)
+    folder = encoder.save(tmp_path / "copy")
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"hidden_size": 384', '"hidden_size": 192'))
+    with pytest.raises(WeightsError, match="don't make a voice encoder"):
+        VoiceEncoder.load(folder)
+    (folder / "config.json").write_text(config.replace("mmemo.encoders.voice", "mmemo.encoders.text"))
+    with pytest.raises(WeightsError, match="expected"):
+        VoiceEncoder.load(folder)
+
+
+def test_other_shapes_train():
+    small = VoiceArchitecture(
+        conv_dim=(16, 16),
+        conv_kernel=(400, 4),
+        conv_stride=(160, 2),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=4,
+    )
+    torch.manual_seed(0)
+    network = VoiceNetwork(small, 7, dropout=0.1, head_dropout=0.1)
+    waveforms, lengths = torch.randn(4, 8000), torch.tensor([8000, 8000, 4000, 900])
+    _, mask, logits = network(waveforms, lengths)
+    assert mask.sum(1).tolist() == small.frames(lengths).tolist()
+    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
+    # The last layer's key bias moves no attention weight, so its gradient is zero up to rounding, but it is there.
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_transformers_is_not_imported():
+    code = (
+        "import sys; from mmemo.encoders.voice import VoiceEncoder; "
+        f"VoiceEncoder.load({str(EMBEDDED)!r}); sys.exit('transformers' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_transformers_loads_the_same_network(encoder: VoiceEncoder):
+    transformers = pytest.importorskip("transformers")
+    model = transformers.Wav2Vec2Model.from_pretrained(EMBEDDED, dtype=torch.float32).eval()
+    assert type(model) is transformers.Wav2Vec2Model
+    waveforms, lengths = torch.from_numpy(np.stack([sound(2.0), sound(2.0, seed=1)])), torch.tensor([32_000, 32_000])
+    waveforms[1, 20_000:], lengths[1] = 0, 20_000
+    attention = torch.arange(32_000) < lengths[:, None]
+    with torch.inference_mode():
+        theirs = model(waveforms, attention_mask=attention.long(), output_hidden_states=True)
+        ours, mask = encoder.network.layers(waveforms, lengths)
+    assert (ours[-1] - theirs.last_hidden_state)[mask].abs().max() < 1e-4
+    for own, other in zip(ours[:-1], theirs.hidden_states[1:-1], strict=True):
+        assert (own - other)[mask].abs().max() < 1e-3
+
+
+@pytest.mark.data
+def test_it_hears_emotion_in_actors_it_never_heard(encoder: VoiceEncoder, shared_data: Path):
+    """Actors 1, 11, 20 and 21 of RAVDESS were held out; the floor is far below the card's figure and above chance."""
+    names = {"neutral": "neutral", "calm": "neutral", "happy": "happiness", "sad": "sadness", "angry": "anger"}
+    with (shared_data / "voice" / "manifest.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["speaker"] in ("rav01", "rav11", "rav20", "rav21")][::2]
+    heard = [(row, prepare(hear(shared_data / "voice" / row["path"]))) for row in rows]
+    present = [(row, window) for row, window in heard if window is not None]
+    assert len(present) >= 0.95 * len(rows)
+    right: dict[str, list[bool]] = {}
+    for row, window in present:
+        target = names.get(row["emotion"], row["emotion"])
+        predicted = EKMAN7[int(encoder.encode([window]).logits[0].argmax())]
+        right.setdefault(target, []).append(predicted == target)
+    assert np.mean([np.mean(hits) for hits in right.values()]) > 0.4
