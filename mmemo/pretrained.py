@@ -42,7 +42,7 @@ MODELS = {
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "c3518d15669bb5e98b519b8a3373234f3852405327cf85451341abea13383572",
+                "c1a0ab5afee7fa6d1e366d4687138356371d56645460ea1a6ae7b14a5e0f354b",
                 "docs/models/voice.md",
             ),
             "text": Weights(
@@ -52,7 +52,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "7448fadd83e8f98c040c73fe9355ec6f17b9a5cb55780a52f3e7858b41a618f5",
+                "93f70bd17eba7c798c15b105071fd072e482678e6781b768df5514f78a50060c",
                 "docs/models/fusion.md",
             ),
         },

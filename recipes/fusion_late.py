@@ -14,8 +14,6 @@ instead. Both are assumptions; the figures measure the head on clips made the sa
 from __future__ import annotations
 
 import argparse
-import inspect
-import json
 import logging
 from pathlib import Path
 
@@ -48,7 +46,6 @@ def main(
         seed: of the pairing.
     """
     folders = {"face": face, "voice": voice, "text": text}
-    settings = {name: str(value) for name, value in locals().items() if name in inspect.signature(main).parameters}
     validation = {name: _read(folder / "val_logits.npz") for name, folder in folders.items()}
     temperatures = {name: fit_temperature(logits, target) for name, (logits, target) in validation.items()}
     for name, temperature in temperatures.items():
@@ -82,10 +79,9 @@ def main(
         "encoders": {"face": "FaceEncoder", "voice": "VoiceEncoder", "text": "TextEncoder"},
         "temperatures": temperatures,
         "fusion": fusion,
-        "recipe": {**{k: v for k, v in settings.items() if k in ("clips", "text_agrees", "seed")}, "scores": scores},
+        "recipe": {"clips": clips, "text_agrees": text_agrees, "seed": seed, "scores": scores},
     }
     save_checkpoint(out, config, arrays)
-    log.info("%s", json.dumps(config["recipe"]))
 
 
 def _read(file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -470,8 +470,9 @@ def main(
     steps: Annotated[int, typer.Option(help="Batches an epoch.")] = 100,
     seconds: Annotated[float, typer.Option(help="Seconds of sound in a batch.")] = 64.0,
     head_rate: Annotated[float, typer.Option(help="Peak learning rate of the head.")] = 2e-3,
-    front_rate: Annotated[float, typer.Option(help="Peak, of the convolutions, once the whole learns.")] = 5e-4,
-    layer_rate: Annotated[float, typer.Option(help="Peak, of the layers that begin as Whisper's.")] = 2e-4,
+    front_rate: Annotated[float, typer.Option(help="Peak, of the convolutions, once the whole learns.")] = 3e-4,
+    position_rate: Annotated[float, typer.Option(help="Peak, of the positional convolution; 0 keeps it.")] = 0.0,
+    layer_rate: Annotated[float, typer.Option(help="Peak, of the layers that begin as Whisper's.")] = 1e-4,
     distillation: Annotated[float, typer.Option(help="Weight of staying near Whisper; halved at the end.")] = 1.0,
     smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = 0.1,
     dropout: Annotated[float, typer.Option(help="Dropout inside the layers.")] = 0.1,
@@ -531,6 +532,8 @@ def main(
     )  # type: ignore[assignment]
 
     # Then all of it: near the teacher throughout, with the labels at full weight after the first epoch.
+    losses: list[tuple[float, float]] = []
+
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         assert isinstance(model, VoiceNetwork)
         layers, mask = model.layers(batch.waveforms, batch.lengths)
@@ -538,6 +541,7 @@ def main(
         labelled = functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing)
         progress = batch.epoch / max(1, epochs - 1)
         near = near_leaving(layers[-1], batch.leaving, mask & batch.aligned[:, None])
+        losses.append((float(labelled.detach()), float(near.detach())))
         return min(1.0, 0.2 + batch.epoch) * labelled + distillation * (1 - 0.5 * progress) * near
 
     chosen = [i for i, u in enumerate(utterances) if u.split == "validation" and cache.lengths[i]]
@@ -555,12 +559,18 @@ def main(
             scores[corpus] = uar(
                 np.array([utterances[quick[row]].target for row in rows]), logits[rows].argmax(1), len(EKMAN7)
             )
+        log.info("cross-entropy and distance from the teacher: %s", np.mean(losses, 0).round(3))
+        losses.clear()
         log.info("validation UAR %s", {corpus: round(score, 3) for corpus, score in scores.items()})
         return float(np.mean(list(scores.values())))
 
     layers = list(network.wav2vec2.encoder.transformer.layers.parameters())
     head = [network.mixture, *network.norm.parameters(), *network.classifier.parameters()]
-    inside = {id(parameter) for parameter in (*layers, *head)}
+    # Sums of a hundred taps: at the rate of the others the positions are gone within an epoch, and all above them.
+    positions = list(network.wav2vec2.encoder.transformer.pos_conv_embed.parameters())
+    for parameter in positions:
+        parameter.requires_grad_(position_rate > 0)
+    inside = {id(parameter) for parameter in (*layers, *head, *positions)}
     others = [parameter for parameter in network.parameters() if id(parameter) not in inside]
     network = fit(
         network,
@@ -573,6 +583,7 @@ def main(
         groups=[
             {"params": layers, "lr": layer_rate},
             {"params": head, "lr": head_rate},
+            *([{"params": positions, "lr": position_rate}] if position_rate else []),
             {"params": others, "lr": front_rate},
         ],
     )  # type: ignore[assignment]
