@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmemo import Analyzer
 from mmemo.errors import MmemoError
+from mmemo.labels import EKMAN7
 
 MODALITIES = ("fused", "face", "voice", "text")
 
@@ -38,7 +39,7 @@ def main(data: Path, corpora: list[str] | None) -> None:
         cells = [row["id"], row["label"], *(said.get(name, "-") for name in MODALITIES)]
         cells += [f"{face.coverage:.2f}" if face else "-", words, ", ".join(note.code for note in result.notes)]
         print("| " + " | ".join(cells) + " |", flush=True)
-        for name, label in said.items():
+        for name, label in said.items() if row["label"] in EKMAN7.labels else ():
             right[row["corpus"]][name].append(label == row["label"])
     print("\n| corpus | clips | " + " | ".join(MODALITIES) + " |\n|---|---|---|---|---|---|")
     for corpus, names in right.items():

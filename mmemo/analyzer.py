@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -89,6 +90,7 @@ class Analyzer:
             ArgumentError: if nothing is given, or both ``text`` and ``subtitles``.
         """
         clip = path if isinstance(path, Clip) else _clip(path, text, subtitles)
+        self._loading  # noqa: B018 - torch is imported while speech is recognised, which takes as long
         with closing(perceive(clip, self.modalities, self.window, self.hop, self._recogniser)) as found:
             windows = len(found.grid)
             scored = score(self.model, found.windows(), lambda done: progress(done / windows) if progress else None)
@@ -107,9 +109,21 @@ class Analyzer:
             model=self.model.name,
         )
 
-    @cached_property
+    @property
     def model(self) -> EmotionModel:
         """The model, loaded when it is first needed."""
+        return self._loading.result()
+
+    @cached_property
+    def _loading(self) -> Future[EmotionModel]:
+        """The model to come, from a thread of its own."""
+        loader = ThreadPoolExecutor(1, "mmemo-model")
+        try:
+            return loader.submit(self._load)
+        finally:
+            loader.shutdown(wait=False)
+
+    def _load(self) -> EmotionModel:
         if isinstance(self._given, EmotionModel):
             return self._given
         return load_model(self._given, modalities=self.modalities, device=self._device)
