@@ -13,6 +13,7 @@ from mmemo.clip import Clip
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
+from mmemo.media import probe
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.perception import Perception, perceive
@@ -90,8 +91,9 @@ class Analyzer:
             ArgumentError: if nothing is given, or both ``text`` and ``subtitles``.
         """
         clip = path if isinstance(path, Clip) else _clip(path, text, subtitles)
+        info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is told at once
         self._loading  # noqa: B018 - torch is imported while speech is recognised, which takes as long
-        with closing(perceive(clip, self.modalities, self.window, self.hop, self._recogniser)) as found:
+        with closing(perceive(clip, info, self.modalities, self.window, self.hop, self._recogniser)) as found:
             windows = len(found.grid)
             scored = score(self.model, found.windows(), lambda done: progress(done / windows) if progress else None)
         if not scored.modalities:

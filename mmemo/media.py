@@ -250,7 +250,7 @@ def write_video(
             if sound is not None:
                 codec = {".wav": "pcm_f32le", ".opus": "libopus"}.get(path.suffix, "aac")
                 speaker = container.add_stream(codec, rate=sample_rate)
-                speaker.layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[1 if sound.ndim == 1 else len(sound)]
+                speaker.layout = _layout(np.atleast_2d(sound))
             if pictures is not None:
                 _write_pictures(container, pictures, rate)
             if speaker is not None and sound is not None:
@@ -259,6 +259,13 @@ def write_video(
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _layout(sound: np.ndarray) -> str:
+    layouts = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+    if sound.ndim != 2 or len(sound) not in layouts:
+        raise ArgumentError(f"write_video: expected sound (N,) or of {list(layouts)} channels, got {sound.shape}.")
+    return layouts[len(sound)]
 
 
 @contextmanager

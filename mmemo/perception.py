@@ -60,11 +60,17 @@ class Perception:
 
 
 def perceive(
-    clip: Clip, modalities: Sequence[str], window: Seconds, hop: Seconds, transcriber: Transcriber | None
+    clip: Clip,
+    info: MediaInfo | None,
+    modalities: Sequence[str],
+    window: Seconds,
+    hop: Seconds,
+    transcriber: Transcriber | None,
 ) -> Perception:
     """Open a clip and find speech and words; faces are found while the windows are read.
 
     Args:
+        info: what `mmemo.media.probe` says of the clip's file; None for text alone.
         modalities: streams that none of these needs are not read. A modality that is not face, voice or text may need
             any of them.
         transcriber: recognises speech where no words are given; None for no recognition.
@@ -74,9 +80,8 @@ def perceive(
         TranscriptError: if its subtitles can't be read.
         ArgumentError: if the clip starts after the end of its file.
     """
-    if clip.path is None:
+    if clip.path is None or info is None:
         return Perception(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0))
-    info = media.probe(clip.path)
     unknown = set(modalities) - {"face", "voice", "text"}
     looks, listens, reads = (bool(unknown) or name in modalities for name in ("face", "voice", "text"))
     if clip.start and clip.start >= info.duration:

@@ -59,21 +59,11 @@ from mmemo.training.whisper_teacher import HOP, WhisperTeacher
 log = logging.getLogger("voice_speech")
 Result = TypeVar("Result")
 
-PLAIN = {
-    "neutral": "neutral",
-    "happy": "happiness",
-    "sad": "sadness",
-    "angry": "anger",
-    "fear": "fear",
-    "disgust": "disgust",
-    "surprise": "surprise",
-}
-
 
 def plain_mapping(name: str, labels: str, loses: str) -> LabelMapping:
-    """The mapping of a corpus whose labels are among the usual words."""
+    """The mapping of a corpus whose labels are among those of RAVDESS."""
     source = LabelSet(name, tuple(labels.split()))
-    return LabelMapping(source, EKMAN7, {label: PLAIN.get(label, "neutral") for label in source}, loses=loses)
+    return LabelMapping(source, EKMAN7, {label: RAVDESS8_TO_EKMAN7(label) for label in source}, loses=loses)
 
 
 CORPORA = {

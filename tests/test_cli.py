@@ -68,6 +68,18 @@ def test_nothing_to_see_or_hear_is_status_2(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_wrong_file_is_told_at_once(tmp_path: Path) -> None:
+    """Importing torch takes longer than this: no model is loaded for a file that is not there."""
+    code = (
+        "import sys, mmemo\n"
+        "try: mmemo.analyze('none.mp4')\n"
+        "except mmemo.errors.MediaError: pass\n"
+        "assert 'torch' not in sys.modules and 'mmemo-model' not in str(__import__('threading').enumerate())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == "0.1.0\n"
