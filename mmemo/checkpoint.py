@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from mmemo.errors import UnknownModelError, WeightsError
+from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 
 FORMAT = 1
 CONFIG, TENSORS = "config.json", "model.safetensors"
@@ -62,6 +63,26 @@ def replacing(folder: str | Path) -> Iterator[Path]:
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def replacing_file(path: str | Path) -> Iterator[Path]:
+    """A temporary file that takes the place of ``path`` at the end; a failure leaves the old one, or none.
+
+    Raises:
+        ArgumentError: if the folder is not there, or can't be written to.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
-    """What to analyze.
+    """What to analyze, and in a corpus what is known of it: who speaks, what was meant, what people saw in it.
 
     Attributes:
         path: the media file, or None for text alone.
         start: seconds from the start of the file.
         end: seconds; None for the end of the file.
         text: the words said in it, if they are known.
-        subtitles: a subtitle file, if there is one; a file of the same name beside the media is found anyway.
+        subtitles: a subtitle or text file, if there is one; a file of the same name beside the media is found anyway.
+        audio: the sound, where it lies in a file of its own; ``path`` is then the picture.
+        id: unique in its corpus.
+        corpus: its short name, such as "ravdess".
+        label: the class to learn or to predict.
+        labels: the class by modality, where annotators saw only the face or heard only the voice:
+            ``{"face": "anger"}``.
+        intended: what the speaker was told to show.
+        perceived: share of the annotators' votes for each label; the shares sum to 1.
+        valence, arousal, dominance: on the scale of the corpus.
+        onset, apex, offset: of an expression, in seconds from the start of the file.
+        speaker, gender, session, dialogue: names as the corpus gives them; ``turn`` counts within a dialogue.
+        language: ISO 639-1 where there is one: "en".
+        licence: terms of use, in short.
+        split: "train", "val", "test" …; ``fold`` names the round of a cross-validation in which the clip is tested.
+        sha256: of the bytes of ``path``, to notice a changed file.
+        extra: whatever else a corpus tells.
 
     Raises:
-        ArgumentError: if there is neither a file nor text, both text and subtitles, or the span is empty.
+        ArgumentError: if there is neither a file nor text, both text and subtitles, the span is empty, shares don't
+            sum to 1, or a number is not one. The message names every fault.
     """
 
     path: Path | None = None
@@ -29,11 +48,53 @@ class Clip:
     end: Seconds | None = None
     text: str | None = None
     subtitles: Path | None = None
+    _: KW_ONLY
+    audio: Path | None = None
+    id: str = ""
+    corpus: str | None = None
+    label: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    intended: str | None = None
+    perceived: Mapping[str, float] = field(default_factory=dict)
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    onset: Seconds | None = None
+    apex: Seconds | None = None
+    offset: Seconds | None = None
+    speaker: str | None = None
+    gender: str | None = None
+    session: str | None = None
+    dialogue: str | None = None
+    turn: int | None = None
+    language: str | None = None
+    licence: str | None = None
+    split: str | None = None
+    fold: str | None = None
+    sha256: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        faults = list(self._faults())
+        if faults:
+            raise ArgumentError(" ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
         if self.path is None and self.text is None:
-            raise ArgumentError("Nothing to analyze: give a media file, or text=….")
+            yield "Nothing to analyze: give a media file, or text=…."
+        if self.path is None and self.audio is not None:
+            yield "A clip of sound alone has the sound as its path, not as its audio."
         if self.text is not None and self.subtitles is not None:
-            raise ArgumentError("Give text=… or subtitles=…, not both.")
-        if self.start < 0 or (self.end is not None and self.end <= self.start):
-            raise ArgumentError(f"A clip needs 0 <= start < end, got start={self.start}, end={self.end}.")
+            yield "Give text=… or subtitles=…, not both."
+        if not 0 <= self.start < math.inf or (self.end is not None and not self.start < self.end < math.inf):
+            yield f"A clip needs 0 <= start < end, got start={self.start}, end={self.end}."
+        moments = [time for time in (self.onset, self.apex, self.offset) if time is not None]
+        if moments != sorted(moments) or not all(0 <= time < math.inf for time in moments):
+            yield f"An expression needs 0 <= onset <= apex <= offset, got {moments}."
+        for name in ("valence", "arousal", "dominance"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                yield f"{name} is {value}; leave it out where it is not known."
+        shares = list(self.perceived.values())
+        if shares and not (all(share >= 0 for share in shares) and abs(math.fsum(shares) - 1) < 1e-3):
+            yield f"The shares of perceived labels must be positive and sum to 1, got {dict(self.perceived)}."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+
+SHOWN_FAULTS = 20
+"""So many faults of a file are in the message of its error."""
 
 
 class MmemoError(Exception):
@@ -38,6 +41,27 @@ class WeightsError(MmemoError):
 
 class TranscriptError(MmemoError):
     """A subtitle file that can't be read; the message names the file and the line."""
+
+
+class ManifestError(MmemoError):
+    """A manifest, or a corpus, that can't be read or does not fit; all faults are collected, not the first only.
+
+    Args:
+        what: what was read: a path, a folder.
+        faults: one sentence each, with the line's number where there is one.
+    """
+
+    def __init__(self, what: object, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        shown = [f"  {fault}" for fault in self.faults[:SHOWN_FAULTS]]
+        more = len(self.faults) - len(shown)
+        rest = [f"  … and {more} more; they are in the error's .faults"] if more else []
+        count = f"{len(self.faults)} faults" if len(self.faults) > 1 else "a fault"
+        super().__init__("\n".join([f"{what} has {count}:", *shown, *rest]))
+
+
+class LeakError(MmemoError):
+    """Splits that share what must be apart, or a corpus that gives its labels away; the message says where."""
 
 
 class LabelError(MmemoError, ValueError):

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmemo.checkpoint import replacing_file
 from mmemo.errors import ArgumentError, MissingExtraError, expected_one_of
 from mmemo.report.page import page
 from mmemo.report.tables import COLUMNS, frame, rows
@@ -34,11 +35,8 @@ def check_suffix(path: Path) -> None:
 def save(result: EmotionResult, path: Path) -> Path:
     """Write ``result`` under a temporary name and rename it; see `EmotionResult.save`."""
     check_suffix(path)
-    if not path.parent.is_dir():
-        raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
     suffix = path.suffix.lower()
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing_file(path) as partial:
         if suffix == ".json":
             partial.write_text(result.to_json() + "\n", encoding="utf-8")
         elif suffix == ".html":
@@ -50,9 +48,4 @@ def save(result: EmotionResult, path: Path) -> Path:
                 writer.writerows(rows(result))
         else:
             frame(result).to_parquet(partial, index=False)
-        partial.replace(path)
-    except OSError as error:
-        raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
-    finally:
-        partial.unlink(missing_ok=True)
     return path
