@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-SHOWN_FAULTS = 20
-"""So many faults of a file are in the message of its error."""
-
 
 class MmemoError(Exception):
     """Base of all errors of mmemo: catch this to catch them all."""
+
+
+SHOWN_FAULTS = 20
+"""So many faults are in the message of a `ManifestError`."""
 
 
 class MediaError(MmemoError):

@@ -124,15 +124,11 @@ class Manifest(Sequence[Clip]):
         Raises:
             ManifestError: if label sets differ, or ids repeat.
         """
-        wrong = [
-            f"labels {other.labels.name}, expected {self.labels.name}" for other in others if not self._fits(other)
-        ]
-        if wrong:
-            raise ManifestError("A manifest to be joined", [f"{fault}; use map_labels first" for fault in wrong])
+        foreign = [other.labels.name for other in others if other.labels != self.labels]
+        if foreign:
+            faults = [f"labels {name}, expected {self.labels.name}; use map_labels first" for name in foreign]
+            raise ManifestError("Manifests to be joined", faults)
         return replace(self, clips=self.clips + tuple(clip for other in others for clip in other))
-
-    def _fits(self, other: Manifest) -> bool:
-        return other.labels == self.labels
 
     def split(
         self,

@@ -34,8 +34,8 @@ def assign(
     """A part for every clip, so that no group is in two parts and the parts are as large as wanted.
 
     Groups are placed one after the other, largest first, each where the squared error of the parts' sizes (or of their
-    counts of each label) then is least: the greedy rule of scikit-learn's ``StratifiedGroupKFold``, for parts of unequal
-    size.
+    counts of each label) then is least: the greedy rule of scikit-learn's ``StratifiedGroupKFold``, for parts that may
+    differ in size.
 
     Args:
         by: attribute whose values are the groups.
