@@ -26,7 +26,7 @@ class Finding:
         severity: "leak", "warning" or "note".
         code: short stable name, such as "speaker-overlap".
         message: one sentence: what was found, and what follows.
-        clips: ids of the clips it is about; of a leak those of the smaller split, which could be left out.
+        clips: ids of the clips it is about; of a leak those of one side, which could be left out.
     """
 
     severity: Severity

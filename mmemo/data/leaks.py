@@ -35,8 +35,8 @@ def overlaps(clips: Sequence[Clip], part: np.ndarray, column: str) -> Iterator[F
         for one, other in _pairs(part):
             shared = sorted((set(groups[part == one]) & set(groups[part == other])) - {""})
             if shared:
-                small = min((one, other), key=lambda name: (np.sum(part == name), name))
-                members = (part == small) & np.isin(groups, shared)
+                within = {name: (part == name) & np.isin(groups, shared) for name in (other, one)}
+                members = min(within.values(), key=np.sum)
                 yield Finding(
                     "leak",
                     f"{attribute}-overlap",

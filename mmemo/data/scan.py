@@ -53,7 +53,7 @@ def scan(
     """Look into the media of every clip; a file that can't be read is a `Look` with a fault.
 
     Args:
-        prints: False leaves out what takes decoding; pictures are decoded all the same.
+        prints: False compares content bit for bit only; sound and video are not decoded then.
         workers: processes; one a CPU by default.
         tick: is called with the number of clips done.
     """
@@ -87,7 +87,7 @@ def look(clip: Clip, *, prints: bool = True) -> Look:
         data = clip.path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         if clip.path.suffix.lower() in PICTURES:
-            return _still(clip.path, data, digest)
+            return _still(clip.path, data, digest, prints)
         content = hashlib.sha256(f"{digest} {clip.start} {clip.end}".encode())
         if clip.audio is not None:
             content.update(clip.audio.read_bytes())
@@ -96,13 +96,13 @@ def look(clip: Clip, *, prints: bool = True) -> Look:
         return Look(fault=str(error))
 
 
-def _still(path: Path, data: bytes, digest: str) -> Look:
+def _still(path: Path, data: bytes, digest: str, prints: bool) -> Look:
     """OpenCV decodes small pictures in memory ten times faster than a media container is opened for each."""
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if picture is None:
         return Look(fault=f"{path} can't be decoded as a picture. It may be damaged or cut short; get it again.")
     content = hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()
-    return Look(content, picture=picture_print(picture), sha256=digest)
+    return Look(content, picture=picture_print(picture) if prints else None, sha256=digest)
 
 
 def _moving(clip: Clip, content: str, digest: str) -> Look:
