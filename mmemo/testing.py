@@ -85,6 +85,30 @@ def make_clip(
     return path
 
 
+def make_corpus(folder: str | Path, *, speakers: int = 6, seconds: Seconds = 2.0) -> Path:
+    """Write a small corpus: for every speaker two clips, and a spreadsheet ``clips.csv`` of its own layout.
+
+    Its columns are file, emotion, actor and words; the emotion, happiness or sadness, is in the words only. No two
+    clips sound alike.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = np.array_split(speech(), 5)
+    rng = np.random.default_rng(0)
+    lines = ["file,emotion,actor,words"]
+    said = {"happiness": "I am so happy and I love it", "sadness": "I am so sad that I could cry"}
+    for speaker in range(speakers):
+        for emotion, text in said.items():
+            shuffled = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
+            sound = np.resize(shuffled, round(seconds * SAMPLE_RATE))
+            name = f"{speaker}-{emotion}.mp4"
+            make_clip(folder / name, seconds=seconds, size=(160, 120), rate=10, sound=sound)
+            lines.append(f"{name},{emotion},actor {speaker},{text}")
+    sheet = folder / "clips.csv"
+    sheet.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return sheet
+
+
 class TinyEncoder:
     """A deterministic encoder without weights, for tests of what surrounds encoders."""
 
