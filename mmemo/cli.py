@@ -1,4 +1,4 @@
-"""The command line: `mmemo analyze`, `mmemo audit` …"""
+"""The command line: `mmemo analyze`, `mmemo prepare`, `mmemo audit`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmemo.errors import ArgumentError, MmemoError
+from mmemo.errors import ArgumentError, ManifestError, MmemoError
 
 if TYPE_CHECKING:
     from mmemo.analyzer import Progress
@@ -81,6 +81,37 @@ def analyze(
 
 
 @app.command()
+def prepare(
+    corpus: Annotated[str | None, typer.Argument(help="Its name; without one, all names are listed.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="Your copy: a folder, or for some corpora a file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The manifest to write, .jsonl or .csv.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Of a table: path=FILE, label=EMOTION … (yours right).")
+    ] = None,
+    media: Annotated[str | None, typer.Option(help="video or audio, where a corpus has both.")] = None,
+    pixels: Annotated[Path | None, typer.Option(help="Where to write the images of fer2013.csv.")] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Also open every file, to find the unreadable.")] = False,
+) -> None:
+    """Read your copy of a corpus into a manifest, and tell what is in it."""
+    from rich.console import Console
+
+    from mmemo.data import prepare as preparing
+    from mmemo.data.corpora import corpus as find_corpus
+
+    console = Console(highlight=False)
+    if corpus is None:
+        console.print(preparing.overview())
+        return
+    if path is None or out is None:
+        expected = find_corpus(corpus).layout
+        raise ArgumentError(f"Give the path of your copy and --out MANIFEST.jsonl; expected there: {expected}.")
+    given = {"columns": preparing.columns(column) if column else None, "media": media, "pixels": pixels}
+    options = {name: value for name, value in given.items() if value is not None}
+    reading = preparing.prepare(corpus, path, out, probe=probe, **options)
+    console.print(preparing.report(reading, out))
+
+
+@app.command()
 def audit(
     manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
@@ -111,11 +142,12 @@ def audit(
 
 
 def main() -> None:
-    """Run the command line; an error of mmemo becomes one line on stderr and exit status 2."""
+    """Run the command line; an error of mmemo becomes one line on stderr (one a fault of a manifest) and exit status 2."""
     try:
         app()
     except MmemoError as error:
-        print(f"mmemo: {' '.join(str(error).split())}", file=sys.stderr)
+        told = str(error) if isinstance(error, ManifestError) else " ".join(str(error).split())
+        print(f"mmemo: {told}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -94,8 +94,70 @@ GOEMOTIONS28 = LabelSet(
 )
 MEGC3 = LabelSet("megc3", ("negative", "positive", "surprise"))
 
+CREMAD6 = LabelSet("cremad6", ("neutral", "happy", "sad", "anger", "fear", "disgust"))
+SAVEE7 = LabelSet("savee7", ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise"))
+EMODB7 = LabelSet("emodb7", ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "boredom"))
+NEMO6 = LabelSet("nemo6", ("neutral", "happiness", "sadness", "anger", "fear", "surprise"))
+TESS7 = LabelSet("tess7", ("neutral", "happy", "sad", "angry", "fear", "disgust", "pleasant surprise"))
+ASED5 = LabelSet("ased5", ("neutral", "fear", "happy", "sad", "angry"))
+TUREV4 = LabelSet("turev4", ("calm", "happy", "sad", "angry"))
+IEMOCAP10 = LabelSet(
+    "iemocap10",
+    (
+        "neutral",
+        "happiness",
+        "excited",
+        "sadness",
+        "anger",
+        "frustration",
+        "fear",
+        "surprise",
+        "disgust",
+        "other",
+    ),
+)
+AFFECTNET8 = LabelSet(
+    "affectnet8", ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+)
+RAFDB7 = LabelSet("rafdb7", ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"))
+CK8 = LabelSet("ck8", ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"))
+XED9 = LabelSet("xed9", ("neutral", "anger", "anticipation", "disgust", "fear", "joy", "sadness", "surprise", "trust"))
+SMP6 = LabelSet("smp6", ("neutral", "happy", "angry", "sad", "fear", "surprise"))
+MOSEI6 = LabelSet("mosei6", ("happiness", "sadness", "anger", "surprise", "disgust", "fear"))
+SENTIMENT3 = LabelSet("sentiment3", ("negative", "neutral", "positive"))
+CASME7 = LabelSet("casme7", ("happiness", "disgust", "repression", "surprise", "fear", "sadness", "others"))
+SAMM8 = LabelSet("samm8", ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise", "other"))
+
 LABEL_SETS = {
-    labels.name: labels for labels in (EKMAN7, RAVDESS8, FER7, FER8, MELD7, DAIR6, EMORYNLP7, GOEMOTIONS28, MEGC3)
+    labels.name: labels
+    for labels in (
+        EKMAN7,
+        RAVDESS8,
+        FER7,
+        FER8,
+        MELD7,
+        DAIR6,
+        EMORYNLP7,
+        GOEMOTIONS28,
+        MEGC3,
+        CREMAD6,
+        SAVEE7,
+        EMODB7,
+        NEMO6,
+        TESS7,
+        ASED5,
+        TUREV4,
+        IEMOCAP10,
+        AFFECTNET8,
+        RAFDB7,
+        CK8,
+        XED9,
+        SMP6,
+        MOSEI6,
+        SENTIMENT3,
+        CASME7,
+        SAMM8,
+    )
 }
 
 
@@ -139,64 +201,91 @@ class LabelMapping:
         return table
 
 
-RAVDESS8_TO_EKMAN7 = LabelMapping(
-    RAVDESS8,
-    EKMAN7,
-    {
-        "neutral": "neutral",
-        "calm": "neutral",
-        "happy": "happiness",
-        "sad": "sadness",
-        "angry": "anger",
-        "fear": "fear",
-        "disgust": "disgust",
-        "surprise": "surprise",
-    },
-    loses="Calm is counted as neutral.",
+_SAME_WORD = {
+    **{label: label for label in EKMAN7},
+    "happy": "happiness",
+    "joy": "happiness",
+    "sad": "sadness",
+    "angry": "anger",
+}
+
+
+def _to_ekman7(source: LabelSet, loses: str = "", **others: str | None) -> LabelMapping:
+    """Labels that are the same emotion by another word keep it; ``others`` says what becomes of the rest."""
+    pairs = {label: _SAME_WORD[label] for label in source if label in _SAME_WORD}
+    return LabelMapping(source, EKMAN7, pairs | {name.replace("_", " "): to for name, to in others.items()}, loses)
+
+
+RAVDESS8_TO_EKMAN7 = _to_ekman7(RAVDESS8, "Calm is counted as neutral.", calm="neutral")
+FER7_TO_EKMAN7 = _to_ekman7(FER7)
+FER8_TO_EKMAN7 = _to_ekman7(FER8, "Contempt is dropped.", contempt=None)
+MELD7_TO_EKMAN7 = _to_ekman7(MELD7)
+DAIR6_TO_EKMAN7 = _to_ekman7(
+    DAIR6, "Love is counted as happiness; there is no neutral and no disgust.", love="happiness"
 )
-FER7_TO_EKMAN7 = LabelMapping(
-    FER7,
-    EKMAN7,
-    {
-        "angry": "anger",
-        "disgust": "disgust",
-        "fear": "fear",
-        "happy": "happiness",
-        "sad": "sadness",
-        "surprise": "surprise",
-        "neutral": "neutral",
-    },
-)
-FER8_TO_EKMAN7 = LabelMapping(
-    FER8, EKMAN7, {**{label: label for label in EKMAN7}, "contempt": None}, loses="Contempt is dropped."
-)
-MELD7_TO_EKMAN7 = LabelMapping(
-    MELD7, EKMAN7, {**{label: label for label in EKMAN7 if label in MELD7}, "joy": "happiness"}
-)
-DAIR6_TO_EKMAN7 = LabelMapping(
-    DAIR6,
-    EKMAN7,
-    {
-        "sadness": "sadness",
-        "joy": "happiness",
-        "love": "happiness",
-        "anger": "anger",
-        "fear": "fear",
-        "surprise": "surprise",
-    },
-    loses="Love is counted as happiness; there is no neutral and no disgust.",
-)
-EMORYNLP7_TO_EKMAN7 = LabelMapping(
+EMORYNLP7_TO_EKMAN7 = _to_ekman7(
     EMORYNLP7,
-    EKMAN7,
-    {
-        "neutral": "neutral",
-        "joyful": "happiness",
-        "peaceful": None,
-        "powerful": None,
-        "mad": "anger",
-        "sad": "sadness",
-        "scared": "fear",
-    },
-    loses="Peaceful and powerful have no counterpart and are dropped; there is no disgust and no surprise.",
+    "Peaceful and powerful have no counterpart and are dropped; there is no disgust and no surprise.",
+    joyful="happiness",
+    mad="anger",
+    scared="fear",
+    peaceful=None,
+    powerful=None,
 )
+CREMAD6_TO_EKMAN7 = _to_ekman7(CREMAD6, "There is no surprise.")
+SAVEE7_TO_EKMAN7 = _to_ekman7(SAVEE7)
+EMODB7_TO_EKMAN7 = _to_ekman7(EMODB7, "Boredom is dropped; there is no surprise.", boredom=None)
+NEMO6_TO_EKMAN7 = _to_ekman7(NEMO6, "There is no disgust.")
+TESS7_TO_EKMAN7 = _to_ekman7(TESS7, "Surprise is of the pleasant kind only.", pleasant_surprise="surprise")
+ASED5_TO_EKMAN7 = _to_ekman7(ASED5, "There is no disgust and no surprise.")
+TUREV4_TO_EKMAN7 = _to_ekman7(
+    TUREV4, "Calm is counted as neutral; there is no fear, no disgust and no surprise.", calm="neutral"
+)
+IEMOCAP10_TO_EKMAN7 = _to_ekman7(
+    IEMOCAP10,
+    "Excited is counted as happiness, as is usual; frustration and other are dropped.",
+    excited="happiness",
+    frustration=None,
+    other=None,
+)
+AFFECTNET8_TO_EKMAN7 = _to_ekman7(AFFECTNET8, "Contempt is dropped.", contempt=None)
+RAFDB7_TO_EKMAN7 = _to_ekman7(RAFDB7)
+CK8_TO_EKMAN7 = _to_ekman7(CK8, "Contempt is dropped.", contempt=None)
+XED9_TO_EKMAN7 = _to_ekman7(XED9, "Anticipation and trust are dropped.", anticipation=None, trust=None)
+SMP6_TO_EKMAN7 = _to_ekman7(SMP6, "There is no disgust.")
+MOSEI6_TO_EKMAN7 = _to_ekman7(MOSEI6, "There is no neutral.")
+CASME7_TO_EKMAN7 = _to_ekman7(CASME7, "Repression and others are dropped.", repression=None, others=None)
+SAMM8_TO_EKMAN7 = _to_ekman7(SAMM8, "Contempt and other are dropped.", contempt=None, other=None)
+
+_GOEMOTIONS_GROUPS = {
+    "anger": ("anger", "annoyance", "disapproval"),
+    "disgust": ("disgust",),
+    "fear": ("fear", "nervousness"),
+    "happiness": (
+        "admiration",
+        "amusement",
+        "approval",
+        "caring",
+        "desire",
+        "excitement",
+        "gratitude",
+        "joy",
+        "love",
+        "optimism",
+        "pride",
+        "relief",
+    ),
+    "sadness": ("disappointment", "embarrassment", "grief", "remorse", "sadness"),
+    "surprise": ("confusion", "curiosity", "realization", "surprise"),
+    "neutral": ("neutral",),
+}
+GOEMOTIONS28_TO_EKMAN7 = LabelMapping(
+    GOEMOTIONS28,
+    EKMAN7,
+    {label: group for group, labels in _GOEMOTIONS_GROUPS.items() for label in labels},
+    loses="The grouping of the corpus itself: every pleasant emotion is counted as happiness, curiosity as surprise.",
+)
+_NEGATIVE = dict.fromkeys(("anger", "contempt", "disgust", "fear", "repression", "sadness"), "negative")
+_MEGC = {**_NEGATIVE, "happiness": "positive", "surprise": "surprise", "other": None, "others": None}
+CASME7_TO_MEGC3 = LabelMapping(CASME7, MEGC3, {label: _MEGC[label] for label in CASME7}, loses="Others are dropped.")
+SAMM8_TO_MEGC3 = LabelMapping(SAMM8, MEGC3, {label: _MEGC[label] for label in SAMM8}, loses="Other is dropped.")

@@ -1,0 +1,75 @@
+"""Readers of corpora, one module each. A module is imported when its corpus is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mmemo.data.corpora.corpus import Caveat, Corpus, Reading
+from mmemo.errors import ArgumentError, expected_one_of
+
+CORPORA = (
+    "ravdess",
+    "crema_d",
+    "meld",
+    "iemocap",
+    "savee",
+    "emodb",
+    "tess",
+    "nemo",
+    "ased",
+    "turev",
+    "mosei",
+    "fer2013",
+    "ferplus",
+    "ck_plus",
+    "ck48",
+    "raf_db",
+    "affectnet",
+    "goemotions",
+    "dair_emotion",
+    "emorynlp",
+    "xed",
+    "emobank",
+    "smp2020",
+    "megc2019",
+    "casme2",
+    "samm",
+    "smic",
+    "classes",
+    "table",
+)
+"""Names of the corpora, each that of its module here."""
+
+__all__ = ["CORPORA", "Caveat", "Corpus", "Reading", "corpus", "read_corpus"]
+
+
+def corpus(name: str) -> Corpus:
+    """What is known of a corpus.
+
+    Raises:
+        ArgumentError: if there is none of that name.
+    """
+    if name not in CORPORA:
+        raise ArgumentError(expected_one_of("Corpus", CORPORA, name))
+    found: Corpus = import_module(f"mmemo.data.corpora.{name}").CORPUS
+    return found
+
+
+def read_corpus(name: str, path: str | Path, **options: Any) -> Reading:
+    """Read the user's copy of a corpus.
+
+    Args:
+        path: its folder, or for some corpora a file.
+        options: what this corpus takes beyond that; see its ``options``.
+
+    Raises:
+        ArgumentError: if there is no corpus of that name, or it takes no such option.
+        ManifestError: if nothing of it is there, with the layout that was expected.
+    """
+    known = corpus(name)
+    for option in options:
+        if option not in known.options:
+            raise ArgumentError(expected_one_of(f"Option of {name}", known.options, option))
+    return known.read(path, **options)

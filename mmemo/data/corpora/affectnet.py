@@ -1,0 +1,117 @@
+"""AffectNet: about 440,000 faces from the web, labelled by hand with eight expressions, valence and arousal.
+
+Paper: A. Mollahosseini, B. Hasani and M. H. Mahoor, "AffectNet: A Database for Facial Expression, Valence, and Arousal
+Computing in the Wild", IEEE Transactions on Affective Computing 10(1), 2019, doi:10.1109/TAFFC.2017.2740923.
+Copy: http://mohammadmahoor.com/affectnet (on request).
+
+Reads three layouts. The published lists ``training.csv`` and ``validation.csv`` (columns subDirectory_filePath,
+expression, valence, arousal …) with ``Manually_Annotated_Images``; the smaller release with ``train_set/images/0.jpg``
+and ``train_set/annotations/0_exp.npy``, ``0_val.npy``, ``0_aro.npy``; and class folders ``train/0`` … ``train/7``, or
+named by the expression. The validation set is "val"; AffectNet has published no test set. Images that are no face or of
+no certain expression (8, 9, 10) are left out. Valence and arousal are from -1 to 1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mmemo.data.corpora.corpus import Corpus, Reading
+from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
+from mmemo.data.corpora.rows import read_rows
+from mmemo.labels import AFFECTNET8
+
+_COLUMNS = ("subDirectory_filePath", "expression", "valence", "arousal")
+_LISTS = {"training.csv": "train", "validation.csv": "val"}
+_SPLITS = {"train": "train", "training": "train", "train_set": "train", "train_class": "train"} | dict.fromkeys(
+    ("val", "valid", "validation", "val_set", "val_class"), "val"
+)
+_SPLITS["test"] = "test"
+_WORDS = {**{label: label for label in AFFECTNET8}, "happy": "happiness", "sad": "sadness", "angry": "anger"}
+_OTHER = "images of no face, no expression or an uncertain one, left out"
+
+
+def read(folder: str | Path) -> Reading:
+    """Read AffectNet.
+
+    Raises:
+        ManifestError: if nothing of it is there.
+    """
+    found = Gathering(CORPUS, folder)
+    lists = [path for name in _LISTS for path in sorted(found.folder.rglob(name))]
+    annotations = sorted(found.folder.rglob("annotations"))
+    if lists:
+        for path in lists:
+            _listed(found, path)
+    elif annotations:
+        for path in annotations:
+            _annotated(found, path)
+    else:
+        _in_classes(found)
+    return found.reading()
+
+
+def _listed(found: Gathering, table: Path) -> None:
+    images = {"/".join(path.parts[-2:]): path for path in found.files(IMAGE)}
+    for row in read_rows(table, _COLUMNS, delimiter=","):
+        place = row["subDirectory_filePath"]
+        if place not in images:
+            found.caveat(MISSING, place)
+        else:
+            valence, arousal = float(row["valence"]), float(row["arousal"])
+            _add(found, Path(place).stem, images[place], int(row["expression"]), valence, arousal, _LISTS[table.name])
+
+
+def _annotated(found: Gathering, annotations: Path) -> None:
+    split = _SPLITS.get(annotations.parent.name.lower(), annotations.parent.name)
+    images = {path.stem: path for path in found.files(IMAGE, annotations.parent / "images")}
+    for path in found.files(["_exp.npy"], annotations):
+        name = path.stem.removesuffix("_exp")
+        if name not in images:
+            found.caveat(MISSING, f"{annotations.parent.name}/images/{name}.jpg")
+            continue
+        valence, arousal = (_number(path.with_name(f"{name}_{kind}.npy")) for kind in ("val", "aro"))
+        _add(found, f"affectnet-{split}-{name}", images[name], int(_number(path) or 0), valence, arousal, split)
+
+
+def _in_classes(found: Gathering) -> None:
+    for path in found.files(IMAGE):
+        folders = [part.lower() for part in path.relative_to(found.folder).parts[:-1]]
+        label = folders[-1] if folders else ""
+        number = int(label) if label.isdigit() else None
+        name = _WORDS.get(label) if number is None else AFFECTNET8[number] if number < len(AFFECTNET8) else None
+        split = next((_SPLITS[part] for part in folders if part in _SPLITS), None)
+        if name is None:
+            found.caveat(NAME, path)
+        else:
+            found.add(id="-".join([*folders, path.stem]), path=path, label=name, split=split)
+
+
+def _number(path: Path) -> float | None:
+    """Some annotations are numbers, others their text; none is a pickle."""
+    return float(np.load(path, allow_pickle=False)) if path.is_file() else None
+
+
+def _add(
+    found: Gathering, name: str, path: Path, number: int, valence: float | None, arousal: float | None, split: str
+) -> None:
+    if number >= len(AFFECTNET8):
+        found.caveat(_OTHER, path)
+        return
+    known = {"valence": valence, "arousal": arousal}
+    known = {kind: value for kind, value in known.items() if value is not None and value >= -1}  # -2 is "not given"
+    found.add(id=name, path=path, label=AFFECTNET8[number], split=split, **known)
+
+
+CORPUS = Corpus(
+    name="affectnet",
+    title="AffectNet",
+    paper="Mollahosseini, Hasani and Mahoor, AffectNet, IEEE TAFFC 10(1), 2019",
+    licence="on request: research",
+    terms="On request, research only. From http://mohammadmahoor.com/affectnet",
+    layout="training.csv and validation.csv with Manually_Annotated_Images, or train_set/images with "
+    "train_set/annotations/0_exp.npy …, or class folders train/0 … val/7",
+    labels=AFFECTNET8,
+    read=read,
+)

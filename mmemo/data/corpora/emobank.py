@@ -1,0 +1,64 @@
+"""EmoBank: 10,062 English sentences with valence, arousal and dominance from 1 to 5, and no classes.
+
+Paper: S. Buechel and U. Hahn, "EmoBank: Studying the Impact of Annotation Perspective and Representation Format on
+Dimensional Emotion Analysis", EACL 2017. Copy: https://github.com/JULIELab/EmoBank.
+
+Reads ``emobank.csv`` (columns id, split, V, A, D, text) or ``emobank.tsv`` with the same columns. No clip has a label.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmemo.data.corpora.corpus import Corpus, Reading
+from mmemo.data.corpora.gathering import Gathering
+from mmemo.data.corpora.rows import read_rows
+from mmemo.errors import ManifestError
+from mmemo.labels import SENTIMENT3
+
+_SPLITS = {"train": "train", "dev": "val", "test": "test"}
+
+
+def read(folder: str | Path) -> Reading:
+    """Read EmoBank.
+
+    Raises:
+        ManifestError: if nothing of it is there, or a row does not fit.
+    """
+    found = Gathering(CORPUS, folder)
+    names = ("emobank.csv", "corpus/emobank.csv", "emobank.tsv")
+    tables = [found.folder] if found.folder.is_file() else [found.folder / name for name in names]
+    table = next((path for path in tables if path.is_file()), None)
+    faults = []
+    for row in read_rows(table, ["id", "split", "V", "A", "D", "text"], quoted=table.suffix == ".csv") if table else ():
+        try:
+            valence, arousal, dominance = (float(row[column]) for column in "VAD")
+            split = _SPLITS[row["split"]]
+        except (ValueError, KeyError):
+            faults.append(f"line {row.line}: expected numbers V, A, D and a split of {list(_SPLITS)}")
+            continue
+        found.add(
+            id=f"emobank-{row['id']}",
+            text=row["text"],
+            valence=valence,
+            arousal=arousal,
+            dominance=dominance,
+            language="en",
+            split=split,
+        )
+    if faults:
+        raise ManifestError(table, faults)
+    return found.reading()
+
+
+CORPUS = Corpus(
+    name="emobank",
+    title="EmoBank",
+    paper="Buechel and Hahn, EmoBank: Studying the Impact of Annotation Perspective and Representation Format on "
+    "Dimensional Emotion Analysis, EACL 2017",
+    licence="CC BY 4.0",
+    terms="CC BY 4.0. From https://github.com/JULIELab/EmoBank",
+    layout="emobank.csv (id, split, V, A, D, text), or emobank.tsv with the same columns",
+    labels=SENTIMENT3,  # a manifest needs a set; no clip has a label of it
+    read=read,
+)

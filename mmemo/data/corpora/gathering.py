@@ -1,0 +1,124 @@
+"""Clips and caveats of one corpus as they are found, until a `Reading` is made of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mmemo.clip import Clip
+from mmemo.data.corpora.corpus import Caveat, Corpus, Reading
+from mmemo.data.manifest import Manifest
+from mmemo.errors import ArgumentError, ManifestError
+from mmemo.labels import LabelSet
+
+AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".wma")
+VIDEO = (".mp4", ".avi", ".flv", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".m4v")
+IMAGE = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+NAME = "files whose names don't fit, left out"
+EMPTY = "files of zero bytes, left out"
+HIDDEN = "hidden files, left out"
+DOUBLE = "files that are there already, under the same name or in another form: left out"
+MISSING = "files missing"
+VALUES = "clips left out, as their values don't fit"
+
+
+class Gathering:
+    """What has been found of a corpus so far.
+
+    Args:
+        folder: where the user says it is: a folder, or for some corpora a file.
+
+    Raises:
+        ManifestError: if there is no such folder.
+    """
+
+    def __init__(self, corpus: Corpus, folder: str | Path, labels: LabelSet | None = None) -> None:
+        self.corpus = corpus
+        self.folder = Path(folder)
+        self.labels = labels or corpus.labels
+        self.clips: list[Clip] = []
+        self._ids: set[str] = set()
+        self._caveats: dict[str, list[str]] = {}
+        if not self.folder.exists():
+            raise ManifestError(self.folder, [f"there is no such file or folder; expected {corpus.layout}"])
+
+    def files(self, suffixes: Iterable[str], below: Path | None = None) -> Iterator[Path]:
+        """All files of some suffixes, sorted; empty and hidden ones are told and left out."""
+        wanted = tuple(suffixes)
+        for path, size in sorted(_walk(below or self.folder)):
+            name = os.path.basename(path)
+            if not name.lower().endswith(wanted):
+                continue
+            if name.startswith("."):
+                self.caveat(HIDDEN, path)
+            elif size == 0:
+                self.caveat(EMPTY, path)
+            else:
+                yield Path(path)
+
+    def matching(self, pattern: re.Pattern[str], suffixes: Iterable[str]) -> Iterator[tuple[Path, re.Match[str]]]:
+        """Files whose name without suffix fits a pattern, one for each name; all others are told.
+
+        Of several forms of a take the first suffix wins: name the suffixes in the order in which they are preferred.
+        """
+        wanted = list(suffixes)
+        chosen: dict[str, tuple[Path, re.Match[str]]] = {}
+        for path in sorted(self.files(wanted), key=lambda path: wanted.index(path.suffix.lower())):
+            match = pattern.fullmatch(path.stem)
+            if match is None:
+                self.caveat(NAME, path)
+            elif path.stem in chosen:
+                self.caveat(DOUBLE, path)
+            else:
+                chosen[path.stem] = path, match
+        yield from sorted(chosen.values(), key=lambda pair: pair[0])
+
+    def add(self, **values: Any) -> None:
+        """One more clip; ``corpus`` and ``licence`` are filled in."""
+        if values["id"] in self._ids:
+            self.caveat(DOUBLE, values.get("path") or values["id"])
+            return
+        try:
+            clip = Clip(corpus=self.corpus.name, licence=self.corpus.licence, **values)
+        except ArgumentError as error:
+            self.caveat(VALUES, f"{values['id']}: {error}")
+            return
+        self._ids.add(clip.id)
+        self.clips.append(clip)
+
+    def caveat(self, what: str, item: object) -> None:
+        """Note something odd; a path is told relative to the corpus."""
+        text = str(item)
+        if os.path.isabs(text) or isinstance(item, Path):
+            text = os.path.relpath(text, self.folder) if self.folder.is_dir() else text
+        self._caveats.setdefault(what, []).append(text)
+
+    def reading(self) -> Reading:
+        """Everything found.
+
+        Raises:
+            ManifestError: if that is nothing.
+        """
+        if not self.clips:
+            found = [f"{what}: {len(items)}, such as {items[0]}" for what, items in self._caveats.items()]
+            nothing = f"nothing of {self.corpus.title} is here; expected {self.corpus.layout}"
+            raise ManifestError(self.folder, [nothing, *found])
+        manifest = Manifest(tuple(self.clips), self.labels)
+        return Reading(self.corpus, manifest, tuple(Caveat(w, tuple(i)) for w, i in self._caveats.items()))
+
+
+def _walk(folder: Path | str) -> Iterator[tuple[str, int]]:
+    """Every file below a folder and its size; links to folders are not followed, for they may lead in circles."""
+    if os.path.isfile(folder):
+        yield str(folder), os.path.getsize(folder)
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path)
+            elif entry.is_file():
+                yield entry.path, entry.stat().st_size

@@ -1,0 +1,95 @@
+"""MELD: 13,708 utterances of 1,433 dialogues from the series Friends, with picture, sound and words.
+
+Paper: S. Poria, D. Hazarika, N. Majumder, G. Naik, E. Cambria and R. Mihalcea, "MELD: A Multimodal Multi-Party Dataset
+for Emotion Recognition in Conversations", ACL 2019. Copy: https://github.com/declare-lab/MELD.
+
+Reads ``train_sent_emo.csv``, ``dev_sent_emo.csv`` and ``test_sent_emo.csv`` (the official splits; dev becomes
+"val"), and the media ``dia0_utt0.mp4`` of each split where they are: in ``train_splits``, ``dev_splits_complete`` and
+``output_repeated_splits_test``, or any folder that has the split's name in its own. An utterance without media is a
+clip of text. The times in the tables are those of the episode, not of a file, so they are kept in ``extra``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mmemo.data.corpora.corpus import Corpus, Reading
+from mmemo.data.corpora.gathering import AUDIO, MISSING, NAME, VIDEO, Gathering
+from mmemo.data.corpora.rows import read_rows
+from mmemo.labels import MELD7
+
+_COLUMNS = (
+    "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode", "StartTime",
+    "EndTime",
+)  # fmt: skip
+_SPLITS = {"train": "train", "dev": "val", "test": "test"}
+_MEDIA = re.compile(r"(?:final_videos_test)?(dia\d+_utt\d+)")
+
+
+def read(folder: str | Path) -> Reading:
+    """Read MELD.
+
+    Raises:
+        ManifestError: if none of its tables is there, or one has other columns.
+    """
+    found = Gathering(CORPUS, folder)
+    media = _media(found)
+    for name, split in _SPLITS.items():
+        table = next(iter(sorted(found.folder.rglob(f"{name}_sent_emo.csv"))), None)
+        if table is None:
+            found.caveat(MISSING, f"{name}_sent_emo.csv")
+            continue
+        for row in read_rows(table, _COLUMNS):
+            dialogue, turn = row["Dialogue_ID"], row["Utterance_ID"]
+            path = media.get((name, f"dia{dialogue}_utt{turn}"))
+            if path is None and any(part == name for part, _ in media):
+                found.caveat(MISSING, f"{name}: dia{dialogue}_utt{turn}")
+            if row["Emotion"] not in MELD7.labels:
+                found.caveat("rows of another emotion, left out", f"{table.name} line {row.line}: {row['Emotion']}")
+                continue
+            found.add(
+                id=f"meld-{name}-{dialogue}-{turn}",
+                path=path,
+                text=row["Utterance"].strip(),
+                label=row["Emotion"],
+                speaker=f"meld-{row['Speaker'].strip()}",
+                dialogue=f"meld-{name}-{dialogue}",
+                turn=int(turn),
+                session=f"meld-s{int(row['Season']):02}e{int(row['Episode']):02}",
+                language="en",
+                split=split,
+                extra={
+                    "sentiment": row["Sentiment"],
+                    "episode_start": row["StartTime"],
+                    "episode_end": row["EndTime"],
+                },
+            )
+    return found.reading()
+
+
+def _media(found: Gathering) -> dict[tuple[str, str], Path]:
+    """Files by split and name; the same name is in every split."""
+    media: dict[tuple[str, str], Path] = {}
+    for path in found.files([*VIDEO, *AUDIO]):
+        match = _MEDIA.fullmatch(path.stem)
+        folders = "/".join(path.relative_to(found.folder).parts[:-1])
+        split = next((name for name in _SPLITS if name in folders), None)
+        if match is None or split is None:
+            found.caveat(NAME, path)
+        else:
+            media.setdefault((split, match.group(1)), path)
+    return media
+
+
+CORPUS = Corpus(
+    name="meld",
+    title="MELD",
+    paper="Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations, ACL 2019",
+    licence="GPL-3.0; lines and pictures of a television series",
+    terms="GPL-3.0 by its repository; the series itself is protected: research. From https://github.com/declare-lab/MELD",
+    layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv, and train_splits/dia0_utt0.mp4 … where there are "
+    "media",
+    labels=MELD7,
+    read=read,
+)

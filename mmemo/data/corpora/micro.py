@@ -1,0 +1,84 @@
+"""What the coding sheets of CASME II and SAMM have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from mmemo.data.corpora.gathering import IMAGE, MISSING, VIDEO, Gathering
+from mmemo.data.corpora.rows import Row, has_columns, read_rows
+from mmemo.errors import ManifestError
+
+RATE = 200.0
+"""Pictures a second, of both."""
+_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Names of the columns of a coding sheet."""
+
+    subject: str
+    file: str
+    onset: str
+    apex: str
+    offset: str
+    units: str
+    emotion: str
+
+
+def find_coding(found: Gathering, columns: Coding) -> Iterator[Row]:
+    """The rows of the coding sheet: the first Excel or CSV file that has its columns.
+
+    Raises:
+        ManifestError: if there is none.
+    """
+    tables = [
+        path for kind in ("*.xlsx", "*.csv") for path in sorted(found.folder.rglob(kind)) if path.name[0] not in ".~"
+    ]
+    table = next((path for path in tables if has_columns(path, astuple(columns))), None)
+    if table is None:
+        raise ManifestError(found.folder, [f"no coding sheet is here; expected {found.corpus.layout}"])
+    yield from read_rows(table, astuple(columns))
+
+
+def add_coded(found: Gathering, columns: Coding, row: Row, subject: str, name: str) -> None:
+    """Add the clip of one row, or tell what is missing of it."""
+    label = row[columns.emotion].strip().lower()
+    numbers = [int(row[column]) if row[column].isdigit() else None for column in astuple(columns)[2:5]]
+    onset, apex, offset = numbers
+    folders = [*found.folder.rglob(f"{subject}/{row[columns.file]}")]
+    films = [path for suffix in VIDEO for path in found.folder.rglob(f"{subject}/{row[columns.file]}{suffix}")]
+    if label not in found.labels.labels:
+        found.caveat("rows of another emotion, left out", f"line {row.line}: {row[columns.emotion]}")
+        return
+    if onset is None or offset is None:
+        found.caveat("rows without onset or offset, left out", f"line {row.line}")
+        return
+    if apex is None or not onset <= apex <= offset:
+        found.caveat("rows whose apex is missing or outside: the middle is used", f"line {row.line}: {name}")
+        apex = (onset + offset) // 2
+    extra = {
+        "action_units": row[columns.units],
+        "onset_frame": str(onset),
+        "apex_frame": str(apex),
+        "offset_frame": str(offset),
+    }
+    values = {"id": name, "label": label, "speaker": f"{found.corpus.name}-{subject}", "extra": extra}
+    if films:  # frames are counted from 1
+        times = {"onset": (onset - 1) / RATE, "apex": (apex - 1) / RATE, "offset": (offset - 1) / RATE}
+        found.add(path=films[0], **times, **values)
+        return
+    pictures = {frame_number(path): path for folder in folders for path in found.files(IMAGE, folder)}
+    if apex in pictures:
+        found.add(path=pictures[apex], **values)
+    else:
+        found.caveat(MISSING, f"{subject}/{row[columns.file]}, frame {apex}")
+
+
+def frame_number(path: Path) -> int:
+    """The last number of a picture's name: 46 of ``reg_img46.jpg``; -1 where there is none."""
+    match = _NUMBER.search(path.stem)
+    return int(match.group(1)) if match else -1

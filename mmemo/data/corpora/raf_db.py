@@ -1,0 +1,90 @@
+"""RAF-DB: 15,339 faces from the web with one basic emotion each, voted by about forty people an image.
+
+Paper: S. Li, W. Deng and J. Du, "Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression
+Recognition in the Wild", CVPR 2017. Copy: http://www.whdeng.cn/raf/model1.html (on request).
+
+Reads ``basic/EmoLabel/list_patition_label.txt`` (lines ``train_00001.jpg 5``) with ``basic/Image/aligned`` or
+``original``, gender and age from ``basic/Annotation/manual`` if it is there, and the copies that have class folders
+``train/5/train_00001_aligned.jpg``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mmemo.data.corpora.corpus import Corpus, Reading
+from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
+from mmemo.labels import RAFDB7
+
+_NAME = re.compile(r"((train|test)_\d{5})(?:_aligned)?")
+_LIST = "list_patition_label.txt"  # spelled so by the corpus
+_GENDERS = {"0": "male", "1": "female"}
+_AGES = {"0": "0-3", "1": "4-19", "2": "20-39", "3": "40-69", "4": "70+"}
+
+
+def read(folder: str | Path) -> Reading:
+    """Read RAF-DB; of an image that is there aligned and original, the aligned one.
+
+    Raises:
+        ManifestError: if nothing of it is there.
+    """
+    found = Gathering(CORPUS, folder)
+    images: dict[str, Path] = {}
+    for path in sorted(found.files(IMAGE), key=lambda path: "_aligned" not in path.stem):
+        match = _NAME.fullmatch(path.stem)
+        if match is None:
+            found.caveat(NAME, path)
+        else:
+            images.setdefault(match.group(1), path)
+    labels = _labels(found, images)
+    people = {path.stem.removesuffix("_manu_attri"): path for path in found.files(["_manu_attri.txt"])}
+    for name, number in labels.items():
+        if name not in images:
+            found.caveat(MISSING, f"{name}.jpg")
+            continue
+        # five lines of landmarks, then gender, race, age
+        told = people[name].read_text().split()[-3:] if name in people else ["", "", ""]
+        found.add(
+            id=name,
+            path=images[name],
+            label=RAFDB7[number - 1],
+            gender=_GENDERS.get(told[0]),
+            split=name.partition("_")[0],
+            extra={"age": _AGES[told[2]]} if told[2] in _AGES else {},
+        )
+    return found.reading()
+
+
+def _labels(found: Gathering, images: dict[str, Path]) -> dict[str, int]:
+    """The number of every image's label, from 1: from the list, or from folders named by the number."""
+    path = next(iter(sorted(found.folder.rglob(_LIST))), None)
+    labels = {}
+    if path is None:
+        for name, image in images.items():
+            if image.parent.name in "1234567":
+                labels[name] = int(image.parent.name)
+            else:
+                found.caveat(NAME, image)
+        return labels
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = re.fullmatch(r"((?:train|test)_\d{5})\.jpg ([1-7])", line.strip())
+        if match is None:
+            found.caveat(f"lines of {_LIST} that don't fit", f"line {number}: {line.strip()}")
+        else:
+            labels[match.group(1)] = int(match.group(2))
+    return labels
+
+
+CORPUS = Corpus(
+    name="raf_db",
+    title="RAF-DB",
+    paper="Li, Deng and Du, Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression Recognition in "
+    "the Wild, CVPR 2017",
+    licence="on request: research",
+    terms="On request, research only. From http://www.whdeng.cn/raf/model1.html",
+    layout="basic/EmoLabel/list_patition_label.txt and basic/Image/aligned/train_00001_aligned.jpg …, or train/1 … "
+    "test/7",
+    labels=RAFDB7,
+    read=read,
+)

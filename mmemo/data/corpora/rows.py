@@ -1,0 +1,155 @@
+"""Tables of corpora: CSV, TSV and Excel sheets, row by row with their line numbers."""
+
+from __future__ import annotations
+
+import csv
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from mmemo.errors import ManifestError, expected_one_of
+
+_SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_LARGEST_SHEET = 200_000_000  # bytes; a coding sheet has some hundred thousand, and a bomb no limit
+csv.field_size_limit(1 << 24)  # AffectNet's lists have long cells
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table by its header, and its line in the file, from 1."""
+
+    line: int
+    cells: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+
+def read_rows(
+    path: Path, columns: Iterable[str], *, delimiter: str | None = None, quoted: bool = True
+) -> Iterator[Row]:
+    """The rows of a ``.csv``, ``.tsv``, ``.txt`` or ``.xlsx`` file, streamed.
+
+    In an Excel sheet the header may come after some lines of text, as it does in SAMM's.
+
+    Args:
+        columns: those that must be there.
+        delimiter: of a text file; by default the one of tab, semicolon and comma that its header has most of.
+        quoted: whether quotation marks are quotes; in plain TSV they are part of the text.
+
+    Raises:
+        ManifestError: if a column is missing, the file can't be read, or is no text in UTF-8.
+    """
+    wanted = list(columns)
+    lines = _sheet(path) if path.suffix.lower() == ".xlsx" else _text(path, delimiter, quoted)
+    header: list[str] | None = None
+    first: list[str] | None = None
+    for number, cells in lines:
+        first = first or cells
+        if header is None:
+            if all(column in cells for column in wanted):
+                header = cells
+            elif path.suffix.lower() != ".xlsx":
+                break
+        elif any(cells):
+            yield Row(number, dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=False)))
+    if header is None:
+        missing = [expected_one_of("Column", first or [], column) for column in wanted if column not in (first or [])]
+        raise ManifestError(path, missing or ["it has no header with " + ", ".join(wanted)])
+
+
+def has_columns(path: Path, columns: Iterable[str]) -> bool:
+    """Whether a table has such a header."""
+    try:
+        next(read_rows(path, columns), None)
+    except ManifestError:
+        return False
+    return True
+
+
+def read_text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file and their numbers, from 1; a line ends with a line feed and nothing else.
+
+    Raises:
+        ManifestError: if it is not UTF-8.
+    """
+    with path.open("rb") as file:
+        if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise ManifestError(path, ["line 1: it is UTF-16; save it as UTF-8 (in Excel: 'CSV UTF-8')"])
+        for number, line in enumerate(file, 1):
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                told = f"line {number}: byte {error.start + 1} is not UTF-8: save the file as UTF-8"
+                raise ManifestError(path, [told]) from None
+
+
+def _text(path: Path, delimiter: str | None, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    if not path.is_file():
+        raise ManifestError(path, ["there is no such file"])
+    header = next(read_text_lines(path), (1, ""))[1]
+    chosen = delimiter or max("\t;,", key=header.count)
+    reader = csv.reader(
+        (line for _, line in read_text_lines(path)),
+        delimiter=chosen,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=quoted,
+    )
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise ManifestError(path, [f"line {number}: not CSV: {error}; is a quote left open?"]) from None
+        if cells is None:
+            return
+        yield number, cells if number > 1 else [cell.strip() for cell in cells]
+
+
+def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The first sheet of an Excel file: its XML needs no package to be read."""
+    try:
+        with zipfile.ZipFile(path) as book:
+            if any(entry.file_size > _LARGEST_SHEET for entry in book.infolist()):
+                raise ManifestError(path, ["it is too large to be a coding sheet; save it as CSV"])
+            names = book.namelist()
+            shared: list[str] = []
+            if "xl/sharedStrings.xml" in names:
+                strings = ElementTree.fromstring(book.read("xl/sharedStrings.xml"))
+                shared = [
+                    "".join(t.text or "" for t in item.iter(_SHEET + "t")) for item in strings.iter(_SHEET + "si")
+                ]
+            sheets = sorted(name for name in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name))
+            sheet = ElementTree.fromstring(book.read(sheets[0]))
+    except (zipfile.BadZipFile, ElementTree.ParseError, IndexError, OSError) as error:
+        raise ManifestError(path, [f"not an Excel .xlsx file ({error}); save it as CSV"]) from None
+    for row in sheet.iter(_SHEET + "row"):
+        cells: list[str] = []
+        for cell in row.iter(_SHEET + "c"):
+            place = _column(cell.get("r", ""), len(cells))
+            cells += [""] * (place - len(cells))
+            cells.append(_value(cell, shared))
+        yield int(row.get("r", 0)), cells
+
+
+def _column(reference: str, following: int) -> int:
+    """``C7`` is column 2; a cell without reference follows the one before."""
+    letters = re.match(r"[A-Z]+", reference)
+    if letters is None:
+        return following
+    number = 0
+    for letter in letters.group():
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1
+
+
+def _value(cell: ElementTree.Element, shared: list[str]) -> str:
+    if cell.get("t") == "inlineStr":
+        return "".join(t.text or "" for t in cell.iter(_SHEET + "t")).strip()
+    value = cell.findtext(_SHEET + "v") or ""
+    if cell.get("t") == "s":
+        return shared[int(value)].strip()
+    return value.removesuffix(".0").strip()

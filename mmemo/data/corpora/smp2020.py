@@ -1,0 +1,50 @@
+"""SMP2020-EWECT: Chinese microblogs of Weibo with six emotions, usual ones and ones about the epidemic.
+
+Evaluation: "The Evaluation of Weibo Emotion Classification Technology", SMP 2020 (smp2020ewect.github.io).
+
+Reads a table ``smp2020.tsv`` (columns split, label, lang, id, text). The splits of the usual microblogs are
+``usual_dev`` and ``usual_test``; dev becomes "val", and the rest keeps its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmemo.data.corpora.corpus import Corpus, Reading
+from mmemo.data.corpora.gathering import Gathering
+from mmemo.data.corpora.rows import read_rows
+from mmemo.errors import ManifestError, expected_one_of
+from mmemo.labels import SMP6
+
+
+def read(folder: str | Path) -> Reading:
+    """Read SMP2020-EWECT.
+
+    Raises:
+        ManifestError: if the table is not there, or a row does not fit.
+    """
+    found = Gathering(CORPUS, folder)
+    table = found.folder if found.folder.is_file() else found.folder / "smp2020.tsv"
+    faults = []
+    columns = ["split", "label", "lang", "id", "text"]
+    for row in read_rows(table, columns, delimiter="\t", quoted=False) if table.is_file() else ():
+        if row["label"] not in SMP6.labels:
+            faults.append(f"line {row.line}: {expected_one_of('label', SMP6, row['label'])}")
+            continue
+        split = row["split"].replace("dev", "val")
+        found.add(id=f"smp2020-{row['id']}", text=row["text"], label=row["label"], language=row["lang"], split=split)
+    if faults:
+        raise ManifestError(table, faults)
+    return found.reading()
+
+
+CORPUS = Corpus(
+    name="smp2020",
+    title="SMP2020-EWECT",
+    paper="The Evaluation of Weibo Emotion Classification Technology, SMP 2020",
+    licence="of the evaluation: research",
+    terms="Research, by the rules of the evaluation. From https://smp2020ewect.github.io",
+    layout="smp2020.tsv (split, label, lang, id, text)",
+    labels=SMP6,
+    read=read,
+)
