@@ -142,7 +142,7 @@ def audit(
 
 
 def main() -> None:
-    """Run the command line; an error of mmemo becomes one line on stderr (one a fault of a manifest) and exit status 2."""
+    """Run the command line; an error becomes one line on stderr (of a manifest, one a fault) and exit status 2."""
     try:
         app()
     except MmemoError as error:

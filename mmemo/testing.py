@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -94,12 +95,12 @@ def make_corpus(folder: str | Path, *, speakers: int = 6, seconds: Seconds = 2.0
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = np.array_split(speech(), 5)
-    rng = np.random.default_rng(0)
+    orders = iter(np.random.default_rng(0).permutation(list(permutations(range(len(pieces))))))
     lines = ["file,emotion,actor,words"]
     said = {"happiness": "I am so happy and I love it", "sadness": "I am so sad that I could cry"}
     for speaker in range(speakers):
         for emotion, text in said.items():
-            shuffled = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
+            shuffled = np.concatenate([pieces[i] for i in next(orders)])
             sound = np.resize(shuffled, round(seconds * SAMPLE_RATE))
             name = f"{speaker}-{emotion}.mp4"
             make_clip(folder / name, seconds=seconds, size=(160, 120), rate=10, sound=sound)
