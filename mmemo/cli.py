@@ -1,16 +1,17 @@
-"""The command line: `mmemo analyze`, `mmemo prepare`."""
+"""The command line: `mmemo analyze`, `mmemo prepare`, `mmemo audit`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmemo.errors import ArgumentError, MmemoError
+from mmemo.errors import ArgumentError, ManifestError, MmemoError
 
 if TYPE_CHECKING:
     from mmemo.analyzer import Progress
@@ -21,6 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What emotion a person shows, from face, voice and words together. Nothing leaves this machine.",
 )
+
+
+class Media(StrEnum):
+    """How closely an audit compares media: by prints, by hashes only, or not at all."""
+
+    prints = "prints"
+    hashes = "hashes"
+    none = "none"
 
 
 @app.callback(invoke_without_command=True)
@@ -102,12 +111,43 @@ def prepare(
     console.print(preparing.report(reading, out))
 
 
+@app.command()
+def audit(
+    manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the findings as .json.")] = None,
+    media: Annotated[Media, typer.Option(help="How closely pictures and sounds are compared.")] = Media.prints,
+    allow: Annotated[str, typer.Option(help="Codes of leaks that are accepted, with commas between them.")] = "",
+) -> None:
+    """Look for leaks between the splits of a manifest. Exit status 1 if anything leaks."""
+    from mmemo.checkpoint import replacing_file
+    from mmemo.data import Manifest
+
+    clips = Manifest.read(manifest)
+    with _progress("reading media") as progress:
+        found = clips.audit(
+            media=media.value, tick=(lambda done: progress(done / len(clips))) if progress is not None else None
+        )
+    if out is not None:
+        with replacing_file(out) as partial:
+            partial.write_text(found.to_json() + "\n", encoding="utf-8")
+    if json:
+        print(found.to_json())
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(found.to_table())
+    if any(leak.code not in allow.split(",") for leak in found.leaks):
+        raise typer.Exit(1)
+
+
 def main() -> None:
-    """Run the command line; an error of mmemo becomes one line on stderr and exit status 2."""
+    """Run the command line; an error becomes one line on stderr (of a manifest, one a fault) and exit status 2."""
     try:
         app()
     except MmemoError as error:
-        print(f"mmemo: {' '.join(str(error).split())}", file=sys.stderr)
+        told = str(error) if isinstance(error, ManifestError) else " ".join(str(error).split())
+        print(f"mmemo: {told}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -116,7 +156,7 @@ def main() -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
+def _progress(what: str = "analyzing") -> Iterator[Progress | None]:
     """A progress bar on stderr, if that is a terminal; it goes away when the work is done."""
     if not sys.stderr.isatty():
         yield None
@@ -124,7 +164,7 @@ def _progress() -> Iterator[Progress | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("analyzing"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda done: bar.update(task, completed=done)

@@ -139,11 +139,11 @@ def _face_search(info: MediaInfo) -> Callable[[media.Frame], Sequence[Face]]:
 
 
 def _sound(clip: Clip, info: MediaInfo, damage: Damage | None = None) -> Iterator[np.ndarray]:
-    return media.waveform_blocks(info.path, clip.start, clip.end, damage=damage)
+    return media.waveform_blocks(clip.audio or info.path, clip.start, clip.end, damage=damage)
 
 
 def _listen(clip: Clip, info: MediaInfo, found: Perception, *, note: bool) -> None:
-    if info.audio is None:
+    if (media.probe(clip.audio) if clip.audio else info).audio is None:
         if note and info.kind != "image":
             found.notes.append(Note("no-audio", "The file has no sound track, so voice was not scored."))
         return

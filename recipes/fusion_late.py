@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.checkpoint import save_checkpoint
-from mmemo.encoders.base import Encoding
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import expected_calibration_error, uar
-from mmemo.fusion.late import LateFusion
+from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import EKMAN7
 from mmemo.model import KIND
 
@@ -51,7 +50,7 @@ def main(
     for name, temperature in temperatures.items():
         log.info("%s: temperature %.3f", name, temperature)
     logits, target = _pair(validation, temperatures, clips, text_agrees, seed)
-    head = LateFusion.fit(EKMAN7, logits, target)
+    head = LateFusion.fit(EKMAN7, {name: scores_only(one) for name, one in logits.items()}, target)
     log.info("weights %s, agreement %.3f", head.weights, head.agreement)
 
     test = {name: _read(folder / "test_logits.npz") for name, folder in folders.items()}
@@ -66,7 +65,7 @@ def main(
         ("voice", "text"),
         tuple(folders),
     ):
-        fused = head.fuse({name: _encoding(logits[name]) for name in chosen})
+        fused = head.fuse({name: scores_only(logits[name]) for name in chosen})
         predicted = fused.argmax(axis=1)
         figure = bootstrap(lambda rows, p=predicted: uar(target[rows], p[rows], len(EKMAN7)), len(target))
         error = expected_calibration_error(target, fused)
@@ -112,10 +111,6 @@ def _pair(
         rows = np.array([rng.choice(members[label]) for label in wanted])
         paired[name] = logits[rows] / temperatures[name]
     return paired, target
-
-
-def _encoding(logits: np.ndarray) -> Encoding:
-    return Encoding(np.zeros((len(logits), 1, 1), np.float32), np.ones((len(logits), 1), bool), logits)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from mmemo.errors import ManifestError, expected_one_of
 from mmemo.labels import LabelMapping, LabelSet
 
 if TYPE_CHECKING:
-    from mmemo.data.audit import Audit
+    from mmemo.data.findings import Audit
 
 log = logging.getLogger(__name__)
 
@@ -191,8 +191,8 @@ class Manifest(Sequence[Clip]):
         return dict(Counter(tuple(getattr(clip, column) for column in columns) for clip in self))
 
     def audit(self, **options: Any) -> Audit:
-        """Look for leaks between the splits; see `mmemo.data.audit.audit`."""
-        from mmemo.data.audit import audit
+        """Look for leaks between the splits; options and details: `mmemo.data.audit.audit`."""
+        from mmemo.data.audit import audit  # reads media, which a manifest does not
 
         return audit(self, **options)
 

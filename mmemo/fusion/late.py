@@ -84,18 +84,27 @@ class LateFusion:
         return cls(labels, settings["weights"], settings["agreement"])
 
     @classmethod
-    def fit(cls, labels: LabelSet, logits: Mapping[str, np.ndarray], target: np.ndarray) -> LateFusion:
+    def fit(cls, labels: LabelSet, encodings: Mapping[str, Encoding], target: np.ndarray) -> LateFusion:
         """Learn weights and agreement by the log loss over every subset of two or more modalities.
 
         Args:
-            logits: calibrated (N, K) for each modality, row by row of the same samples.
+            encodings: calibrated, of N samples; a sample counts for each subset whose modalities it has.
             target: (N,) int class indices.
+
+        Raises:
+            ArgumentError: if there is one modality only, or no sample has two.
         """
         from scipy.optimize import minimize  # takes longer to import than fusing does
 
-        modalities = sorted(logits)
-        encodings = {modality: _pooled(logits[modality]) for modality in modalities}
-        subsets = [chosen for size in range(2, len(modalities) + 1) for chosen in combinations(modalities, size)]
+        modalities = sorted(encodings)
+        subsets = [
+            (rows, {modality: _of(encodings[modality], rows) for modality in chosen})
+            for size in range(2, len(modalities) + 1)
+            for chosen in combinations(modalities, size)
+            if len(rows := np.flatnonzero(np.all([encodings[modality].present for modality in chosen], axis=0)))
+        ]
+        if not subsets:
+            raise ArgumentError(f"LateFusion.fit needs samples with two modalities at least, got {modalities} apart.")
 
         def build(parameters: Sequence[float]) -> LateFusion:
             weights = np.exp(np.append(parameters[:-1], 0.0))
@@ -108,17 +117,26 @@ class LateFusion:
 
         def loss(parameters: Sequence[float]) -> float:
             head = build(parameters)
-            rows = np.arange(len(target))
             total = 0.0
-            for chosen in subsets:
-                scores = head.fuse({modality: encodings[modality] for modality in chosen})
-                total -= float(np.mean(np.log(scores[rows, target] + 1e-12)))
+            for rows, chosen in subsets:
+                right = head.fuse(chosen)[np.arange(len(rows)), target[rows]]
+                total -= float(np.mean(np.log(right + 1e-12)))
             return total / len(subsets)
 
         found = minimize(loss, np.zeros(len(modalities)), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
         return build(found.x)
 
 
-def _pooled(logits: np.ndarray) -> Encoding:
-    """Scores without tokens as an encoding: late fusion looks at the logits only."""
-    return Encoding(np.zeros((len(logits), 1, 1), np.float32), np.ones((len(logits), 1), bool), logits)
+def _of(encoding: Encoding, rows: np.ndarray) -> Encoding:
+    """Some rows, without their tokens: late fusion looks at the logits only."""
+    return scores_only(encoding.logits[rows], encoding.present[rows])
+
+
+def scores_only(logits: np.ndarray, present: np.ndarray | None = None) -> Encoding:
+    """Logits (N, K) as an encoding without tokens to speak of: one of width 1.
+
+    Args:
+        present: (N,) bool; all by default.
+    """
+    mask = np.ones(len(logits), bool) if present is None else present
+    return Encoding(np.zeros((len(logits), 1, 1), np.float32), mask[:, None], logits)

@@ -131,6 +131,9 @@ class WhisperTranscriber:
         self.language, self.device = language, device
         self.threads = threads or min(4, os.cpu_count() or 1)
 
+    def __repr__(self) -> str:
+        return f"WhisperTranscriber({str(self.model)!r}, language={self.language!r})"
+
     def __call__(self, segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
         """Recognise speech; see `Transcriber`."""
         pieces = [self.hear(start, waveform) for start, waveform in segments]

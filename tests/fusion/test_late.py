@@ -5,7 +5,7 @@ import pytest
 
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError
-from mmemo.fusion.late import LateFusion
+from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import LabelSet
 
 LABELS = LabelSet("three", ("a", "b", "c"))
@@ -70,7 +70,7 @@ def test_fitting_finds_the_expert_that_knows() -> None:
     target = rng.integers(0, 3, 600)
     good = rng.normal(0, 1, (600, 3)) + 2.0 * np.eye(3)[target]
     noise = rng.normal(0, 1, (600, 3))
-    head = LateFusion.fit(LABELS, {"good": good, "noise": noise}, target)
+    head = LateFusion.fit(LABELS, {"good": scores_only(good), "noise": scores_only(noise)}, target)
     assert head.weights["good"] > 0.8
     fused = head.fuse({"good": encoding(np.exp(good)), "noise": encoding(np.exp(noise))})
     assert np.mean(fused.argmax(1) == target) > 0.8
@@ -81,6 +81,23 @@ def test_fitting_trusts_independent_experts_that_agree() -> None:
     target = rng.integers(0, 3, 1500)
     # The exact posteriors of two independent Gaussian observations: their product is right, so agreement is near 1.
     seen = {name: 2.0 * (rng.normal(0, 1, (1500, 3)) + 2.0 * np.eye(3)[target]) for name in ("one", "two")}
-    head = LateFusion.fit(LABELS, seen, target)
+    head = LateFusion.fit(LABELS, {name: scores_only(one) for name, one in seen.items()}, target)
     assert head.agreement > 0.85
     assert head.weights["one"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_fitting_uses_samples_that_lack_a_modality_for_what_they_have() -> None:
+    rng = np.random.default_rng(2)
+    target = rng.integers(0, 3, 900)
+    seen = {name: rng.normal(0, 1, (900, 3)) + 2.0 * np.eye(3)[target] for name in ("a", "b", "c")}
+    there = {name: rng.random(900) < 0.7 for name in seen}
+    shown = {name: scores_only(np.where(there[name][:, None], seen[name], 50.0), there[name]) for name in seen}
+    head = LateFusion.fit(LABELS, shown, target)
+    assert all(weight == pytest.approx(1 / 3, abs=0.12) for weight in head.weights.values())
+
+
+def test_fitting_needs_two_modalities_in_one_sample() -> None:
+    logits = np.zeros((2, 3))
+    apart = {"a": scores_only(logits, np.array([True, False])), "b": scores_only(logits, np.array([False, True]))}
+    with pytest.raises(ArgumentError, match="two modalities"):
+        LateFusion.fit(LABELS, apart, np.array([0, 1]))

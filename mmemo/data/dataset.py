@@ -1,0 +1,125 @@
+"""A torch dataset over a manifest: what encoders take in, clip by clip, and batches of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from mmemo.clip import Clip
+from mmemo.data.manifest import Manifest
+from mmemo.encoders.base import Encoder
+from mmemo.errors import ArgumentError
+from mmemo.evidence import Evidence
+from mmemo.media import probe
+from mmemo.perception import perceive
+from mmemo.speech.recognition import Transcriber
+
+NO_LABEL = -1
+"""The target of a clip without a label."""
+
+
+class ClipDataset(Dataset[dict[str, Any]]):
+    """The clips of a manifest as encoders take them; each clip is one window.
+
+    An item is ``{modality: array | None, …, "target": int, "id": str}``: for each encoder the array that its
+    ``prepare`` gives, None where the clip has no such evidence; the index of the clip's label in the manifest's label
+    set, `NO_LABEL` without one; the clip's id. A modality whose annotators labelled it apart (`Clip.labels`) has its
+    own target under ``"target_face"`` and so on.
+
+    A batch, as `collate` makes it, is::
+
+        face          (B, T, …) in the arrays' dtype, padded with zeros along their first axis; None if all are absent
+        face_mask     (B, T) bool, True = valid; a row that is all False has no face; None if all are absent
+        … the same for every other modality …
+        target        (B,) int64
+        target_face   (B,) int64, where a clip of the batch has it; NO_LABEL for the others
+        id            list of B strings
+
+    Use it with ``torch.utils.data.DataLoader(dataset, batch_size=…, collate_fn=collate, num_workers=…)``; `accelerate`
+    takes that loader as it is.
+
+    Args:
+        manifest: the clips.
+        encoders: one for each modality; only their ``prepare`` is used.
+        transcriber: recognises speech of clips without words; None reads given words only.
+    """
+
+    def __init__(
+        self, manifest: Manifest, encoders: Sequence[Encoder], *, transcriber: Transcriber | None = None
+    ) -> None:
+        self.manifest = manifest
+        self.encoders = {encoder.modality: encoder for encoder in encoders}
+        self.transcriber = transcriber
+        if len(self.encoders) < len(encoders) or not encoders:
+            raise ArgumentError(f"One encoder a modality is needed, got {[encoder.modality for encoder in encoders]}.")
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Item ``index``; see the class.
+
+        Raises:
+            MediaError: if the clip's file can't be read.
+            TranscriptError: if its subtitles can't be read.
+        """
+        clip = self.manifest[index]
+        evidence = clip_evidence(clip, tuple(self.encoders), self.transcriber)
+        labels = self.manifest.labels
+        return {
+            **{modality: encoder.prepare(evidence) for modality, encoder in self.encoders.items()},
+            **{f"target_{modality}": labels.index(label) for modality, label in clip.labels.items()},
+            "target": NO_LABEL if clip.label is None else labels.index(clip.label),
+            "id": clip.id,
+        }
+
+
+def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcriber | None = None) -> Evidence:
+    """A whole clip as one window, with the face of its most prominent person.
+
+    Raises:
+        MediaError: if the clip's file can't be read.
+        TranscriptError: if its subtitles can't be read.
+    """
+    info = None if clip.path is None else probe(clip.path)
+    length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
+    found = perceive(clip, info, modalities, length, length, transcriber)
+    try:
+        (people,) = found.windows()
+    finally:
+        found.close()
+    text = people[0].text
+    if text is not None and clip.language is not None and text.language is None:
+        text = replace(text, language=clip.language)
+    return replace(people[0], text=text)
+
+
+def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Pad and stack items of a `ClipDataset`; the schema of the batch is in its docstring."""
+    targets = {name for item in items for name in item if name.startswith("target")}
+    batch: dict[str, Any] = {
+        name: torch.tensor([item.get(name, NO_LABEL) for item in items], dtype=torch.int64) for name in targets
+    }
+    batch["id"] = [item["id"] for item in items]
+    for modality in items[0]:
+        if not modality.startswith("target") and modality != "id":
+            batch[modality], batch[f"{modality}_mask"] = _padded([item[modality] for item in items])
+    return batch
+
+
+def _padded(arrays: Sequence[np.ndarray | None]) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+    present = [array for array in arrays if array is not None]
+    if not present:
+        return None, None
+    longest = max(len(array) for array in present)
+    values = np.zeros((len(arrays), longest, *present[0].shape[1:]), present[0].dtype)
+    mask = np.zeros((len(arrays), longest), bool)
+    for row, array in enumerate(arrays):
+        if array is not None:
+            values[row, : len(array)], mask[row, : len(array)] = array, True
+    return torch.from_numpy(values), torch.from_numpy(mask)

@@ -1,0 +1,213 @@
+"""Frozen encodings of a whole manifest, computed once: what a fusion head learns from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+import mmemo
+from mmemo.clip import Clip
+from mmemo.data.cache import FeatureCache
+from mmemo.data.dataset import NO_LABEL, ClipDataset
+from mmemo.data.likeness import hash_file
+from mmemo.data.manifest import Manifest
+from mmemo.encoders.base import Encoder, Encoding
+from mmemo.errors import ArgumentError, ManifestError, MmemoError
+from mmemo.model import SavedEncoder
+from mmemo.pretrained import fingerprint
+from mmemo.speech.recognition import Transcriber
+from mmemo.speech.transcript import find_sidecar
+
+Arrays = dict[str, np.ndarray]
+"""Tokens (T, D) and logits (K,) of one clip and modality; empty where it is absent."""
+PERCEPTION = 1
+"""Version of what lies between the media and the encoders. A change there that changes evidence counts it up; so does
+every release of mmemo."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedClips:
+    """Encodings of the clips of a manifest.
+
+    Attributes:
+        manifest: the N clips; those that could not be read are not among them.
+        tokens: for each modality N arrays (T, D) float32, None where it is absent.
+        logits: for each modality (N, K) float32; zeros where it is absent.
+        faults: what was wrong with clips that were left out.
+    """
+
+    manifest: Manifest
+    tokens: Mapping[str, Sequence[np.ndarray | None]]
+    logits: Mapping[str, np.ndarray]
+    dims: Mapping[str, int]
+    faults: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> np.ndarray:
+        """(N,) int64: the index of each clip's label; -1 without one."""
+        index = {label: place for place, label in enumerate(self.manifest.labels)}
+        return np.array([NO_LABEL if clip.label is None else index[clip.label] for clip in self.manifest], np.int64)
+
+    def batch(self, rows: Sequence[int] | np.ndarray | None = None) -> dict[str, Encoding]:
+        """The encodings of some clips, or of all, padded together: what a fusion head takes."""
+        chosen = np.arange(len(self.manifest)) if rows is None else np.asarray(rows)
+        return {modality: self._padded(modality, chosen) for modality in self.tokens}
+
+    def _padded(self, modality: str, rows: np.ndarray) -> Encoding:
+        tokens = [self.tokens[modality][row] for row in rows]
+        longest = max((len(part) for part in tokens if part is not None), default=1)
+        values = np.zeros((len(rows), longest, self.dims[modality]), np.float32)
+        mask = np.zeros((len(rows), longest), bool)
+        for row, part in enumerate(tokens):
+            if part is not None:
+                values[row, : len(part)], mask[row, : len(part)] = part, True
+        return Encoding(values, mask, self.logits[modality][rows])
+
+
+def encode(
+    manifest: Manifest,
+    encoders: Sequence[Encoder],
+    cache: FeatureCache | None = None,
+    *,
+    transcriber: Transcriber | None = None,
+    on_error: Literal["raise", "leave out"] = "raise",
+    workers: int = 0,
+    tick: Callable[[int], None] | None = None,
+) -> EncodedClips:
+    """Encode every clip, each as one window; what is in the cache is not computed again.
+
+    Args:
+        encoders: one for each modality.
+        cache: where encodings are kept. Stopped midway, the next call goes on from there.
+        transcriber: recognises speech of clips without words; None reads given words only.
+        on_error: a clip that can't be read stops the work at the end, with all such clips named (the others are in the
+            cache by then), or is left out.
+        workers: processes that read media beside this one.
+        tick: is called with the number of clips done.
+
+    Raises:
+        ManifestError: naming every clip that can't be read.
+        ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached.
+    """
+    prints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
+    keys, faults = _keys(manifest, prints, transcriber)
+    found = {row: _cached(cache, key) for row, key in keys.items()}
+    todo = [row for row, arrays in found.items() if len(arrays) < len(encoders)]
+    done = len(manifest) - len(todo)
+    dataset = _Fallible(manifest, encoders, transcriber=transcriber)
+    loader = DataLoader(dataset, batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_it_is)
+    for row, item in zip(todo, loader, strict=True):
+        if isinstance(item, str):
+            faults[row] = item
+        else:
+            for encoder in encoders:
+                arrays = _encoded(encoder, item[encoder.modality])
+                found[row][encoder.modality] = arrays
+                if cache is not None:
+                    cache.put(keys[row][encoder.modality], prints[encoder.modality], arrays)
+        done += 1
+        if tick:
+            tick(done)
+    told = tuple(f"clip {manifest[row].id!r}: {faults[row]}" for row in sorted(faults))
+    if told and on_error == "raise":
+        raise ManifestError("The manifest", told)
+    return _gather(manifest, encoders, {row: found[row] for row in sorted(found) if row not in faults}, told)
+
+
+def encoder_fingerprint(encoder: Encoder) -> str:
+    """What tells one encoder's weights and settings from another's: its ``fingerprint``, or the hash of what it saves.
+
+    Raises:
+        ArgumentError: if it has neither ``fingerprint`` nor ``save``.
+    """
+    own = getattr(encoder, "fingerprint", None)
+    if isinstance(own, str):
+        return f"{encoder.modality} {own}"
+    if not isinstance(encoder, SavedEncoder):
+        raise ArgumentError(
+            f"The {encoder.modality} encoder can't be cached: give it a text attribute fingerprint, which changes with "
+            "its weights, or a method save(folder)."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        return f"{encoder.modality} {type(encoder).__name__} {fingerprint(encoder.save(Path(folder) / 'encoder'))[:16]}"
+
+
+class _Fallible(ClipDataset):
+    """Gives the message where a clip can't be read, so that one bad file does not end the work."""
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return super().__getitem__(index)
+        except MmemoError as error:
+            return str(error)
+
+
+def _keys(
+    manifest: Manifest, prints: Mapping[str, str], transcriber: Transcriber | None
+) -> tuple[dict[int, dict[str, str]], dict[int, str]]:
+    """The cache's key of every clip and modality, and the clips whose files can't be read."""
+    surroundings = f"{mmemo.__version__} {PERCEPTION} {transcriber!r}"
+    keys: dict[int, dict[str, str]] = {}
+    faults: dict[int, str] = {}
+    for row, clip in enumerate(manifest):
+        try:
+            content = json.dumps([surroundings, *_content(clip)])
+        except OSError as error:
+            faults[row] = f"{error.filename} can't be read: {error.strerror}."
+            continue
+        keys[row] = {
+            modality: hashlib.sha256(f"{content} {one}".encode()).hexdigest() for modality, one in prints.items()
+        }
+    return keys, faults
+
+
+def _content(clip: Clip) -> Iterator[Any]:
+    """Everything of a clip that its encodings depend on; never a file's name or date."""
+    sidecar = None if clip.path is None or clip.subtitles or clip.text else find_sidecar(clip.path)
+    for file in (clip.path, clip.audio, clip.subtitles or sidecar):
+        yield file and hash_file(file)
+    yield from (clip.start, clip.end, clip.text, clip.language)
+
+
+def _cached(cache: FeatureCache | None, keys: Mapping[str, str]) -> dict[str, Arrays]:
+    """What is known of a clip already, by modality."""
+    if cache is None:
+        return {}
+    found = {modality: cache.get(key) for modality, key in keys.items()}
+    return {modality: arrays for modality, arrays in found.items() if arrays is not None}
+
+
+def _encoded(encoder: Encoder, prepared: np.ndarray | None) -> Arrays:
+    if prepared is None:
+        return {}
+    encoding = encoder.encode([prepared])
+    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0]}
+
+
+def _gather(
+    manifest: Manifest, encoders: Sequence[Encoder], found: Mapping[int, Mapping[str, Arrays]], told: tuple[str, ...]
+) -> EncodedClips:
+    tokens: dict[str, list[np.ndarray | None]] = {}
+    logits: dict[str, np.ndarray] = {}
+    for encoder in encoders:
+        arrays = [clip[encoder.modality] for clip in found.values()]
+        tokens[encoder.modality] = [one.get("tokens") for one in arrays]
+        nothing = np.zeros(len(encoder.labels), np.float32)
+        logits[encoder.modality] = np.stack([one.get("logits", nothing) for one in arrays] or [nothing])[: len(arrays)]
+    clips = tuple(manifest[row] for row in found)
+    return EncodedClips(
+        Manifest(clips, manifest.labels), tokens, logits, {encoder.modality: encoder.dim for encoder in encoders}, told
+    )
+
+
+def _as_it_is(item: Any) -> Any:
+    """Arrays stay arrays on their way from a loader's process."""
+    return item

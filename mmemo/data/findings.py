@@ -1,0 +1,86 @@
+"""What an audit says: findings with their severity, as a table, as JSON, and as a reason to stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmemo.errors import LeakError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Severity = Literal["leak", "warning", "note"]
+"""A leak makes a score on the test split worthless or too good, a warning makes it doubtful, a note is to be said
+beside the score."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the audit found.
+
+    Attributes:
+        severity: "leak", "warning" or "note".
+        code: short stable name, such as "speaker-overlap".
+        message: one sentence: what was found, and what follows.
+        clips: ids of the clips it is about; of a leak those of one side, which could be left out.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    clips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All findings, the worst first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The findings that make a score worthless."""
+        return tuple(finding for finding in self.findings if finding.severity == "leak")
+
+    def refuse_leaks(self, allow: Iterable[str] = ()) -> None:
+        """For recipes: go on only if nothing leaks.
+
+        Args:
+            allow: codes of leaks that are known and accepted.
+
+        Raises:
+            LeakError: naming every leak that is not allowed.
+        """
+        allowed = set(allow)
+        left = [finding for finding in self.leaks if finding.code not in allowed]
+        if left:
+            told = "\n".join(f"  {finding.code}: {finding.message}" for finding in left)
+            codes = ",".join(dict.fromkeys(finding.code for finding in left))
+            raise LeakError(f"The splits leak:\n{told}\nMend them, or go on with --allow {codes} and say so.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"findings": [asdict(finding) for finding in self.findings]}
+
+    def to_json(self) -> str:
+        """The findings as JSON."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def to_table(self) -> Table:
+        """The findings as a table for the terminal (rich)."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table("severity", "finding", "what", title="Audit", title_justify="left")
+        color = {"leak": "red", "warning": "yellow", "note": "dim"}
+        for finding in self.findings:
+            shown = ", ".join(finding.clips[:_SHOWN]) + (" …" if len(finding.clips) > _SHOWN else "")
+            message = escape(finding.message) + (f" [dim]({escape(shown)})[/dim]" if shown else "")
+            table.add_row(f"[{color[finding.severity]}]{finding.severity}[/]", finding.code, message)
+        if not self.findings:
+            table.add_row("", "nothing", "No leak, no warning.")
+        return table
