@@ -14,7 +14,6 @@ from mmemo.errors import ManifestError, expected_one_of
 
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LARGEST_SHEET = 200_000_000  # bytes; a coding sheet has some hundred thousand, and a bomb no limit
-csv.field_size_limit(1 << 24)  # AffectNet's lists have long cells
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,43 @@ class Row:
 
     line: int
     cells: dict[str, str]
+    surplus: int = 0
+    """Cells beyond the header's."""
 
     def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def number(self, column: str) -> float:
+        """A cell as a number.
+
+        Raises:
+            ValueError: if it is none; the message names line and column.
+        """
+        try:
+            return float(self.cells[column])
+        except ValueError:
+            raise ValueError(f"line {self.line}: {column} is {self.cells[column]!r}, expected a number") from None
+
+    def integer(self, column: str) -> int:
+        """A cell as a whole number.
+
+        Raises:
+            ValueError: if it is none; the message names line and column.
+        """
+        number = self.number(column)
+        if not number.is_integer():
+            raise ValueError(f"line {self.line}: {column} is {self.cells[column]!r}, expected a whole number")
+        return int(number)
+
+    def one_of(self, column: str, known: Iterable[str]) -> str:
+        """A cell that is one of some words.
+
+        Raises:
+            ValueError: if it is none of them; the message names line and column.
+        """
+        names = list(known)
+        if self.cells[column] not in names:
+            raise ValueError(f"line {self.line}: {expected_one_of(column, names, self.cells[column])}")
         return self.cells[column]
 
 
@@ -52,10 +86,14 @@ def read_rows(
         if header is None:
             if all(column in cells for column in wanted):
                 header = cells
+                twice = sorted({column for column in header if column and header.count(column) > 1})
+                if twice:
+                    raise ManifestError(path, [f"Column {column!r} is there more than once" for column in twice])
             elif path.suffix.lower() != ".xlsx":
                 break
         elif any(cells):
-            yield Row(number, dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=False)))
+            filled = [*cells, *[""] * (len(header) - len(cells))]
+            yield Row(number, dict(zip(header, filled, strict=False)), max(0, len(cells) - len(header)))
     if header is None:
         missing = [expected_one_of("Column", first or [], column) for column in wanted if column not in (first or [])]
         raise ManifestError(path, missing or ["it has no header with " + ", ".join(wanted)])

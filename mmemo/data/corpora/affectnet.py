@@ -20,6 +20,7 @@ import numpy as np
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
 from mmemo.data.rows import read_rows
+from mmemo.errors import ManifestError
 from mmemo.labels import AFFECTNET8
 
 _COLUMNS = ("subDirectory_filePath", "expression", "valence", "arousal")
@@ -42,8 +43,7 @@ def read(folder: str | Path) -> Reading:
     lists = [path for name in _LISTS for path in sorted(found.folder.rglob(name))]
     annotations = sorted(found.folder.rglob("annotations"))
     if lists:
-        for path in lists:
-            _listed(found, path)
+        _listed(found, lists)
     elif annotations:
         for path in annotations:
             _annotated(found, path)
@@ -52,15 +52,23 @@ def read(folder: str | Path) -> Reading:
     return found.reading()
 
 
-def _listed(found: Gathering, table: Path) -> None:
+def _listed(found: Gathering, tables: list[Path]) -> None:
     images = {"/".join(path.parts[-2:]): path for path in found.files(IMAGE)}
-    for row in read_rows(table, _COLUMNS, delimiter=","):
-        place = row["subDirectory_filePath"]
-        if place not in images:
-            found.caveat(MISSING, place)
-        else:
-            valence, arousal = float(row["valence"]), float(row["arousal"])
-            _add(found, Path(place).stem, images[place], int(row["expression"]), valence, arousal, _LISTS[table.name])
+    faults = []
+    for table in tables:
+        for row in read_rows(table, _COLUMNS, delimiter=","):
+            place = row["subDirectory_filePath"]
+            try:
+                number, valence, arousal = row.integer("expression"), row.number("valence"), row.number("arousal")
+            except ValueError as error:
+                faults.append(f"{table.name} {error}")
+                continue
+            if place not in images:
+                found.caveat(MISSING, place)
+            else:
+                _add(found, Path(place).stem, images[place], number, valence, arousal, _LISTS[table.name])
+    if faults:
+        raise ManifestError(found.folder, faults)
 
 
 def _annotated(found: Gathering, annotations: Path) -> None:

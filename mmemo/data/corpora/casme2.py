@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import Gathering
-from mmemo.data.corpora.micro import Coding, add_coded, find_coding
+from mmemo.data.corpora.micro import Coding, add_coded, find_coding, find_media
 from mmemo.labels import CASME7
 
 _COLUMNS = Coding("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Action Units", "Estimated Emotion")
@@ -30,9 +30,10 @@ def read(folder: str | Path) -> Reading:
         ManifestError: if its coding is not there, or none of its media.
     """
     found = Gathering(CORPUS, folder)
+    media = find_media(found)
     for row in find_coding(found, _COLUMNS):
         subject = f"sub{int(row['Subject']):02}" if row["Subject"].isdigit() else row["Subject"]
-        add_coded(found, _COLUMNS, row, subject, f"{subject}_{row['Filename']}")
+        add_coded(found, _COLUMNS, row, media, subject, f"{subject}_{row['Filename']}")
     return found.reading()
 
 

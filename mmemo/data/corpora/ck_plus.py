@@ -34,7 +34,10 @@ def read(folder: str | Path) -> Reading:
     labels = {}
     for file in found.files(["_emotion.txt"]):
         name = "_".join(file.stem.split("_")[:2])
-        labels[name] = CK8[int(float(file.read_text()))]
+        try:
+            labels[name] = CK8[int(float(file.read_text()))]
+        except (ValueError, IndexError):
+            found.caveat("labels that are no number from 0 to 7, left out", file)
         if name not in sequences:
             found.caveat(MISSING, f"frames of {name}")
     for name, frames in sequences.items():

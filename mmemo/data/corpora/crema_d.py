@@ -20,7 +20,7 @@ from pathlib import Path
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import AUDIO, VIDEO, Gathering
 from mmemo.data.rows import read_rows
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.labels import CREMAD6
 
 _NAME = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)")
@@ -120,8 +120,11 @@ def _votes(found: Gathering) -> Votes:
         path = _table(found, name)
         if path is not None:
             votes: Votes = {}
-            for clip, shown, label, count in reader(path):
-                votes.setdefault(clip, {}).setdefault(shown, Counter())[label] += count
+            try:
+                for clip, shown, label, count in reader(path):
+                    votes.setdefault(clip, {}).setdefault(shown, Counter())[label] += count
+            except ValueError as error:
+                raise ManifestError(path, [str(error)]) from None
             return votes
     found.caveat("vote tables missing: there are intended labels only", "finishedResponses.csv")
     return {}
@@ -139,13 +142,15 @@ def _of_tabulation(path: Path) -> Iterator[tuple[str, str, str, int]]:
     for row in read_rows(path, ["", *_LABELS, "fileName"]):
         if row[""][:1] in _QUERIES:
             for letter, label in _LABELS.items():
-                yield row["fileName"], _QUERIES[row[""][0]], label, int(row[letter])
+                yield row["fileName"], _QUERIES[row[""][0]], label, row.integer(letter)
 
 
 def _of_summary(path: Path) -> Iterator[tuple[str, str, str, int]]:
     for row in read_rows(path, ["FileName", *_SUMMARY]):
         for column, shown in _SUMMARY.items():
             for letter in row[column].split(":"):  # a tie names several
+                if letter not in _LABELS:
+                    raise ValueError(f"line {row.line}: {expected_one_of(column, _LABELS, letter)}")
                 yield row["FileName"], shown, _LABELS[letter], 1
             yield row["FileName"], shown, _NO_SHARES, 1
 

@@ -32,10 +32,10 @@ def read(folder: str | Path) -> Reading:
     faults = []
     for row in read_rows(table, ["id", "split", "V", "A", "D", "text"], quoted=table.suffix == ".csv") if table else ():
         try:
-            valence, arousal, dominance = (float(row[column]) for column in "VAD")
-            split = _SPLITS[row["split"]]
-        except (ValueError, KeyError):
-            faults.append(f"line {row.line}: expected numbers V, A, D and a split of {list(_SPLITS)}")
+            valence, arousal, dominance = (row.number(column) for column in "VAD")
+            split = _SPLITS[row.one_of("split", _SPLITS)]
+        except ValueError as error:
+            faults.append(str(error))
             continue
         found.add(
             id=f"emobank-{row['id']}",

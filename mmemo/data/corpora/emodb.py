@@ -15,7 +15,7 @@ from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import AUDIO, Gathering
 from mmemo.labels import EMODB7
 
-_NAME = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-z])")
+_NAME = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-z]?)")
 _LABELS = {  # Wut, Langeweile, Ekel, Angst, Freude, Trauer
     "W": "anger",
     "L": "boredom",
@@ -67,8 +67,8 @@ CORPUS = Corpus(
     name="emodb",
     title="EMO-DB",
     paper="Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005",
-    licence="free, to be cited",
-    terms="Free to use when the paper is cited. From http://emodb.bilderbar.info",
+    licence="none stated: research, to be cited",
+    terms="No licence is stated; the makers ask that research with it cites the paper. From http://emodb.bilderbar.info",
     layout="wav/03a01Fa.wav …",
     labels=EMODB7,
     read=read,

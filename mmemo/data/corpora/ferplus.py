@@ -65,8 +65,14 @@ def _votes(path: Path) -> Iterator[tuple[str, dict[str, int]]]:
     """Name of the image in FER+ (empty for what it dropped) and its votes, row by row."""
     if not path.is_file():
         raise ManifestError(path, ["the votes of FER+ are not there: https://github.com/microsoft/FERPlus"])
+    faults = []
     for row in read_rows(path, ["Usage", "Image name", *FER8, *_REST]):
-        yield row["Image name"], {label: int(row[label]) for label in (*FER8, *_REST)}
+        try:
+            yield row["Image name"], {label: row.integer(label) for label in (*FER8, *_REST)}
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ManifestError(path, faults)
 
 
 def _by_order(

@@ -20,6 +20,7 @@ IMAGE = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 NAME = "files whose names don't fit, left out"
 EMPTY = "files of zero bytes, left out"
+DANGLING = "links that lead nowhere, left out"
 HIDDEN = "hidden files, left out"
 DOUBLE = "files that are there already, under the same name or in another form: left out"
 MISSING = "files missing"
@@ -49,14 +50,14 @@ class Gathering:
     def files(self, suffixes: Iterable[str], below: Path | None = None) -> Iterator[Path]:
         """All files of some suffixes, sorted; empty and hidden ones are told and left out."""
         wanted = tuple(suffixes)
-        for path, size in sorted(_walk(below or self.folder)):
+        for path, size in sorted(_walk(below or self.folder), key=lambda file: file[0]):
             name = os.path.basename(path)
             if not name.lower().endswith(wanted):
                 continue
             if name.startswith("."):
                 self.caveat(HIDDEN, path)
-            elif size == 0:
-                self.caveat(EMPTY, path)
+            elif not size:
+                self.caveat(DANGLING if size is None else EMPTY, path)
             else:
                 yield Path(path)
 
@@ -111,14 +112,26 @@ class Gathering:
         return Reading(self.corpus, manifest, tuple(Caveat(w, tuple(i)) for w, i in self._caveats.items()))
 
 
-def _walk(folder: Path | str) -> Iterator[tuple[str, int]]:
-    """Every file below a folder and its size; links to folders are not followed, for they may lead in circles."""
+def _walk(folder: Path | str, above: frozenset[str] = frozenset()) -> Iterator[tuple[str, int | None]]:
+    """Every file below a folder and its size, None for a link that leads nowhere. Links are followed, not in circles.
+
+    Raises:
+        ManifestError: if a folder can't be opened.
+    """
     if os.path.isfile(folder):
         yield str(folder), os.path.getsize(folder)
         return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path)
-            elif entry.is_file():
-                yield entry.path, entry.stat().st_size
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    try:
+        entries = [*os.scandir(folder)]
+    except OSError as error:
+        raise ManifestError(folder, [f"it can't be opened: {error.strerror}"]) from None
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry.path, above | {here})
+        elif entry.is_file():
+            yield entry.path, entry.stat().st_size
+        elif entry.is_symlink():
+            yield entry.path, None

@@ -17,6 +17,7 @@ from pathlib import Path
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import AUDIO, MISSING, NAME, VIDEO, Gathering
 from mmemo.data.rows import read_rows
+from mmemo.errors import ManifestError
 from mmemo.labels import MELD7
 
 _COLUMNS = (
@@ -35,28 +36,32 @@ def read(folder: str | Path) -> Reading:
     """
     found = Gathering(CORPUS, folder)
     media = _media(found)
+    faults: list[str] = []
     for name, split in _SPLITS.items():
         table = next(iter(sorted(found.folder.rglob(f"{name}_sent_emo.csv"))), None)
         if table is None:
             found.caveat(MISSING, f"{name}_sent_emo.csv")
             continue
         for row in read_rows(table, _COLUMNS):
-            dialogue, turn = row["Dialogue_ID"], row["Utterance_ID"]
+            try:
+                dialogue, turn = row.integer("Dialogue_ID"), row.integer("Utterance_ID")
+                season, episode = row.integer("Season"), row.integer("Episode")
+                label = row.one_of("Emotion", MELD7)
+            except ValueError as error:
+                faults.append(f"{table.name} {error}")
+                continue
             path = media.get((name, f"dia{dialogue}_utt{turn}"))
             if path is None and any(part == name for part, _ in media):
                 found.caveat(MISSING, f"{name}: dia{dialogue}_utt{turn}")
-            if row["Emotion"] not in MELD7.labels:
-                found.caveat("rows of another emotion, left out", f"{table.name} line {row.line}: {row['Emotion']}")
-                continue
             found.add(
                 id=f"meld-{name}-{dialogue}-{turn}",
                 path=path,
                 text=row["Utterance"].strip(),
-                label=row["Emotion"],
+                label=label,
                 speaker=f"meld-{row['Speaker'].strip()}",
                 dialogue=f"meld-{name}-{dialogue}",
-                turn=int(turn),
-                session=f"meld-s{int(row['Season']):02}e{int(row['Episode']):02}",
+                turn=turn,
+                session=f"meld-s{season:02}e{episode:02}",
                 language="en",
                 split=split,
                 extra={
@@ -65,6 +70,8 @@ def read(folder: str | Path) -> Reading:
                     "episode_end": row["EndTime"],
                 },
             )
+    if faults:
+        raise ManifestError(found.folder, faults)
     return found.reading()
 
 

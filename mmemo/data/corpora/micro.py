@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -44,13 +44,26 @@ def find_coding(found: Gathering, columns: Coding) -> Iterator[Row]:
     yield from read_rows(table, astuple(columns))
 
 
-def add_coded(found: Gathering, columns: Coding, row: Row, subject: str, name: str) -> None:
+@dataclass(frozen=True)
+class Media:
+    """Films by subject and name, and pictures by subject, name and the frame's number; each folder is read once."""
+
+    films: Mapping[tuple[str, str], Path]
+    pictures: Mapping[tuple[str, str, int], Path]
+
+
+def find_media(found: Gathering) -> Media:
+    """All films ``sub01/EP02_01f.avi`` and pictures ``sub01/EP02_01f/img46.jpg``, wherever subjects' folders are."""
+    films = {(path.parent.name, path.stem): path for path in found.files(VIDEO)}
+    pictures = {(path.parent.parent.name, path.parent.name, frame_number(path)): path for path in found.files(IMAGE)}
+    return Media(films, pictures)
+
+
+def add_coded(found: Gathering, columns: Coding, row: Row, media: Media, subject: str, name: str) -> None:
     """Add the clip of one row, or tell what is missing of it."""
     label = row[columns.emotion].strip().lower()
     numbers = [int(row[column]) if row[column].isdigit() else None for column in astuple(columns)[2:5]]
     onset, apex, offset = numbers
-    folders = [*found.folder.rglob(f"{subject}/{row[columns.file]}")]
-    films = [path for suffix in VIDEO for path in found.folder.rglob(f"{subject}/{row[columns.file]}{suffix}")]
     if label not in found.labels.labels:
         found.caveat("rows of another emotion, left out", f"line {row.line}: {row[columns.emotion]}")
         return
@@ -67,13 +80,13 @@ def add_coded(found: Gathering, columns: Coding, row: Row, subject: str, name: s
         "offset_frame": str(offset),
     }
     values = {"id": name, "label": label, "speaker": f"{found.corpus.name}-{subject}", "extra": extra}
-    if films:  # frames are counted from 1
+    film = media.films.get((subject, row[columns.file]))
+    picture = media.pictures.get((subject, row[columns.file], apex))
+    if film is not None:  # frames are counted from 1
         times = {"onset": (onset - 1) / RATE, "apex": (apex - 1) / RATE, "offset": (offset - 1) / RATE}
-        found.add(path=films[0], **times, **values)
-        return
-    pictures = {frame_number(path): path for folder in folders for path in found.files(IMAGE, folder)}
-    if apex in pictures:
-        found.add(path=pictures[apex], **values)
+        found.add(path=film, **times, **values)
+    elif picture is not None:
+        found.add(path=picture, **values)
     else:
         found.caveat(MISSING, f"{subject}/{row[columns.file]}, frame {apex}")
 

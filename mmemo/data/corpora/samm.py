@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import Gathering
-from mmemo.data.corpora.micro import Coding, add_coded, find_coding
+from mmemo.data.corpora.micro import Coding, add_coded, find_coding, find_media
 from mmemo.labels import SAMM8
 
 _COLUMNS = Coding(
@@ -30,8 +30,9 @@ def read(folder: str | Path) -> Reading:
         ManifestError: if its coding is not there, or none of its pictures.
     """
     found = Gathering(CORPUS, folder)
+    media = find_media(found)
     for row in find_coding(found, _COLUMNS):
-        add_coded(found, _COLUMNS, row, row["Subject"].zfill(3), row["Filename"])
+        add_coded(found, _COLUMNS, row, media, row["Subject"].zfill(3), row["Filename"])
     return found.reading()
 
 

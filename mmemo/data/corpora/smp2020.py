@@ -13,7 +13,7 @@ from pathlib import Path
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import Gathering
 from mmemo.data.rows import read_rows
-from mmemo.errors import ManifestError, expected_one_of
+from mmemo.errors import ManifestError
 from mmemo.labels import SMP6
 
 
@@ -28,11 +28,13 @@ def read(folder: str | Path) -> Reading:
     faults = []
     columns = ["split", "label", "lang", "id", "text"]
     for row in read_rows(table, columns, delimiter="\t", quoted=False) if table.is_file() else ():
-        if row["label"] not in SMP6.labels:
-            faults.append(f"line {row.line}: {expected_one_of('label', SMP6, row['label'])}")
+        try:
+            label = row.one_of("label", SMP6)
+        except ValueError as error:
+            faults.append(str(error))
             continue
         split = row["split"].replace("dev", "val")
-        found.add(id=f"smp2020-{row['id']}", text=row["text"], label=row["label"], language=row["lang"], split=split)
+        found.add(id=f"smp2020-{row['id']}", text=row["text"], label=label, language=row["lang"], split=split)
     if faults:
         raise ManifestError(table, faults)
     return found.reading()

@@ -38,6 +38,8 @@ def read(path: str | Path, columns: Mapping[str, str] | None = None) -> Reading:
     first: dict[str, int] = {}
     for row in read_rows(found.folder, columns.values()):
         clip, wrong = from_record(from_row(_renamed(row, columns)), found.folder.parent)
+        if row.surplus:
+            wrong.append(f"more cells than the header has, by {row.surplus}: a delimiter in a text without quotes?")
         if clip is not None:
             if clip.id in first:
                 wrong.append(f"id {clip.id!r} is that of line {first[clip.id]} already; give every clip a column id")

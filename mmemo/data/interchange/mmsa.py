@@ -53,13 +53,10 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
         file = folder / video / f"{clip}.mp4"
         if check_media and not file.is_file():
             faults.append(f"line {row.line}: {file} does not exist; say where clips are with media=…")
-        if row["mode"] not in SPLITS:
-            faults.append(f"line {row.line}: mode {row['mode']!r}, expected one of {list(SPLITS)}")
-            continue
         try:
-            valence = float(row["label"])
-        except ValueError:
-            faults.append(f"line {row.line}: label {row['label']!r} is no number")
+            valence, split = row.number("label"), SPLITS[row.one_of("mode", SPLITS)]
+        except ValueError as error:
+            faults.append(str(error))
             continue
         said = row.cells.get("annotation", "").lower()
         yield (
@@ -71,7 +68,7 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
                 "label": said if said in SENTIMENT3.labels else SENTIMENT3[1 + (valence > 0) - (valence < 0)],
                 "valence": valence,
                 "dialogue": video,
-                "split": SPLITS[row["mode"]],
+                "split": split,
                 "extra.clip_id": clip,
                 **{f"extra.{column}": row.cells.get(column) for column in _BY_MODALITY},
             },

@@ -136,6 +136,15 @@ def test_affectnet_lists(tree: Tree) -> None:
     assert [len(caveat.items) for caveat in reading.caveats] == [1, 1]
 
 
+def test_affectnet_lists_with_other_values(tree: Tree) -> None:
+    header = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
+    with pytest.raises(ManifestError) as told:
+        read_corpus(
+            "affectnet", tree(training__csv=header + "1/a.jpg,1,1,2,2,1;2,happy,0,0\n1/b.jpg,1,1,2,2,1;2,0,,0\n")
+        )
+    assert len(told.value.faults) == 2
+
+
 def test_affectnet_with_an_array_beside_each_image(tree: Tree) -> None:
     folder = tree("train_set/images/0.jpg", "val_set/images/0.jpg")
     for part, number in (("train_set", "3"), ("val_set", "7")):

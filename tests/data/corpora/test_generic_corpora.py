@@ -50,6 +50,20 @@ def test_empty_files_are_told_and_left_out(tree: Tree) -> None:
     assert str(reading.caveats[0]) == "files of zero bytes, left out (1): 03a01Na.wav"
 
 
+def test_links_are_followed_unless_they_lead_in_circles_or_nowhere(tree: Tree, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "03a01Fa.wav").write_bytes(b"x")
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "wav").symlink_to(elsewhere)
+    (elsewhere / "again").symlink_to(folder)
+    (folder / "03a01Na.wav").symlink_to(tmp_path / "gone.wav")
+    reading = read_corpus("emodb", folder)
+    assert [clip.id for clip in reading.manifest] == ["03a01Fa"]
+    assert [str(caveat) for caveat in reading.caveats] == ["links that lead nowhere, left out (1): 03a01Na.wav"]
+
+
 def test_unreadable_files_are_found_by_opening_them(tree: Tree) -> None:
     folder = tree("happy/broken.mp4", "sad/also.wav")
     make_clip(folder / "happy" / "good.mp4", seconds=0.5)
@@ -117,6 +131,9 @@ def test_a_table_of_excel(tree: Tree) -> None:
         (b'path,label\n"a.wav,joy\n', "is a quote left open"),
         (b"file,label\na.wav,joy\n", r"line 2: Nothing to analyze"),
         (b"path,label\na.wav,joy\na.wav,anger\n", "line 3: id 'a' is that of line 2"),
+        (b"path,label,label\na.wav,joy,joy\n", "Column 'label' is there more than once"),
+        (b"path,label\na.wav,joy\na.wav,anger,and fear\n", "line 3: more cells than the header has, by 1"),
+        (b"", "expected one of|no header|Nothing|nothing of table"),
     ],
 )
 def test_tables_that_cannot_be_read(tree: Tree, content: bytes, says: str) -> None:

@@ -92,6 +92,18 @@ def test_crema_d_summary_has_majorities_and_no_shares(tree: Tree) -> None:
     assert clip.extra["perceived"] == "anger"
 
 
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"tabulatedVotes__csv": TABULATED.replace("0,0,0,3,6", "0,0,0,x,6")}, "line 2: H is 'x', expected a number"),
+        ({"summaryTable__csv": SUMMARY.replace('"N"', '"Q"')}, "line 2: VoiceVote: expected one of"),
+    ],
+)
+def test_crema_d_votes_that_do_not_fit(tree: Tree, table: dict[str, str], says: str) -> None:
+    with pytest.raises(ManifestError, match=says):
+        read_corpus("crema_d", tree(*CREMA, **table))
+
+
 def test_crema_d_sound_instead_of_film(tree: Tree) -> None:
     folder = tree(*CREMA)
     assert read_corpus("crema_d", folder, media="audio").manifest[0].path == folder / CREMA[1]
@@ -224,6 +236,15 @@ def test_meld_with_media_of_two_splits_of_the_same_name(tree: Tree) -> None:
 def test_meld_with_other_columns_says_which(tree: Tree) -> None:
     with pytest.raises(ManifestError, match=r"expected one of .*got 'Utterance'"):
         read_corpus("meld", tree(train_sent_emo__csv="text,label\na,b\n"))
+
+
+def test_all_faults_of_the_tables_of_meld(tree: Tree) -> None:
+    wrong = MELD.replace("0,1,4,7", "0,one,4,7").replace("sadness", "sorrow")
+    with pytest.raises(ManifestError) as told:
+        read_corpus("meld", tree(train_sent_emo__csv=wrong))
+    first, second = told.value.faults
+    assert first.startswith("train_sent_emo.csv line 2: Emotion: expected one of")
+    assert second == "train_sent_emo.csv line 3: Utterance_ID is 'one', expected a number"
 
 
 def mosei_labels(folder: Path) -> None:
