@@ -19,7 +19,7 @@ import numpy as np
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
-from mmemo.data.corpora.rows import read_rows
+from mmemo.data.rows import read_rows
 from mmemo.labels import AFFECTNET8
 
 _COLUMNS = ("subDirectory_filePath", "expression", "valence", "arousal")

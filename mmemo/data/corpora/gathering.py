@@ -75,7 +75,7 @@ class Gathering:
                 self.caveat(DOUBLE, path)
             else:
                 chosen[path.stem] = path, match
-        yield from sorted(chosen.values(), key=lambda pair: pair[0])
+        yield from (chosen[name] for name in sorted(chosen))
 
     def add(self, **values: Any) -> None:
         """One more clip; ``corpus`` and ``licence`` are filled in."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import AUDIO, MISSING, NAME, VIDEO, Gathering
-from mmemo.data.corpora.rows import read_rows
+from mmemo.data.rows import read_rows
 from mmemo.labels import MELD7
 
 _COLUMNS = (

@@ -45,7 +45,6 @@ def read(folder: str | Path) -> Reading:
             path=frames[len(frames) // 2],
             label=_LABELS[emotion],
             speaker=f"smic-s{int(subject):02}",
-            session=f"smic-{camera}",
             extra={"onset_frame": frames[0].name, "offset_frame": frames[-1].name, "camera": camera},
         )
     return found.reading()

@@ -1,4 +1,4 @@
-"""Tables of corpora: CSV, TSV and Excel sheets, row by row with their line numbers."""
+"""Tables of others: CSV, TSV and Excel sheets, row by row with their line numbers."""
 
 from __future__ import annotations
 

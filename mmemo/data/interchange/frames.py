@@ -1,0 +1,41 @@
+"""Manifests as pandas data frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmemo.data.interchange.cells import to_cells, to_manifest
+from mmemo.data.manifest import Manifest
+from mmemo.errors import MissingExtraError
+from mmemo.labels import LabelSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def to_frame(manifest: Manifest) -> pd.DataFrame:
+    """A row for each clip, in order; the columns are those of a CSV manifest that any clip has a value for.
+
+    Raises:
+        MissingExtraError: if pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingExtraError("A data frame", "export") from None
+    return pd.DataFrame([to_cells(clip) for clip in manifest])
+
+
+def from_frame(frame: pd.DataFrame, labels: LabelSet | None = None, *, root: str | Path | None = None) -> Manifest:
+    """A clip for each row. Columns that manifests don't have become ``extra``; missing values are left out.
+
+    Args:
+        labels: the classes there can be; by default the first known set that has all labels found.
+        root: folder that paths are relative to; the working folder by default.
+
+    Raises:
+        ManifestError: with every fault, by the row's number from 0.
+    """
+    rows = ((f"row {number}", row) for number, row in enumerate(frame.to_dict("records")))
+    return to_manifest(rows, "The frame", labels=labels, root=root)  # type: ignore[arg-type]

@@ -1,0 +1,101 @@
+"""MMSA's files of features: a pickle with, for each split, arrays of all clips by modality.
+
+Framework: H. Mao et al., "M-SENA: An Integrated Platform for Multimodal Sentiment Analysis", ACL 2022,
+https://github.com/thuiar/MMSA. The layout is ``{"train": {"id": …, "raw_text": …, "text": …, "audio": …, "vision": …,
+"audio_lengths": …, "regression_labels": …}, "valid": …, "test": …}``; ids are ``<video>$_$<clip>``.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mmemo.checkpoint import replacing_file
+from mmemo.data.interchange.plain_pickle import load_plain_pickle
+from mmemo.errors import ArgumentError, ManifestError
+
+SPLITS = {"train": "train", "valid": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class MmsaFeatures:
+    """One split of a file of features.
+
+    Attributes:
+        ids: of the clips, as `mmemo.data.interchange.read_mmsa_labels` names them.
+        arrays: whatever the file has, by its name there; the first axis of each is the clips. ``audio``, ``vision`` and
+            ``text`` are ``(clips, time, features)``, ``raw_text`` and ``annotations`` are text.
+
+    Raises:
+        ArgumentError: if an array has another number of clips.
+    """
+
+    ids: tuple[str, ...]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", tuple(self.ids))
+        wrong = [
+            f"{name} has shape {array.shape}"
+            for name, array in self.arrays.items()
+            if array.ndim == 0 or len(array) != len(self.ids)
+        ]
+        if wrong:
+            raise ArgumentError(f"Features of {len(self.ids)} clips: {', '.join(wrong)}.")
+
+
+def read_mmsa_features(path: str | Path) -> dict[str, MmsaFeatures]:
+    """Read a file of features, by split ("train", "val", "test"). No code in the file is run.
+
+    Raises:
+        ManifestError: if it is no such file, it holds anything but arrays and plain containers, or its arrays do not
+            have the same clips; with every fault.
+    """
+    path = Path(path)
+    data = load_plain_pickle(path)
+    if not isinstance(data, dict) or not set(SPLITS) & set(data):
+        raise ManifestError(path, [f"expected a mapping with {', '.join(SPLITS)}"])
+    found: dict[str, MmsaFeatures] = {}
+    faults = []
+    for name, split in SPLITS.items():
+        values = data.get(name)
+        if values is None:
+            continue
+        if not isinstance(values, dict) or "id" not in values:
+            faults.append(f"{name}: expected a mapping with id")
+            continue
+        ids = tuple(str(_first(item)) for item in values["id"])
+        try:
+            arrays = {kind: np.asarray(value) for kind, value in values.items() if kind != "id"}
+            found[split] = MmsaFeatures(ids, arrays)
+        except ValueError as error:  # ArgumentError is one; so is an array of unequal rows
+            faults.append(f"{name}: {error}")
+    if faults:
+        raise ManifestError(path, faults)
+    return found
+
+
+def write_mmsa_features(features: Mapping[str, MmsaFeatures], path: str | Path) -> Path:
+    """Write a file of features that MMSA reads.
+
+    Raises:
+        ArgumentError: if a split has another name than "train", "val", "test".
+    """
+    names = {split: name for name, split in SPLITS.items()}
+    unknown = [split for split in features if split not in names]
+    if unknown:
+        raise ArgumentError(f"Splits of MMSA are {list(names)}, got {unknown}.")
+    data = {names[split]: {"id": list(part.ids), **part.arrays} for split, part in features.items()}
+    path = Path(path)
+    with replacing_file(path) as partial, partial.open("wb") as file:
+        pickle.dump(data, file, protocol=4)
+    return path
+
+
+def _first(item: object) -> object:
+    """Some files have every id as an array of one."""
+    return item[0] if isinstance(item, np.ndarray | list | tuple) and len(item) else item

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import collections
+import io
+import os
+import pickle
+import pickletools
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmemo.data.interchange.plain_pickle import load_plain_pickle
+from mmemo.errors import ManifestError
+
+
+def same(left: Any, right: Any) -> bool:
+    if isinstance(right, np.ndarray):
+        return (
+            isinstance(left, np.ndarray)
+            and left.dtype == right.dtype
+            and left.shape == right.shape
+            and all(same(a, b) for a, b in zip(left.flat, right.flat, strict=True))
+        )
+    if isinstance(right, dict):
+        return list(left) == list(right) and all(same(left[key], right[key]) for key in right)
+    if isinstance(right, list | tuple):
+        return type(left) is type(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
+    return bool(left == right) and type(left) is type(right)
+
+
+PLAIN = {
+    "floats": np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4),
+    "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "big-endian": np.arange(3, dtype=">i4"),
+    "text": np.array(["joy", "änger", ""]),
+    "no bytes": b"",
+    "bytes": np.array([b"ab", b"c"]),
+    "flags": np.array([True, False]),
+    "objects": np.array([["a", None], [np.float32(2.5), [1, 2]]], dtype=object),
+    "nothing": np.zeros((0, 5), np.float32),
+    "scalar": np.float64(3.25),
+    "single": np.array(7, np.int64),
+    "plain": [1, -2.5, "x", None, True, b"raw", (1, (2,)), {1, 2}, 10**30],
+    "nested": {"train": {"id": ["a$_$1"], "x": np.ones(2, np.uint8)}},
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_and_plain_containers_of_every_protocol(tmp_path: Path, protocol: int) -> None:
+    file = tmp_path / "x.pkl"
+    file.write_bytes(pickle.dumps(PLAIN, protocol))
+    assert same(load_plain_pickle(file), PLAIN)
+
+
+def test_files_written_with_numpy_1_name_another_module(tmp_path: Path) -> None:
+    data = pickle.dumps({"x": np.arange(3)}, 2).replace(b"numpy._core", b"numpy.core")
+    assert b"numpy.core.multiarray" in data
+    (tmp_path / "x.pkl").write_bytes(data)
+    assert same(load_plain_pickle(tmp_path / "x.pkl"), {"x": np.arange(3)})
+
+
+class Attack:
+    """Runs a command when it is unpickled, in one of several ways."""
+
+    def __init__(self, call: Any, *arguments: Any) -> None:
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call, self.arguments
+
+
+class Subclass(np.ndarray):
+    pass
+
+
+def attacks(victim: Path) -> dict[str, bytes]:
+    """Programs that make the file ``victim`` if they are run, and some that only try to break NumPy."""
+    command = f"touch {victim}"
+    nested = np.empty(1, object)
+    nested[0] = Attack(os.system, command)
+    return {
+        "os.system": pickle.dumps(Attack(os.system, command)),
+        "inside a mapping": pickle.dumps({"train": {"id": ["a"], "audio": Attack(os.system, command)}}),
+        "inside an array of objects": pickle.dumps(nested),
+        "eval": pickle.dumps(Attack(eval, f"__import__('os').system({command!r})")),
+        "exec": pickle.dumps(Attack(exec, f"open({str(victim)!r}, 'w')")),
+        "a subprocess": pickle.dumps(Attack(subprocess.Popen, ["touch", str(victim)])),
+        "opening a file": pickle.dumps(Attack(io.open, str(victim), "w")),
+        "by getattr": b"cbuiltins\ngetattr\n(cos\nsystem\nS'x'\ntR.",
+        "an old instruction for instances": b"(S'%s'\nios\nsystem\n." % command.encode(),
+        "an old instruction for objects": b"(cos\nsystem\nS'%s'\no." % command.encode(),
+        "by stack, new style": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.",
+        "an attribute's attribute": b"\x80\x04\x8c\x05numpy\x8c\x10ndarray.__class__\x93.",
+        "numpy's own loader": b"cnumpy\nload\n(S'/etc/passwd'\ntR.",
+        "numpy's own executor": b"cnumpy.testing._private.utils\nrunstring\n(S'1'\n(dtR.",
+        "a persistent id": b"Pos.system\n.",
+        "an extension": b"\x80\x02\x82\x01.",
+        "changing what a name means": b"cnumpy.core.multiarray\n_reconstruct\n}S'__call__'\ncos\nsystem\nsb.",
+        "setting an attribute of a name": b"\x80\x02cnumpy\nndarray\nN}X\x01\x00\x00\x00xK\x01s\x86b.",
+        "a type as a value": b"cnumpy\ndtype\n.",
+        "a mapping by a type": b"\x80\x02}cnumpy\ndtype\nK\x01s.",
+        "a class of the standard library": pickle.dumps(collections.OrderedDict(a=1)),
+        "a subclass of arrays": pickle.dumps(np.arange(3).view(Subclass)),
+        "an array of records": pickle.dumps(np.zeros(2, [("a", "f4"), ("b", "O")])),
+        # an array of objects whose "objects" are raw memory: NumPy's own unpickler would follow these pointers
+        "objects from memory": pickle.dumps(np.array(["AAAAAAAA"], dtype="S8"), 2).replace(b"X\x02\x00\x00\x00S8", b"X\x02\x00\x00\x00O8"),
+        "too little memory": pickle.dumps(np.arange(4), 4).replace(b"K\x04\x85", b"K\x7f\x85"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*attacks(Path("x"))])
+def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, name: str) -> None:
+    victim, file = tmp_path / "victim", tmp_path / "bad.pkl"
+    file.write_bytes(attacks(victim)[name])
+    with pytest.raises(ManifestError, match=r"bad\.pkl has a fault"):
+        load_plain_pickle(file)
+    assert not victim.exists()
+
+
+def test_the_attacks_are_real(tmp_path: Path) -> None:
+    """Without protection they do what they say: else the test above could not fail."""
+    victim = tmp_path / "victim"
+    for name in ("os.system", "inside an array of objects", "exec", "an old instruction for instances"):
+        pickle.loads(attacks(victim)[name])
+        assert victim.exists(), name
+        victim.unlink()
+
+
+def test_the_message_names_what_was_found(tmp_path: Path) -> None:
+    (tmp_path / "bad.pkl").write_bytes(pickle.dumps(Attack(os.system, "true")))
+    with pytest.raises(ManifestError, match=r"it holds the name posix\.system: only arrays"):
+        load_plain_pickle(tmp_path / "bad.pkl")
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(PLAIN)[:200]])
+def test_damaged_files(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.pkl").write_bytes(content)
+    with pytest.raises(ManifestError):
+        load_plain_pickle(tmp_path / "x.pkl")
+    with pytest.raises(ManifestError, match="no such file"):
+        load_plain_pickle(tmp_path / "none.pkl")
+
+
+def test_every_damaged_byte_is_an_error_of_ours_or_harmless(tmp_path: Path) -> None:
+    data = pickletools.optimize(pickle.dumps({"x": np.arange(3), "y": ["a", {1.5}]}, 4))
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(damaged))] = rng.integers(256)
+        (tmp_path / "x.pkl").write_bytes(damaged)
+        try:
+            load_plain_pickle(tmp_path / "x.pkl")
+        except ManifestError:
+            continue
