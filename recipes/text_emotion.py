@@ -42,6 +42,8 @@ from sklearn.pipeline import make_pipeline
 from tokenizers import Tokenizer
 from torch import nn
 
+from mmemo.clip import Clip
+from mmemo.data import Manifest
 from mmemo.encoders.text import TextArchitecture, TextEncoder, TextNet, bert_weights, smaller_vocabulary
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
@@ -162,6 +164,18 @@ def without_leaks(corpora: dict[str, Corpus]) -> dict[str, Corpus]:
         for split in ("dev", "test"):
             clean[name][split] = [row for row in corpus[split] if _key(row.text) and _key(row.text) not in trained]
     return clean
+
+
+def refuse_leaks(corpora: dict[str, Corpus]) -> None:
+    """Stop if a text to measure on is in training. (Characters of a series speak in all of its official splits.)"""
+    for measured in ("dev", "test"):
+        clips = [
+            Clip(text=row.text, id=f"{name} {split} {i}", split=split)
+            for name, corpus in corpora.items()
+            for split in ("train", measured)
+            for i, row in enumerate(corpus[split])
+        ]
+        Manifest(tuple(clips), EKMAN7).audit(media="none").refuse_leaks()
 
 
 NAMES = ("Anna", "Sam", "Maria", "Peter", "Lee", "Fatima", "David", "Sofia", "Omar", "Kate")
@@ -319,6 +333,7 @@ def main(
         "emorynlp": read_emorynlp(data / "emorynlp.tsv"),
     }
     corpora = without_leaks(everything)
+    refuse_leaks(corpora)
     for name, corpus in corpora.items():
         logging.info("%s: %s", name, {split: len(rows) for split, rows in corpus.items()})
 

@@ -171,7 +171,7 @@ def _keys(
 
 def _content(clip: Clip) -> Iterator[Any]:
     """Everything of a clip that its encodings depend on; never a file's name or date."""
-    sidecar = None if clip.path is None or clip.subtitles or clip.text else find_sidecar(clip.path)
+    sidecar = None if clip.path is None or clip.subtitles or clip.text is not None else find_sidecar(clip.path)
     for file in (clip.path, clip.audio, clip.subtitles or sidecar):
         yield file and hash_file(file)
     yield from (clip.start, clip.end, clip.text, clip.language)

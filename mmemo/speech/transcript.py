@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -139,15 +140,19 @@ def find_sidecar(media: str | Path) -> Path | None:
     media = Path(media)
     stem, found = media.stem.lower(), []
     try:
-        for path in media.parent.iterdir():
-            name, suffix = path.stem.lower(), path.suffix.lower()
-            if suffix not in (".srt", ".vtt") or not (name == stem or name.startswith(f"{stem}.")):
-                continue
-            language = language_of(path)
-            if (name == stem or language) and path.is_file():
-                found.append((name != stem, language != "en", suffix != ".srt", name, path))
+        names = os.listdir(media.parent)
     except OSError:
         return None
+    for entry in names:
+        if not entry.lower().startswith(stem):  # quick: a corpus has thousands of files in one folder
+            continue
+        path = media.parent / entry
+        name, suffix = path.stem.lower(), path.suffix.lower()
+        if suffix not in (".srt", ".vtt") or not (name == stem or name.startswith(f"{stem}.")):
+            continue
+        language = language_of(path)
+        if (name == stem or language) and path.is_file():
+            found.append((name != stem, language != "en", suffix != ".srt", name, path))
     return min(found)[-1] if found else None
 
 
