@@ -33,6 +33,8 @@ def prepare(name: str, path: str | Path, out: str | Path, *, probe: bool = False
         ManifestError: if nothing of the corpus is there.
     """
     check_suffix(Path(out))
+    if not Path(out).parent.is_dir():  # told before a corpus is read, which may take minutes
+        raise ArgumentError(f"There is no folder {Path(out).parent} to write {Path(out).name} into. Create it first.")
     reading = read_corpus(name, path, **options)
     if probe:
         reading = replace(reading, caveats=(*reading.caveats, *unreadable(reading.manifest)))

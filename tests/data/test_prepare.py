@@ -60,6 +60,7 @@ def test_all_corpora_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         (["save", "."], "Did you mean 'savee'"),
         (["savee", ".", "--out", "m.xml"], "expected one of ['.jsonl', '.csv']"),
         (["savee", ".", "--out", "m.csv", "--media", "audio"], "Option of savee"),
+        (["savee", ".", "--out", "none/m.csv"], "There is no folder none"),
         (["table", ".", "--out", "m.csv", "--column", "label"], "expected COLUMN=YOURS"),
         (["savee", ".", "--out", "m.csv"], "nothing of SAVEE is here; expected DC/a01.wav"),
     ],

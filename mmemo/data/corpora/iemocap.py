@@ -121,7 +121,8 @@ def _turns(found: Gathering, path: Path) -> dict[str, _Turn]:
             current = _Turn(float(start), float(end), session, person, label, (valence, arousal, dominance))
             turns[name] = current
         elif current is not None and (vote := _VOTE.match(line)):
-            named = [word.strip().lower() for word in vote.group(1).split(";") if word.strip()]
+            said = vote.group(1).lower().replace("neutral state", "neutral")
+            named = [word.strip() for word in said.split(";") if word.strip()]
             for word in named:
                 if word in IEMOCAP10.labels:
                     current.votes[word] += 1 / len(named)  # type: ignore[assignment]

@@ -41,7 +41,7 @@ def to_manifest(
     root: str | Path | None = None,
     check_media: bool = False,
 ) -> Manifest:
-    """Clips from rows; a column that manifests don't have becomes ``extra``.
+    """Clips from rows. A column that manifests don't have becomes ``extra``; a row without id is named by its place.
 
     Args:
         rows: how to name a row in a fault, and its values by column.
@@ -61,6 +61,7 @@ def to_manifest(
             for column, value in values.items()
             if not _empty(value)
         }
+        cells.setdefault("id", where.replace(" ", "-"))
         clip, wrong = from_record(from_row(cells), Path(root or "."))
         if clip is not None:
             clips.append(clip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,15 +28,25 @@ def to_frame(manifest: Manifest) -> pd.DataFrame:
     return pd.DataFrame([to_cells(clip) for clip in manifest])
 
 
-def from_frame(frame: pd.DataFrame, labels: LabelSet | None = None, *, root: str | Path | None = None) -> Manifest:
+def from_frame(
+    frame: pd.DataFrame,
+    labels: LabelSet | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    root: str | Path | None = None,
+) -> Manifest:
     """A clip for each row. Columns that manifests don't have become ``extra``; missing values are left out.
+
+    A row without ``id`` is named by its number.
 
     Args:
         labels: the classes there can be; by default the first known set that has all labels found.
+        columns: for a manifest's column, the name in the frame: ``{"label": "emotion"}``.
         root: folder that paths are relative to; the working folder by default.
 
     Raises:
         ManifestError: with every fault, by the row's number from 0.
     """
-    rows = ((f"row {number}", row) for number, row in enumerate(frame.to_dict("records")))
+    renamed = frame.rename(columns={theirs: ours for ours, theirs in (columns or {}).items()})
+    rows = ((f"row {number}", row) for number, row in enumerate(renamed.to_dict("records")))
     return to_manifest(rows, "The frame", labels=labels, root=root)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from mmemo.labels import LABEL_SETS, LabelSet
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+_MEDIA = ("Audio", "Image", "Video")
 
 
 def to_dataset(manifest: Manifest) -> Dataset:
@@ -33,27 +36,50 @@ def to_dataset(manifest: Manifest) -> Dataset:
     return datasets.Dataset.from_dict(values, features=datasets.Features(kinds))
 
 
-def from_dataset(dataset: Dataset, labels: LabelSet | None = None, *, root: str | Path | None = None) -> Manifest:
+def from_dataset(
+    dataset: Dataset,
+    labels: LabelSet | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    root: str | Path | None = None,
+) -> Manifest:
     """A clip for each row. A ``ClassLabel`` gives the label set; columns that manifests don't have become ``extra``.
 
+    A column of ``Audio``, ``Image`` or ``Video`` is the clip's file, and is not decoded; ``text`` is the transcript. A
+    row without ``id`` is named by its number.
+
     Args:
-        labels: the classes there can be, if the column ``label`` is text.
+        labels: the classes there can be, if the labels are text.
+        columns: for a manifest's column, the name in the data set: ``{"label": "emotion"}``.
         root: folder that paths are relative to; the working folder by default.
 
     Raises:
-        ManifestError: with every fault, by the row's number from 0.
+        ManifestError: with every fault, by the row's number from 0; a file that is only bytes in the data set is one.
     """
-    names = getattr(dataset.features.get("label"), "names", None)
+    features = dict(dataset.features or {})
+    ours = {theirs: column for column, theirs in (columns or {}).items()}
+    ours |= {name: "path" for name, kind in features.items() if type(kind).__name__ in _MEDIA and name not in ours}
+    ours |= {"text": "transcript"} if "text" in features and "transcript" not in features else {}
+    for name, kind in features.items():
+        if type(kind).__name__ in _MEDIA:
+            dataset = dataset.cast_column(name, type(kind)(decode=False))
+    label = next((theirs for theirs, column in ours.items() if column == "label"), "label")
+    names = getattr(features.get(label), "names", None)
     if names is not None and labels is None:
         known = (label_set for label_set in LABEL_SETS.values() if label_set.labels == tuple(names))
         labels = next(known, None) or LabelSet("dataset", tuple(names))
 
-    def named(row: dict[str, Any]) -> dict[str, Any]:
-        if names is None or row["label"] is None or row["label"] < 0:  # -1 is how a test set hides its labels
-            return {**row, "label": row.get("label") if names is None else None}
-        return {**row, "label": names[row["label"]]}
+    def plain(name: str, value: Any) -> Any:
+        if isinstance(value, dict) and "path" in value:
+            return value["path"]
+        if name == label and names is not None and value is not None:
+            return names[value] if value >= 0 else None  # -1 is how a test set hides its labels
+        return value
 
-    rows = ((f"row {number}", named(row)) for number, row in enumerate(dataset))
+    rows = (
+        (f"row {number}", {ours.get(name, name): plain(name, value) for name, value in row.items()})
+        for number, row in enumerate(dataset)
+    )
     return to_manifest(rows, "The data set", labels=labels, root=root)
 
 

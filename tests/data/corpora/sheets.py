@@ -9,14 +9,17 @@ from xml.sax.saxutils import escape
 _MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 
 
-def write_xlsx(path: Path, rows: list[list[object]]) -> Path:
+def write_xlsx(path: Path, rows: list[list[object]], *, shared: bool = True) -> Path:
+    """With ``shared`` off, text stands in its cell, as other programs write it."""
     strings: list[str] = []
     lines = []
     for number, row in enumerate(rows, 1):
         cells = []
         for place, value in enumerate(row):
             reference = f"{chr(ord('A') + place)}{number}"
-            if isinstance(value, str) and value:
+            if isinstance(value, str) and value and not shared:
+                cells.append(f'<c r="{reference}" t="inlineStr"><is><t>{escape(value)}</t></is></c>')
+            elif isinstance(value, str) and value:
                 strings.append(value)
                 cells.append(f'<c r="{reference}" t="s"><v>{len(strings) - 1}</v></c>')
             elif value != "":
@@ -28,5 +31,6 @@ def write_xlsx(path: Path, rows: list[list[object]]) -> Path:
         book.writestr(
             "xl/worksheets/sheet1.xml", f"<worksheet {_MAIN}><sheetData>{''.join(lines)}</sheetData></worksheet>"
         )
-        book.writestr("xl/sharedStrings.xml", f"<sst {_MAIN}>{items}</sst>")
+        if shared:
+            book.writestr("xl/sharedStrings.xml", f"<sst {_MAIN}>{items}</sst>")
     return path

@@ -113,11 +113,19 @@ def test_all_faults_of_a_table_are_told_with_their_lines(tree: Tree) -> None:
     )
 
 
-def test_a_table_of_excel(tree: Tree) -> None:
-    folder = tree("a.wav")
-    write_xlsx(folder / "sheet.xlsx", [["path", "label", "valence"], ["a.wav", "joy", 0.25], ["", "", ""]])
-    (clip,) = read_corpus("table", folder / "sheet.xlsx", columns={}).manifest[:1]
-    assert clip.valence == 0.25
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_table_of_excel(tree: Tree, shared: bool) -> None:
+    folder = tree("a.wav", "b.wav")
+    rows: list[list[object]] = [
+        ["path", "", "label", "valence"],
+        ["a.wav", "", "joy & love", 0.25],
+        [],
+        ["b.wav", "", "none", 3],
+    ]
+    write_xlsx(folder / "sheet.xlsx", rows, shared=shared)
+    first, second = read_corpus("table", folder / "sheet.xlsx").manifest
+    assert (first.label, first.valence) == ("joy & love", 0.25)
+    assert (second.label, second.valence) == ("none", 3.0)
     (folder / "bad.xlsx").write_text("no sheet")
     with pytest.raises(ManifestError, match=r"not an Excel \.xlsx file"):
         read_corpus("table", folder / "bad.xlsx")

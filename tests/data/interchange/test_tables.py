@@ -35,9 +35,9 @@ def test_a_frame_and_back(full: Manifest, tmp_path: Path) -> None:
 
 
 def test_a_frame_of_ones_own(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"id": ["a", "b"], "path": ["x.wav", "y.wav"], "label": ["joy", "none"], "loud": [3, np.nan]})
-    manifest = from_frame(frame, LabelSet("mine", ("joy", "none")), root=tmp_path)
-    assert manifest[0].path == tmp_path / "x.wav"
+    frame = pd.DataFrame({"file": ["x.wav", "y.wav"], "label": ["joy", "none"], "loud": [3, np.nan]})
+    manifest = from_frame(frame, LabelSet("mine", ("joy", "none")), columns={"path": "file"}, root=tmp_path)
+    assert (manifest[0].id, manifest[0].path) == ("row-0", tmp_path / "x.wav")
     assert manifest[0].extra == {"loud": "3"}
     assert manifest[1].extra == {}
 
@@ -75,6 +75,21 @@ def test_a_data_set_of_others(tmp_path: Path) -> None:
     manifest = from_dataset(dataset.rename_column("text", "transcript"))
     assert [clip.label for clip in manifest] == ["yes", None]
     assert manifest.labels.labels == ("no", "yes")
+
+
+def test_a_data_set_of_sounds_is_not_decoded(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    (tmp_path / "a.wav").write_bytes(b"no sound")
+    rows = {"audio": [str(tmp_path / "a.wav")], "emotion": ["fear"], "text": ["words"], "age": [31]}
+    dataset = datasets.Dataset.from_dict(rows).cast_column("audio", datasets.Audio())
+    (clip,) = from_dataset(dataset, EKMAN7, columns={"label": "emotion"})
+    assert (clip.path, clip.label, clip.text, clip.id) == (tmp_path / "a.wav", "fear", "words", "row-0")
+    assert clip.extra == {"age": "31"}
+    inside = datasets.Dataset.from_dict({"image": [{"path": None, "bytes": b"x"}]}).cast_column(
+        "image", datasets.Image()
+    )
+    with pytest.raises(ManifestError, match="row 0: Nothing to analyze"):
+        from_dataset(inside)
 
 
 def test_packages_that_are_not_installed_are_named(full: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
