@@ -38,7 +38,10 @@ def _version(
 def analyze(
     path: Annotated[Path | None, typer.Argument(help="Video, audio or image file; none with --text alone.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write .json, .csv, .parquet or .html.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the timeline: .png, .svg or .pdf.")] = None,
+    video: Annotated[Path | None, typer.Option(help="Also write the video with what was found drawn in: .mp4.")] = None,
+    anonymize: Annotated[str | None, typer.Option(help="Hide every face in --video: blur or mask.")] = None,
     text: Annotated[str | None, typer.Option(help="The words said, if you know them.")] = None,
     subtitles: Annotated[Path | None, typer.Option(help="An .srt or .vtt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
@@ -49,18 +52,26 @@ def analyze(
 ) -> None:
     """Analyze one clip and print a table, or JSON."""
     from mmemo.analyzer import Analyzer
-    from mmemo.report.files import check_suffix
+    from mmemo.report.files import PICTURES, VIDEOS, check_suffix
 
     if path is None and text is None:
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
-    if out is not None:
-        check_suffix(out)
+    for file, suffixes in ((out, None), (plot, PICTURES), (video, VIDEOS)):
+        if file is not None:
+            check_suffix(file, suffixes)
+    if anonymize is not None:
+        _check_anonymize(anonymize, video)
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     analyzer = Analyzer(model, chosen, device, window, hop)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     if out is not None:
         result.save(out)
+    if plot is not None:
+        result.plot(faces=anonymize is None).savefig(plot)
+    if video is not None:
+        with _progress("writing the video") as progress:
+            result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]
     if json:
         print(result.to_json())
         return
@@ -84,8 +95,17 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output went away, as `| head` does
 
 
+def _check_anonymize(how: str, video: Path | None) -> None:
+    from mmemo.errors import expected_one_of
+
+    if how not in ("blur", "mask"):
+        raise ArgumentError(expected_one_of("--anonymize", ("blur", "mask"), how))
+    if video is None:
+        raise ArgumentError("--anonymize hides the faces in --video: name that file, too.")
+
+
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
+def _progress(what: str = "analyzing") -> Iterator[Progress | None]:
     """A progress bar on stderr, if that is a terminal; it goes away when the work is done."""
     if not sys.stderr.isatty():
         yield None
@@ -93,7 +113,7 @@ def _progress() -> Iterator[Progress | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("analyzing"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda done: bar.update(task, completed=done)

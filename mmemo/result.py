@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
@@ -17,6 +17,7 @@ from mmemo.trails import Box, Trail
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 Scores = dict[str, float]
 
@@ -195,11 +196,65 @@ class EmotionResult:
 
         return frame(self)
 
-    def save(self, path: str | Path) -> Path:
-        """Write ``.json``, ``.csv``, ``.parquet`` or ``.html`` by the suffix of ``path``; whole or not at all.
+    def plot(self, *, faces: bool = True) -> Figure:
+        """A picture of the course over time (extra ``report``): fused, each modality, sound with speech, words.
+
+        Scores of a still image, or of text alone, are bars. The sound and the small faces are read again from the
+        file the result came from; where that is gone the picture says so. Gaps are times without evidence.
+
+        Args:
+            faces: False leaves people's faces out.
+
+        Returns:
+            A `matplotlib.figure.Figure` of its own, which notebooks show; ``figure.savefig("out.png")`` writes it.
 
         Raises:
-            ArgumentError: for another suffix.
+            MissingExtraError: if matplotlib is not installed.
+        """
+        from mmemo.report.needs import need
+
+        need("A plot", "report", "matplotlib")
+        from mmemo.report.plot import plot
+
+        return plot(self, faces=faces)
+
+    def save_video(
+        self,
+        path: str | Path,
+        *,
+        anonymize: Literal["blur", "mask"] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Path:
+        """Write the analyzed video with what was found drawn into it (extra ``report``).
+
+        Faces get a box with their id, label and bars; words are subtitles; a strip below shows the fused scores of the
+        whole clip. Frames keep their times and the original sound stays in step. H.264, as ``.mp4`` or ``.mkv``.
+
+        Args:
+            anonymize: "blur" or "mask" hides every face, those without a result too. The voice stays as it is.
+            progress: is called with the share done, 0 to 1.
+
+        Raises:
+            MediaError: if the analyzed file is not there any more.
+            ArgumentError: if it is no video, or an argument is not one of those above.
+            MissingExtraError: if matplotlib, whose fonts are used, is not installed.
+        """
+        from mmemo.report.needs import need
+
+        need("An annotated video", "report", "matplotlib")
+        from mmemo.report.video import save_video
+
+        return save_video(self, Path(path), anonymize, progress)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file, whole or not at all; the suffix of ``path`` chooses the format.
+
+        - ``.json``: everything, to be read by `load`; ``.jsonl``, ``.csv``, ``.parquet``: the rows of `to_frame`;
+        - ``.html``: the report; ``.png``, ``.svg``, ``.pdf``: the `plot`; ``.mp4``, ``.mkv``: as `save_video`;
+        - ``.srt``, ``.vtt``: subtitles with the emotion; ``.eaf``: tiers for ELAN; ``.rttm``: spans of speech.
+
+        Raises:
+            ArgumentError: for another suffix, or a format that the result has nothing for.
             MissingExtraError: if the format needs packages that are not installed.
         """
         from mmemo.report.files import save

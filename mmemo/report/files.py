@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import csv
-from importlib.util import find_spec
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmemo.errors import ArgumentError, MissingExtraError, expected_one_of
-from mmemo.report.page import page
+from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.report.annotations import eaf, rttm
+from mmemo.report.needs import need
+from mmemo.report.subtitles import srt, vtt
 from mmemo.report.tables import COLUMNS, frame, rows
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
-
-SUFFIXES = (".json", ".csv", ".parquet", ".html")
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a file name that names no format, before any work is done.
-
-    Raises:
-        ArgumentError: if the suffix is not one of `SUFFIXES`.
-        MissingExtraError: if the format needs packages that are not installed.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ArgumentError(expected_one_of(f"Suffix of {path.name}", SUFFIXES, suffix))
-    if suffix == ".parquet" and (find_spec("pandas") is None or find_spec("pyarrow") is None):
-        raise MissingExtraError("Writing .parquet", "export")
 
 
 def save(result: EmotionResult, path: Path) -> Path:
@@ -37,22 +24,99 @@ def save(result: EmotionResult, path: Path) -> Path:
     if not path.parent.is_dir():
         raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
     suffix = path.suffix.lower()
+    if suffix in VIDEOS:
+        return result.save_video(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        if suffix == ".json":
-            partial.write_text(result.to_json() + "\n", encoding="utf-8")
-        elif suffix == ".html":
-            partial.write_text(page(result), encoding="utf-8")
-        elif suffix == ".csv":
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, [*COLUMNS, *result.scores])
-                writer.writeheader()
-                writer.writerows(rows(result))
-        else:
-            frame(result).to_parquet(partial, index=False)
+        _WRITERS[suffix](result, partial)
         partial.replace(path)
     except OSError as error:
         raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...] | None = None) -> None:
+    """Refuse a file name that names no format, before any work is done.
+
+    Args:
+        suffixes: those that are fitting; all of `SUFFIXES` by default.
+
+    Raises:
+        ArgumentError: if the suffix is not one of ``suffixes``.
+        MissingExtraError: if the format needs packages that are not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (suffixes or SUFFIXES):
+        raise ArgumentError(expected_one_of(f"Suffix of {path.name}", suffixes or SUFFIXES, suffix))
+    if suffix == ".parquet":
+        need("Writing .parquet", "export", "pandas", "pyarrow")
+    if suffix in PICTURES + VIDEOS:
+        need(f"Writing {suffix}", "report", "matplotlib")
+
+
+def _json(result: EmotionResult, path: Path) -> None:
+    path.write_text(result.to_json() + "\n", encoding="utf-8")
+
+
+def _json_lines(result: EmotionResult, path: Path) -> None:
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows(result))
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _csv(result: EmotionResult, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *result.scores])
+        writer.writeheader()
+        writer.writerows(rows(result))
+
+
+def _parquet(result: EmotionResult, path: Path) -> None:
+    frame(result).to_parquet(path, index=False)
+
+
+def _html(result: EmotionResult, path: Path) -> None:
+    from mmemo.report.page import page
+
+    path.write_text(page(result), encoding="utf-8")
+
+
+def _srt(result: EmotionResult, path: Path) -> None:
+    path.write_text(srt(result), encoding="utf-8")
+
+
+def _vtt(result: EmotionResult, path: Path) -> None:
+    path.write_text(vtt(result), encoding="utf-8")
+
+
+def _rttm(result: EmotionResult, path: Path) -> None:
+    path.write_text(rttm(result), encoding="utf-8")
+
+
+def _eaf(result: EmotionResult, path: Path) -> None:
+    path.write_bytes(eaf(result, path.parent))
+
+
+def _picture(suffix: str) -> Callable[[EmotionResult, Path], None]:
+    def write(result: EmotionResult, path: Path) -> None:
+        result.plot().savefig(path, format=suffix.removeprefix("."))
+
+    return write
+
+
+PICTURES = (".png", ".svg", ".pdf")
+VIDEOS = (".mp4", ".mkv")
+_WRITERS: dict[str, Callable[[EmotionResult, Path], None]] = {
+    ".json": _json,
+    ".jsonl": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".html": _html,
+    ".srt": _srt,
+    ".vtt": _vtt,
+    ".rttm": _rttm,
+    ".eaf": _eaf,
+    **{suffix: _picture(suffix) for suffix in PICTURES},
+}
+SUFFIXES = (*_WRITERS, *VIDEOS)
