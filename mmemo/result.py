@@ -246,12 +246,21 @@ class EmotionResult:
 
         return save_video(self, Path(path), anonymize, progress)
 
-    def save(self, path: str | Path) -> Path:
+    def _repr_html_(self) -> str:
+        """What notebooks show: the verdict, the timeline and the table by modality."""
+        from mmemo.report.page import fragment
+
+        return fragment(self)
+
+    def save(self, path: str | Path, *, anonymize: Literal["blur", "mask"] | None = None) -> Path:
         """Write a file, whole or not at all; the suffix of ``path`` chooses the format.
 
         - ``.json``: everything, to be read by `load`; ``.jsonl``, ``.csv``, ``.parquet``: the rows of `to_frame`;
         - ``.html``: the report; ``.png``, ``.svg``, ``.pdf``: the `plot`; ``.mp4``, ``.mkv``: as `save_video`;
         - ``.srt``, ``.vtt``: subtitles with the emotion; ``.eaf``: tiers for ELAN; ``.rttm``: spans of speech.
+
+        Args:
+            anonymize: "blur" or "mask" hides every face of a video, and leaves the faces out of a report or plot.
 
         Raises:
             ArgumentError: for another suffix, or a format that the result has nothing for.
@@ -259,4 +268,4 @@ class EmotionResult:
         """
         from mmemo.report.files import save
 
-        return save(self, Path(path))
+        return save(self, Path(path), anonymize)

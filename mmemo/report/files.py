@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.report.annotations import eaf, rttm
@@ -17,18 +17,23 @@ from mmemo.report.tables import COLUMNS, frame, rows
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
 
+ANONYMIZE = ("blur", "mask")
+Writer = Callable[["EmotionResult", Path, bool], None]
+"""Writes a result to a path; the last argument says whether faces may be shown."""
 
-def save(result: EmotionResult, path: Path) -> Path:
+
+def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] | None = None) -> Path:
     """Write ``result`` under a temporary name and rename it; see `EmotionResult.save`."""
     check_suffix(path)
+    check_anonymize(anonymize)
     if not path.parent.is_dir():
         raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
     suffix = path.suffix.lower()
     if suffix in VIDEOS:
-        return result.save_video(path)
+        return result.save_video(path, anonymize=anonymize)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        _WRITERS[suffix](result, partial)
+        _WRITERS[suffix](result, partial, anonymize is None)
         partial.replace(path)
     except OSError as error:
         raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
@@ -56,58 +61,68 @@ def check_suffix(path: Path, suffixes: tuple[str, ...] | None = None) -> None:
         need(f"Writing {suffix}", "report", "matplotlib")
 
 
-def _json(result: EmotionResult, path: Path) -> None:
+def check_anonymize(how: str | None) -> None:
+    """Refuse another way of hiding faces than there is.
+
+    Raises:
+        ArgumentError: if it is not None, "blur" or "mask".
+    """
+    if how not in (None, *ANONYMIZE):
+        raise ArgumentError(expected_one_of("anonymize", ANONYMIZE, how))
+
+
+def _json(result: EmotionResult, path: Path, faces: bool) -> None:
     path.write_text(result.to_json() + "\n", encoding="utf-8")
 
 
-def _json_lines(result: EmotionResult, path: Path) -> None:
+def _json_lines(result: EmotionResult, path: Path, faces: bool) -> None:
     lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows(result))
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def _csv(result: EmotionResult, path: Path) -> None:
+def _csv(result: EmotionResult, path: Path, faces: bool) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *result.scores])
         writer.writeheader()
         writer.writerows(rows(result))
 
 
-def _parquet(result: EmotionResult, path: Path) -> None:
+def _parquet(result: EmotionResult, path: Path, faces: bool) -> None:
     frame(result).to_parquet(path, index=False)
 
 
-def _html(result: EmotionResult, path: Path) -> None:
+def _html(result: EmotionResult, path: Path, faces: bool) -> None:
     from mmemo.report.page import page
 
-    path.write_text(page(result), encoding="utf-8")
+    path.write_text(page(result, faces=faces), encoding="utf-8")
 
 
-def _srt(result: EmotionResult, path: Path) -> None:
+def _srt(result: EmotionResult, path: Path, faces: bool) -> None:
     path.write_text(srt(result), encoding="utf-8")
 
 
-def _vtt(result: EmotionResult, path: Path) -> None:
+def _vtt(result: EmotionResult, path: Path, faces: bool) -> None:
     path.write_text(vtt(result), encoding="utf-8")
 
 
-def _rttm(result: EmotionResult, path: Path) -> None:
+def _rttm(result: EmotionResult, path: Path, faces: bool) -> None:
     path.write_text(rttm(result), encoding="utf-8")
 
 
-def _eaf(result: EmotionResult, path: Path) -> None:
+def _eaf(result: EmotionResult, path: Path, faces: bool) -> None:
     path.write_bytes(eaf(result, path.parent))
 
 
-def _picture(suffix: str) -> Callable[[EmotionResult, Path], None]:
-    def write(result: EmotionResult, path: Path) -> None:
-        result.plot().savefig(path, format=suffix.removeprefix("."))
+def _picture(suffix: str) -> Writer:
+    def write(result: EmotionResult, path: Path, faces: bool) -> None:
+        result.plot(faces=faces).savefig(path, format=suffix.removeprefix("."))
 
     return write
 
 
 PICTURES = (".png", ".svg", ".pdf")
 VIDEOS = (".mp4", ".mkv")
-_WRITERS: dict[str, Callable[[EmotionResult, Path], None]] = {
+_WRITERS: dict[str, Writer] = {
     ".json": _json,
     ".jsonl": _json_lines,
     ".csv": _csv,
