@@ -38,10 +38,14 @@ def _version(
 def analyze(
     path: Annotated[Path | None, typer.Argument(help="Video, audio or image file; none with --text alone.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the timeline: .png, .svg or .pdf.")] = None,
     video: Annotated[Path | None, typer.Option(help="Also write the video with what was found drawn in: .mp4.")] = None,
-    anonymize: Annotated[str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")] = None,
+    anonymize: Annotated[
+        str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="The words said, if you know them.")] = None,
     subtitles: Annotated[Path | None, typer.Option(help="An .srt or .vtt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,

@@ -25,7 +25,8 @@ Method = Literal["blur", "mask"]
 METHODS = ("blur", "mask")
 
 _SAME, _SAME_HEAD = 0.5, 0.4
-"""Overlap above which two finds are one face (intersection over union), and two heads are covered as one (of the smaller)."""
+"""Overlap above which two finds are one face, as intersection over union, and above which two heads are covered as one,
+as share of the smaller."""
 _REACH: Seconds = 0.3
 """A find hides its place for so long before and after it, within its shot."""
 _MOST_WAITING = 24
@@ -34,8 +35,8 @@ _SEARCH_EVERY: Seconds = 0.2
 _LARGEST = 1280
 """Pixels of the longer side at which faces are searched."""
 _SURE, _LIKELY = 0.7, 0.55
-"""Score of a find that counts without a second look, and mean of two looks that counts as well. An analysis asks for .65
-and for a face's landmarks."""
+"""Score of a find that counts without a second look, and mean of two looks that counts as well. An analysis asks for
+.65 and for a face's landmarks."""
 _TIGHT = 0.5
 """Room around a picture that may be nothing but a face, in shares of its longer side."""
 _SIDEWAYS, _UP, _DOWN = 0.3, 0.55, 0.28
@@ -45,6 +46,7 @@ _CELLS = 4
 _MASK = (52, 56, 61)
 
 Boxes = Callable[[Seconds], Iterable[Sequence[float]]]
+Timed = tuple[Seconds, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,7 @@ class _Looked:
     boxes: np.ndarray  # (N, 4) left, top, right, bottom of the heads, as shares of the picture
 
 
-def hide_faces(
-    frames: Iterable[tuple[Seconds, np.ndarray]], method: Method, known: Boxes = lambda _: ()
-) -> Iterator[tuple[Seconds, np.ndarray]]:
+def hide_faces(frames: Iterable[Timed], method: Method, known: Boxes = lambda _: ()) -> Iterator[Timed]:
     """The same frames with every face hidden, those of photos and screens in the picture too.
 
     Args:
@@ -72,7 +72,7 @@ def hide_faces(
     return _hide(frames, method, known)
 
 
-def _hide(frames: Iterable[tuple[Seconds, np.ndarray]], method: str, known: Boxes) -> Iterator[tuple[Seconds, np.ndarray]]:
+def _hide(frames: Iterable[Timed], method: str, known: Boxes) -> Iterator[Timed]:
     watch = _Watch(known)
     waiting: deque[tuple[Seconds, np.ndarray]] = deque()
     looked: deque[_Looked] = deque()
@@ -176,7 +176,7 @@ def _cover(image: np.ndarray, head: np.ndarray, method: str) -> None:
     part = image[top:bottom, left:right]
     size = (right - left, bottom - top)
     if method == "mask":
-        cover = np.broadcast_to(np.array(_MASK, np.uint8), part.shape)
+        cover: np.ndarray = np.broadcast_to(np.array(_MASK, np.uint8), part.shape)
     else:
         cells = cv2.resize(part, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
         cover = cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR)

@@ -403,4 +403,3 @@ def _plain(dialogue: bytes | str) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-

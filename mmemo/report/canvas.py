@@ -13,7 +13,14 @@ from matplotlib import font_manager
 
 Color = tuple[int, int, int]
 WHITE, BLACK, NIGHT = (255, 255, 255), (0, 0, 0), (24, 27, 31)
-_FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Devanagari", "Arial Unicode MS")
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "Arial Unicode MS",
+)
 """The first comes with matplotlib; of the others those that are installed fill in what it lacks."""
 
 
@@ -43,7 +50,9 @@ def width_of(text: str, size: int, bold: bool = False) -> int:
     return int(stencil(text, size, bold).alpha.shape[1])
 
 
-def write(image: np.ndarray, x: int, baseline: int, text: str, size: int, color: Color = WHITE, bold: bool = False) -> None:
+def write(
+    image: np.ndarray, x: int, baseline: int, text: str, size: int, color: Color = WHITE, bold: bool = False
+) -> None:
     """Write a text; what lies outside of the image is left out."""
     drawn = stencil(text, size, bold)
     top = baseline + drawn.below - drawn.alpha.shape[0]
@@ -76,7 +85,7 @@ def frame(image: np.ndarray, left: int, top: int, right: int, bottom: int, color
 @lru_cache(maxsize=2)
 def _paths(bold: bool) -> tuple[str, ...]:
     """Files of the fonts, the first of them surely there."""
-    found = []
+    found: list[str] = []
     for name in _FONTS:
         wanted = font_manager.FontProperties(family=name, weight="bold" if bold else "normal")
         try:

@@ -129,7 +129,10 @@ def _person(person: Person) -> dict[str, Any]:
         "segments": [_segment(segment) for segment in person.segments],
         # One list a trail, in it one a knot: time, left, top, right, bottom.
         "trails": [
-            [[round(time, 3), *(round(side, 4) for side in box)] for time, box in zip(trail.times, trail.boxes, strict=True)]
+            [
+                [round(time, 3), *(round(side, 4) for side in box)]
+                for time, box in zip(trail.times, trail.boxes, strict=True)
+            ]
             for trail in person.trails
         ],
     }

@@ -47,7 +47,9 @@ def bands(result: EmotionResult) -> list[tuple[str, str, str, int, Any, str]]:
         return f"{said.label} {said.scores[said.label]:.0%}"
 
     rows = [("fused", "Fused", verdict(result), 130, result.segments, "fused")]
-    rows += [(name, name_of(name), verdict(said), 56, result.segments, name) for name, said in result.modalities.items()]
+    rows += [
+        (name, name_of(name), verdict(said), 56, result.segments, name) for name, said in result.modalities.items()
+    ]
     if len(result.people) > 1:
         shown = sorted(sorted(result.people, key=lambda p: -p.coverage)[:_MOST_PEOPLE], key=lambda p: p.id)
         rows += [(f"person {p.id}", f"Person {p.id}", verdict(p), 38, p.segments, "fused") for p in shown]
@@ -126,10 +128,7 @@ class _Drawing:
             if shares[row] * height < size * 1.15:
                 continue
             y = top + height * (1 - shares[:row].sum() - shares[row] / 2) + size * 0.35
-            self._parts.append(
-                f'<text x="{self.x(middle):.1f}" y="{y:.1f}" text-anchor="middle" font-size="{size}" '
-                f'fill="{ink(self._colors[span.label])}">{escape(span.label)}</text>'
-            )
+            self._text(self.x(middle), y, span.label, size, ink(self._colors[span.label]), "middle")
 
     def sound(self, envelope: np.ndarray | None) -> None:
         top, height = self._y, 44
@@ -158,7 +157,8 @@ class _Drawing:
             label = max(scores, key=lambda label: scores[label]) if scores else ""
             self._parts.append(
                 f'<rect x="{self.x(line.start):.1f}" y="{self._y:.1f}" rx="2" height="12" '
-                f'width="{max(1.5, self.x(line.end) - self.x(line.start) - 1):.1f}" fill="{self._colors.get(label, FAINT)}">'
+                f'width="{max(1.5, self.x(line.end) - self.x(line.start) - 1):.1f}" '
+                f'fill="{self._colors.get(label, FAINT)}">'
                 f"<title>{escape(line.text)}</title></rect>"
             )
         self._heading("Lines", "", 12)
@@ -166,15 +166,16 @@ class _Drawing:
 
     def _heading(self, text: str, detail: str, height: float, bold: bool = False) -> None:
         middle = self._y + height / 2 + (4 if not detail else -2)
+        self._text(LEFT - 10, middle, text, 15 if bold else 13, TEXT, "end", bold)
+        if detail:
+            self._text(LEFT - 10, middle + 15, detail, 11, FAINT, "end")
+
+    def _text(self, x: float, y: float, text: str, size: int, color: str, anchor: str, bold: bool = False) -> None:
         weight = ' font-weight="600"' if bold else ""
         self._parts.append(
-            f'<text x="{LEFT - 10}" y="{middle:.1f}" text-anchor="end" fill="{TEXT}" font-size="{15 if bold else 13}"{weight}>'
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{color}"{weight}>'
             f"{escape(text)}</text>"
         )
-        if detail:
-            self._parts.append(
-                f'<text x="{LEFT - 10}" y="{middle + 15:.1f}" text-anchor="end" fill="{FAINT}" font-size="11">{escape(detail)}</text>'
-            )
 
     def finish(self) -> str:
         bottom = self._y
@@ -184,13 +185,9 @@ class _Drawing:
         for tick in ticks:
             x = self.x(float(tick))
             self._parts.append(f'<path d="M{x:.1f} {bottom:.1f}v4" stroke="{FAINT}"/>')
-            self._parts.append(
-                f'<text x="{x:.1f}" y="{bottom + 17:.1f}" text-anchor="middle" fill="{FAINT}" font-size="11">{_tick(float(tick), duration)}</text>'
-            )
+            self._text(x, bottom + 17, _tick(float(tick), duration), 11, FAINT, "middle")
         unit = "minutes" if duration >= 120 else "seconds"
-        self._parts.append(
-            f'<text x="{LEFT - 10}" y="{bottom + 17:.1f}" text-anchor="end" fill="{FAINT}" font-size="11">{unit}</text>'
-        )
+        self._text(LEFT - 10, bottom + 17, unit, 11, FAINT, "end")
         self._parts.append(
             f'<path class="cursor" d="M0 0V{bottom:.1f}" stroke="{TEXT}" stroke-width="1.5" visibility="hidden"/>'
         )

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult
 
 ANONYMIZE = ("blur", "mask")
-Writer = Callable[["EmotionResult", Path, bool], None]
-"""Writes a result to a path; the last argument says whether faces may be shown."""
 
 
 def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] | None = None) -> Path:
@@ -33,7 +31,7 @@ def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] |
         return result.save_video(path, anonymize=anonymize)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        _WRITERS[suffix](result, partial, anonymize is None)
+        _write(result, partial, suffix, anonymize is None)
         partial.replace(path)
     except OSError as error:
         raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
@@ -71,67 +69,42 @@ def check_anonymize(how: str | None) -> None:
         raise ArgumentError(expected_one_of("anonymize", ANONYMIZE, how))
 
 
-def _json(result: EmotionResult, path: Path, faces: bool) -> None:
-    path.write_text(result.to_json() + "\n", encoding="utf-8")
+def _write(result: EmotionResult, path: Path, suffix: str, faces: bool) -> None:
+    if suffix in _TEXTS:
+        path.write_text(_TEXTS[suffix](result), encoding="utf-8")
+    elif suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*COLUMNS, *result.scores])
+            writer.writeheader()
+            writer.writerows(rows(result))
+    elif suffix == ".parquet":
+        frame(result).to_parquet(path, index=False)
+    elif suffix == ".eaf":
+        path.write_bytes(eaf(result, path.parent))
+    elif suffix == ".html":
+        from mmemo.report.page import page
 
-
-def _json_lines(result: EmotionResult, path: Path, faces: bool) -> None:
-    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows(result))
-    path.write_text("".join(lines), encoding="utf-8")
-
-
-def _csv(result: EmotionResult, path: Path, faces: bool) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *result.scores])
-        writer.writeheader()
-        writer.writerows(rows(result))
-
-
-def _parquet(result: EmotionResult, path: Path, faces: bool) -> None:
-    frame(result).to_parquet(path, index=False)
-
-
-def _html(result: EmotionResult, path: Path, faces: bool) -> None:
-    from mmemo.report.page import page
-
-    path.write_text(page(result, faces=faces), encoding="utf-8")
-
-
-def _srt(result: EmotionResult, path: Path, faces: bool) -> None:
-    path.write_text(srt(result), encoding="utf-8")
-
-
-def _vtt(result: EmotionResult, path: Path, faces: bool) -> None:
-    path.write_text(vtt(result), encoding="utf-8")
-
-
-def _rttm(result: EmotionResult, path: Path, faces: bool) -> None:
-    path.write_text(rttm(result), encoding="utf-8")
-
-
-def _eaf(result: EmotionResult, path: Path, faces: bool) -> None:
-    path.write_bytes(eaf(result, path.parent))
-
-
-def _picture(suffix: str) -> Writer:
-    def write(result: EmotionResult, path: Path, faces: bool) -> None:
+        path.write_text(page(result, faces=faces), encoding="utf-8")
+    else:
         result.plot(faces=faces).savefig(path, format=suffix.removeprefix("."))
 
-    return write
+
+def _json(result: EmotionResult) -> str:
+    return result.to_json() + "\n"
 
 
-PICTURES = (".png", ".svg", ".pdf")
-VIDEOS = (".mp4", ".mkv")
-_WRITERS: dict[str, Writer] = {
+def _json_lines(result: EmotionResult) -> str:
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows(result))
+    return "".join(f"{line}\n" for line in lines)
+
+
+_TEXTS: dict[str, Callable[[EmotionResult], str]] = {
     ".json": _json,
     ".jsonl": _json_lines,
-    ".csv": _csv,
-    ".parquet": _parquet,
-    ".html": _html,
-    ".srt": _srt,
-    ".vtt": _vtt,
-    ".rttm": _rttm,
-    ".eaf": _eaf,
-    **{suffix: _picture(suffix) for suffix in PICTURES},
+    ".srt": srt,
+    ".vtt": vtt,
+    ".rttm": rttm,
 }
-SUFFIXES = (*_WRITERS, *VIDEOS)
+PICTURES = (".png", ".svg", ".pdf")
+VIDEOS = (".mp4", ".mkv")
+SUFFIXES = (*_TEXTS, ".csv", ".parquet", ".eaf", ".html", *PICTURES, *VIDEOS)

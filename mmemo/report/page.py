@@ -1,4 +1,4 @@
-"""The report of one clip: a self-contained HTML page that needs no network, with a timeline to point at; prints well."""
+"""The report of one clip: a self-contained HTML page without network, with a timeline to point at; prints well."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _THUMBNAILS, _BINS = 12, 880
 _LIMITS = (
     "Scores tell the expression that shows, not what a person feels or intends.",
-    "The models learned from acted speech, posed and found pictures and written English; they are uneven between people, "
-    "languages and situations, and were not measured by age, skin tone, accent or disability.",
+    "The models learned from acted speech, posed and found pictures and written English; they are uneven between "
+    "people, languages and situations, and were not measured by age, skin tone, accent or disability.",
     "Not for decisions about people, and no test of honesty or health. In the EU, inferring emotions at work and in "
     "education is forbidden but for medical or safety reasons (Regulation 2024/1689, Article 5).",
 )
@@ -65,7 +65,9 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{name}: {escape(result.label)}</title><style>{_asset('page.css')}</style></head>\n"
-        '<body class="mmemo page">\n' + "\n".join(part for part in parts if part) + f"\n<script>{script}</script></body></html>\n"
+        '<body class="mmemo page">\n'
+        + "\n".join(part for part in parts if part)
+        + f"\n<script>{script}</script></body></html>\n"
     )
 
 
@@ -118,13 +120,13 @@ def _timeline(result: EmotionResult, course: str) -> str:
             {
                 "name": heading,
                 "runs": [
-                    {"times": [round(float(t), 2) for t in run.times], "shares": [[round(float(s), 3) for s in row] for row in run.shares]}
+                    {"times": run.times.round(2).tolist(), "shares": run.shares.round(3).tolist()}
                     for run in map(thinned, runs(segments, band))
                 ],
             }
             for _, heading, _, _, segments, band in bands(result)
         ],
-    }  # fmt: skip
+    }
     # A script's text ends at the first "</": none may be in it.
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
     return _section(
@@ -163,7 +165,11 @@ def _people(result: EmotionResult, footage: Footage | None) -> str:
             if portrait
             else ""
         )
-        when = f"{person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%} of the time" if result.duration else ""
+        when = (
+            f"{person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%} of the time"
+            if result.duration
+            else ""
+        )
         shown.append(
             f'<div class="person">{image}<div><strong>Person {person.id}</strong> {escape(person.label)} '
             f'{person.scores[person.label]:.0%}{_bar(person.scores)}<span class="dim">{when}</span></div></div>'
@@ -204,7 +210,9 @@ def _list(items: Iterable[str]) -> str:
 def _cards(result: EmotionResult) -> str:
     rows = []
     for card in cards(result):
-        corpora = "<br>".join(f'{escape(name)} <span class="dim">{escape(terms)}</span>' for name, terms in card.corpora)
+        corpora = "<br>".join(
+            f'{escape(name)} <span class="dim">{escape(terms)}</span>' for name, terms in card.corpora
+        )
         scores = "<br>".join(f"{escape(name)}: {escape(figure)}" for name, figure in card.scores)
         rows.append(f"<tr><td>{escape(card.part)}</td><td>{corpora}</td><td>{scores}</td></tr>")
     head = "<tr><th></th><th>corpora and their terms</th><th>mean recall of the classes, 95% interval</th></tr>"

@@ -13,8 +13,8 @@ COLORS = {
     "disgust": "#089065",
     "surprise": "#a1e7ff",
 }
-"""Chosen by search for the largest difference between any two as everybody sees them, and as people see them who lack red,
-green or blue cones: at least 18 in CIEDE2000, where 2 are just told apart. In grey they differ in lightness."""
+"""Chosen by search for the largest difference between any two as everybody sees them, and as people see them who lack
+red, green or blue cones: at least 18 in CIEDE2000, where 2 are just told apart. In grey they differ in lightness."""
 _SAME = {
     "calm": "neutral",
     "happy": "happiness",

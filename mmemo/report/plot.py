@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
-from textwrap import fill, shorten
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -19,63 +15,29 @@ from mmemo.report.bands import Run, at, runs, scores_between, spans
 from mmemo.report.footage import Footage
 from mmemo.report.names import name_of
 from mmemo.report.palette import EMPTY, FAINT, TEXT, colors, ink
+from mmemo.report.plot_scores import plot_scores
+from mmemo.report.sheet import LEFT, RIGHT, WIDTH, Picture, Sheet, inches_high, side, title, verdict
 
 if TYPE_CHECKING:
-    from mmemo.result import EmotionResult, ModalityScores, Person, Segment
+    from mmemo.result import EmotionResult, Segment
 
-_WIDTH = 12.0  # inches, as all lengths below
-_LEFT, _RIGHT, _GAP = 1.45, 0.25, 0.09
+_GAP = 0.09  # inches, as all lengths below
 _THUMBNAIL = 0.8
 _MOST_PEOPLE = 6
 _LETTER = 0.078  # mean width of a letter of the words
 _LINE = 0.16
 
 
-class Picture(Figure):
-    """A matplotlib Figure that notebooks show by themselves, without pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        data = io.BytesIO()
-        self.savefig(data, format="png")
-        return data.getvalue()
-
-
 def plot(result: EmotionResult, *, faces: bool = True) -> Picture:
     """See `EmotionResult.plot`."""
     if result.duration and result.segments:
         return _timeline(result, faces)
-    return _scores(result, faces)
-
-
-class _Sheet:
-    """A figure filled with rows from top to bottom; its height is what the rows need."""
-
-    def __init__(self, height: float) -> None:
-        self.figure = Picture(figsize=(_WIDTH, height), dpi=100, facecolor="white")
-        FigureCanvasAgg(self.figure)
-        self._height, self._y = height, height
-
-    def row(self, height: float, left: float = _LEFT, width: float | None = None) -> Axes:
-        self._y -= height
-        width = _WIDTH - left - _RIGHT if width is None else width
-        axes = self.figure.add_axes((left / _WIDTH, self._y / self._height, width / _WIDTH, height / self._height))
-        for side in axes.spines.values():
-            side.set_visible(False)
-        axes.set(xticks=[], yticks=[], facecolor="none")
-        return axes
-
-    def skip(self, height: float) -> None:
-        self._y -= height
-
-    def text(self, x: float, text: str, size: float, color: str = TEXT, weight: str = "normal") -> None:
-        self.figure.text(
-            x / _WIDTH, self._y / self._height, text, size=size, color=color, weight=weight, va="center", parse_math=False
-        )
+    return plot_scores(result, faces)
 
 
 def _timeline(result: EmotionResult, faces: bool) -> Picture:
     footage = Footage(result)
-    across = int((_WIDTH - _LEFT - _RIGHT) / _THUMBNAIL)
+    across = int((WIDTH - LEFT - RIGHT) / _THUMBNAIL)
     times = [result.start + result.duration * (place + 0.5) / across for place in range(across)]
     thumbnails = footage.thumbnails(times, 160) if faces else []
     envelope = footage.envelope(1100)
@@ -98,8 +60,8 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
         _LINE * note_rows + 0.1 if notes else 0.0,
         0.08,
     ]
-    sheet = _Sheet(sum(heights))
-    _title(sheet, result)
+    sheet = Sheet(sum(heights))
+    title(sheet, result)
     chosen = colors(result.scores)
     if thumbnails:
         axes = sheet.row(_THUMBNAIL)
@@ -108,23 +70,23 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
             place = (thumbnail.time - result.start) / result.duration * across - 0.5
             axes.imshow(thumbnail.image, extent=(place + 0.04, place + 0.96, 0.04, 0.96), aspect="auto", zorder=2)
             label = _label_at(result, thumbnail.person, thumbnail.time)
-            frame = {"facecolor": "none", "edgecolor": chosen.get(label, FAINT), "linewidth": 2.5, "zorder": 3}
-            axes.add_patch(Rectangle((place + 0.04, 0.04), 0.92, 0.92, **frame))
-        _side(axes, "Faces", "")
+            corner, color = (place + 0.04, 0.04), chosen.get(label, FAINT)
+            axes.add_patch(Rectangle(corner, 0.92, 0.92, facecolor="none", edgecolor=color, linewidth=2.5, zorder=3))
+        side(axes, "Faces", "")
         sheet.skip(_GAP)
     axes = sheet.row(1.5)
     _band(axes, result, result.segments, "fused", 10.5)
-    _side(axes, "Fused", _verdict(result), large=True)
+    side(axes, "Fused", verdict(result), large=True)
     sheet.skip(_GAP)
     for band, said in result.modalities.items():
         axes = sheet.row(0.62)
         _band(axes, result, result.segments, band, 8.5)
-        _side(axes, name_of(band), _verdict(said))
+        side(axes, name_of(band), verdict(said))
         sheet.skip(_GAP)
     for person in people:
         axes = sheet.row(0.36)
         _band(axes, result, person.segments, "fused", 7.5)
-        _side(axes, f"Person {person.id}", _verdict(person), inline=True)
+        side(axes, f"Person {person.id}", verdict(person), inline=True)
         sheet.skip(_GAP)
     if sound:
         axes = sheet.row(0.5)
@@ -146,24 +108,13 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
     return sheet.figure
 
 
-def _title(sheet: _Sheet, result: EmotionResult) -> None:
-    sheet.skip(0.25)
-    name = Path(result.source).name if result.source else "Text"
-    sheet.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
-    sheet.skip(0.26)
-    length = f" over {result.duration:.1f} s" if result.duration else ""
-    told = f"{result.label}, {result.scores[result.label]:.0%} of the fused score{length}"
-    sheet.text(0.3, f"{told}. The expression that shows, not what a person feels.", 9.5, FAINT)
-    sheet.skip(0.24)
-
-
-def _band(
-    axes: Axes, result: EmotionResult, segments: Sequence[Segment], band: str, size: float
-) -> None:
+def _band(axes: Axes, result: EmotionResult, segments: Sequence[Segment], band: str, size: float) -> None:
     """Stacked shares over time; what is empty is hatched, and stretches that are wide enough bear their label."""
     start, end = result.start, result.start + result.duration
     axes.set(xlim=(start, end), ylim=(0, 1))
-    axes.add_patch(Rectangle((start, 0), end - start, 1, facecolor=EMPTY, edgecolor="#cfd4d8", hatch="////", linewidth=0))
+    axes.add_patch(
+        Rectangle((start, 0), end - start, 1, facecolor=EMPTY, edgecolor="#cfd4d8", hatch="////", linewidth=0)
+    )
     found, chosen = runs(segments, band), colors(result.scores)
     for run in found:
         below = np.zeros(len(run.times))
@@ -171,12 +122,21 @@ def _band(
             above = below + run.shares[:, place]
             axes.fill_between(run.times, below, above, facecolor=chosen[label], edgecolor="white", linewidth=0.6)
             below = above
-    inches = axes.get_position().width * _WIDTH / (end - start)
+    inches = axes.get_position().width * WIDTH / (end - start)
     for span in spans(segments, band):
         shown = f"{span.label} {span.share:.0%}"
         if (span.end - span.start) * inches > len(span.label) * size * 0.0105 + 0.12:
             wide = (span.end - span.start) * inches > len(shown) * size * 0.0105 + 0.12
-            _name_span(axes, found, span.start, span.end, list(result.scores).index(span.label), shown if wide else span.label, size, ink(chosen[span.label]))
+            _name_span(
+                axes,
+                found,
+                span.start,
+                span.end,
+                list(result.scores).index(span.label),
+                shown if wide else span.label,
+                size,
+                ink(chosen[span.label]),
+            )
 
 
 def _name_span(
@@ -189,7 +149,7 @@ def _name_span(
         shares = at(found, float(time))
         if shares is not None and shares[row] > thickest + 0.05:
             best, place, thickest = float(time), float(shares[:row].sum() + shares[row] / 2), float(shares[row])
-    if thickest * axes.get_position().height * axes.figure.get_figheight() * 72 > size * 1.1:
+    if thickest * inches_high(axes) * 72 > size * 1.1:
         axes.text(best, place, text, size=size, color=color, ha="center", va="center", parse_math=False, clip_on=True)
 
 
@@ -203,7 +163,7 @@ def _sound(axes: Axes, result: EmotionResult, envelope: np.ndarray | None) -> No
         height = np.sqrt(envelope / max(float(envelope.max()), 1e-4))  # quiet speech shows, too
         times = np.linspace(start, end, len(envelope))
         axes.fill_between(times, -height, height, facecolor="#58646e", linewidth=0)
-    _side(axes, "Sound", "speech is shaded" if result.speech else "no speech" if result.speech is not None else "")
+    side(axes, "Sound", "speech is shaded" if result.speech else "no speech" if result.speech is not None else "")
 
 
 def _seconds(axes: Axes, result: EmotionResult) -> None:
@@ -212,7 +172,16 @@ def _seconds(axes: Axes, result: EmotionResult) -> None:
     if long:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{int(time) // 60}:{int(time) % 60:02}"))
     axes.tick_params(axis="x", length=3, labelsize=8.5, colors=FAINT, labelbottom=True, bottom=True)
-    axes.text(-0.02, -0.12, "minutes" if long else "seconds", transform=axes.transAxes, size=8.5, color=FAINT, ha="right", va="top")
+    axes.text(
+        -0.02,
+        -0.12,
+        "minutes" if long else "seconds",
+        transform=axes.transAxes,
+        size=8.5,
+        color=FAINT,
+        ha="right",
+        va="top",
+    )
 
 
 def _word_lines(result: EmotionResult) -> int:
@@ -226,7 +195,7 @@ def _placed(result: EmotionResult) -> list[tuple[float, float, str, list[str]]]:
         return []
     end = result.start + result.duration
     lines = [line for line in result.transcript.lines if line.end > result.start and line.start < end]
-    inches = (_WIDTH - _LEFT - _RIGHT) / result.duration
+    inches = (WIDTH - LEFT - RIGHT) / result.duration
     placed = []
     for line, past in zip(lines, [*(line.start for line in lines[1:]), end], strict=True):
         scores = scores_between(result, line.start, line.end)
@@ -244,88 +213,27 @@ def _words(axes: Axes, result: EmotionResult, lines: int) -> None:
     height = 0.12 + _LINE * lines
     axes.set(xlim=(result.start, result.start + result.duration), ylim=(height, 0))
     for start, end, label, text in _placed(result):
-        bar = {"facecolor": chosen.get(label, FAINT), "edgecolor": "white", "linewidth": 1}
-        axes.add_patch(Rectangle((start, 0), max(end - start, result.duration * 0.002), 0.09, **bar))
+        color, length = chosen.get(label, FAINT), max(end - start, result.duration * 0.002)
+        axes.add_patch(Rectangle((start, 0), length, 0.09, facecolor=color, edgecolor="white", linewidth=1))
         axes.text(
             max(start, result.start), 0.13, "\n".join(text), size=8.5, color=TEXT, va="top", linespacing=1.25,
             parse_math=False, clip_on=True,
         )  # fmt: skip
     source = "" if result.transcript is None else result.transcript.source
-    _side(axes, "Words", source.replace("subtitle stream", "subtitles"), top=True)
+    side(axes, "Words", source.replace("subtitle stream", "subtitles"), top=True)
 
 
-def _side(
-    axes: Axes, name: str, detail: str, *, large: bool = False, inline: bool = False, top: bool = False
-) -> None:
-    """The name of a row, left of it, and a word about it below or beside."""
-    at_left = {"transform": axes.transAxes, "ha": "right", "parse_math": False}
-    if inline:
-        axes.text(-0.012, 0.72, name, size=8.5, color=TEXT, va="center", **at_left)
-        axes.text(-0.012, 0.22, detail, size=7.5, color=FAINT, va="center", **at_left)
-        return
-    inches = axes.get_position().height * axes.figure.get_figheight()
-    middle, step = (1 - 0.1 / inches, 0.17 / inches) if top else (0.5 + (0.09 / inches if detail else 0), 0.18 / inches)
-    axes.text(-0.012, middle, name, size=12 if large else 10, weight="bold" if large else "normal", color=TEXT, va="center", **at_left)
-    axes.text(-0.012, middle - step * (1.15 if large else 1), detail, size=8, color=FAINT, va="center", **at_left)
-
-
-def _legend(sheet: _Sheet, result: EmotionResult) -> None:
+def _legend(sheet: Sheet, result: EmotionResult) -> None:
     chosen = colors(result.scores)
     axes = sheet.row(0.0, left=0.3)
-    handles = [Patch(facecolor=color, edgecolor="#9aa2a9", linewidth=0.5, label=label) for label, color in chosen.items()]
+    handles = [
+        Patch(facecolor=color, edgecolor="#9aa2a9", linewidth=0.5, label=label) for label, color in chosen.items()
+    ]
     handles.append(Patch(facecolor=EMPTY, edgecolor="#b5bbc0", hatch="////", linewidth=0.5, label="no evidence"))
     axes.legend(
         handles=handles, ncols=len(handles), loc="center left", frameon=False, fontsize=9, labelcolor=TEXT,
         handlelength=1.2, handleheight=1.1, columnspacing=1.5, borderaxespad=0, bbox_to_anchor=(0, 0.5),
     )  # fmt: skip
-
-
-def _scores(result: EmotionResult, faces: bool) -> Picture:
-    """Where there is no time: the picture with its faces, and bars of each label."""
-    picture = Footage(result).picture() if faces else None
-    bands = {"fused": result.scores, **{name: said.scores for name, said in result.modalities.items()}}
-    chosen = colors(result.scores)
-    sheet = _Sheet(0.75 + 3.6 + 0.35)
-    _title(sheet, result)
-    left = 0.3
-    if picture is not None:
-        width = min(5.0, 3.4 * picture.shape[1] / picture.shape[0])
-        axes = sheet.row(3.4, left=left, width=width)
-        axes.imshow(picture)
-        _boxes(axes, result, picture.shape)
-        sheet.skip(-3.4)
-        left += width + 0.3
-    each = (_WIDTH - left - 1.1 - _RIGHT) / len(bands)
-    for place, (band, scores) in enumerate(bands.items()):
-        axes = sheet.row(3.4, left=left + 1.0 + place * each, width=each - 0.55)
-        sheet.skip(-3.4)
-        rows = np.arange(len(scores))[::-1]
-        axes.barh(rows, list(scores.values()), color=[chosen[label] for label in scores], edgecolor="#9aa2a9", linewidth=0.5, height=0.72)
-        axes.set(xlim=(0, 1), ylim=(-0.6, len(scores) - 0.2))
-        for row, score in zip(rows, scores.values(), strict=True):
-            axes.text(score + 0.02, row, f"{score:.0%}", size=9, color=FAINT, va="center")
-        if place == 0:
-            axes.set_yticks(rows, list(scores), size=10, color=TEXT)
-            axes.tick_params(axis="y", length=0)
-        axes.text(0, 1.0, name_of(band), transform=axes.transAxes, size=11, weight="bold" if place == 0 else "normal", color=TEXT, va="center")
-    return sheet.figure
-
-
-def _boxes(axes: Axes, result: EmotionResult, shape: tuple[int, ...]) -> None:
-    chosen = colors(result.scores)
-    for person in result.people:
-        left, top, right, bottom = person.box
-        x, y = left * shape[1], top * shape[0]
-        color = chosen[person.label]
-        size = ((right - left) * shape[1], (bottom - top) * shape[0])
-        axes.add_patch(Rectangle((x, y), *size, facecolor="none", edgecolor="white", linewidth=4))
-        axes.add_patch(Rectangle((x, y), *size, facecolor="none", edgecolor=color, linewidth=2.4))
-        name = f"{person.id}: {person.label} {person.scores[person.label]:.0%}"
-        axes.text(x, y, name, size=8.5, color=ink(color), va="bottom", bbox={"facecolor": color, "edgecolor": "none", "pad": 2})
-
-
-def _verdict(said: EmotionResult | ModalityScores | Person) -> str:
-    return f"{said.label} {said.scores[said.label]:.0%}"
 
 
 def _label_at(result: EmotionResult, person: int, time: float) -> str:

@@ -17,7 +17,7 @@ _MOST_TOLD = 4
 
 
 def summary(result: EmotionResult) -> list[str]:
-    """Plain sentences: the verdict, what the modalities say, the course, the people, and how much was seen and heard."""
+    """Plain sentences: the verdict, what the modalities say, the course, the people, and how much was seen."""
     told = [_verdict(result), *_modalities(result)]
     if result.duration and len(result.segments) > 1:
         told.append(_course(spans(result.segments, "fused"), result.duration))
@@ -57,19 +57,24 @@ def _heaviest(weights: Mapping[str, float]) -> list[str]:
     if len(weights) < 2:
         return []
     name = max(weights, key=lambda name: weights[name])
-    return [f"{_capital(_the(name))} count{'' if name == 'text' else 's'} most, with {weights[name]:.0%} of the weight."]
+    return [
+        f"{_capital(_the(name))} count{'' if name == 'text' else 's'} most, with {weights[name]:.0%} of the weight."
+    ]
 
 
 def _course(found: Sequence[Span], duration: float) -> str:
     if len(found) == 1:
         return f"The fused label stays {found[0].label} throughout."
     if len(found) <= _MOST_TOLD:
-        return "In order of time: " + _listed([f"{s.label} ({_clock(s.start)} to {_clock(s.end)})" for s in found]) + "."
+        return (
+            "In order of time: " + _listed([f"{s.label} ({_clock(s.start)} to {_clock(s.end)})" for s in found]) + "."
+        )
     longest: dict[str, float] = {}
     for span in found:
         longest[span.label] = longest.get(span.label, 0.0) + span.end - span.start
     label = max(longest, key=lambda label: longest[label])
-    return f"The fused label changes {len(found) - 1} times; {label} holds longest, for {longest[label] / duration:.0%} of the clip."
+    share = longest[label] / duration
+    return f"The fused label changes {len(found) - 1} times; {label} holds longest, for {share:.0%} of the clip."
 
 
 def _people(result: EmotionResult) -> str:

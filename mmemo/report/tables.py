@@ -22,7 +22,9 @@ _MOST_ROWS = 24
 
 def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
     """One flat row for the clip and for each window: fused, by modality, and by person."""
-    yield from _rows("clip", result.start, result.start + result.duration, result.label, result.scores, result.modalities)
+    yield from _rows(
+        "clip", result.start, result.start + result.duration, result.label, result.scores, result.modalities
+    )
     for segment in result.segments:
         yield from _rows("segment", segment.start, segment.end, segment.label, segment.scores, segment.modalities)
     for person in result.people:

@@ -13,7 +13,7 @@ import numpy as np
 from mmemo import media
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
-from mmemo.faces.hiding import METHODS, hide_faces
+from mmemo.faces.hiding import METHODS, Method, hide_faces
 from mmemo.media import Frame, SoundOf
 from mmemo.report import canvas
 from mmemo.report.bands import Run, at, runs
@@ -35,7 +35,7 @@ _NEAR: Seconds = 1.0
 def save_video(
     result: EmotionResult,
     path: Path,
-    anonymize: str | None = None,
+    anonymize: Method | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """See `EmotionResult.save_video`."""
@@ -63,11 +63,11 @@ def save_video(
 def _annotated(
     result: EmotionResult,
     frames: Iterator[Frame],
-    anonymize: str | None,
+    anonymize: Method | None,
     progress: Callable[[float], None] | None,
 ) -> Iterator[Frame]:
-    plain = ((frame.time, frame.image) for frame in frames)
-    if anonymize == "blur" or anonymize == "mask":
+    plain: Iterator[tuple[Seconds, np.ndarray]] = ((frame.time, frame.image) for frame in frames)
+    if anonymize is not None:
         plain = hide_faces(plain, anonymize, lambda time: [box for _, box in _faces(result, time)])
     artist: _Artist | None = None
     for time, image in plain:
@@ -134,9 +134,7 @@ class _Artist:
         self._strip.draw(whole[self._height :], time)
         return whole
 
-    def _face(
-        self, picture: np.ndarray, person: Person, box: Box, time: Seconds, crowded: bool
-    ) -> Callable[[], None]:
+    def _face(self, picture: np.ndarray, person: Person, box: Box, time: Seconds, crowded: bool) -> Callable[[], None]:
         """Draw a face's box; gives what draws its label and bars."""
         left, right = (round(side * self._width) for side in (box[0], box[2]))
         top, bottom = (round(side * self._height) for side in (box[1], box[3]))
@@ -165,9 +163,7 @@ class _Artist:
         canvas.fill(picture, x, y - size - pad, x + width, y, color)
         canvas.write(picture, x + pad, y - pad, text, size, on, bold=True)
 
-    def _bars(
-        self, picture: np.ndarray, left: int, top: int, right: int, scores: np.ndarray, names: bool
-    ) -> None:
+    def _bars(self, picture: np.ndarray, left: int, top: int, right: int, scores: np.ndarray, names: bool) -> None:
         """A small bar chart beside a box: on its right where there is room, else on its left."""
         row, size = (self.px(11), self.px(8.5)) if names else (self.px(5), 0)
         words = max(canvas.width_of(label, size) for label in self._labels) if names else 0
@@ -198,7 +194,9 @@ class _Artist:
             width = canvas.width_of(row, size)
             x = (self._width - width) // 2
             pad = self.px(5)
-            canvas.fill(picture, x - pad, baseline - size - self.px(2), x + width + pad, baseline + self.px(5), (0, 0, 0), 0.6)
+            canvas.fill(
+                picture, x - pad, baseline - size - self.px(2), x + width + pad, baseline + self.px(5), (0, 0, 0), 0.6
+            )
             canvas.write(picture, x, baseline, row, size)
             baseline -= size + self.px(7)
 
@@ -238,8 +236,22 @@ class _Strip:
         x = int(np.clip(round(played * columns), 0, columns))
         band = target[self._head : self._head + self._band, self._pad : self._pad + columns]
         band[:, :x], band[:, x:] = self._after[:, :x], self._before[:, x:]
-        canvas.fill(target, self._pad + x - px(1.5), self._head - px(2), self._pad + x + px(1.5), self._head + self._band + px(2), NIGHT)
-        canvas.fill(target, self._pad + x - px(0.7), self._head - px(2), self._pad + x + px(0.7), self._head + self._band + px(2), WHITE)
+        canvas.fill(
+            target,
+            self._pad + x - px(1.5),
+            self._head - px(2),
+            self._pad + x + px(1.5),
+            self._head + self._band + px(2),
+            NIGHT,
+        )
+        canvas.fill(
+            target,
+            self._pad + x - px(0.7),
+            self._head - px(2),
+            self._pad + x + px(0.7),
+            self._head + self._band + px(2),
+            WHITE,
+        )
         scores = at(artist.fused, time)
         size, line = px(11), self._head - px(6)
         if scores is None:
@@ -247,7 +259,9 @@ class _Strip:
             return
         best = int(scores.argmax())
         canvas.fill(target, self._pad, line - size + px(2), self._pad + px(9), line + px(1), artist.colors[best])
-        canvas.write(target, self._pad + px(14), line, f"{artist.labels[best]} {scores[best]:.0%}", size, WHITE, bold=True)
+        canvas.write(
+            target, self._pad + px(14), line, f"{artist.labels[best]} {scores[best]:.0%}", size, WHITE, bold=True
+        )
 
     def _background(self) -> np.ndarray:
         """The empty strip with the names of the colours, as far as there is room."""
