@@ -11,17 +11,10 @@ import cv2
 import numpy as np
 from matplotlib import font_manager
 
+from mmemo.report.fonts import paths
+
 Color = tuple[int, int, int]
 WHITE, BLACK, NIGHT = (255, 255, 255), (0, 0, 0), (24, 27, 31)
-_FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Noto Sans Arabic",
-    "Noto Sans Devanagari",
-    "Arial Unicode MS",
-)
-"""The first comes with matplotlib; of the others those that are installed fill in what it lacks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +28,7 @@ class Stencil:
 @lru_cache(maxsize=2048)
 def stencil(text: str, size: int, bold: bool = False) -> Stencil:
     """A text in one line; ``size`` is its font's height in pixels."""
-    font: Any = font_manager.get_font(_paths(bold))
+    font: Any = font_manager.get_font(paths(bold))
     font.set_size(size, 72)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that no font has is drawn as a box
@@ -80,16 +73,3 @@ def frame(image: np.ndarray, left: int, top: int, right: int, bottom: int, color
     """Draw the outline of a rectangle, with a dark rim that shows it on any background."""
     cv2.rectangle(image, (left, top), (right, bottom), NIGHT, thickness + 2, cv2.LINE_AA)
     cv2.rectangle(image, (left, top), (right, bottom), color, thickness, cv2.LINE_AA)
-
-
-@lru_cache(maxsize=2)
-def _paths(bold: bool) -> tuple[str, ...]:
-    """Files of the fonts, the first of them surely there."""
-    found: list[str] = []
-    for name in _FONTS:
-        wanted = font_manager.FontProperties(family=name, weight="bold" if bold else "normal")
-        try:
-            found.append(str(font_manager.findfont(wanted, fallback_to_default=not found)))
-        except ValueError:
-            continue
-    return tuple(found)

@@ -54,7 +54,7 @@
     data.bands.forEach((band) => rows.append(row(band, shown)));
     readout.replaceChildren(element("p", "now", `${clock(shown)}${kept ? ", kept" : ""}`), rows);
   };
-  show(data.start + data.duration / 2);
+  show(data.start + 0.62 * data.duration); // off the labels, which stand in the middle
   const timeOf = (event) => {
     const box = svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mmemo.report.bands import Run, at, runs, scores_between, spans
+from mmemo.report.fonts import families
 from mmemo.report.footage import Footage
 from mmemo.report.names import name_of
 from mmemo.report.palette import EMPTY, FAINT, TEXT, colors, ink
@@ -217,7 +218,7 @@ def _words(axes: Axes, result: EmotionResult, lines: int) -> None:
         axes.add_patch(Rectangle((start, 0), length, 0.09, facecolor=color, edgecolor="white", linewidth=1))
         axes.text(
             max(start, result.start), 0.13, "\n".join(text), size=8.5, color=TEXT, va="top", linespacing=1.25,
-            parse_math=False, clip_on=True,
+            family=families(), parse_math=False, clip_on=True,
         )  # fmt: skip
     source = "" if result.transcript is None else result.transcript.source
     side(axes, "Words", source.replace("subtitle stream", "subtitles"), top=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmemo.report.fonts import families
 from mmemo.report.palette import FAINT, TEXT
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ LEFT, RIGHT = 1.45, 0.25
 
 class Picture(Figure):
     """A matplotlib Figure that notebooks show by themselves, without pyplot."""
+
+    def savefig(self, *arguments: Any, **settings: Any) -> None:
+        """As that of `matplotlib.figure.Figure`; a letter that no font has is drawn as a box, without a warning."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            super().savefig(*arguments, **settings)
 
     def _repr_png_(self) -> bytes:
         data = io.BytesIO()
@@ -60,6 +68,7 @@ class Sheet:
             weight=weight,
             va="center",
             parse_math=False,
+            family=families(),
         )
 
 

