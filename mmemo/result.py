@@ -107,6 +107,8 @@ class Person:
 
     def box_at(self, time: Seconds) -> Box | None:
         """Where its face is at a time, as shares of the picture's width and height; None while it is not seen."""
+        if not self.start - 1 <= time <= self.end + 1:  # a long film has many people, most of them elsewhere
+            return None
         boxes = (trail.at(time) for trail in self.trails)
         return next((box for box in boxes if box is not None), None)
 
@@ -236,7 +238,7 @@ class EmotionResult:
 
         Raises:
             MediaError: if the analyzed file is not there any more.
-            ArgumentError: if it is no video, or an argument is not one of those above.
+            ArgumentError: if it is no video, ``path`` can't be written, or an argument is not one of those above.
             MissingExtraError: if matplotlib, whose fonts are used, is not installed.
         """
         from mmemo.report.needs import need

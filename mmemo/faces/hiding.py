@@ -41,8 +41,8 @@ _TIGHT = 0.5
 """Room around a picture that may be nothing but a face, in shares of its longer side."""
 _SIDEWAYS, _UP, _DOWN = 0.3, 0.55, 0.28
 """Hidden around a detected box, brow to chin and ear to ear, in shares of its sides: the head with its hair."""
-_CELLS = 4
-"""Mean colours across a blurred head: too few to tell who, or even that, it is."""
+_CELLS, _CONTRAST = 4, 0.5
+"""Mean colours across a blurred head, and what is left of their difference: too little to tell who it is."""
 _MASK = (52, 56, 61)
 
 Boxes = Callable[[Seconds], Iterable[Sequence[float]]]
@@ -178,7 +178,9 @@ def _cover(image: np.ndarray, head: np.ndarray, method: str) -> None:
     if method == "mask":
         cover: np.ndarray = np.broadcast_to(np.array(_MASK, np.uint8), part.shape)
     else:
-        cells = cv2.resize(part, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+        cells = cv2.resize(part, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float32)
+        mean = cells.mean(axis=(0, 1))
+        cells = (mean + _CONTRAST * (cells - mean)).astype(np.uint8)
         cover = cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR)
     shape = cv2.resize(_shape(), size, interpolation=cv2.INTER_LINEAR)[..., None]
     part[:] = (part + shape * (cover.astype(np.float32) - part)).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -90,7 +91,9 @@ def spans(segments: Sequence[Segment], band: str) -> list[Span]:
 
 def scores_between(result: EmotionResult, start: Seconds, end: Seconds) -> Scores | None:
     """The fused scores of a stretch of time: the mean of its windows, weighted by what of them lies in it."""
-    inside = [(min(s.end, end) - max(s.start, start), s) for s in result.segments if s.end > start and s.start < end]
+    first = bisect_right(result.segments, start, key=lambda segment: segment.end)
+    past = bisect_left(result.segments, end, key=lambda segment: segment.start)
+    inside = [(min(s.end, end) - max(s.start, start), s) for s in result.segments[first:past]]
     total = sum(weight for weight, _ in inside)
     if not inside or total <= 0:
         return None

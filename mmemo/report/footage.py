@@ -78,10 +78,10 @@ class Footage:
         wanted = [(time, *seen) for time in times if (seen := _largest(self._result.people, time)) is not None]
         return self._cut(wanted, size)
 
-    def portraits(self, size: int) -> dict[int, Thumbnail]:
-        """Each person's face where its expression shows most."""
+    def portraits(self, people: Sequence[Person], size: int) -> dict[int, Thumbnail]:
+        """Each person's face where its expression shows most, by id."""
         wanted = []
-        for person in self._result.people:
+        for person in people:
             time = _telling(person)
             box = None if time is None else person.box_at(time)
             if time is not None and box is not None:

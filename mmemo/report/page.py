@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult, Scores
 
 _THUMBNAILS, _BINS = 12, 880
+_MOST_PEOPLE = 12
 _LIMITS = (
     "Scores tell the expression that shows, not what a person feels or intends.",
     "The models learned from acted speech, posed and found pictures and written English; they are uneven between "
@@ -154,10 +155,11 @@ def _row(name: str, label: str, scores: Scores, coverage: str, weight: str) -> s
 
 
 def _people(result: EmotionResult, footage: Footage | None) -> str:
-    portraits = footage.portraits(160) if footage is not None else {}
+    most = sorted(sorted(result.people, key=lambda person: -person.coverage)[:_MOST_PEOPLE], key=lambda p: p.id)
+    portraits = footage.portraits(most, 160) if footage is not None else {}
     chosen = colors(result.scores)
     shown = []
-    for person in result.people:
+    for person in most:
         portrait = portraits.get(person.id)
         image = (
             f'<img src="{data_url(portrait.image)}" width="96" height="96" alt="Person {person.id}" '
@@ -174,7 +176,10 @@ def _people(result: EmotionResult, footage: Footage | None) -> str:
             f'<div class="person">{image}<div><strong>Person {person.id}</strong> {escape(person.label)} '
             f'{person.scores[person.label]:.0%}{_bar(person.scores)}<span class="dim">{when}</span></div></div>'
         )
-    return _section("People", f'<div class="people">{"".join(shown)}</div>' if shown else "", "by the face alone")
+    aside = "by the face alone"
+    if len(result.people) > len(most):
+        aside += f"; the {len(most)} of {len(result.people)} that are seen longest"
+    return _section("People", f'<div class="people">{"".join(shown)}</div>' if shown else "", aside)
 
 
 def _transcript(result: EmotionResult) -> str:

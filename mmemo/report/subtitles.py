@@ -29,7 +29,7 @@ class TaggedLine:
 def tagged_lines(result: EmotionResult) -> list[TaggedLine]:
     """The lines of the transcript with the fused label of their time; without words, the labels over time.
 
-    Times count from the start of the clip, and none is without length.
+    Times are those of the file, and none is without length.
 
     Raises:
         ArgumentError: if the result has no times: it is of a still image, or of text alone.
@@ -37,7 +37,7 @@ def tagged_lines(result: EmotionResult) -> list[TaggedLine]:
     if not result.duration:
         raise ArgumentError("A still image or text alone has no times, so there are no subtitles to write.")
     return [
-        TaggedLine(line.start - result.start, max(line.end, line.start + 0.001) - result.start, line.label, line.text)
+        TaggedLine(line.start, max(line.end, line.start + 0.001), line.label, line.text)
         for line in _lines(result)
         if line.end > result.start and line.start < result.start + result.duration
     ]

@@ -49,6 +49,8 @@ def save_video(
     info = media.probe(source)
     if info.kind != "video":
         raise ArgumentError(f"{source} is no video ({info.kind}); result.save writes its plot as .png, .svg or .pdf.")
+    if not path.parent.is_dir():
+        raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
     if path.exists() and os.path.samefile(path, source):
         raise ArgumentError(f"{path} is the analyzed video itself. Give another name.")
     end = result.start + result.duration
@@ -57,7 +59,10 @@ def save_video(
     pictures = _annotated(result, media.frames(source, result.start, past), anonymize, progress)
     rate = round(info.video.frame_rate) if info.video and info.video.frame_rate else 25
     sound = SoundOf(source, result.start, past) if info.audio is not None else None
-    return media.write_video(path, pictures, sound, rate=max(1, rate))
+    try:
+        return media.write_video(path, pictures, sound, rate=max(1, rate))
+    except OSError as error:  # those of reading are told as MediaError
+        raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
 
 
 def _annotated(

@@ -34,6 +34,17 @@ def test_the_landmarker_finds_no_face_afterwards(tmp_path: Path, method: str) ->
             assert finder.find(image) == []
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["debate_cut_5s.mp4", "obama_speech.mp4"])
+def test_in_real_clips_nobody_is_left(shared_data: Path, name: str) -> None:
+    """Far faces, a dissolve, a hard cut to a close-up; two people, one of them small."""
+    finder, tracker = FaceFinder(), FaceTracker()
+    for number, (time, image) in enumerate(hide_faces(frames(shared_data / "av" / "misc" / name), "blur")):
+        assert tracker.update(image, time) == []
+        if number % 10 == 0:
+            assert finder.find(image) == []
+
+
 def test_a_face_that_shows_for_an_instant_is_hidden_from_its_first_frame() -> None:
     """The picture shows nobody until a cut to a face; no frame of it may slip through."""
     rough = np.random.default_rng(0).integers(40, 220, (6, 8, 3), np.uint8)

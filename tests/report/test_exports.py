@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -66,10 +67,16 @@ def test_subtitles_are_read_by_webvtt(made: EmotionResult, tmp_path: Path, suffi
         assert len(cues.styles) == 2
 
 
+def test_a_span_of_a_file_keeps_the_files_times(made: EmotionResult, tmp_path: Path) -> None:
+    webvtt = pytest.importorskip("webvtt")
+    later = replace(made, start=6.0, duration=4.0, segments=made.segments[3:])
+    (cue,) = webvtt.from_srt(later.save(tmp_path / "r.srt"))
+    assert cue.start == "00:00:07.000"
+    assert later.to_frame().start[0] == 6.0
+
+
 def test_subtitles_without_words_name_the_emotion(made: EmotionResult, tmp_path: Path) -> None:
     webvtt = pytest.importorskip("webvtt")
-    from dataclasses import replace
-
     cues = webvtt.from_srt(replace(made, transcript=None).save(tmp_path / "r.srt"))
     assert [cue.text for cue in cues] == ["[happiness]", "[surprise]", "[anger]"]
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -91,6 +92,14 @@ def test_the_data_behind_the_timeline_is_that_of_the_result(made: EmotionResult)
 
 def test_faces_can_be_left_out(real: EmotionResult) -> None:
     assert "data:image" not in page(real, faces=False)
+
+
+def test_of_many_people_those_seen_longest_are_shown(made: EmotionResult) -> None:
+    crowd = tuple(replace(made.people[0], id=number, coverage=number / 100) for number in range(40))
+    html = page(replace(made, people=crowd))
+    assert "the 12 of 40 that are seen longest" in html
+    assert "<strong>Person 39</strong>" in html
+    assert "<strong>Person 3</strong>" not in html
 
 
 def test_a_file_that_moved_is_noted(made: EmotionResult) -> None:

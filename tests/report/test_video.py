@@ -106,6 +106,8 @@ def test_what_can_not_be_drawn_on_is_told(analyzer: Analyzer, real: EmotionResul
         real.save_video(str(real.source))
     with pytest.raises(ArgumentError, match="expected one of"):
         real.save_video(tmp_path / "out.avi")
+    with pytest.raises(ArgumentError, match="no folder"):
+        real.save_video(tmp_path / "none" / "out.mp4")
     with pytest.raises(ArgumentError, match="blur"):
         real.save_video(tmp_path / "out.mp4", anonymize="pixels")  # type: ignore[arg-type]
     with pytest.raises(MediaError, match="does not exist"):
