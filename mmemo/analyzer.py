@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -105,10 +106,12 @@ class Analyzer:
             scores=scored.scores,
             modalities=scored.modalities,
             segments=scored.segments,
-            people=scored.people,
+            people=tuple(replace(person, trails=found.trails.trails(person.id)) for person in scored.people),
             transcript=found.transcript,
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
+            start=found.grid.start,
+            speech=None if found.activity is None else found.activity.spans,
         )
 
     @property

@@ -47,7 +47,14 @@ def _version(
 def analyze(
     path: Annotated[Path | None, typer.Argument(help="Video, audio or image file; none with --text alone.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write .json, .csv, .parquet or .html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the timeline: .png, .svg or .pdf.")] = None,
+    video: Annotated[Path | None, typer.Option(help="Also write the video with what was found drawn in: .mp4.")] = None,
+    anonymize: Annotated[
+        str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="The words said, if you know them.")] = None,
     subtitles: Annotated[Path | None, typer.Option(help="An .srt or .vtt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
@@ -58,18 +65,24 @@ def analyze(
 ) -> None:
     """Analyze one clip and print a table, or JSON."""
     from mmemo.analyzer import Analyzer
-    from mmemo.report.files import check_suffix
+    from mmemo.report.files import PICTURES, VIDEOS, check_anonymize, check_suffix
 
     if path is None and text is None:
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
-    if out is not None:
-        check_suffix(out)
+    for file, suffixes in ((out, None), (plot, PICTURES), (video, VIDEOS)):
+        if file is not None:
+            check_suffix(file, suffixes)
+    check_anonymize(anonymize)
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     analyzer = Analyzer(model, chosen, device, window, hop)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
-    if out is not None:
-        result.save(out)
+    for file in (out, plot):
+        if file is not None:
+            result.save(file, anonymize=anonymize)  # type: ignore[arg-type]  # it was checked above
+    if video is not None:
+        with _progress("writing the video") as progress:
+            result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]
     if json:
         print(result.to_json())
         return

@@ -19,6 +19,7 @@ from mmemo.notes import Note
 from mmemo.speech.activity import SpeechActivity, speech_spans
 from mmemo.speech.recognition import Transcriber, speech_segments
 from mmemo.speech.transcript import Transcript, find_sidecar, from_cues, given, read_subtitles, words_between
+from mmemo.trails import Box, TrailKeeper
 from mmemo.windows import Grid, Sighting, face_windows, voice_windows
 
 MAX_SIDE = 1280
@@ -38,12 +39,13 @@ _NO_VOICE = {
 
 @dataclass
 class Perception:
-    """What was found in one clip. ``notes`` grows until `windows` is exhausted."""
+    """What was found in one clip. ``notes`` and ``trails`` grow until `windows` is exhausted."""
 
     grid: Grid
     activity: SpeechActivity | None = None
     transcript: Transcript | None = None
     notes: list[Note] = field(default_factory=list)
+    trails: TrailKeeper = field(default_factory=TrailKeeper)
     faces: Iterable[tuple[FaceEvidence, ...]] = field(default_factory=lambda: repeat(()))
     voices: Iterable[VoiceEvidence | None] = field(default_factory=lambda: repeat(None))
 
@@ -122,12 +124,18 @@ def _sightings(clip: Clip, info: MediaInfo, found: Perception) -> Iterator[Sight
         faces = find(frame)
         any_face, frames = any_face or bool(faces), frames + 1
         height, width = frame.image.shape[:2]
+        found.trails.see(frame.time, {face.person: _shares(face, width, height) for face in faces})
         yield Sighting(frame.time, (width, height), faces)
     if not frames:
         found.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
     elif not any_face:
         found.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
     _note_damage(info, damage, "picture", found)
+
+
+def _shares(face: Face, width: int, height: int) -> Box:
+    left, top, right, bottom = face.box.tolist()
+    return left / width, top / height, right / width, bottom / height
 
 
 def _face_search(info: MediaInfo) -> Callable[[media.Frame], Sequence[Face]]:

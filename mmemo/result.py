@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.notes import Note
 from mmemo.speech.transcript import Transcript
+from mmemo.trails import Box, Trail
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 Scores = dict[str, float]
 
@@ -82,15 +85,17 @@ class Person:
         coverage: share of the clip in which it was found, 0 to 1.
         box: mean position: left, top, right, bottom as shares of the picture's width and height.
         segments: the windows in which it was found.
+        trails: where its face was, one trail for each time it came.
     """
 
     id: int
     start: Seconds
     end: Seconds
     coverage: float
-    box: tuple[float, float, float, float]
+    box: Box
     scores: Scores
     segments: tuple[Segment, ...]
+    trails: tuple[Trail, ...] = ()
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -99,6 +104,13 @@ class Person:
     def label(self) -> str:
         """The label with the highest score."""
         return _best(self.scores)
+
+    def box_at(self, time: Seconds) -> Box | None:
+        """Where its face is at a time, as shares of the picture's width and height; None while it is not seen."""
+        if not self.start - 1 <= time <= self.end + 1:  # a long film has many people, most of them elsewhere
+            return None
+        boxes = (trail.at(time) for trail in self.trails)
+        return next((box for box in boxes if box is not None), None)
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,8 @@ class EmotionResult:
         transcript: the words and where they came from, or None.
         notes: what a reader must know.
         model: name of the model.
+        start: seconds in the file at which the clip begins; all other times count from the start of the file.
+        speech: spans in which somebody speaks, start and end in seconds; None where nobody listened.
     """
 
     source: str | None
@@ -126,6 +140,8 @@ class EmotionResult:
     transcript: Transcript | None = None
     notes: tuple[Note, ...] = ()
     model: str = field(default="default")
+    start: Seconds = 0.0
+    speech: tuple[tuple[Seconds, Seconds], ...] | None = None
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -136,51 +152,38 @@ class EmotionResult:
         return _best(self.scores)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, strings and numbers, ready for JSON."""
-        transcript = self.transcript
-        return {
-            "source": self.source,
-            "model": self.model,
-            "duration": round(self.duration, 3),
-            "label": self.label,
-            "scores": _rounded(self.scores),
-            "modalities": {name: _modality(scores) for name, scores in self.modalities.items()},
-            "segments": [_segment(segment) for segment in self.segments],
-            "people": [
-                {
-                    "id": person.id,
-                    "start": round(person.start, 3),
-                    "end": round(person.end, 3),
-                    "coverage": round(person.coverage, 3),
-                    "box": [round(side, 4) for side in person.box],
-                    "label": person.label,
-                    "scores": _rounded(person.scores),
-                    "segments": [_segment(segment) for segment in person.segments],
-                }
-                for person in self.people
-            ],
-            "transcript": None
-            if transcript is None
-            else {
-                "source": transcript.source,
-                "detail": transcript.detail,
-                "language": transcript.language,
-                "lines": [
-                    {
-                        "start": round(line.start, 3),
-                        "end": round(line.end, 3),
-                        "text": line.text,
-                        "confidence": round(line.confidence, 3),
-                    }
-                    for line in transcript.lines
-                ],
-            },
-            "notes": [{"code": note.code, "message": note.message} for note in self.notes],
-        }
+        """Plain dictionaries, lists, strings and numbers, ready for JSON; `from_dict` is the way back."""
+        from mmemo.report.document import to_dict
+
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> EmotionResult:
+        """The result that `to_dict` made a document of, but for the rounding of its figures.
+
+        Raises:
+            ArgumentError: if the document is no result.
+        """
+        from mmemo.report.document import from_dict
+
+        return from_dict(document)
+
+    @classmethod
+    def load(cls, path: str | Path) -> EmotionResult:
+        """Read a ``.json`` file that `save` wrote.
+
+        Raises:
+            ArgumentError: if the file can't be read, or holds no result.
+        """
+        from mmemo.report.document import load
+
+        return load(Path(path))
 
     def to_json(self, indent: int | None = 2) -> str:
-        """The same as `to_dict`, as a JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+        """The same as `to_dict`, as a JSON text; a list of numbers stands on one line."""
+        text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+        # Strings hold no line breaks in JSON, so a bracket followed by one is always a list.
+        return re.sub(r"\[\n\s+(-?\d[^\[\]{}\"]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
     def to_frame(self) -> pandas.DataFrame:
         """One row for the whole clip and one for each window, fused and by modality and person (extra ``export``).
@@ -195,36 +198,76 @@ class EmotionResult:
 
         return frame(self)
 
-    def save(self, path: str | Path) -> Path:
-        """Write ``.json``, ``.csv``, ``.parquet`` or ``.html`` by the suffix of ``path``; whole or not at all.
+    def plot(self, *, faces: bool = True) -> Figure:
+        """A picture of the course over time (extra ``report``): fused, each modality, sound with speech, words.
+
+        Scores of a still image, or of text alone, are bars. The sound and the small faces are read again from the
+        file the result came from; where that is gone the picture says so. Gaps are times without evidence.
+
+        Args:
+            faces: False leaves people's faces out.
+
+        Returns:
+            A `matplotlib.figure.Figure` of its own, which notebooks show; ``figure.savefig("out.png")`` writes it.
 
         Raises:
-            ArgumentError: for another suffix.
+            MissingExtraError: if matplotlib is not installed.
+        """
+        from mmemo.report.needs import need
+
+        need("A plot", "report", "matplotlib")
+        from mmemo.report.plot import plot
+
+        return plot(self, faces=faces)
+
+    def save_video(
+        self,
+        path: str | Path,
+        *,
+        anonymize: Literal["blur", "mask"] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Path:
+        """Write the analyzed video with what was found drawn into it (extra ``report``).
+
+        Faces get a box with their id, label and bars; words are subtitles; a strip below shows the fused scores of the
+        whole clip. Frames keep their times and the original sound stays in step. H.264, as ``.mp4`` or ``.mkv``.
+
+        Args:
+            anonymize: "blur" or "mask" hides every face, those without a result too. The voice stays as it is.
+            progress: is called with the share done, 0 to 1.
+
+        Raises:
+            MediaError: if the analyzed file is not there any more.
+            ArgumentError: if it is no video, ``path`` can't be written, or an argument is not one of those above.
+            MissingExtraError: if matplotlib, whose fonts are used, is not installed.
+        """
+        from mmemo.report.needs import need
+
+        need("An annotated video", "report", "matplotlib")
+        from mmemo.report.video import save_video
+
+        return save_video(self, Path(path), anonymize, progress)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the verdict, the timeline and the table by modality."""
+        from mmemo.report.page import fragment
+
+        return fragment(self)
+
+    def save(self, path: str | Path, *, anonymize: Literal["blur", "mask"] | None = None) -> Path:
+        """Write a file, whole or not at all; the suffix of ``path`` chooses the format.
+
+        - ``.json``: everything, to be read by `load`; ``.jsonl``, ``.csv``, ``.parquet``: the rows of `to_frame`;
+        - ``.html``: the report; ``.png``, ``.svg``, ``.pdf``: the `plot`; ``.mp4``, ``.mkv``: as `save_video`;
+        - ``.srt``, ``.vtt``: subtitles with the emotion; ``.eaf``: tiers for ELAN; ``.rttm``: spans of speech.
+
+        Args:
+            anonymize: "blur" or "mask" hides every face of a video, and leaves the faces out of a report or plot.
+
+        Raises:
+            ArgumentError: for another suffix, or a format that the result has nothing for.
             MissingExtraError: if the format needs packages that are not installed.
         """
         from mmemo.report.files import save
 
-        return save(self, Path(path))
-
-
-def _rounded(scores: Mapping[str, float]) -> Scores:
-    return {label: round(score, 5) for label, score in scores.items()}
-
-
-def _modality(scores: ModalityScores) -> dict[str, Any]:
-    return {
-        "label": scores.label,
-        "scores": _rounded(scores.scores),
-        "coverage": round(scores.coverage, 3),
-        "weight": None if scores.weight is None else round(scores.weight, 3),
-    }
-
-
-def _segment(segment: Segment) -> dict[str, Any]:
-    return {
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "label": segment.label,
-        "scores": _rounded(segment.scores),
-        "modalities": {name: _modality(scores) for name, scores in segment.modalities.items()},
-    }
+        return save(self, Path(path), anonymize)

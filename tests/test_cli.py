@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmemo.cli import main
+from mmemo.media import probe
 from mmemo.testing import make_clip
 
 
@@ -34,6 +35,14 @@ def test_the_table(clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_pictures(monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path) -> None:
+    plot, video = tmp_path / "out.png", tmp_path / "out.mp4"
+    wanted = ["--modalities", "face", "--plot", plot, "--video", video, "--anonymize", "mask"]
+    assert call(monkeypatch, "analyze", clip, *wanted) == 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert probe(video).audio is not None
+
+
 def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clip: Path) -> None:
     assert call(monkeypatch, "analyze", clip, "--json", "--modalities", "face") == 0
     told = json.loads(capsys.readouterr().out)
@@ -46,6 +55,9 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         (["analyze", "none.mp4"], "does not exist"),
         (["analyze"], "Nothing to analyze"),
         (["analyze", "none.mp4", "--out", "x.docx"], "expected one of"),
+        (["analyze", "none.mp4", "--plot", "x.html"], "expected one of ['.png', '.svg', '.pdf']"),
+        (["analyze", "none.mp4", "--video", "x.avi"], "expected one of ['.mp4', '.mkv']"),
+        (["analyze", "none.mp4", "--anonymize", "pixels"], "expected one of ['blur', 'mask']"),
         (["analyze", "none.mp4", "--modalities", "faces"], "Did you mean 'face'"),
         (["analyze", "none.mp4", "--model", "none"], "expected one of ['default']"),
         (["analyze", "none.mp4", "--hop", "9"], "hop <= window"),

@@ -230,3 +230,50 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"\(H, W, 3\) uint8"):
         media.write_video(tmp_path / "bad.mp4", pictures())  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def _noise_clip(path: Path, codec: str, rate: int = 48_000) -> np.ndarray:
+    """A clip whose picture turns white at 1 s, when a burst of noise begins; gives the sound."""
+    burst = np.zeros(2 * rate, np.float32)
+    burst[rate : rate + rate // 10] = np.random.default_rng(0).uniform(-0.5, 0.5, rate // 10)
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        speaker = container.add_stream(codec, rate=rate)
+        speaker.layout = "mono"
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 255 * (number >= 25), np.uint8), format="rgb24")
+            frame.pts = number
+            container.mux(picture.encode(frame))
+            block = burst[number * rate // 25 : (number + 1) * rate // 25]
+            sound = av.AudioFrame.from_ndarray(block[None], format="flt", layout="mono")
+            sound.sample_rate, sound.pts = rate, number * rate // 25
+            container.mux(speaker.encode(sound))
+        container.mux(picture.encode(None))
+        container.mux(speaker.encode(None))
+    return burst
+
+
+def _beginning(path: Path) -> tuple[float, float]:
+    """Seconds at which the picture turns white, and the noise begins."""
+    white = next(frame.time for frame in media.frames(path) if frame.image.mean() > 128)
+    return white, float(np.flatnonzero(np.abs(media.waveform(path)) > 0.1)[0]) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "libopus", "pcm_s16le"])
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_the_sound_of_a_file_goes_with_new_pictures_in_step(tmp_path: Path, codec: str, start: float) -> None:
+    source, target = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    _noise_clip(source, codec)
+    pictures = (Frame(frame.time - start, frame.image) for frame in media.frames(source, start))
+    media.write_video(target, pictures, media.SoundOf(source, start))
+    seen, heard = _beginning(target)
+    seen_before, heard_before = _beginning(source)
+    assert seen == pytest.approx(seen_before - start, abs=0.03)
+    assert heard - seen == pytest.approx(heard_before - seen_before, abs=0.03 if codec == "libmp3lame" else 0.002)
+    with av.open(str(target)) as written:
+        expected = "mp3" if codec == "libmp3lame" else "aac"
+        assert written.streams.audio[0].codec_context.name.removesuffix("float") == expected
+        assert written.streams.audio[0].sample_rate == 48_000
+    if codec == "aac" and not start:  # copied, not encoded again
+        np.testing.assert_allclose(media.waveform(target)[:30_000], media.waveform(source)[:30_000], atol=1e-3)

@@ -9,7 +9,6 @@ import pytest
 from mmemo.errors import ArgumentError
 from mmemo.labels import EKMAN7
 from mmemo.notes import Note
-from mmemo.report.page import page
 from mmemo.result import EmotionResult, ModalityScores, Person, Segment
 from mmemo.speech.transcript import Line, Transcript
 
@@ -87,12 +86,3 @@ def test_an_unknown_suffix_lists_the_known_ones(result: EmotionResult, tmp_path:
 def test_a_missing_folder_is_told(result: EmotionResult, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="no folder"):
         result.save(tmp_path / "none" / "r.json")
-
-
-def test_the_page_is_whole_and_escapes(result: EmotionResult) -> None:
-    html = page(result)
-    assert "Fish &amp; &lt;chips&gt;" in html
-    assert "a &lt;b&gt; &amp; c.mp4" in html
-    assert "http" not in html.replace("http://www.w3.org", "")
-    assert "<script" not in html
-    assert html.count("<title>") == 1 + sum(1 + len(segment.modalities) for segment in result.segments)

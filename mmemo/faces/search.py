@@ -57,6 +57,10 @@ class FaceSearch:
             most: stop when so many are found; the surest come first.
             known: (N, 4), boxes of faces that need not be found again.
         """
+        return self._meshes(image, _each_once(self.candidates(image, depth), known), most)
+
+    def candidates(self, image: np.ndarray, depth: int) -> list[Detection]:
+        """All that may be a face, some of it several times and unconfirmed; ``depth`` as in `scan`."""
         found: list[Detection] = []
         reduced = image
         for level in range(depth, -1, -1):
@@ -65,7 +69,7 @@ class FaceSearch:
             factor = max(reduced.shape[:2]) / max(image.shape[:2])
             for view in _tiles(reduced, max(reduced.shape[:2]) / (1 << level)):
                 found += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, view)]
-        return self._meshes(image, _each_once(found, known), most)
+        return found
 
     def scan_tight(self, image: np.ndarray, most: int, min_score: float = MIN_TIGHT_SCORE) -> list[Mesh]:
         """The faces in an image that may be nothing but a face: seen with room around it."""

@@ -1,169 +1,230 @@
-"""A result as one self-contained HTML page: no script, no network, prints well."""
+"""The report of one clip: a self-contained HTML page without network, with a timeline to point at; prints well."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
 from html import escape
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmemo.report.tables import COLORS, NAMES
+from mmemo.report.bands import runs, scores_between
+from mmemo.report.cards import cards
+from mmemo.report.drawing import LEFT, WIDTH, bands, data_url, drawing, thinned
+from mmemo.report.footage import Footage
+from mmemo.report.names import name_of
+from mmemo.report.palette import FAINT, colors
+from mmemo.report.summary import summary
 
 if TYPE_CHECKING:
-    from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
+    from mmemo.result import EmotionResult, Scores
 
-_WIDTH, _HEIGHT, _MARGIN = 960, 150, 90
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:1060px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1.05rem;margin-top:2rem}
-.verdict{font-size:2rem;font-weight:600}.dim{color:#666;font-weight:400}
-table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;font-variant-numeric:tabular-nums}
-th{font-weight:500;color:#666}.bar{display:flex;width:22rem;max-width:40vw;height:1rem;border-radius:3px;overflow:hidden}
-.key span{display:inline-block;margin-right:1.1rem}
-.key i{display:inline-block;width:.8rem;height:.8rem;margin-right:.35rem}
-svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#555}.line{margin:.15rem 0}
-@media print{body{margin:0}h2{break-after:avoid}svg,table{break-inside:avoid}}
-"""
+_THUMBNAILS, _BINS = 12, 880
+_MOST_PEOPLE = 12
+_LIMITS = (
+    "Scores tell the expression that shows, not what a person feels or intends.",
+    "The models learned from acted speech, posed and found pictures and written English; they are uneven between "
+    "people, languages and situations, and were not measured by age, skin tone, accent or disability.",
+    "Not for decisions about people, and no test of honesty or health. In the EU, inferring emotions at work and in "
+    "education is forbidden but for medical or safety reasons (Regulation 2024/1689, Article 5).",
+)
 
 
-def page(result: EmotionResult) -> str:
-    """The report of one clip as HTML text."""
-    name = escape(result.source or "Text")
+def page(result: EmotionResult, *, faces: bool = True) -> str:
+    """The report as HTML text.
+
+    Args:
+        faces: False leaves pictures of people out.
+    """
+    footage = Footage(result)
+    times = [result.start + result.duration * (place + 0.5) / _THUMBNAILS for place in range(_THUMBNAILS)]
+    course = drawing(
+        result,
+        footage.thumbnails(times, 136) if faces and result.duration else (),
+        footage.envelope(_BINS),
+    )
+    script = _asset("page.js")
     parts = [
-        f"<h1>{name}</h1>",
-        f'<p class="verdict" style="color:{_color(result.label)}">{escape(result.label)} '
-        f'<span class="dim">{result.scores[result.label]:.0%} of the fused score</span></p>',
-        _key(result.scores),
-        _modalities(result),
-        _timeline(result),
-        _people(result),
-        _words(result),
-        _notes(result),
-        '<p class="dim">Scores tell the expression that shows, not what a person feels. They are no ground for '
-        f"decisions about people. Model: {escape(result.model)}.</p>",
+        _head(result),
+        _section("In words", "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(result))),
+        _timeline(result, course),
+        _section("By modality", _modalities(result)),
+        _people(result, footage if faces else None),
+        _transcript(result),
+        _notes(result, footage.absence),
+        _cards(result),
     ]
+    # Only this script may run, whatever a file name or a transcript holds.
+    allowed = b64encode(sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+    name = escape(Path(result.source).name if result.source else "Text")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{name}: {escape(result.label)}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<title>{name}: {escape(result.label)}</title><style>{_asset('page.css')}</style></head>\n"
+        '<body class="mmemo page">\n'
         + "\n".join(part for part in parts if part)
-        + "</body></html>\n"
+        + f"\n<script>{script}</script></body></html>\n"
     )
 
 
-def _key(scores: Scores) -> str:
-    items = (f'<span><i style="background:{_color(label)}"></i>{escape(label)}</span>' for label in scores)
-    return f'<p class="key">{"".join(items)}</p>'
+def fragment(result: EmotionResult) -> str:
+    """The verdict, the timeline and the table by modality, for a notebook: no script, and no file is opened."""
+    style = f"<style>{_asset('page.css')}</style>"
+    return f'<div class="mmemo">{style}{_head(result)}{drawing(result)}{_modalities(result)}</div>'
+
+
+def _asset(name: str) -> str:
+    return files("mmemo.report").joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _section(title: str, body: str, aside: str = "") -> str:
+    small = f' <span class="dim">{escape(aside)}</span>' if aside else ""
+    return f"<section><h2>{escape(title)}{small}</h2>{body}</section>" if body else ""
+
+
+def _head(result: EmotionResult) -> str:
+    chosen = colors(result.scores)
+    key = "".join(f'<span><i style="background:{chosen[label]}"></i>{escape(label)}</span>' for label in result.scores)
+    name = escape(Path(result.source).name if result.source else "Text")
+    return (
+        f'<header><h1>{name}</h1><p class="verdict"><i style="background:{chosen[result.label]}"></i>'
+        f'{escape(result.label)} <span class="dim">{result.scores[result.label]:.0%} of the fused score</span></p>'
+        f"{_bar(result.scores)}<p class='key'>{key}</p></header>"
+    )
+
+
+def _bar(scores: Scores) -> str:
+    chosen = colors(scores)
+    shares = "".join(
+        f'<span style="width:{share:.2%};background:{chosen[label]}" title="{escape(label)} {share:.0%}"></span>'
+        for label, share in scores.items()
+    )
+    return f'<div class="bar">{shares}</div>'
+
+
+def _timeline(result: EmotionResult, course: str) -> str:
+    if not course:
+        return ""
+    data = {
+        "left": LEFT,
+        "width": WIDTH,
+        "start": result.start,
+        "duration": result.duration,
+        "labels": list(result.scores),
+        "colors": list(colors(result.scores).values()),
+        "bands": [
+            {
+                "name": heading,
+                "runs": [
+                    {"times": run.times.round(2).tolist(), "shares": run.shares.round(3).tolist()}
+                    for run in map(thinned, runs(segments, band))
+                ],
+            }
+            for _, heading, _, _, segments, band in bands(result)
+        ],
+    }
+    # A script's text ends at the first "</": none may be in it.
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return _section(
+        "Over time",
+        f'{course}<p class="dim hint">Point at the timeline to read the scores of a moment; click to keep it.</p>'
+        f'<div class="readout" aria-live="polite"></div><script type="application/json" id="course">{text}</script>',
+        "hatched where evidence is missing",
+    )
 
 
 def _modalities(result: EmotionResult) -> str:
-    body = _row("Fused", result.label, result.scores, "", "")
+    rows = [_row("Fused", result.label, result.scores, "", "")]
     for name, said in result.modalities.items():
         weight = "" if said.weight is None else f"{said.weight:.0%}"
-        body += _row(NAMES.get(name, name), said.label, said.scores, f"{said.coverage:.0%}", weight)
+        rows.append(_row(name_of(name), said.label, said.scores, f"{said.coverage:.0%}", weight))
     head = "<tr><th></th><th>label</th><th>scores</th><th>coverage</th><th>weight</th></tr>"
-    return f"<h2>By modality</h2><table>{head}{body}</table>"
+    return f"<table>{head}{''.join(rows)}</table>"
 
 
 def _row(name: str, label: str, scores: Scores, coverage: str, weight: str) -> str:
-    shares = "".join(
-        f'<span style="width:{share:.2%};background:{_color(key)}" title="{escape(key)} {share:.0%}"></span>'
-        for key, share in scores.items()
-    )
     return (
-        f"<tr><td>{escape(name)}</td><td>{escape(label)} {scores[label]:.0%}</td>"
-        f'<td><div class="bar">{shares}</div></td><td>{coverage}</td><td>{weight}</td></tr>'
+        f"<tr><td>{escape(name)}</td><td>{escape(label)} {scores[label]:.0%}</td><td>{_bar(scores)}</td>"
+        f"<td>{coverage}</td><td>{weight}</td></tr>"
     )
 
 
-def _timeline(result: EmotionResult) -> str:
-    """One band a modality: at each time the shares of the labels, stacked; gaps where there is no evidence."""
-    if len(result.segments) < 2:
-        return ""
-    bands = ["fused", *result.modalities]
-    height = (_HEIGHT + 24) // 2
-    drawing = []
-    for place, band in enumerate(bands):
-        top = place * (height + 14)
-        drawing.append(f'<text x="0" y="{top + height / 2:.0f}">{escape(NAMES.get(band, band.capitalize()))}</text>')
-        drawing.append(f'<rect x="{_MARGIN}" y="{top}" width="{_WIDTH - _MARGIN}" height="{height}" fill="#f3f3f3"/>')
-        for (start, end), segment in zip(_slots(result.segments), result.segments, strict=True):
-            said = segment if band == "fused" else segment.modalities.get(band)
-            if said is not None:
-                drawing.append(_column(said, start, end, top, height, result.duration))
-    bottom = len(bands) * (height + 14)
-    for tick in range(11):
-        time = result.duration * tick / 10
-        drawing.append(
-            f'<text x="{_x(time, result.duration):.1f}" y="{bottom + 4}" text-anchor="middle">{time:.1f}</text>'
+def _people(result: EmotionResult, footage: Footage | None) -> str:
+    most = sorted(sorted(result.people, key=lambda person: -person.coverage)[:_MOST_PEOPLE], key=lambda p: p.id)
+    portraits = footage.portraits(most, 160) if footage is not None else {}
+    chosen = colors(result.scores)
+    shown = []
+    for person in most:
+        portrait = portraits.get(person.id)
+        image = (
+            f'<img src="{data_url(portrait.image)}" width="96" height="96" alt="Person {person.id}" '
+            f'style="border-color:{chosen[person.label]}">'
+            if portrait
+            else ""
         )
-    size = f"0 0 {_WIDTH + 30} {bottom + 12}"
-    return (
-        f'<h2>Over time <span class="dim">(seconds)</span></h2><svg viewBox="{size}" role="img" '
-        f'aria-label="Scores over time">{"".join(drawing)}</svg>'
-    )
-
-
-def _slots(segments: Sequence[Segment]) -> list[tuple[float, float]]:
-    """Where each window is drawn: it owns the time nearest to its centre, as windows overlap."""
-    centres = [(segment.start + segment.end) / 2 for segment in segments]
-    slots = []
-    for place, segment in enumerate(segments):
-        start, end = segment.start, segment.end
-        if place and segments[place - 1].end > segment.start:
-            start = (centres[place - 1] + centres[place]) / 2
-        if place + 1 < len(segments) and segments[place + 1].start < segment.end:
-            end = (centres[place] + centres[place + 1]) / 2
-        slots.append((start, end))
-    return slots
-
-
-def _column(
-    said: Segment | ModalityScores, start: float, end: float, top: float, height: float, duration: float
-) -> str:
-    left, right = _x(start, duration), _x(end, duration)
-    title = f"<title>{start:.1f} to {end:.1f} s: {escape(said.label)} {said.scores[said.label]:.0%}</title>"
-    shapes, y = [], top + height
-    for label, share in said.scores.items():
-        y -= share * height
-        shapes.append(
-            f'<rect x="{left:.1f}" y="{y:.1f}" width="{right - left:.1f}" height="{share * height:.1f}" '
-            f'fill="{_color(label)}"/>'
+        when = (
+            f"{person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%} of the time"
+            if result.duration
+            else ""
         )
-    return f"<g>{title}{''.join(shapes)}</g>"
+        shown.append(
+            f'<div class="person">{image}<div><strong>Person {person.id}</strong> {escape(person.label)} '
+            f'{person.scores[person.label]:.0%}{_bar(person.scores)}<span class="dim">{when}</span></div></div>'
+        )
+    aside = "by the face alone"
+    if len(result.people) > len(most):
+        aside += f"; the {len(most)} of {len(result.people)} that are seen longest"
+    return _section("People", f'<div class="people">{"".join(shown)}</div>' if shown else "", aside)
 
 
-def _x(time: float, duration: float) -> float:
-    return _MARGIN + (_WIDTH - _MARGIN) * time / duration
-
-
-def _people(result: EmotionResult) -> str:
-    if not result.people:
-        return ""
-    body = "".join(
-        _row(f"Person {person.id}", person.label, person.scores, f"{person.coverage:.0%}", "")
-        for person in result.people
-    )
-    head = "<tr><th></th><th>label</th><th>scores</th><th>seen</th><th></th></tr>"
-    return f'<h2>People <span class="dim">(face alone)</span></h2><table>{head}{body}</table>'
-
-
-def _words(result: EmotionResult) -> str:
+def _transcript(result: EmotionResult) -> str:
     transcript = result.transcript
     if transcript is None or not transcript.lines:
         return ""
-    lines = "".join(
-        f'<p class="line"><span class="dim">{line.start:.1f}</span> {escape(line.text)}</p>'
-        for line in transcript.lines
-    )
-    source = escape(f"{transcript.source}: {transcript.detail}" if transcript.detail else transcript.source)
-    return f'<h2>Words <span class="dim">({source})</span></h2>{lines}'
+    chosen = colors(result.scores)
+    lines = []
+    for line in transcript.lines:
+        scores = scores_between(result, line.start, line.end) or (result.scores if not result.duration else None)
+        label = max(scores, key=lambda label: scores[label]) if scores else ""
+        color = chosen.get(label, FAINT)
+        share = f"{escape(label)} {scores[label]:.0%}" if scores else "nothing scored"
+        time = f'<button data-time="{line.start:.3f}">{_clock(line.start)}</button>' if result.duration else ""
+        lines.append(
+            f'<p class="line" style="border-color:{color};background:{color}2e">{time}<span>{escape(line.text)}</span>'
+            f'<span class="dim">{share}</span></p>'
+        )
+    source = f"{transcript.source}: {transcript.detail}" if transcript.detail else transcript.source
+    return _section("Words", "".join(lines), f"from {source}; coloured by the fused label of their time")
 
 
-def _notes(result: EmotionResult) -> str:
-    if not result.notes:
-        return ""
-    return "<h2>Notes</h2><ul>" + "".join(f"<li>{escape(note.message)}</li>" for note in result.notes) + "</ul>"
+def _notes(result: EmotionResult, absence: str) -> str:
+    notes = [note.message for note in result.notes] + [absence] * bool(absence)
+    found = f"<h3>Notes on this clip</h3>{_list(notes)}" if notes else ""
+    return _section("Notes and limits", f"{found}<h3>Limits</h3>{_list(_LIMITS)}")
 
 
-def _color(label: str) -> str:
-    return COLORS.get(label, "#444")
+def _list(items: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
+
+
+def _cards(result: EmotionResult) -> str:
+    rows = []
+    for card in cards(result):
+        corpora = "<br>".join(
+            f'{escape(name)} <span class="dim">{escape(terms)}</span>' for name, terms in card.corpora
+        )
+        scores = "<br>".join(f"{escape(name)}: {escape(figure)}" for name, figure in card.scores)
+        rows.append(f"<tr><td>{escape(card.part)}</td><td>{corpora}</td><td>{scores}</td></tr>")
+    head = "<tr><th></th><th>corpora and their terms</th><th>mean recall of the classes, 95% interval</th></tr>"
+    body = f'<table class="cards">{head}{"".join(rows)}</table>' if rows else ""
+    about = f'<p class="dim">Model: {escape(result.model)}. The full cards are in mmemo\'s documentation.</p>'
+    return _section("Models", body + about)
+
+
+def _clock(time: float) -> str:
+    return f"{int(time) // 60}:{time % 60:04.1f}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mmemo.errors import MissingExtraError
+from mmemo.report.names import name_of
+from mmemo.report.needs import need
+from mmemo.report.palette import colors
 
 if TYPE_CHECKING:
     import pandas
@@ -14,17 +15,6 @@ if TYPE_CHECKING:
 
     from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
 
-NAMES = {"face": "Face", "voice": "Voice", "text": "Words"}
-COLORS = {
-    "neutral": "#9a9a9a",
-    "happiness": "#e69f00",
-    "sadness": "#0072b2",
-    "anger": "#d55e00",
-    "fear": "#7b5ea7",
-    "disgust": "#009e73",
-    "surprise": "#56b4e9",
-}
-"""One colour a label, everywhere: those of Okabe and Ito, which colour-blind readers can tell apart."""
 COLUMNS = ("start", "end", "what", "modality", "person", "coverage", "label")
 """Columns of a result's table before those of the scores."""
 _MOST_ROWS = 24
@@ -32,7 +22,9 @@ _MOST_ROWS = 24
 
 def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
     """One flat row for the clip and for each window: fused, by modality, and by person."""
-    yield from _rows("clip", 0.0, result.duration, result.label, result.scores, result.modalities)
+    yield from _rows(
+        "clip", result.start, result.start + result.duration, result.label, result.scores, result.modalities
+    )
     for segment in result.segments:
         yield from _rows("segment", segment.start, segment.end, segment.label, segment.scores, segment.modalities)
     for person in result.people:
@@ -45,8 +37,7 @@ def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
 
 def frame(result: EmotionResult) -> pandas.DataFrame:
     """The rows as a pandas table; see `EmotionResult.to_frame`."""
-    if find_spec("pandas") is None:
-        raise MissingExtraError("A data frame", "export")
+    need("A data frame", "export", "pandas")
     import pandas
 
     table = pandas.DataFrame(list(rows(result)))
@@ -99,7 +90,7 @@ def _shares(result: EmotionResult) -> RenderableType:
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("", no_wrap=True)
-    for column in ("Fused", *(NAMES.get(name, name) for name in result.modalities)):
+    for column in ("Fused", *(name_of(name) for name in result.modalities)):
         table.add_column(column, justify="right", no_wrap=True)
     for label, score in result.scores.items():
         said = (f"{modality.scores[label]:.0%}" for modality in result.modalities.values())
@@ -116,7 +107,7 @@ def _timeline(result: EmotionResult) -> RenderableType:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("seconds", "Fused", "", *(NAMES.get(name, name) for name in result.modalities)):
+    for column in ("seconds", "Fused", "", *(name_of(name) for name in result.modalities)):
         table.add_column(column, justify="right" if column in ("seconds", "") else "left", no_wrap=True)
     shown, every = _thinned(result.segments)
     for segment in shown:
@@ -135,9 +126,10 @@ def _thinned(segments: tuple[Segment, ...]) -> tuple[tuple[Segment, ...], int]:
 
 
 def _named(label: str) -> Any:
+    """A label behind a mark in its colour: the word itself stays legible on any background."""
     from rich.text import Text
 
-    return Text(label, style=COLORS.get(label, ""))
+    return Text.assemble(("\u25a0 ", colors([label])[label]), label)
 
 
 def _shortened(text: str, most: int = 600) -> str:

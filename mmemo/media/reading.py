@@ -1,4 +1,4 @@
-"""The only file that opens or writes media. Everything is read through PyAV, as iterators, with real timestamps.
+"""Reading media through PyAV, as iterators, with real timestamps.
 
 Times are seconds from the start of the file, from presentation timestamps; frames are RGB uint8, upright;
 waveforms are mono float32 at 16 kHz. Only local files are opened: a playlist that names an address is refused.
@@ -11,14 +11,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
 import numpy as np
 
-from mmemo.errors import ArgumentError, MediaError
+from mmemo.errors import MediaError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 
 log = logging.getLogger(__name__)
@@ -102,8 +101,8 @@ def probe(path: str | Path) -> MediaInfo:
         MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image.
     """
     path = Path(path)
-    with _open(path) as container:
-        video, audio = _video_of(container), _audio_of(container)
+    with open_media(path) as container:
+        video, audio = _video_of(container), audio_of(container)
         if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
             raise MediaError(
                 f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
@@ -148,12 +147,12 @@ def frames(
         damage: is told what could not be decoded.
     """
     damage = damage if damage is not None else Damage()
-    with _open(Path(path)) as container:
+    with open_media(Path(path)) as container:
         stream = _video_of(container)
         if stream is None:
             return
         stream.thread_type = "AUTO"
-        origin = _origin(container)
+        origin = origin_of(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
         last, due = -step, 0.0
         if start > 0:
@@ -190,7 +189,7 @@ def waveform_blocks(
     """
     damage = damage if damage is not None else Damage()
     size, held, count = int(seconds * SAMPLE_RATE), [], 0
-    for piece in _between(_resampled(Path(path), damage), start, end):
+    for piece in map(_mono, _between(_resampled(Path(path), damage, SAMPLE_RATE), start, end, SAMPLE_RATE)):
         while len(piece):
             part, piece = piece[: size - count], piece[size - count :]
             held.append(part)
@@ -208,11 +207,25 @@ def waveform(path: str | Path) -> np.ndarray:
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
+def sound_blocks(
+    path: str | Path, sample_rate: int, channels: int, start: Seconds = 0.0, end: Seconds | None = None
+) -> Iterator[np.ndarray]:
+    """Decode the sound of a file for writing it again: blocks of float32 (N, channels) at ``sample_rate`` Hz.
+
+    The first sample is at ``start``, as with `waveform_blocks`.
+
+    Args:
+        channels: 1 or 2; more channels than that are mixed down by FFmpeg's matrix.
+    """
+    layout = "mono" if channels == 1 else "stereo"
+    yield from _between(_resampled(Path(path), Damage(), sample_rate, layout), start, end, sample_rate)
+
+
 def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
     """The lines of one embedded text subtitle stream (mov_text, SubRip, WebVTT, ASS), in order of time."""
     found = []
-    with _open(Path(path)) as container:
-        origin = _origin(container)
+    with open_media(Path(path)) as container:
+        origin = origin_of(container)
         source = container.streams[stream.index]
         for packet in container.demux(source):
             if packet.pts is None or packet.time_base is None:
@@ -226,50 +239,8 @@ def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
     return sorted(found, key=lambda cue: cue.start)
 
 
-def write_video(
-    path: str | Path,
-    pictures: Iterable[Frame] | None,
-    sound: np.ndarray | None = None,
-    *,
-    sample_rate: int = SAMPLE_RATE,
-    rate: int = 25,
-) -> Path:
-    """Write H.264 and AAC (``.mp4``, ``.mkv``) or sound alone (``.wav``, ``.m4a``, ``.opus``); frames keep their times.
-
-    The file is written under a temporary name and renamed, so a failure leaves nothing half-written.
-
-    Args:
-        sound: (N,) or (channels, N) float32 in [-1, 1] at ``sample_rate`` Hz.
-        rate: nominal frames a second, for the file's header.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        with av.open(str(partial), "w") as container:
-            speaker: Any = None
-            if sound is not None:
-                codec = {".wav": "pcm_f32le", ".opus": "libopus"}.get(path.suffix, "aac")
-                speaker = container.add_stream(codec, rate=sample_rate)
-                speaker.layout = _layout(np.atleast_2d(sound))
-            if pictures is not None:
-                _write_pictures(container, pictures, rate)
-            if speaker is not None and sound is not None:
-                _write_sound(container, speaker, sound, sample_rate)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
-
-
-def _layout(sound: np.ndarray) -> str:
-    layouts = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
-    if sound.ndim != 2 or len(sound) not in layouts:
-        raise ArgumentError(f"write_video: expected sound (N,) or of {list(layouts)} channels, got {sound.shape}.")
-    return layouts[len(sound)]
-
-
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def open_media(path: Path) -> Iterator[Any]:
     """Open a local file for reading; every reason why it can't be is told in a sentence."""
     if not path.exists():
         raise MediaError(f"{path} does not exist. Check the spelling; relative paths start at {Path.cwd()}.")
@@ -306,21 +277,21 @@ def _video_of(container: Any) -> Any:
     return None
 
 
-def _audio_of(container: Any) -> Any:
+def audio_of(container: Any) -> Any:
     for stream in container.streams.audio:
         if stream.codec_context is not None and stream.sample_rate and stream.channels:
             return stream
     return None
 
 
-def _origin(container: Any) -> Seconds:
+def origin_of(container: Any) -> Seconds:
     return float(container.start_time or 0) / av.time_base
 
 
 def _duration(container: Any) -> Seconds:
     if container.duration:
         return float(container.duration) / av.time_base
-    end, origin = 0.0, _origin(container)  # recorders that stream to disk leave no duration: read the timestamps
+    end, origin = 0.0, origin_of(container)  # recorders that stream to disk leave no duration: read the timestamps
     for packet in container.demux():
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin)
@@ -347,9 +318,9 @@ def _decode(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
                 log.info("a packet can't be decoded: %s", _reason(error))
 
 
-def _between(pieces: Iterable[np.ndarray], start: Seconds, end: Seconds | None) -> Iterator[np.ndarray]:
+def _between(pieces: Iterable[np.ndarray], start: Seconds, end: Seconds | None, rate: int) -> Iterator[np.ndarray]:
     """The samples from ``start`` to ``end`` of a stream that begins at second 0."""
-    first, past = round(start * SAMPLE_RATE), None if end is None else round(end * SAMPLE_RATE)
+    first, past = round(start * rate), None if end is None else round(end * rate)
     position = 0
     for piece in pieces:
         if past is not None and position >= past:
@@ -358,46 +329,53 @@ def _between(pieces: Iterable[np.ndarray], start: Seconds, end: Seconds | None) 
         position += len(piece)
 
 
-def _resampled(path: Path, damage: Damage) -> Iterator[np.ndarray]:
-    with _open(path) as container:
-        stream = _audio_of(container)
+def _resampled(path: Path, damage: Damage, rate: int, layout: str | None = None) -> Iterator[np.ndarray]:
+    """The sound from second 0 on, (N, channels) float32 at ``rate`` Hz; pauses of the track are silence."""
+    with open_media(path) as container:
+        stream = audio_of(container)
         if stream is None:
             return
-        origin, given = _origin(container), 0
-        resampler = _resampler()
+        origin, given, channels = origin_of(container), 0, 1
+        resampler = _resampler(rate, layout)
         for piece in _decode(container, stream, damage):
-            if piece.time is not None:
-                late = piece.time - origin - given / SAMPLE_RATE
-                if 0.05 < late < _LONGEST_GAP:
-                    silence = np.zeros(int(late * SAMPLE_RATE), np.float32)
-                    given += len(silence)
-                    yield silence
             try:
                 blocks = resampler.resample(piece)
             except (av.FFmpegError, ValueError):  # the format changes midway
-                resampler = _resampler()
+                resampler = _resampler(rate, layout)
                 blocks = resampler.resample(piece)
-            for block in blocks:
-                samples = _mono(block, damage)
-                given += len(samples)
-                yield samples
-            damage.seconds = given / SAMPLE_RATE
+            samples = [_finite(block, damage) for block in blocks]
+            channels = samples[0].shape[1] if samples else channels
+            if piece.time is not None:
+                late = piece.time - origin - given / rate
+                if 0.05 < late < _LONGEST_GAP:
+                    silence = np.zeros((int(late * rate), channels), np.float32)
+                    given += len(silence)
+                    yield silence
+            for block in samples:
+                given += len(block)
+                yield block
+            damage.seconds = given / rate
         if given:
             for block in resampler.resample(None):
-                yield _mono(block, damage)
+                yield _finite(block, damage)
 
 
-def _resampler() -> Any:
-    return av.AudioResampler(format="flt", rate=SAMPLE_RATE)
+def _resampler(rate: int, layout: str | None) -> Any:
+    return av.AudioResampler(format="flt", layout=layout, rate=rate)
 
 
-def _mono(block: Any, damage: Damage) -> np.ndarray:
-    """The mean of the channels, which no layout can push out of range; what is not finite becomes silence."""
-    samples = block.to_ndarray().reshape(-1, block.layout.nb_channels)
+def _finite(block: Any, damage: Damage) -> np.ndarray:
+    """The samples of a block, (N, channels); what is not finite becomes silence."""
+    samples: np.ndarray = block.to_ndarray().reshape(-1, block.layout.nb_channels)
     bad = ~np.isfinite(samples)
     if bad.any():
         damage.samples += int(bad.any(axis=1).sum())
         samples = np.where(bad, np.float32(0), samples)
+    return samples
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    """The mean of the channels, which no layout can push out of range."""
     mono: np.ndarray = np.clip(samples.mean(axis=1, dtype=np.float32), -1.0, 1.0)
     return mono
 
@@ -425,32 +403,3 @@ def _plain(dialogue: bytes | str) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _write_pictures(container: Any, pictures: Iterable[Frame], rate: int) -> None:
-    stream: Any = None
-    clock = Fraction(1, 90_000)
-    for frame in pictures:
-        if frame.image.ndim != 3 or frame.image.dtype != np.uint8:
-            raise ArgumentError(f"write_video: expected (H, W, 3) uint8, got {frame.image.dtype} {frame.image.shape}.")
-        height, width = (side - side % 2 for side in frame.image.shape[:2])  # H.264 in 4:2:0 needs even sides
-        if stream is None:
-            stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.time_base = stream.time_base = clock
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.image[:height, :width]), format="rgb24")
-        picture.pts, picture.time_base = round(frame.time / clock), clock
-        container.mux(stream.encode(picture))
-    if stream is not None:
-        container.mux(stream.encode(None))
-
-
-def _write_sound(container: Any, stream: Any, sound: np.ndarray, sample_rate: int) -> None:
-    channels = np.atleast_2d(np.asarray(sound, np.float32))
-    fifo_size = 1024
-    for start in range(0, channels.shape[1], fifo_size):
-        block = np.ascontiguousarray(channels[:, start : start + fifo_size].T).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(block, format="flt", layout=stream.layout.name)
-        frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
