@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _add(found: Gathering, scene: str, turn: int, split: str, utterance: dict[st
     if label not in EMORYNLP7.labels:
         found.caveat("utterances of another emotion, left out", f"{utterance['utterance_id']}: {label}")
         return
-    speakers = " and ".join(utterance["speakers"])
+    speakers = _names(utterance["speakers"])
     found.add(
         id=f"emorynlp-{utterance['utterance_id']}",
         text=utterance["transcript"],
@@ -76,6 +77,11 @@ def _add(found: Gathering, scene: str, turn: int, split: str, utterance: dict[st
     )
 
 
+def _names(speakers: Iterable[str]) -> str:
+    """One name; #ALL# and #OTHER# are nobody in particular."""
+    return " and ".join(name for name in speakers if not name.startswith("#"))
+
+
 def _from_table(found: Gathering, path: Path) -> None:
     faults = []
     for row in read_rows(path, ["split", "label", "id", "text"], delimiter="\t", quoted=False):
@@ -84,7 +90,7 @@ def _from_table(found: Gathering, path: Path) -> None:
             faults.append(f"line {row.line}: its split, label or id does not fit: {row['id']}")
             continue
         season, episode, scene, turn, people, start, end = match.groups()
-        speakers = " and ".join(single or double for single, double in _QUOTED.findall(people))
+        speakers = _names(single or double for single, double in _QUOTED.findall(people))
         place = f"s{int(season):02}_e{int(episode):02}"
         found.add(
             id=f"emorynlp-{row['split']}-{place}_c{int(scene):02}_u{int(turn):03}",

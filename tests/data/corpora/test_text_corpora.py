@@ -47,13 +47,15 @@ def test_emorynlp_json(tree: Tree) -> None:
         "tokens": [["Yeah", ",", "right", "!"], ["......."], ["Y'serious", "?"]],
         "emotion": "Neutral",
     }
-    scenes = [{"scene_id": "s01_e02_c01", "utterances": [utterance]}]
+    together = {**utterance, "utterance_id": "s01_e02_c01_u003", "speakers": ["#ALL#"]}
+    scenes = [{"scene_id": "s01_e02_c01", "utterances": [utterance, together]}]
     folder = tree()
     (folder / "json").mkdir()
     text = json.dumps({"episodes": [{"episode_id": "s01_e02", "scenes": scenes}]})
     (folder / "json" / "emotion-detection-dev.json").write_text(text)
     reading = read_corpus("emorynlp", folder)
-    (clip,) = reading.manifest
+    clip, nobody = reading.manifest
+    assert (nobody.speaker, nobody.turn) == (None, 1)
     assert (clip.id, clip.label, clip.split) == ("emorynlp-s01_e02_c01_u002", "neutral", "val")
     assert (clip.speaker, clip.session) == ("emorynlp-Joey Tribbiani", "emorynlp-s01_e02")
     assert reading.caveats[0].items == ("emotion-detection-trn.json", "emotion-detection-tst.json")
