@@ -61,6 +61,12 @@ def runs(segments: Sequence[Segment], band: str) -> list[Run]:
     return found
 
 
+def thinned(found: Sequence[Run], most: int) -> list[Run]:
+    """The same with about ``most`` points in all: where there are more, means of neighbours, each run's ends kept."""
+    step = -(-sum(len(run.times) for run in found) // most)
+    return [_thinned(run, step) if step > 1 and len(run.times) > 3 else run for run in found]
+
+
 def at(found: Sequence[Run], time: Seconds) -> np.ndarray | None:
     """The scores (K,) at a time, or None in a gap."""
     for run in found:
@@ -102,6 +108,14 @@ def scores_between(result: EmotionResult, start: Seconds, end: Seconds) -> Score
 
 def _said(segment: Segment, band: str) -> Segment | ModalityScores | None:
     return segment if band == "fused" else segment.modalities.get(band)
+
+
+def _thinned(run: Run, step: int) -> Run:
+    starts = np.arange(0, len(run.times) - 2, step)
+    counts = np.diff([*starts, len(run.times) - 2])
+    times = np.add.reduceat(run.times[1:-1], starts) / counts
+    shares = np.add.reduceat(run.shares[1:-1], starts) / counts[:, None]
+    return Run(np.r_[run.times[0], times, run.times[-1]], np.vstack([run.shares[0], shares, run.shares[-1]]))
 
 
 def _run(stretch: Sequence[tuple[tuple[Seconds, Seconds], Segment]], band: str) -> Run:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmemo.report.bands import Run, runs, scores_between, spans
+from mmemo.report.bands import Run, runs, scores_between, spans, thinned
+from mmemo.report.clock import ticks, unit
 from mmemo.report.footage import Thumbnail, jpeg
 from mmemo.report.names import name_of
 from mmemo.report.palette import EMPTY, FAINT, TEXT, colors, ink
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 LEFT, WIDTH = 112, 1000
 """Where time begins, and the width of the drawing, in its own units."""
-_MOST_POINTS = 1200
+MOST_POINTS = 1000
+_DENSE = 150
+"""Points of a band from which the white lines between layers would hide the layers."""
 _MOST_PEOPLE = 6
 _GAP = 8
 
@@ -56,17 +59,6 @@ def bands(result: EmotionResult) -> list[tuple[str, str, str, int, Any, str]]:
     return rows
 
 
-def thinned(run: Run, most: int = _MOST_POINTS) -> Run:
-    """A run of at most about ``most`` points: means of neighbours, the ends kept."""
-    step = -(-len(run.times) // most)
-    if step < 2:
-        return run
-    inner = np.arange(1, len(run.times) - 1, step)
-    times = np.add.reduceat(run.times[1:-1], inner - 1) / np.diff([*inner, len(run.times) - 1])
-    shares = np.add.reduceat(run.shares[1:-1], inner - 1) / np.diff([*inner, len(run.times) - 1])[:, None]
-    return Run(np.r_[run.times[0], times, run.times[-1]], np.vstack([run.shares[0], shares, run.shares[-1]]))
-
-
 def data_url(image: np.ndarray) -> str:
     """A picture as the address of itself."""
     return "data:image/jpeg;base64," + b64encode(jpeg(image)).decode("ascii")
@@ -101,7 +93,8 @@ class _Drawing:
         self._parts.append(
             f'<rect x="{LEFT}" y="{top:.1f}" width="{WIDTH - LEFT}" height="{height}" fill="url(#mmemo-empty)"/>'
         )
-        for run in map(thinned, found):
+        stroke = 0.6 if sum(len(run.times) for run in found) < _DENSE else 0
+        for run in thinned(found, MOST_POINTS):
             xs = [self.x(float(time)) for time in run.times]
             edges = np.cumsum(np.column_stack([np.zeros(len(xs)), run.shares]), axis=1)
             edges = top + height * (1 - np.clip(edges, 0, 1))
@@ -109,7 +102,8 @@ class _Drawing:
                 there = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, edges[:, place + 1], strict=True))
                 back = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs[::-1], edges[::-1, place], strict=True))
                 self._parts.append(
-                    f'<polygon points="{there} {back}" fill="{self._colors[label]}" stroke="#fff" stroke-width=".6"/>'
+                    f'<polygon points="{there} {back}" fill="{self._colors[label]}" '
+                    f'stroke="#fff" stroke-width="{stroke}"/>'
                 )
         if height >= 38:
             self._labels(found, stretches, top, height)
@@ -180,14 +174,11 @@ class _Drawing:
     def finish(self) -> str:
         bottom = self._y
         start, duration = self._result.start, self._result.duration
-        step = _step(duration / 9)
-        ticks = np.arange(np.ceil(start / step) * step, start + duration + step * 1e-6, step)
-        for tick in ticks:
-            x = self.x(float(tick))
+        for time, text in ticks(start, duration):
+            x = self.x(time)
             self._parts.append(f'<path d="M{x:.1f} {bottom:.1f}v4" stroke="{FAINT}"/>')
-            self._text(x, bottom + 17, _tick(float(tick), duration), 11, FAINT, "middle")
-        unit = "minutes" if duration >= 120 else "seconds"
-        self._text(LEFT - 10, bottom + 17, unit, 11, FAINT, "end")
+            self._text(x, bottom + 17, text, 11, FAINT, "middle")
+        self._text(LEFT - 24, bottom + 17, unit(duration), 11, FAINT, "end")
         self._parts.append(
             f'<path class="cursor" d="M0 0V{bottom:.1f}" stroke="{TEXT}" stroke-width="1.5" visibility="hidden"/>'
         )
@@ -197,18 +188,6 @@ class _Drawing:
             'stroke="#cfd4d8" stroke-width="1.6"/></pattern></defs>'
         )
         return (
-            f'<svg class="course" viewBox="0 0 {WIDTH + 14} {bottom + 24:.0f}" role="img" tabindex="0" '
+            f'<svg class="course" viewBox="0 0 {WIDTH + 20} {bottom + 24:.0f}" role="img" tabindex="0" '
             f'aria-label="Scores over time; arrow keys move the time">{hatch}{"".join(self._parts)}</svg>'
         )
-
-
-def _step(least: float) -> float:
-    """The smallest round step of at least so many seconds."""
-    steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]
-    return next((step for step in steps if step >= least), 7200.0)
-
-
-def _tick(time: float, duration: float) -> str:
-    if duration >= 120:
-        return f"{round(time) // 60}:{round(time) % 60:02}"
-    return f"{time:.1f}".removesuffix(".0")

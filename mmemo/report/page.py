@@ -11,9 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmemo.report.bands import runs, scores_between
+from mmemo.report.bands import runs, scores_between, thinned
 from mmemo.report.cards import cards
-from mmemo.report.drawing import LEFT, WIDTH, bands, data_url, drawing, thinned
+from mmemo.report.drawing import LEFT, MOST_POINTS, WIDTH, bands, data_url, drawing
 from mmemo.report.footage import Footage
 from mmemo.report.names import name_of
 from mmemo.report.palette import FAINT, colors
@@ -122,7 +122,7 @@ def _timeline(result: EmotionResult, course: str) -> str:
                 "name": heading,
                 "runs": [
                     {"times": run.times.round(2).tolist(), "shares": run.shares.round(3).tolist()}
-                    for run in map(thinned, runs(segments, band))
+                    for run in thinned(runs(segments, band), MOST_POINTS)
                 ],
             }
             for _, heading, _, _, segments, band in bands(result)

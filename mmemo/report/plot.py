@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mmemo.report.bands import Run, at, runs, scores_between, spans
+from mmemo.report.bands import Run, at, runs, scores_between, spans, thinned
+from mmemo.report.clock import ticks, unit
 from mmemo.report.fonts import families
 from mmemo.report.footage import Footage
 from mmemo.report.names import name_of
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _GAP = 0.09  # inches, as all lengths below
 _THUMBNAIL = 0.8
 _MOST_PEOPLE = 6
+_MOST_POINTS = 2000
+_DENSE = 150
+"""Points of a band from which the white lines between layers would hide the layers."""
 _LETTER = 0.078  # mean width of a letter of the words
 _LINE = 0.16
 
@@ -45,7 +48,7 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
     people = sorted(result.people, key=lambda person: -person.coverage)[:_MOST_PEOPLE] if len(result.people) > 1 else []
     people.sort(key=lambda person: person.id)
     sound = envelope is not None or result.speech is not None
-    lines = _word_lines(result)
+    lines, words = _word_lines(result), bool(_placed(result))
     notes = [fill(note, 185) for note in (*(note.message for note in result.notes), footage.absence) if note][:4]
     note_rows = sum(note.count("\n") + 1 for note in notes)
     heights = [
@@ -56,7 +59,7 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
         (0.36 + _GAP) * len(people),
         0.5 + _GAP if sound else 0.0,
         0.36,
-        0.12 + _LINE * lines + _GAP if lines else 0.0,
+        0.12 + _LINE * max(lines, 1) + _GAP if words else 0.0,
         0.4,
         _LINE * note_rows + 0.1 if notes else 0.0,
         0.08,
@@ -95,8 +98,8 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
         sheet.skip(_GAP)
     _seconds(axes, result)
     sheet.skip(0.36)
-    if lines:
-        _words(sheet.row(0.12 + _LINE * lines), result, lines)
+    if words:
+        _words(sheet.row(0.12 + _LINE * max(lines, 1)), result, max(lines, 1))
         sheet.skip(_GAP)
     sheet.skip(0.2)
     _legend(sheet, result)
@@ -117,11 +120,12 @@ def _band(axes: Axes, result: EmotionResult, segments: Sequence[Segment], band: 
         Rectangle((start, 0), end - start, 1, facecolor=EMPTY, edgecolor="#cfd4d8", hatch="////", linewidth=0)
     )
     found, chosen = runs(segments, band), colors(result.scores)
-    for run in found:
+    edge = 0.6 if sum(len(run.times) for run in found) < _DENSE else 0.0
+    for run in thinned(found, _MOST_POINTS):
         below = np.zeros(len(run.times))
         for place, label in enumerate(result.scores):
             above = below + run.shares[:, place]
-            axes.fill_between(run.times, below, above, facecolor=chosen[label], edgecolor="white", linewidth=0.6)
+            axes.fill_between(run.times, below, above, facecolor=chosen[label], edgecolor="white", linewidth=edge)
             below = above
     inches = axes.get_position().width * WIDTH / (end - start)
     for span in spans(segments, band):
@@ -168,21 +172,11 @@ def _sound(axes: Axes, result: EmotionResult, envelope: np.ndarray | None) -> No
 
 
 def _seconds(axes: Axes, result: EmotionResult) -> None:
-    long = result.duration >= 120
-    axes.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 1.5, 2, 3, 5, 6, 10] if long else [1, 2, 2.5, 5, 10]))
-    if long:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{int(time) // 60}:{int(time) % 60:02}"))
+    times, names = zip(*ticks(result.start, result.duration), strict=True)
+    axes.set_xticks(times, names)
     axes.tick_params(axis="x", length=3, labelsize=8.5, colors=FAINT, labelbottom=True, bottom=True)
-    axes.text(
-        -0.02,
-        -0.12,
-        "minutes" if long else "seconds",
-        transform=axes.transAxes,
-        size=8.5,
-        color=FAINT,
-        ha="right",
-        va="top",
-    )
+    below = {"size": 8.5, "color": FAINT, "ha": "right", "va": "top"}
+    axes.text(-0.022, -0.12, unit(result.duration), fontdict=below, transform=axes.transAxes)
 
 
 def _word_lines(result: EmotionResult) -> int:
@@ -213,9 +207,11 @@ def _words(axes: Axes, result: EmotionResult, lines: int) -> None:
     chosen = colors(result.scores)
     height = 0.12 + _LINE * lines
     axes.set(xlim=(result.start, result.start + result.duration), ylim=(height, 0))
-    for start, end, label, text in _placed(result):
+    placed = _placed(result)
+    for start, end, label, text in placed:
+        edge = 1.0 if len(placed) < 60 else 0.0
         color, length = chosen.get(label, FAINT), max(end - start, result.duration * 0.002)
-        axes.add_patch(Rectangle((start, 0), length, 0.09, facecolor=color, edgecolor="white", linewidth=1))
+        axes.add_patch(Rectangle((start, 0), length, 0.09, facecolor=color, edgecolor="white", linewidth=edge))
         axes.text(
             max(start, result.start), 0.13, "\n".join(text), size=8.5, color=TEXT, va="top", linespacing=1.25,
             family=families(), parse_math=False, clip_on=True,

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmemo.report.clock import length
 from mmemo.report.fonts import families
 from mmemo.report.palette import FAINT, TEXT
 
@@ -77,8 +78,8 @@ def title(sheet: Sheet, result: EmotionResult) -> None:
     name = Path(result.source).name if result.source else "Text"
     sheet.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
     sheet.skip(0.26)
-    length = f" over {result.duration:.1f} s" if result.duration else ""
-    told = f"{result.label}, {result.scores[result.label]:.0%} of the fused score{length}"
+    over = f" over {length(result.duration)}" if result.duration else ""
+    told = f"{result.label}, {result.scores[result.label]:.0%} of the fused score{over}"
     sheet.text(0.3, f"{told}. The expression that shows, not what a person feels.", 9.5, FAINT)
     sheet.skip(0.24)
 

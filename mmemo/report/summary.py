@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmemo.report.bands import Span, spans
+from mmemo.report.clock import clock, length
 from mmemo.report.names import name_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def summary(result: EmotionResult) -> list[str]:
 
 def _verdict(result: EmotionResult) -> str:
     (first, share), (second, next_share) = sorted(result.scores.items(), key=lambda item: -item[1])[:2]
-    over = f"Over {_seconds(result.duration)}, the" if result.duration else "The"
+    over = f"Over {length(result.duration)}, the" if result.duration else "The"
     if share < _CLEAR or share - next_share < 0.1:
         return f"{over} fused scores are undecided: {first} has {share:.0%}, {second} {next_share:.0%}."
     return f"{over} fused scores say {first} ({share:.0%}), then {second} ({next_share:.0%})."
@@ -66,9 +67,7 @@ def _course(found: Sequence[Span], duration: float) -> str:
     if len(found) == 1:
         return f"The fused label stays {found[0].label} throughout."
     if len(found) <= _MOST_TOLD:
-        return (
-            "In order of time: " + _listed([f"{s.label} ({_clock(s.start)} to {_clock(s.end)})" for s in found]) + "."
-        )
+        return "In order of time: " + _listed([f"{s.label} ({clock(s.start)} to {clock(s.end)})" for s in found]) + "."
     longest: dict[str, float] = {}
     for span in found:
         longest[span.label] = longest.get(span.label, 0.0) + span.end - span.start
@@ -100,11 +99,3 @@ def _capital(text: str) -> str:
 
 def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _seconds(duration: float) -> str:
-    return f"{duration:.1f} s" if duration < 120 else _clock(duration) + " minutes"
-
-
-def _clock(time: float) -> str:
-    return f"{time:.1f} s" if time < 60 else f"{int(time) // 60}:{int(time) % 60:02}"

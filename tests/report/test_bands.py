@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mmemo import EmotionResult
-from mmemo.report.bands import at, runs, scores_between, spans
-from mmemo.report.drawing import thinned
+from mmemo.report.bands import at, runs, scores_between, spans, thinned
 
 
 def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
@@ -48,8 +47,9 @@ def test_scores_of_a_stretch_of_time(made: EmotionResult) -> None:
 def test_a_long_run_is_thinned_to_means(made: EmotionResult) -> None:
     (run, _) = runs(made.segments, "fused")
     long = type(run)(np.arange(10_001.0), np.tile([0.25, 0.75], (10_001, 1)))
-    short = thinned(long)
-    assert len(short.times) < 1300
+    (short,) = thinned([long], 1200)
+    assert 1000 < len(short.times) < 1300
+    assert thinned([run], 1200) == [run]
     assert (short.times[0], short.times[-1]) == (0.0, 10_000.0)
     assert (np.diff(short.times) > 0).all()
     np.testing.assert_allclose(short.shares, np.tile([0.25, 0.75], (len(short.times), 1)))

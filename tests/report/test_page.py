@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
@@ -88,6 +89,17 @@ def test_the_data_behind_the_timeline_is_that_of_the_result(made: EmotionResult)
     fused = data["bands"][0]["runs"]
     assert [(run["times"][0], run["times"][-1]) for run in fused] == [(0.0, 4.0), (7.0, 9.0)]
     assert fused[0]["shares"][0][1] == 0.7
+
+
+def test_it_needs_no_matplotlib(made: EmotionResult, tmp_path: Path) -> None:
+    made.save(tmp_path / "r.json")
+    code = (
+        "import sys; from mmemo import EmotionResult;"
+        "EmotionResult.load(sys.argv[1]).save(sys.argv[2]);"
+        "assert not {'matplotlib', 'pandas', 'torch'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "r.json"), str(tmp_path / "r.html")]
+    subprocess.run(command, check=True, timeout=60)
 
 
 def test_faces_can_be_left_out(real: EmotionResult) -> None:
