@@ -15,7 +15,7 @@ from mmemo.report.bands import runs, scores_between, thinned
 from mmemo.report.cards import cards
 from mmemo.report.drawing import LEFT, MOST_POINTS, WIDTH, bands, data_url, drawing
 from mmemo.report.footage import Footage
-from mmemo.report.names import name_of
+from mmemo.report.names import name_of, origin_of
 from mmemo.report.palette import FAINT, colors
 from mmemo.report.summary import summary
 
@@ -198,8 +198,8 @@ def _transcript(result: EmotionResult) -> str:
             f'<p class="line" style="border-color:{color};background:{color}2e">{time}<span>{escape(line.text)}</span>'
             f'<span class="dim">{share}</span></p>'
         )
-    source = f"{transcript.source}: {transcript.detail}" if transcript.detail else transcript.source
-    return _section("Words", "".join(lines), f"from {source}; coloured by the fused label of their time")
+    coloured = "coloured by the fused label of their time" if result.duration else "coloured by the fused label"
+    return _section("Words", "".join(lines), f"{origin_of(transcript)}; {coloured}")
 
 
 def _notes(result: EmotionResult, absence: str) -> str:

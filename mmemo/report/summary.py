@@ -39,7 +39,7 @@ def _verdict(result: EmotionResult) -> str:
 
 def _modalities(result: EmotionResult) -> list[str]:
     if len(result.modalities) < 2:
-        return [f"Only {_the(name)} was scored." for name in result.modalities]
+        return [f"Only {_the(name)} {'were' if name == 'text' else 'was'} scored." for name in result.modalities]
     said, labels = [], set()
     for name, scores in result.modalities.items():
         share, plural = scores.scores[scores.label], name == "text"
