@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmemo.checkpoint import load_checkpoint
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
 from mmemo.model import FUSION, KIND, EmotionModel
+
+if TYPE_CHECKING:
+    from mmemo.micro.recognition import MicroRecogniser
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -58,6 +62,25 @@ MODELS = {
         },
     )
 }
+
+MICRO = Weights(
+    WEIGHTS / "micro",
+    "1241fba2fea5da174593b9a3d04c935a4d9af079e14750630a023bd0186a6156",
+    "docs/models/micro.md",
+)
+"""The recogniser of micro-expressions, which is no part of a model."""
+
+
+def load_micro() -> MicroRecogniser:
+    """The embedded recogniser of micro-expressions.
+
+    Raises:
+        WeightsError: if a file is damaged, or not the one this version was released with.
+    """
+    from mmemo.micro.recognition import MicroRecogniser
+
+    _verify(MICRO)
+    return MicroRecogniser.load(MICRO.folder)
 
 
 def find_model(name: str | Path = "default", modalities: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
+from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.speech.transcript import Transcript
 
@@ -115,6 +116,8 @@ class EmotionResult:
         transcript: the words and where they came from, or None.
         notes: what a reader must know.
         model: name of the model.
+        micro_expressions: in order of their onset; None unless they were looked for. Their persons are numbered as
+            they were followed at the full frame rate, mostly but not always as in ``people``.
     """
 
     source: str | None
@@ -126,6 +129,7 @@ class EmotionResult:
     transcript: Transcript | None = None
     notes: tuple[Note, ...] = ()
     model: str = field(default="default")
+    micro_expressions: tuple[MicroExpression, ...] | None = None
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -175,6 +179,9 @@ class EmotionResult:
                     for line in transcript.lines
                 ],
             },
+            "micro_expressions": None
+            if self.micro_expressions is None
+            else [expression.to_dict() for expression in self.micro_expressions],
             "notes": [{"code": note.code, "message": note.message} for note in self.notes],
         }
 
@@ -185,8 +192,9 @@ class EmotionResult:
     def to_frame(self) -> pandas.DataFrame:
         """One row for the whole clip and one for each window, fused and by modality and person (extra ``export``).
 
-        Columns: ``start``, ``end``, ``what`` ("clip" or "segment"), ``modality`` ("fused", "face" …), ``person``
-        (id or missing), ``coverage``, ``label``, and one of each label's score.
+        Columns: ``start``, ``end``, ``what`` ("clip", "segment", "person" or "micro"), ``modality`` ("fused", "face"
+        …), ``person`` (id or missing), ``coverage``, ``label``, and one of each label's score; a micro-expression has
+        a label of its own classes and no scores.
 
         Raises:
             MissingExtraError: if pandas is not installed.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from mmemo.report.micro import marks
 from mmemo.report.tables import COLORS, NAMES
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ def _timeline(result: EmotionResult) -> str:
             if said is not None:
                 drawing.append(_column(said, start, end, top, height, result.duration))
     bottom = len(bands) * (height + 14)
+    if result.micro_expressions:
+        bottom += 20
+        drawing.append(f'<text x="0" y="{bottom - 12}">Micro</text>')
+        drawing.append(marks(result.micro_expressions, _MARGIN, _WIDTH - _MARGIN, result.duration, bottom - 10))
     for tick in range(11):
         time = result.duration * tick / 10
         drawing.append(

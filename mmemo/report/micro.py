@@ -1,0 +1,66 @@
+"""Micro-expressions as a table, and as marks on a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mmemo.micro.expression import MicroExpression
+    from mmemo.spot import MicroResult
+
+
+def terminal(result: MicroResult) -> RenderableType:
+    """What `mmemo micro` prints: a row a micro-expression, and the notes."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    length = f"  {result.duration:.1f} s, {result.frame_rate:.0f} frames a second"
+    parts: list[RenderableType] = [Text.assemble((result.source, "bold"), (length, "dim")), Text("")]
+    parts.append(table(result.expressions) if result.expressions else Text("No micro-expression was found."))
+    if result.notes:
+        parts.append(Text("\nNotes", style="bold"))
+        parts += [Padding(Text(f"- {note.message}"), (0, 0, 0, 2)) for note in result.notes]
+    return Group(*parts)
+
+
+def table(expressions: Sequence[MicroExpression]) -> RenderableType:
+    """A row a micro-expression: times, frames, where, how strong, how sure, and what it looks like."""
+    from rich.table import Table
+
+    drawn = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("onset s", "apex", "offset", "frames", "person", "region", "pixels", "confidence", "looks like", ""):
+        drawn.add_column(name, no_wrap=True, justify="left" if name in ("region", "looks like") else "right")
+    for one in expressions:
+        share = f"{one.scores[one.label]:.0%}" if one.scores and one.label else ""
+        drawn.add_row(
+            f"{one.onset:.3f}",
+            f"{one.apex:.3f}",
+            f"{one.offset:.3f}",
+            f"{one.onset_frame} {one.apex_frame} {one.offset_frame}",
+            str(one.person),
+            one.region,
+            f"{one.strength:.1f}",
+            f"{one.confidence:.2f}",
+            one.label or "-",
+            share,
+        )
+    return drawn
+
+
+def marks(expressions: Sequence[MicroExpression], left: float, width: float, duration: float, bottom: float) -> str:
+    """SVG triangles under a timeline, one an apex, with what is known of it as its title."""
+    drawn = []
+    for one in expressions:
+        x = left + width * one.apex / duration
+        told = f"micro-expression, {one.onset:.2f} to {one.offset:.2f} s, {one.region}, {one.strength:.1f} px"
+        if one.label:
+            told += f", looks {one.label}"
+        drawn.append(
+            f'<path d="M{x:.1f} {bottom - 12:.1f} l5 10 h-10 z" fill="#222"><title>{escape(told)}</title></path>'
+        )
+    return "".join(drawn)
