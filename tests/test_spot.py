@@ -18,7 +18,7 @@ from mmemo.media import Frame
 from mmemo.report.page import page
 from mmemo.spot import MicroResult, flow_between, spot_frames
 from mmemo.testing import make_clip, portrait
-from mmemo.testing_micro import MadeSequence, Movement, Unrest, brow_raise, smile_corner
+from mmemo.testing_micro import MadeSequence, Movement, Unrest, brow_raise
 
 SECONDS = 3.0
 TRUE = (1.3, 1.45, 1.65)
