@@ -20,14 +20,16 @@ _BASELINE: Seconds = 1.1  # of the running median that slow movement is measured
 _SMOOTH: Seconds = 0.025
 _TOP = 5  # areas whose motion is averaged: a fifth of the brows, or a corner of the mouth
 _MIN_STRENGTH = 0.14  # pixels of a 128 px crop, mean of the areas that move most
+_MAX_STRENGTH = 1.8  # the same: what is larger can't be missed, and is no micro-expression however quick
 _MIN_SIGMAS = 5.0  # over the noise of the same face
 _AROUND: Seconds = 0.75  # before and after, in which the face must be calmer
 _MIN_ISOLATION = 2.5  # times the motion around
 _MIN_SIDE: Seconds = 0.25  # of video that must be there before onset and after offset
+_MOST_TURN = 8.0  # degrees of yaw and pitch in half a second beyond which the skin seems to move everywhere
 _PER_HEAD = 0.005  # pixels of motion that a head that moves by a pixel may feign
 _PER_STILL = 1.0  # the same for motion seen where skin lies on bone
 _MIN_BLINK = 0.2  # rise of the blendshape that is a blink
-_MOST_UNSEEN = 0.2  # share of an interval in which the eyes may blink
+_MOST_UNSEEN = 0.2  # share of an interval in which the eyes may blink or the head may turn
 _EDGE = 0.2  # share of the height at which onset and offset are looked for
 
 
@@ -63,12 +65,13 @@ def find_micro_expressions(motion: FaceMotion) -> list[Candidate]:
     grid = np.arange(motion.times[0], motion.times[-1], 1 / rate)
     moved = _bumps(_on_grid(motion.moved, motion.times, grid), rate)
     head = _range(_on_grid(motion.head, motion.times, grid), rate)
+    turning = _range(_on_grid(motion.pose[:, :2], motion.times, grid), rate) > _MOST_TURN
     blinks = _blinks(_on_grid(motion.blink[:, None], motion.times, grid)[:, 0], rate)
     still = np.median(np.linalg.norm(moved[:, OWNERS == STILL], axis=2), axis=1)
     feigned = _PER_HEAD * head + _PER_STILL * still
     found = []
     for region, name in enumerate(REGION_NAMES):
-        unseen = blinks if name in ("brows", "eyes") else np.zeros_like(blinks)
+        unseen = turning | blinks if name in ("brows", "eyes") else turning
         found += _peaks(_height(moved[:, region == OWNERS]), unseen, name, grid, rate, feigned)
     return _each_once(found)
 
@@ -86,7 +89,12 @@ def _peaks(
     noise = float(np.median(height))
     spread = 1.4826 * float(np.median(np.abs(height - noise)))
     least = np.maximum(_MIN_STRENGTH, noise + _MIN_SIGMAS * spread) + feigned
-    peaks, _ = signal.find_peaks(height, height=least, prominence=0.6 * _MIN_STRENGTH, distance=max(1, rate * 0.15))
+    peaks, _ = signal.find_peaks(
+        height,
+        height=(least, np.full_like(least, _MAX_STRENGTH)),
+        prominence=0.6 * _MIN_STRENGTH,
+        distance=max(1, rate * 0.15),
+    )
     found = []
     for peak in peaks:
         interval = _interval(height, peak, noise, grid)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmemo.micro.spotting import Candidate, find_micro_expressions
-from mmemo.micro.tracking import CORNERS, OWNERS, REGION_NAMES, FaceMotion
+from mmemo.micro.tracking import CORNERS, OWNERS, REGION_NAMES, STILL, FaceMotion
 
 SECONDS = 6.0
 
@@ -17,20 +17,29 @@ def bump(times: np.ndarray, onset: float, apex: float, offset: float) -> np.ndar
     return np.where((times < onset) | (times > offset), 0.0, np.where(times < apex, rise, fall))
 
 
-def motion(rate: float, moves: dict[str, np.ndarray], blink: np.ndarray | None = None, seed: int = 0) -> FaceMotion:
+def motion(
+    rate: float,
+    moves: dict[str, np.ndarray],
+    blink: np.ndarray | None = None,
+    yaw: np.ndarray | None = None,
+    seed: int = 0,
+) -> FaceMotion:
     """A face in whose regions all areas move down as told, with a little noise."""
     times = np.arange(round(SECONDS * rate)) / rate
     rng = np.random.default_rng(seed)
     moved = rng.normal(0, 0.02, (len(times), len(CORNERS), 2)).astype(np.float32)
     for region, path in moves.items():
         moved[:, REGION_NAMES.index(region) == OWNERS, 1] += path[:, None].astype(np.float32)
+    pose = np.zeros((len(times), 3), np.float32)
+    if yaw is not None:
+        pose[:, 0] = yaw
     return FaceMotion(
         person=0,
         times=times,
         numbers=np.arange(len(times)),
         moved=moved,
         head=np.zeros((len(times), 2), np.float32),
-        pose=np.zeros((len(times), 3), np.float32),
+        pose=pose,
         blink=np.zeros(len(times), np.float32) if blink is None else blink.astype(np.float32),
         places=np.zeros((len(times), 2, 3)),
     )
@@ -69,6 +78,7 @@ def test_two_movements_are_two_and_one_across_regions_is_one() -> None:
         pytest.param(0.05 * bump(at(50), 3.0, 3.15, 3.4), id="below the noise"),
         pytest.param(2.0 * bump(at(50), 2.0, 3.0, 4.5), id="a slow smile"),
         pytest.param(1.0 * (at(50) > 3.0), id="a change that stays"),
+        pytest.param(4.0 * bump(at(50), 3.0, 3.15, 3.4), id="quick but large"),
         pytest.param(0.6 * np.sin(2 * np.pi * 2.5 * at(50)), id="a speaking mouth"),
         pytest.param(0.6 * bump(at(50), 0.05, 0.2, 0.4), id="at the very start"),
         pytest.param(0.6 * bump(at(50), 5.6, 5.75, 5.95), id="at the very end"),
@@ -83,6 +93,21 @@ def test_a_blink_is_none_but_a_mouth_may_move_under_it() -> None:
     assert find_micro_expressions(motion(50, {"eyes": 2.0 * shape, "brows": 0.6 * shape}, blink=0.6 * shape)) == []
     (one,) = find_micro_expressions(motion(50, {"eyes": 2.0 * shape, "mouth": 0.6 * shape}, blink=0.6 * shape))
     assert one.region == "mouth"
+
+
+def test_a_head_that_turns_quickly_hides_its_face() -> None:
+    shape = bump(at(50), 3.0, 3.15, 3.35)
+    assert find_micro_expressions(motion(50, {"mouth": 0.6 * shape}, yaw=15 * shape)) == []
+    assert len(find_micro_expressions(motion(50, {"mouth": 0.6 * shape}, yaw=3 * shape))) == 1
+
+
+def test_motion_of_bony_areas_raises_the_bar() -> None:
+    """What moves the nose's bridge and the temples too is no expression."""
+    shape = bump(at(50), 3.0, 3.15, 3.35)
+    both = motion(50, {"mouth": 0.3 * shape})
+    assert len(find_micro_expressions(both)) == 1
+    both.moved[:, OWNERS == STILL, 0] += (0.3 * shape)[:, None].astype(np.float32)
+    assert find_micro_expressions(both) == []
 
 
 @pytest.mark.parametrize("rate", [5.0, 10.0, 15.0])
