@@ -65,7 +65,7 @@ MODELS = {
 
 MICRO = Weights(
     WEIGHTS / "micro",
-    "1241fba2fea5da174593b9a3d04c935a4d9af079e14750630a023bd0186a6156",
+    "a7117a647de548a51db2d5bad8f4e00c928c7a5b3a26bc49f1afa17283081d8e",
     "docs/models/micro.md",
 )
 """The recogniser of micro-expressions, which is no part of a model."""
