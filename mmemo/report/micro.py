@@ -32,22 +32,22 @@ def table(expressions: Sequence[MicroExpression]) -> RenderableType:
     """A row a micro-expression: times, frames, where, how strong, how sure, and what it looks like."""
     from rich.table import Table
 
-    drawn = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("onset s", "apex", "offset", "frames", "person", "region", "pixels", "confidence", "looks like", ""):
-        drawn.add_column(name, no_wrap=True, justify="left" if name in ("region", "looks like") else "right")
+    several = len({one.person for one in expressions}) > 1
+    drawn = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", caption="Times in seconds; px of a 128 px face.")
+    for name in ("onset", "apex", "offset", "frames", *(["person"] if several else []), "where", "px", "conf."):
+        drawn.add_column(name, no_wrap=True, justify="left" if name == "where" else "right")
+    drawn.add_column("looks like", no_wrap=True)
     for one in expressions:
-        share = f"{one.scores[one.label]:.0%}" if one.scores and one.label else ""
         drawn.add_row(
             f"{one.onset:.3f}",
             f"{one.apex:.3f}",
             f"{one.offset:.3f}",
             f"{one.onset_frame} {one.apex_frame} {one.offset_frame}",
-            str(one.person),
+            *([str(one.person)] if several else []),
             one.region,
             f"{one.strength:.1f}",
             f"{one.confidence:.2f}",
-            one.label or "-",
-            share,
+            f"{one.label} {one.scores[one.label]:.0%}" if one.scores and one.label else "-",
         )
     return drawn
 
