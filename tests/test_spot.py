@@ -179,6 +179,7 @@ def test_in_the_result(clip: Path) -> None:
     assert one.region == "brows"
     assert analyzed.to_dict()["micro_expressions"][0]["label"] == "surprise"
     assert "micro-expression, 1." in page(analyzed)
+    assert "<td>brows</td>" in page(analyzed)
     rows = analyzed.to_frame()
     (row,) = rows[rows["what"] == "micro"].to_dict("records")
     assert (row["label"], row["start"]) == ("surprise", one.onset)

@@ -64,3 +64,16 @@ def marks(expressions: Sequence[MicroExpression], left: float, width: float, dur
             f'<path d="M{x:.1f} {bottom - 12:.1f} l5 10 h-10 z" fill="#222"><title>{escape(told)}</title></path>'
         )
     return "".join(drawn)
+
+
+def section(expressions: Sequence[MicroExpression]) -> str:
+    """The same table for the HTML page; empty if there is none."""
+    if not expressions:
+        return ""
+    body = "".join(
+        f"<tr><td>{one.onset:.2f} to {one.offset:.2f}</td><td>{one.apex:.2f}</td><td>{escape(one.region)}</td>"
+        f"<td>{one.strength:.1f} px</td><td>{one.confidence:.2f}</td><td>{escape(one.label or '-')}</td></tr>"
+        for one in expressions
+    )
+    head = "<tr><th>seconds</th><th>apex</th><th>where</th><th>strength</th><th>confidence</th><th>looks like</th></tr>"
+    return f"<h2>Micro-expressions</h2><table>{head}{body}</table>"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from mmemo.report.micro import marks
+from mmemo.report.micro import marks, section
 from mmemo.report.tables import COLORS, NAMES
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def page(result: EmotionResult) -> str:
         _key(result.scores),
         _modalities(result),
         _timeline(result),
+        section(result.micro_expressions or ()),
         _people(result),
         _words(result),
         _notes(result),
