@@ -16,7 +16,7 @@ from mmemo import media
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceTracker
-from mmemo.faces.align import alignment
+from mmemo.faces.align import EYE_LEFT, EYE_RIGHT, alignment
 from mmemo.media import Frame
 from mmemo.micro.expression import MicroExpression
 from mmemo.micro.flow_image import flow_image
@@ -34,8 +34,12 @@ MAX_SIDE = 1280
 """Pixels. Larger frames are shrunk while they are decoded; faces are looked at in crops of 128 px."""
 LANDMARK_RATE = 30.0
 """Hz. Landmarks are looked for so often at most; motion between them is measured in the pictures themselves."""
+SMALL = 30.0
+"""Pixels between the eyes below which a note says that faint movements can't be seen."""
 FEW = 40.0
 """Frames a second below which a note says what can't be seen."""
+EYES_APART = (EYE_RIGHT[0] - EYE_LEFT[0]) * SIZE
+"""Pixels between the eyes in the crops."""
 _GAP: Seconds = 0.15  # a face that was away for longer starts anew
 _SAME = 0.05  # mean difference in grey levels below which a picture repeats the one before; sensors' noise is more
 
@@ -263,6 +267,13 @@ def _notes(motions: list[FaceMotion], rate: float, repeated: float) -> Iterator[
             "low-frame-rate",
             f"At {rate:.0f} pictures a second a micro-expression of 1/5 s shows in {rate / 5:.0f} of them: shorter "
             "ones are missed, times are uncertain by a picture, and faint ones drown. Record at 100 or more.",
+        )
+    apart = max(EYES_APART / float(np.median(np.hypot(*motion.places[:, :, 0].T))) for motion in motions)
+    if apart < SMALL:
+        yield Note(
+            "small-face",
+            f"The largest face has {apart:.0f} px between the eyes: movements that are faint in it are smaller than a "
+            "tenth of a pixel or two, and are missed. Come closer, or record at a higher resolution.",
         )
     if all(motion.times[-1] - motion.times[0] < 1.0 for motion in motions):
         yield Note("too-short", "No face is seen for a second without a break: too short to tell what is isolated.")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -132,6 +133,13 @@ def test_too_few_frames_are_told() -> None:
     _, found, notes = with_pictures(lambda shown: shown[:20])
     assert found == ()
     assert notes == {"too-short"}
+
+
+def test_a_small_face_is_told() -> None:
+    small = cv2.copyMakeBorder(cv2.resize(portrait(), (100, 100)), 50, 50, 50, 50, cv2.BORDER_REPLICATE)
+    sequence = MadeSequence(small, [], QUIET, seconds=1.2, rate=50)
+    _, _, notes = spot_frames(sequence.between)
+    assert [note.code for note in notes] == ["small-face"]
 
 
 def test_nobody_there(tmp_path: Path) -> None:
