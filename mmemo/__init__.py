@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from mmemo.model import EmotionModel
     from mmemo.pretrained import load_model
     from mmemo.result import EmotionResult
+    from mmemo.spot import spot_micro
 
 __version__ = "0.1.0"
-__all__ = ["Analyzer", "Clip", "EmotionModel", "EmotionResult", "analyze", "load_model"]
+__all__ = ["Analyzer", "Clip", "EmotionModel", "EmotionResult", "analyze", "load_model", "spot_micro"]
 
 _HOMES = {
     "Analyzer": "mmemo.analyzer",
@@ -25,6 +26,7 @@ _HOMES = {
     "EmotionResult": "mmemo.result",
     "analyze": "mmemo.analyzer",
     "load_model": "mmemo.pretrained",
+    "spot_micro": "mmemo.spot",
 }
 
 

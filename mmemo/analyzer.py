@@ -14,7 +14,8 @@ from mmemo.clip import Clip
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
-from mmemo.media import probe
+from mmemo.media import MediaInfo, probe
+from mmemo.micro.expression import MicroExpression
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.perception import Perception, perceive
@@ -36,6 +37,7 @@ class Analyzer:
         modalities: which of the model's modalities to look at; None for all of them.
         device: "auto", "cpu", "cuda", "mps"; for a model given by name or folder.
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
+        micro: look for micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         transcriber: recognises speech where a clip brings no words: "auto" takes Whisper tiny.en if the extra ``asr``
             is installed; None never recognises.
 
@@ -52,6 +54,7 @@ class Analyzer:
         window: Seconds = 2.0,
         hop: Seconds = 1.0,
         *,
+        micro: bool = False,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
     ) -> None:
         Grid(0.0, window, hop)
@@ -67,6 +70,7 @@ class Analyzer:
         self._given = model
         self._device = device
         self.window, self.hop = window, hop
+        self._micro = micro
         self._transcriber = transcriber
 
     def __call__(
@@ -100,6 +104,8 @@ class Analyzer:
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, found))
         notes = [*found.notes, *_afterthoughts(self.modalities, scored.modalities, found)]
+        micro, remarks = _micro_expressions(clip, info) if self._micro else (None, ())
+        notes += remarks
         return EmotionResult(
             source=None if clip.path is None else str(clip.path),
             duration=found.grid.duration,
@@ -112,6 +118,7 @@ class Analyzer:
             model=self.model.name,
             start=found.grid.start,
             speech=None if found.activity is None else found.activity.spans,
+            micro_expressions=micro,
         )
 
     @property
@@ -153,6 +160,7 @@ def analyze(
     device: str = "auto",
     window: Seconds = 2.0,
     hop: Seconds = 1.0,
+    micro: bool = False,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     progress: Progress | None = None,
 ) -> EmotionResult:
@@ -160,7 +168,7 @@ def analyze(
 
     The arguments, and what is raised, are those of `Analyzer` and of calling it.
     """
-    analyzer = Analyzer(model, modalities, device, window, hop, transcriber=transcriber)
+    analyzer = Analyzer(model, modalities, device, window, hop, micro=micro, transcriber=transcriber)
     return analyzer(path, text=text, subtitles=subtitles, progress=progress)
 
 
@@ -170,6 +178,18 @@ def _clip(path: str | Path | None, text: str | None, subtitles: str | Path | Non
         text=text,
         subtitles=None if subtitles is None else Path(subtitles),
     )
+
+
+def _micro_expressions(
+    clip: Clip, info: MediaInfo | None
+) -> tuple[tuple[MicroExpression, ...] | None, tuple[Note, ...]]:
+    """The micro-expressions of a clip, and what must be known of them; None where nothing moves."""
+    if clip.path is None or info is None or info.video is None or info.kind == "image":
+        return None, (Note("no-motion", "There is no moving picture, so micro-expressions were not looked for."),)
+    from mmemo.spot import spot_micro
+
+    spotted = spot_micro(clip.path, clip.start, clip.end)
+    return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
 
 
 def _nothing(clip: Clip, modalities: Sequence[str], found: Perception) -> str:

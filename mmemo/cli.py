@@ -1,4 +1,4 @@
-"""The command line: `mmemo analyze`, `mmemo prepare`, `mmemo audit`."""
+"""The command line: `mmemo analyze`, `mmemo micro`, `mmemo prepare`, `mmemo audit`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def analyze(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = 2.0,
     hop: Annotated[float, typer.Option(help="Seconds from one window's start to the next.")] = 1.0,
+    micro: Annotated[bool, typer.Option("--micro", help="Look for micro-expressions too.")] = False,
 ) -> None:
     """Analyze one clip and print a table, or JSON."""
     from mmemo.analyzer import Analyzer
@@ -74,7 +75,7 @@ def analyze(
             check_suffix(file, suffixes)
     check_anonymize(anonymize)
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
-    analyzer = Analyzer(model, chosen, device, window, hop)
+    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):
@@ -152,6 +153,28 @@ def audit(
         Console(highlight=False).print(found.to_table())
     if any(leak.code not in allow.split(",") for leak in found.leaks):
         raise typer.Exit(1)
+
+
+@app.command()
+def micro(
+    path: Annotated[Path, typer.Argument(help="Video file; best at 100 frames a second or more.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    start: Annotated[float, typer.Option(help="Seconds.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Seconds; the end of the file by default.")] = None,
+    magnify: Annotated[float, typer.Option(help="Enlarge motion so much before its class is told.")] = 0.0,
+) -> None:
+    """Find micro-expressions: short, faint, isolated movements of a face."""
+    from mmemo.spot import spot_micro
+
+    result = spot_micro(path, start, end, magnification=magnify)
+    if json:
+        print(result.to_json())
+        return
+    from rich.console import Console
+
+    from mmemo.report.micro import terminal
+
+    Console(highlight=False).print(terminal(result))
 
 
 def main() -> None:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmemo.checkpoint import load_checkpoint
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
 from mmemo.model import FUSION, KIND, EmotionModel
+
+if TYPE_CHECKING:
+    from mmemo.micro.recognition import MicroRecogniser
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -58,6 +62,25 @@ MODELS = {
         },
     )
 }
+
+MICRO = Weights(
+    WEIGHTS / "micro",
+    "a7117a647de548a51db2d5bad8f4e00c928c7a5b3a26bc49f1afa17283081d8e",
+    "docs/models/micro.md",
+)
+"""The recogniser of micro-expressions, which is no part of a model."""
+
+
+def load_micro() -> MicroRecogniser:
+    """The embedded recogniser of micro-expressions.
+
+    Raises:
+        WeightsError: if a file is damaged, or not the one this version was released with.
+    """
+    from mmemo.micro.recognition import MicroRecogniser
+
+    _verify(MICRO)
+    return MicroRecogniser.load(MICRO.folder)
 
 
 def find_model(name: str | Path = "default", modalities: Sequence[str] | None = None) -> tuple[str, ...]:

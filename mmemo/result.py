@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
+from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.speech.transcript import Transcript
 from mmemo.trails import Box, Trail
@@ -129,6 +130,8 @@ class EmotionResult:
         model: name of the model.
         start: seconds in the file at which the clip begins; all other times count from the start of the file.
         speech: spans in which somebody speaks, start and end in seconds; None where nobody listened.
+        micro_expressions: in order of their onset; None unless they were looked for. Their persons are numbered as
+            they were followed at the full frame rate, mostly but not always as in ``people``.
     """
 
     source: str | None
@@ -142,6 +145,7 @@ class EmotionResult:
     model: str = field(default="default")
     start: Seconds = 0.0
     speech: tuple[tuple[Seconds, Seconds], ...] | None = None
+    micro_expressions: tuple[MicroExpression, ...] | None = None
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -188,8 +192,9 @@ class EmotionResult:
     def to_frame(self) -> pandas.DataFrame:
         """One row for the whole clip and one for each window, fused and by modality and person (extra ``export``).
 
-        Columns: ``start``, ``end``, ``what`` ("clip" or "segment"), ``modality`` ("fused", "face" …), ``person``
-        (id or missing), ``coverage``, ``label``, and one of each label's score.
+        Columns: ``start``, ``end``, ``what`` ("clip", "segment", "person" or "micro"), ``modality`` ("fused", "face"
+        …), ``person`` (id or missing), ``coverage``, ``label``, and one of each label's score; a micro-expression has
+        a label of its own classes and no scores.
 
         Raises:
             MissingExtraError: if pandas is not installed.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mmemo
-from mmemo.pretrained import MODELS, WEIGHTS
+from mmemo.pretrained import MICRO, MODELS, WEIGHTS
 from mmemo.testing import make_clip
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +80,7 @@ def test_the_weights_fit_into_the_wheel() -> None:
     for model in MODELS.values():
         for weights in model.parts.values():
             assert (ROOT / weights.card).is_file()
+    assert (ROOT / MICRO.card).is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -69,10 +69,14 @@ class MediaInfo:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: ``time`` in seconds from the start of the file, ``image`` (H, W, 3) uint8 RGB, upright."""
+    """One picture: ``time`` in seconds from the start of the file, ``image`` (H, W, 3) uint8 RGB, upright.
+
+    ``number`` counts the pictures that were decoded, from 0: of a file read from its start, the frame's number in it.
+    """
 
     time: Seconds
     image: np.ndarray
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def frames(
         stream.thread_type = "AUTO"
         origin = origin_of(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
-        last, due = -step, 0.0
+        last, due, number = -step, 0.0, -1
         if start > 0:
             container.seek(int((start + origin) * av.time_base))
         for picture in _decode(container, stream, damage):
@@ -162,13 +166,14 @@ def frames(
             if time <= last:
                 continue  # a clock that steps back: a repeated or damaged timestamp
             damage.seconds = last = time
+            number += 1
             if end is not None and time >= end:
                 return
             if time < start or time < due:
                 continue
             if max_rate:
                 due = time + 0.9 / max_rate  # a little early: real frame times jitter
-            yield Frame(time, _upright_rgb(picture, max_side))
+            yield Frame(time, _upright_rgb(picture, max_side), number)
 
 
 def waveform_blocks(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmemo.errors import ArgumentError, MmemoError
+from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.result import EmotionResult, ModalityScores, Person, Scores, Segment
 from mmemo.speech.transcript import Line, Transcript, Word
@@ -28,6 +29,9 @@ def to_dict(result: EmotionResult) -> dict[str, Any]:
         "people": [_person(person) for person in result.people],
         "speech": None if result.speech is None else [_times(*span) for span in result.speech],
         "transcript": None if result.transcript is None else _transcript(result.transcript),
+        "micro_expressions": None
+        if result.micro_expressions is None
+        else [expression.to_dict() for expression in result.micro_expressions],
         "notes": [{"code": note.code, "message": note.message} for note in result.notes],
     }
 
@@ -60,6 +64,9 @@ def from_dict(document: Mapping[str, Any]) -> EmotionResult:
             speech=None
             if document.get("speech") is None
             else tuple((float(start), float(end)) for start, end in document["speech"]),
+            micro_expressions=None
+            if document.get("micro_expressions") is None
+            else tuple(MicroExpression.from_dict(expression) for expression in document["micro_expressions"]),
         )
     except MmemoError:
         raise

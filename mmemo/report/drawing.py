@@ -12,6 +12,7 @@ import numpy as np
 from mmemo.report.bands import Run, runs, scores_between, spans, thinned
 from mmemo.report.clock import ticks, unit
 from mmemo.report.footage import Thumbnail, jpeg
+from mmemo.report.micro import told
 from mmemo.report.names import name_of
 from mmemo.report.palette import EMPTY, FAINT, TEXT, colors, ink
 
@@ -36,6 +37,8 @@ def drawing(result: EmotionResult, thumbnails: Sequence[Thumbnail] = (), envelop
         draw.thumbnails(thumbnails)
     for name, heading, detail, height, segments, band in bands(result):
         draw.band(name, heading, detail, height, runs(segments, band), spans(segments, band))
+    if result.micro_expressions:
+        draw.micro()
     if envelope is not None or result.speech:
         draw.sound(envelope)
     if result.transcript is not None and result.transcript.lines:
@@ -123,6 +126,16 @@ class _Drawing:
                 continue
             y = top + height * (1 - shares[:row].sum() - shares[row] / 2) + size * 0.35
             self._text(self.x(middle), y, span.label, size, ink(self._colors[span.label]), "middle")
+
+    def micro(self) -> None:
+        """A triangle at the apex of every micro-expression."""
+        for one in self._result.micro_expressions or ():
+            self._parts.append(
+                f'<path d="M{self.x(one.apex):.1f} {self._y + 1:.1f}l5 10h-10z" fill="{TEXT}">'
+                f"<title>{escape(told(one))}</title></path>"
+            )
+        self._heading("Micro", "", 12)
+        self._y += 12 + _GAP
 
     def sound(self, envelope: np.ndarray | None) -> None:
         top, height = self._y, 44

@@ -15,6 +15,7 @@ from mmemo.report.bands import runs, scores_between, thinned
 from mmemo.report.cards import cards
 from mmemo.report.drawing import LEFT, MOST_POINTS, WIDTH, bands, data_url, drawing
 from mmemo.report.footage import Footage
+from mmemo.report.micro import html_table
 from mmemo.report.names import name_of, origin_of
 from mmemo.report.palette import FAINT, colors
 from mmemo.report.summary import summary
@@ -51,6 +52,7 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
         _head(result),
         _section("In words", "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(result))),
         _timeline(result, course),
+        _section("Micro-expressions", html_table(result.micro_expressions or ())),
         _section("By modality", _modalities(result)),
         _people(result, footage if faces else None),
         _transcript(result),

@@ -57,6 +57,7 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
         1.5 + _GAP,
         (0.62 + _GAP) * len(result.modalities),
         (0.36 + _GAP) * len(people),
+        0.16 + _GAP if result.micro_expressions else 0.0,
         0.5 + _GAP if sound else 0.0,
         0.36,
         0.12 + _LINE * max(lines, 1) + _GAP if words else 0.0,
@@ -91,6 +92,13 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
         axes = sheet.row(0.36)
         _band(axes, result, person.segments, "fused", 7.5)
         side(axes, f"Person {person.id}", verdict(person), inline=True)
+        sheet.skip(_GAP)
+    if result.micro_expressions:
+        axes = sheet.row(0.16)
+        axes.set(xlim=(result.start, result.start + result.duration), ylim=(0, 1))
+        apexes = [expression.apex for expression in result.micro_expressions]
+        axes.plot(apexes, [0.5] * len(apexes), "^", color=TEXT, markersize=7, clip_on=False)
+        side(axes, "Micro", "")
         sheet.skip(_GAP)
     if sound:
         axes = sheet.row(0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mmemo.report.micro import table
 from mmemo.report.names import name_of
 from mmemo.report.needs import need
 from mmemo.report.palette import colors
@@ -33,6 +34,9 @@ def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
         for piece in person.segments:
             own = {"person": person.id, "coverage": piece.modalities["face"].coverage, "label": piece.label}
             yield {"start": piece.start, "end": piece.end, "what": "segment", "modality": "face"} | own | piece.scores
+    for spotted in result.micro_expressions or ():
+        whose = {"modality": "face", "person": spotted.person, "coverage": None, "label": spotted.label}
+        yield {"start": spotted.onset, "end": spotted.offset, "what": "micro"} | whose
 
 
 def frame(result: EmotionResult) -> pandas.DataFrame:
@@ -40,8 +44,8 @@ def frame(result: EmotionResult) -> pandas.DataFrame:
     need("A data frame", "export", "pandas")
     import pandas
 
-    table = pandas.DataFrame(list(rows(result)))
-    return table.astype({"person": "Int64"})[[*COLUMNS, *result.scores]]
+    data = pandas.DataFrame(list(rows(result)))
+    return data.astype({"person": "Int64"})[[*COLUMNS, *result.scores]]
 
 
 def _rows(
@@ -73,6 +77,8 @@ def terminal(result: EmotionResult) -> RenderableType:
         for person in result.people:
             where = f"  {person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%}"
             parts.append(Text.assemble(f"  person {person.id}  ", _named(person.label), (where, "dim")))
+    if result.micro_expressions:
+        parts += [Text("\nMicro-expressions", style="bold"), table(result.micro_expressions)]
     if result.transcript is not None and result.transcript.lines:
         source = result.transcript.source
         origin = f"{source}: {result.transcript.detail}" if result.transcript.detail else source
