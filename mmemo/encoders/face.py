@@ -63,7 +63,7 @@ class FaceEncoder:
         self.size = network.architecture.size
         self.frames, self.floor, self.mirror, self.device = frames, floor, mirror, device
         self.info = dict(info or {})
-        self._network = network.eval()
+        self.network = network.eval()
         self._fast = copy.deepcopy(network).fuse().to(device)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
@@ -116,6 +116,17 @@ class FaceEncoder:
             first += length
         return Encoding(tokens, mask, logits)
 
+    def readings(self, tokens: np.ndarray) -> np.ndarray:
+        """What each head of the network says of tokens (…, D): logits (…, H, K), in the order of `labels`.
+
+        The scores of a crop are their mean. The embedded weights have two heads: the first was trained on the
+        labels of FER2013, the second on the votes of FER+.
+        """
+        with torch.inference_mode():
+            flat = torch.from_numpy(np.ascontiguousarray(tokens.reshape(-1, self.dim), np.float32)).to(self.device)
+            said: np.ndarray = self._fast.readings(flat).float().cpu().numpy()
+        return said.reshape(*tokens.shape[:-1], *said.shape[1:])
+
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (N, D) and log scores (N, K) of images (N, 1, S, S)."""
         features, scores = [], []
@@ -136,13 +147,13 @@ class FaceEncoder:
             **self.info,
             "kind": KIND,
             "labels": self.labels.name,
-            "architecture": self._network.architecture.to_dict(),
+            "architecture": self.network.architecture.to_dict(),
             "frames": self.frames,
             "floor": self.floor,
             "mirror": self.mirror,
         }
         tensors = {}
-        for name, tensor in self._network.state_dict().items():
+        for name, tensor in self.network.state_dict().items():
             # Vectors stay as they are: a batch norm's variance may be too small for float16.
             array = tensor.detach().float().cpu().numpy()
             tensors[name] = array.astype(np.float16) if array.ndim > 1 else array
