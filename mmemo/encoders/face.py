@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import torch
 
-from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence
@@ -65,6 +65,30 @@ class FaceEncoder:
         self.info = dict(info or {})
         self.network = network.eval()
         self._fast = copy.deepcopy(network).fuse().to(device)
+
+    @staticmethod
+    def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
+        """A face encoder from any checkpoint: one of ours, of Hugging Face (image classification), or an ONNX file.
+
+        Args:
+            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, an ``.onnx``
+                file, or the name of a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
+            settings: ``device``; for a checkpoint of another project, what
+                `mmemo.encoders.image_backbone.load_image_backbone` takes: what its labels mean, above all.
+
+        Raises:
+            UnknownModelError: if nothing of that name is found.
+            WeightsError: if it is damaged, or no image classifier.
+            LabelError: if the meaning of its labels is not known.
+            MissingExtraError: if transformers or onnxruntime is needed and not installed.
+        """
+        if checkpoint_kind(name_or_path) == KIND:
+            return FaceEncoder.load(name_or_path, **settings)
+        from mmemo.encoders.image_backbone import SETTINGS, ImageBackboneEncoder, load_image_backbone
+
+        if (Path(name_or_path).expanduser() / SETTINGS).is_file():
+            return ImageBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
+        return load_image_backbone(name_or_path, **settings)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """The crops of one window that the network sees.
