@@ -290,10 +290,10 @@ def encode_crops(encoder: FaceEncoder, gray: np.ndarray, quality: np.ndarray) ->
 
 
 def said_of(encoder: FaceEncoder, windows: Sequence[np.ndarray]) -> Said:
-    """The scores of prepared windows of one crop each, and what the two heads say for themselves."""
+    """The scores of prepared windows of one crop each, and what each head says for itself; it may be one head."""
     encoding = encoder.encode(windows)
     readings = encoder.readings(encoding.tokens[:, 0])
-    return Said(encoding.logits, readings[:, 0], readings[:, 1])
+    return Said(encoding.logits, readings[:, 0], readings[:, -1])
 
 
 def end_to_end(encoder: FaceEncoder, paths: Sequence[Path]) -> tuple[np.ndarray, Said]:

@@ -14,6 +14,7 @@ import torch
 from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
+from mmemo.encoders.frames import choose_frames, pool_frames
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LABEL_SETS, LabelSet
@@ -126,19 +127,8 @@ class FaceEncoder:
                 raise ArgumentError(
                     f"FaceEncoder.encode: expected windows (T, 2, {self.size}, {self.size}), got {window.shape}."
                 )
-        lengths = [len(window) for window in batch]
         features, scores = self._run(np.concatenate([window[:, :1] for window in batch]))
-        tokens = np.zeros((len(batch), max(lengths), self.dim), np.float32)
-        mask = np.zeros((len(batch), max(lengths)), bool)
-        logits = np.empty((len(batch), len(self.labels)), np.float32)
-        first = 0
-        for row, (window, length) in enumerate(zip(batch, lengths, strict=True)):
-            frames = slice(first, first + length)
-            tokens[row, :length], mask[row, :length] = features[frames], True
-            weights = window[:, 1, 0, 0] + 1e-6
-            logits[row] = np.average(scores[frames], axis=0, weights=weights)
-            first += length
-        return Encoding(tokens, mask, logits)
+        return pool_frames(features, scores, [window[:, 1, 0, 0] for window in batch])
 
     def readings(self, tokens: np.ndarray) -> np.ndarray:
         """What each head of the network says of tokens (…, D): logits (…, H, K), in the order of `labels`.
@@ -218,26 +208,3 @@ def gray_crops(crops: np.ndarray, size: int) -> np.ndarray:
         luma = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
         gray[row] = cv2.resize(luma, (size, size), interpolation=cv2.INTER_AREA)
     return gray / np.float32(255)
-
-
-def choose_frames(times: np.ndarray, quality: np.ndarray, count: int, floor: float) -> np.ndarray:
-    """Which crops of a window to look at: the best of each of ``count`` equal slots of its time.
-
-    Spread over time, because neighbouring frames say the same; the best of a slot, because blinks and blurs
-    pass.
-
-    Args:
-        times: (N,) seconds, rising.
-        quality: (N,) in [0, 1].
-        count: the most that are chosen.
-        floor: crops of a lower quality are never chosen.
-
-    Returns:
-        (T,) indices, rising, T at most ``count``; empty if no crop is good enough.
-    """
-    usable = np.flatnonzero(quality >= floor)
-    if len(usable) <= count:
-        return usable
-    start, span = times[usable[0]], max(float(times[usable[-1]] - times[usable[0]]), 1e-9)
-    slots = np.minimum((times[usable] - start) / span * count, count - 1).astype(int)
-    return np.array([max(usable[slots == slot], key=lambda i: quality[i]) for slot in np.unique(slots)])

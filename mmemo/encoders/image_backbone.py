@@ -17,7 +17,7 @@ import numpy as np
 
 from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding
-from mmemo.encoders.face import choose_frames
+from mmemo.encoders.frames import choose_frames, pool_frames
 from mmemo.encoders.image_classifier import (
     HuggingFaceClassifier,
     ImageClassifier,
@@ -106,17 +106,8 @@ class ImageBackboneEncoder:
                 raise ArgumentError(
                     f"ImageBackboneEncoder.encode: expected windows (T, C + 1, H, W), got {window.shape}."
                 )
-        lengths = [len(window) for window in batch]
         features, scores = self._run(np.concatenate([window[:, :-1] for window in batch]))
-        tokens = np.zeros((len(batch), max(lengths), self.dim), np.float32)
-        mask = np.zeros((len(batch), max(lengths)), bool)
-        logits = np.empty((len(batch), len(self.labels)), np.float32)
-        ends = np.cumsum(lengths)
-        for row, (window, end) in enumerate(zip(batch, ends, strict=True)):
-            crops = slice(end - len(window), end)
-            tokens[row, : len(window)], mask[row, : len(window)] = features[crops], True
-            logits[row] = np.average(scores[crops], axis=0, weights=window[:, -1, 0, 0] + 1e-6)
-        return Encoding(tokens, mask, logits)
+        return pool_frames(features, scores, [window[:, -1, 0, 0] for window in batch])
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (N, D) and mapped log scores (N, K)."""

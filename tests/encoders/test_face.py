@@ -11,8 +11,9 @@ import torch
 from scipy.special import log_softmax
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.face import FaceEncoder, choose_frames, gray_crops
+from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork, normalize_contrast
+from mmemo.encoders.frames import choose_frames
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder
