@@ -3,7 +3,7 @@
     pip install 'mmemo[train]'
     python recipes/face_sequence.py MANIFEST --out runs/face_sequence
 
-MANIFEST is a CSV with the columns ``path`` (of a clip, relative to the manifest; with a ``*`` in it, of the pictures of a
+MANIFEST is a CSV with the columns ``path`` (of a clip, relative to the manifest; with a ``*`` in it, the pictures of a
 sequence), ``label`` (one of neutral, happiness, sadness, anger, fear, disgust, surprise; rows of other labels are left
 out) and ``subject``; or the folder of CK+48. People are kept apart: each fifth of the subjects is tested by networks
 trained on the others.
@@ -230,6 +230,7 @@ def main(
     ),
     face: Annotated[Path, typer.Option(help="The image encoder to begin with.")] = Path("mmemo/weights/face"),
     frames: Annotated[int, typer.Option(help="Pictures of each clip.")] = 8,
+    test_frames: Annotated[int, typer.Option(help="The same of the other manifests' clips.")] = 8,
     folds: Annotated[int, typer.Option(help="Parts the subjects are divided into.")] = 5,
     lstm_epochs: Annotated[int, typer.Option(help="Passes over the clips for the LSTM.")] = 30,
     lstm_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
@@ -273,7 +274,7 @@ def main(
 
     final = {(kind, apart): trained(kind, apart, clips) for kind in kinds for apart in (True, False)} if test else {}
     for other in test or []:
-        seen = find_faces(read_manifest(other), frames, run / f"{other.stem}_{frames}.npz")
+        seen = find_faces(read_manifest(other), test_frames, run / f"{other.stem}_{test_frames}.npz")
         seen = seen[np.isin(seen.label, clips.label)]  # what is not in training can't be answered
         inputs = inputs_of(seen, encoder.size)
         answers = {"image network": predict(image, inputs)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import torch
 from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
-from mmemo.encoders.frames import choose_frames, pool_frames
+from mmemo.encoders.frames import Doubt, choose_frames, pool_frames
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LABEL_SETS, LabelSet
 
 KIND = "face-encoder"
+_NO_DOUBT = Doubt()
 CHUNK = 64
 """Crops that go through the network at once: more gains no speed on a CPU and costs memory."""
 
@@ -34,6 +36,7 @@ class FaceEncoder:
         floor: crops of a lower quality are not looked at.
         mirror: score each crop and its mirror image and take the mean; twice the work, a little more
             accurate.
+        doubt: how far scores are flattened where the quality is low.
         device: of torch: "cpu", "cuda", "mps" …
         info: what else its weights' ``config.json`` says: corpora, split, scores.
 
@@ -51,6 +54,7 @@ class FaceEncoder:
         frames: int = 8,
         floor: float = 0.05,
         mirror: bool = True,
+        doubt: Doubt = _NO_DOUBT,
         device: str = "cpu",
         info: dict[str, Any] | None = None,
     ) -> None:
@@ -63,7 +67,7 @@ class FaceEncoder:
         self.dim = network.dim
         self.size = network.architecture.size
         self.frames, self.floor, self.mirror, self.device = frames, floor, mirror, device
-        self.info = dict(info or {})
+        self.doubt, self.info = doubt, dict(info or {})
         self.network = network.eval()
         self._fast = copy.deepcopy(network).fuse().to(device)
 
@@ -128,7 +132,7 @@ class FaceEncoder:
                     f"FaceEncoder.encode: expected windows (T, 2, {self.size}, {self.size}), got {window.shape}."
                 )
         features, scores = self._run(np.concatenate([window[:, :1] for window in batch]))
-        return pool_frames(features, scores, [window[:, 1, 0, 0] for window in batch])
+        return pool_frames(features, scores, [window[:, 1, 0, 0] for window in batch], self.doubt)
 
     def readings(self, tokens: np.ndarray) -> np.ndarray:
         """What each head of the network says of tokens (…, D): logits (…, H, K), in the order of `labels`.
@@ -165,6 +169,7 @@ class FaceEncoder:
             "frames": self.frames,
             "floor": self.floor,
             "mirror": self.mirror,
+            "doubt": asdict(self.doubt),
         }
         tensors = {}
         for name, tensor in self.network.state_dict().items():
@@ -187,6 +192,7 @@ class FaceEncoder:
             network = FaceNetwork(FaceArchitecture.from_dict(config["architecture"]))
             labels = LABEL_SETS[config["labels"]]
             settings = {name: config[name] for name in ("frames", "floor", "mirror")}
+            settings["doubt"] = Doubt(**config.get("doubt", {}))
             network.load_state_dict({n: torch.from_numpy(a).float() for n, a in checkpoint.tensors.items()})
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder} does not hold a face encoder of this version: {error}") from None

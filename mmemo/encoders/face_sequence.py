@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_sequence_network import SequenceArchitecture, SequenceNetwork
-from mmemo.encoders.frames import choose_frames, pool_frames
+from mmemo.encoders.frames import Doubt, choose_frames, pool_frames
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LABEL_SETS, LabelSet
 
 KIND = "face-sequence-encoder"
+_NO_DOUBT = Doubt()
 
 
 class FaceSequenceEncoder:
@@ -32,6 +34,7 @@ class FaceSequenceEncoder:
         frames: the most crops of one window that are looked at.
         floor: crops of a lower quality are not looked at.
         mirror: score each window and its mirror image and take the mean.
+        doubt: how far scores are flattened where the quality is low.
         device: of torch.
         info: what else its weights' ``config.json`` says.
 
@@ -49,6 +52,7 @@ class FaceSequenceEncoder:
         frames: int = 8,
         floor: float = 0.05,
         mirror: bool = True,
+        doubt: Doubt = _NO_DOUBT,
         device: str = "cpu",
         info: dict[str, Any] | None = None,
     ) -> None:
@@ -59,7 +63,7 @@ class FaceSequenceEncoder:
             )
         self.labels, self.dim, self.size = labels, network.dim, image.size
         self.frames, self.floor, self.mirror, self.device = frames, floor, mirror, device
-        self.info = dict(info or {})
+        self.doubt, self.info = doubt, dict(info or {})
         self.network = network.eval().to(device)
 
     @classmethod
@@ -75,7 +79,7 @@ class FaceSequenceEncoder:
         )
         network = own.build()
         network.image.load_state_dict(encoder.network.state_dict())
-        settings: dict[str, Any] = {"frames": encoder.frames, "floor": encoder.floor, "mirror": encoder.mirror}
+        settings: dict[str, Any] = {name: getattr(encoder, name) for name in ("frames", "floor", "mirror", "doubt")}
         return cls(network, encoder.labels, **settings)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
@@ -112,7 +116,7 @@ class FaceSequenceEncoder:
                 zip(rows, zip(*self._run(np.stack([batch[row][:, :1] for row in rows])), strict=True), strict=True)
             )
         features, scores = (np.concatenate([said[row][part] for row in range(len(batch))]) for part in (0, 1))
-        return pool_frames(features, scores, [window[:, 1, 0, 0] for window in batch])
+        return pool_frames(features, scores, [window[:, 1, 0, 0] for window in batch], self.doubt)
 
     def _run(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (B, T, D) and log scores (B, T, K) of clips (B, T, 1, S, S)."""
@@ -134,6 +138,7 @@ class FaceSequenceEncoder:
             "frames": self.frames,
             "floor": self.floor,
             "mirror": self.mirror,
+            "doubt": asdict(self.doubt),
         }
         tensors = {}
         for name, tensor in self.network.state_dict().items():
@@ -155,6 +160,7 @@ class FaceSequenceEncoder:
             network = SequenceArchitecture.from_dict(config["architecture"]).build()
             network.load_state_dict({n: torch.from_numpy(a).float() for n, a in checkpoint.tensors.items()})
             settings = {name: config[name] for name in ("frames", "floor", "mirror")}
+            settings["doubt"] = Doubt(**config.get("doubt", {}))
             labels = LABEL_SETS[config["labels"]]
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder} does not hold a sequence encoder of this version: {error}") from None

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork, normalize_contrast
-from mmemo.encoders.frames import choose_frames
+from mmemo.encoders.frames import Doubt, choose_frames
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder
@@ -139,6 +139,27 @@ def test_logits_are_the_quality_weighted_mean_of_log_scores() -> None:
         scores = log_softmax(network(torch.from_numpy(window[:, :1]))[1].numpy(), axis=1)
     expected = 0.1 * scores[0] + 0.3 * scores[1] + 0.6 * scores[2]
     assert encoder.encode([window]).logits[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_confidence_falls_with_quality_and_the_answer_stays(tmp_path: Path) -> None:
+    sure = FaceEncoder(trained_looking(), EKMAN7)
+    doubtful = FaceEncoder(trained_looking(), EKMAN7, doubt=Doubt(amount=3.0, trusted=0.6))
+    highest = []
+    for quality in (1.0, 0.6, 0.4, 0.2, 0.06):
+        window = sure.prepare(evidence(noise(1), np.array([quality])))
+        plain, flat = (encoder.encode([window]).logits[0] for encoder in (sure, doubtful))
+        expected = plain / (1 + 3.0 * max(0.0, 1 - quality / 0.6))
+        assert flat == pytest.approx(expected, abs=1e-4)
+        highest.append(float(np.exp(log_softmax(flat)).max()))
+    assert highest[0] == pytest.approx(highest[1])
+    assert highest[1:] == sorted(highest[1:], reverse=True)
+    assert highest[1] > highest[-1] + 0.02
+    doubtful.save(tmp_path / "face")
+    assert FaceEncoder.load(tmp_path / "face").doubt == Doubt(3.0, 0.6)
+    pair = sure.prepare(evidence(noise(2), np.array([0.2, 0.6])))
+    assert doubtful.encode([pair]).logits[0] == pytest.approx(
+        sure.encode([pair]).logits[0] * Doubt(3.0, 0.6).confidence((0.2**2 + 0.6**2) / 0.8), abs=1e-4
+    )
 
 
 def test_two_heads_are_read_apart_and_together() -> None:
