@@ -31,7 +31,6 @@ import cv2
 import numpy as np
 import torch
 import typer
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from torch import nn
 from torch.nn import functional
@@ -49,8 +48,8 @@ from mmemo.faces.align import SIZE, unalign
 from mmemo.faces.warp import invert, warp
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8, FER8_TO_EKMAN7
 from mmemo.training import image_augmentation as augment
-from mmemo.training.losses import triplet_loss
 from mmemo.training.loop import Schedule, fit
+from mmemo.training.losses import triplet_loss
 
 log = logging.getLogger("face_fer2013")
 TERMS = {
@@ -338,33 +337,47 @@ def calibrate(network: FaceNetwork, fer: Fer, crops: Crops, target: np.ndarray) 
     return temperature
 
 
-def fit_doubt(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray) -> Doubt:
-    """Step 6: how confidence must fall with quality, from validation pictures as they are and made smaller.
+def worsened(image: np.ndarray, placement: np.ndarray, how: int) -> np.ndarray:
+    """A 48 x 48 picture made smaller, blurred, darkened, or its face covered by a mask or by sunglasses."""
+    if how < 3:
+        side = (28, 22, 18)[how]
+        return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    if how < 6:
+        return cv2.GaussianBlur(image, (0, 0), (1.5, 2.5, 3.5)[how - 3])
+    if how < 8:
+        noise = np.random.default_rng(0).normal(0, 2, image.shape)
+        return np.clip(image * (0.2, 0.1)[how - 6] + noise, 0, 255).astype(np.uint8)
+    corners = np.array([(0.1, 0.55, 0.9, 1.0), (0.15, 0.28, 0.85, 0.46)][how - 8]) * SIZE
+    box = corners[[[0, 1], [2, 1], [2, 3], [0, 3]]] @ placement[:, :2].T + placement[:, 2]
+    return cv2.fillConvexPoly(image.copy(), box.round().astype(np.int32), (170, 30)[how - 8])
 
-    Scores are trusted from the median quality of the pictures as they are: what they say of better ones is not known.
-    """
+
+def fit_doubt(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray) -> Doubt:
+    """Step 6: how confidence must fall with quality, from validation pictures as they are and made worse."""
     rows = fer.select("PublicTest")
     rows = rows[(target[rows].sum(axis=1) > 0) & crops.found[rows]]
-    logits, quality = [encode_crops(encoder, crops.gray[rows], crops.quality[rows]).both], [crops.quality[rows]]
-    wanted, finder = [target[rows]], FaceFinder()
+    finder, logits, quality, wanted = FaceFinder(), [], [], []
     for place, row in enumerate(rows):
-        side = (36, 28, 22, 18)[place % 4]
-        small = cv2.resize(fer.images[row], (side, side), interpolation=cv2.INTER_AREA)
-        faces = finder.find(np.repeat(small[:, :, None], 3, axis=2))
-        window = encoder.prepare(evidence_of([faces[0].crop], [faces[0].quality], [0.0])) if faces else None
-        if window is not None:
-            logits.append(encoder.encode([window]).logits)
-            quality.append(np.array([faces[0].quality]))
-            wanted.append(target[row][None])
-    scored, trust, truth = (np.concatenate(parts) for parts in (logits, quality, wanted))
-    trusted = float(np.median(quality[0]))
+        for image in (fer.images[row], worsened(fer.images[row], crops.placement[row], place % 10)):
+            faces = finder.find(np.repeat(image[:, :, None], 3, axis=2))
+            window = encoder.prepare(evidence_of([faces[0].crop], [1.0], [0.0])) if faces else None
+            if window is not None:
+                logits.append(encoder.encode([window]).logits[0])
+                quality.append(faces[0].quality)
+                wanted.append(target[row])
+    scored, trust, truth = np.stack(logits), np.array(quality), np.stack(wanted)
+    usable = trust >= encoder.floor
 
-    def loss(amount: float) -> float:
-        confidence = np.array([Doubt(amount, trusted).confidence(float(q)) for q in trust])
-        return float(-np.mean(np.sum(truth * log_softmax(scored * confidence[:, None], axis=1), axis=1)))
+    def loss(doubt: Doubt) -> float:
+        confidence = np.array([doubt.confidence(float(q)) for q in trust[usable]])[:, None]
+        return float(-np.mean(np.sum(truth[usable] * log_softmax(scored[usable] * confidence, axis=1), axis=1)))
 
-    found = minimize_scalar(loss, bounds=(0.0, 30.0), method="bounded")
-    return Doubt(round(float(found.x), 3), round(trusted, 3))
+    tried = [
+        Doubt(amount, round(trusted, 2))
+        for trusted in np.arange(0.1, 0.85, 0.05).tolist()
+        for amount in np.arange(0, 8, 0.25).tolist()
+    ]
+    return min(tried, key=loss)
 
 
 def measure(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray, run: Path) -> dict[str, Any]:
