@@ -16,6 +16,7 @@ training on the corpus adds.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -107,8 +108,9 @@ def _spread(length: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, length - 1, count).round().astype(int))
 
 
-def find_faces(rows: Sequence[Row], count: int, cache: Path) -> Clips:
-    """Step 2: the largest face in ``count`` pictures of each clip that has any; kept in ``cache``."""
+def find_faces(rows: Sequence[Row], count: int, run: Path) -> Clips:
+    """Step 2: the largest face in ``count`` pictures of each clip that has any; kept in ``run``."""
+    cache = run / f"faces_{hashlib.sha256(repr((rows, count)).encode()).hexdigest()[:12]}.npz"
     if not cache.exists():
         finder, crops, kept = FaceFinder(), [], []
         for place, row in enumerate(rows):
@@ -255,7 +257,7 @@ def main(
         train(sequence.network, inputs, label, apart=apart, epochs=epochs[kind], rate=rates[kind], seed=seed)
         return sequence
 
-    clips = find_faces(read_manifest(manifest), frames, run / f"{manifest.stem}_{frames}.npz")
+    clips = find_faces(read_manifest(manifest), frames, run)
     subjects = np.random.default_rng(seed).permutation(np.unique(clips.subject))
     image = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind="lstm")).network
     said = {"image network": predict(image, inputs_of(clips, encoder.size))}
@@ -270,21 +272,26 @@ def main(
                 answers = said.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
                 answers[tested] = predict(network, inputs_of(clips[tested], encoder.size), apart=apart)
         log.info("fold %d of %d", fold + 1, folds)
-    report: dict[str, Any] = {"clips": len(clips.label), "subjects": len(subjects), "folds": report_of(clips, said)}
+    report: dict[str, Any] = {
+        "clips": len(clips.label),
+        "subjects": len(subjects),
+        "folds": report_of(clips, said),
+        "tests": {},
+    }
 
     final = {(kind, apart): trained(kind, apart, clips) for kind in kinds for apart in (True, False)} if test else {}
     for other in test or []:
-        seen = find_faces(read_manifest(other), test_frames, run / f"{other.stem}_{test_frames}.npz")
+        seen = find_faces(read_manifest(other), test_frames, run)
         seen = seen[np.isin(seen.label, clips.label)]  # what is not in training can't be answered
         inputs = inputs_of(seen, encoder.size)
         answers = {"image network": predict(image, inputs)}
         for (kind, apart), sequence in final.items():
             name = f"{kind}, frames apart" if apart else kind
             answers[name] = predict(sequence.network, inputs, apart=apart)
-        report[other.stem] = {"all": report_of(seen, answers)}
+        measured = report["tests"][str(other)] = {"all": report_of(seen, answers)}
         for corpus in np.unique(seen.corpus):
             rows = seen.corpus == corpus
-            report[other.stem][str(corpus)] = {
+            measured[str(corpus)] = {
                 "clips": int(rows.sum()),
                 "right": {name: int((x[rows].argmax(1) == seen.label[rows]).sum()) for name, x in answers.items()},
             }
