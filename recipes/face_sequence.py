@@ -236,7 +236,7 @@ def main(
     folds: Annotated[int, typer.Option(help="Parts the subjects are divided into.")] = 5,
     lstm_epochs: Annotated[int, typer.Option(help="Passes over the clips for the LSTM.")] = 30,
     lstm_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
-    inflated_epochs: Annotated[int, typer.Option(help="Passes over the clips for the inflated network.")] = 8,
+    inflated_epochs: Annotated[int, typer.Option(help="Passes over the clips for the inflated network.")] = 5,
     inflated_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Of folds, weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,

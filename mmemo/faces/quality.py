@@ -13,7 +13,7 @@ _PRESENCE = (0.5, 0.95)
 # Contrast of eyes or mouth relative to the whole crop: 0 to 0.07 under plain sunglasses or a mask; of FER2013's
 # training faces, hands before them included, 99.5% lie above 0.22.
 _UNCOVERED = (0.08, 0.2)
-_LEAST = 0.03  # what is left of the trust where the eyes, or the mouth, are covered
+_LEAST = 0.01  # what is left of the trust where the eyes, or the mouth, are covered
 _EYES, _MOUTH = (0.31, 0.43, 0.2, 0.8), (0.64, 0.84, 0.32, 0.68)  # top, bottom, left, right in shares of the crop
 _CONTRAST = (3.0, 15.0)  # standard deviation of a crop, on the scale 0 to 255, in which detail can be told from noise
 
@@ -65,7 +65,7 @@ def sharpness(crop: np.ndarray) -> float:
 
 
 def uncovered(crop: np.ndarray) -> float:
-    """How far eyes and mouth can be seen, 0 to 1: 0.03 behind plain sunglasses or a mask, 0.001 behind both.
+    """How far eyes and mouth can be seen, 0 to 1: 0.01 behind plain sunglasses or a mask, 0.0001 behind both.
 
     What covers a face is mostly plainer than what it covers. A patterned mask, or glasses full of reflections, are not
     noticed.
