@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmemo import explain as explain
     from mmemo.analyzer import Analyzer, analyze
     from mmemo.clip import Clip
     from mmemo.model import EmotionModel
@@ -31,6 +32,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "explain":
+        return import_module("mmemo.explain")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'mmemo' has no attribute {name!r}")

@@ -101,9 +101,9 @@ class Analyzer:
         with closing(perceive(clip, info, self.modalities, self.window, self.hop, self._recogniser)) as found:
             windows = len(found.grid)
             scored = score(self.model, found.windows(), lambda done: progress(done / windows) if progress else None)
+        notes = [*found.notes, *_afterthoughts(clip, self.modalities, scored.modalities, found)]
         if not scored.modalities:
-            raise MissingStreamError(_nothing(clip, self.modalities, found))
-        notes = [*found.notes, *_afterthoughts(self.modalities, scored.modalities, found)]
+            raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, remarks = _micro_expressions(clip, info) if self._micro else (None, ())
         notes += remarks
         return EmotionResult(
@@ -192,14 +192,14 @@ def _micro_expressions(
     return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
 
 
-def _nothing(clip: Clip, modalities: Sequence[str], found: Perception) -> str:
+def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> str:
     looked = ", ".join(modalities)
-    reasons = " ".join(note.message for note in found.notes)
+    reasons = " ".join(note.message for note in notes)
     what = clip.path or "The text"
     return f"{what} has nothing to analyze; looked for: {looked}. {reasons}".strip()
 
 
-def _afterthoughts(modalities: Sequence[str], scored: dict, found: Perception) -> list[Note]:  # type: ignore[type-arg]
+def _afterthoughts(clip: Clip, modalities: Sequence[str], scored: dict, found: Perception) -> list[Note]:  # type: ignore[type-arg]
     """Notes on evidence that was there and could not be scored."""
     notes = []
     if "text" in modalities and "text" not in scored and found.transcript is not None:
@@ -211,6 +211,14 @@ def _afterthoughts(modalities: Sequence[str], scored: dict, found: Perception) -
                 "so they were not scored."
                 if language and language != "en"
                 else f"The words ({found.transcript.source}) hold no text that can be scored.",
+            )
+        )
+    unseen = {"no-video", "no-face"} & {note.code for note in found.notes}
+    if clip.path is not None and "face" in modalities and "face" not in scored and not unseen:
+        notes.append(
+            Note(
+                "poor-face",
+                "A face was found, but not seen well enough to be scored: too small, blurred, dark or turned away.",
             )
         )
     if "voice" in modalities and "voice" not in scored and found.activity is not None and found.activity.spans:

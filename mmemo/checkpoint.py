@@ -85,6 +85,15 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def checkpoint_kind(folder: str | Path) -> str | None:
+    """The kind of checkpoint in a folder; None if it holds none of ours, is damaged, or is not there."""
+    try:
+        config = json.loads((Path(folder).expanduser() / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return config.get("kind") if isinstance(config, dict) else None
+
+
 def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
     """Read a folder written by `save_checkpoint`.
 
@@ -95,7 +104,7 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
         UnknownModelError: if there is no such folder, or it holds no checkpoint.
         WeightsError: if the files are damaged, of a newer format, or of another kind.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not (folder / CONFIG).is_file() or not (folder / TENSORS).is_file():
         raise UnknownModelError(f"No checkpoint in {folder}: expected {CONFIG} and {TENSORS} there.")
     try:

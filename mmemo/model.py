@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +21,17 @@ from mmemo.probability import softmax
 KIND = "emotion-model"
 FUSION = "fusion"
 """Subfolder of the fusion head and the model's settings; each encoder has one with its modality's name."""
+
+# The encoders that a saved model may name: the class comes from this table, never from the file. Imported when needed,
+# as torch takes a second.
+_ENCODERS = {
+    "FaceEncoder": "mmemo.encoders.face",
+    "ImageBackboneEncoder": "mmemo.encoders.image_backbone",
+    "BlendshapeEncoder": "mmemo.encoders.blendshapes",
+    "FaceSequenceEncoder": "mmemo.encoders.face_sequence",
+    "VoiceEncoder": "mmemo.encoders.voice",
+    "TextEncoder": "mmemo.encoders.text",
+}
 
 
 @runtime_checkable
@@ -175,17 +187,8 @@ def absent(windows: int, dim: int, classes: int) -> Encoding:
 
 
 def _load_encoder(kind: str, folder: Path, device: str) -> Encoder:
-    """The class comes from this table, never from the file; imported when needed, as torch takes a second."""
-    if kind == "FaceEncoder":
-        from mmemo.encoders.face import FaceEncoder
-
-        return FaceEncoder.load(folder, device=device)
-    if kind == "VoiceEncoder":
-        from mmemo.encoders.voice import VoiceEncoder
-
-        return VoiceEncoder.load(folder, device=device)
-    if kind == "TextEncoder":
-        from mmemo.encoders.text import TextEncoder
-
-        return TextEncoder.load(folder, device=device)
-    raise WeightsError(f"{folder} needs an encoder {kind!r} that this version of mmemo does not know.")
+    if kind not in _ENCODERS:
+        raise WeightsError(f"{folder} needs an encoder {kind!r} that this version of mmemo does not know.")
+    encoder = getattr(import_module(_ENCODERS[kind]), kind).load(folder, device=device)
+    assert isinstance(encoder, Encoder)
+    return encoder

@@ -23,7 +23,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,13 +31,14 @@ import cv2
 import numpy as np
 import torch
 import typer
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from torch import nn
 from torch.nn import functional
 
 from mmemo import media
 from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
+from mmemo.encoders.frames import Doubt
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, confusion, expected_calibration_error, macro_f1, recalls, uar
@@ -48,6 +49,7 @@ from mmemo.faces.warp import invert, warp
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8, FER8_TO_EKMAN7
 from mmemo.training import image_augmentation as augment
 from mmemo.training.loop import Schedule, fit
+from mmemo.training.losses import triplet_loss
 
 log = logging.getLogger("face_fer2013")
 TERMS = {
@@ -97,6 +99,22 @@ class Fer:
         """Indices of one split."""
         chosen = self.usage == USAGES.index(usage)
         return np.flatnonzero(chosen if leaks else chosen & ~self.leaked)
+
+    def trainable(self) -> np.ndarray:
+        """Indices of the training images that at least one voter gave one of the seven classes."""
+        return np.flatnonzero((self.usage == 0) & (self.votes.sum(axis=1) > 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """Logits (N, 7) of N pictures: as the encoder gives them, and those of each head, which they are the mean of."""
+
+    both: np.ndarray
+    label: np.ndarray
+    votes: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Said:
+        return Said(self.both[rows], self.label[rows], self.votes[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +207,6 @@ def targets(fer: Fer, weight_of_votes: float) -> np.ndarray:
 def epoch_batches(
     fer: Fer,
     crops: Crops,
-    target: np.ndarray,
     *,
     size: int,
     batch: int,
@@ -197,12 +214,14 @@ def epoch_batches(
     whole: float,
     balance: float,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Step 4: the augmented batches of one epoch, of images (B, 1, size, size) and targets (B, 7).
+    """Step 4: the augmented batches of one epoch, of images (B, 1, size, size) and targets (B, 2, 7).
+
+    The two targets of an image are its FER2013 label and its FER+ votes, one for each head of the network; the
+    two agree on 66% of the images only, so that their mixture would be neither.
 
     Args:
         fer: the images.
         crops: where the faces are in them.
-        target: (N, 7) of `targets`.
         size: side of the images the network sees, in pixels.
         batch: images a step.
         seed: a different one each epoch.
@@ -210,8 +229,8 @@ def epoch_batches(
         balance: images are drawn with probability ``count of their class ** -balance``.
     """
     generator = torch.Generator().manual_seed(seed)
-    rows = fer.select("Training")
-    rows = rows[target[rows].sum(axis=1) > 0]
+    rows = fer.trainable()
+    target = np.stack([np.eye(len(EKMAN7), dtype=np.float32)[fer.label], fer.votes], axis=1)
     counts = np.bincount(fer.label[rows], minlength=len(EKMAN7))
     weights = torch.from_numpy((counts.astype(np.float64) ** -balance)[fer.label[rows]])
     drawn = rows[torch.multinomial(weights, len(rows) // batch * batch, True, generator=generator).numpy()]
@@ -260,28 +279,35 @@ def evidence_of(crops: Sequence[np.ndarray], quality: Sequence[float], times: Se
     return Evidence(0.0, 0.0, face)
 
 
-def encode_crops(encoder: FaceEncoder, gray: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """Logits (N, 7) of crops (N, S, S), each a window of its own, by the encoder's `prepare` and `encode`."""
-    logits = []
+def encode_crops(encoder: FaceEncoder, gray: np.ndarray, quality: np.ndarray) -> Said:
+    """What the encoder says of crops (N, S, S), each a window of its own, by its `prepare` and `encode`."""
+    parts = []
     for first in range(0, len(gray), 256):
         part = zip(gray[first : first + 256], quality[first : first + 256], strict=True)
         windows = [
             encoder.prepare(evidence_of([np.repeat(crop[:, :, None], 3, axis=2)], [q], [0.0])) for crop, q in part
         ]
-        logits.append(encoder.encode([window for window in windows if window is not None]).logits)
-    return np.concatenate(logits)
+        parts.append(said_of(encoder, [window for window in windows if window is not None]))
+    return Said(*(np.concatenate(arrays) for arrays in zip(*map(astuple, parts), strict=True)))
 
 
-def end_to_end(encoder: FaceEncoder, paths: Sequence[Path]) -> np.ndarray:
-    """Logits (N, 7) from image files alone: read, find, crop, prepare, encode. NaN where no face is found."""
-    finder = FaceFinder()
-    logits = np.full((len(paths), len(EKMAN7)), np.nan, np.float32)
+def said_of(encoder: FaceEncoder, windows: Sequence[np.ndarray]) -> Said:
+    """The scores of prepared windows of one crop each, and what each head says for itself; it may be one head."""
+    encoding = encoder.encode(windows)
+    readings = encoder.readings(encoding.tokens[:, 0])
+    return Said(encoding.logits, readings[:, 0], readings[:, -1])
+
+
+def end_to_end(encoder: FaceEncoder, paths: Sequence[Path]) -> tuple[np.ndarray, Said]:
+    """From image files alone: read, find, crop, prepare, encode. Rows (N,) in which a face is found, and theirs."""
+    finder, found, windows = FaceFinder(), np.zeros(len(paths), bool), []
     for row, path in enumerate(paths):
         faces = finder.find(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
         window = encoder.prepare(evidence_of([faces[0].crop], [faces[0].quality], [0.0])) if faces else None
         if window is not None:
-            logits[row] = encoder.encode([window]).logits[0]
-    return logits
+            found[row] = True
+            windows.append(window)
+    return np.flatnonzero(found), said_of(encoder, windows)
 
 
 def scores(label: np.ndarray, logits: np.ndarray, groups: np.ndarray | None = None) -> dict[str, Any]:
@@ -303,7 +329,7 @@ def calibrate(network: FaceNetwork, fer: Fer, crops: Crops, target: np.ndarray) 
     """Step 5: the temperature that fits the validation targets best; it goes into the weights of the head."""
     rows = fer.select("PublicTest")
     rows = rows[target[rows].sum(axis=1) > 0]
-    logits = encode_crops(FaceEncoder(network, EKMAN7), crops.gray[rows], crops.quality[rows])
+    logits = encode_crops(FaceEncoder(network, EKMAN7), crops.gray[rows], crops.quality[rows]).both
     temperature = fit_temperature(logits, target[rows])
     with torch.no_grad():
         network.head.weight /= temperature
@@ -311,63 +337,130 @@ def calibrate(network: FaceNetwork, fer: Fer, crops: Crops, target: np.ndarray) 
     return temperature
 
 
+def worsened(image: np.ndarray, placement: np.ndarray, how: int) -> np.ndarray:
+    """A 48 x 48 picture made smaller, blurred, darkened, or its face covered by a mask or by sunglasses."""
+    if how < 3:
+        side = (28, 22, 18)[how]
+        return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    if how < 6:
+        return cv2.GaussianBlur(image, (0, 0), (1.5, 2.5, 3.5)[how - 3])
+    if how < 8:
+        noise = np.random.default_rng(0).normal(0, 2, image.shape)
+        return np.clip(image * (0.2, 0.1)[how - 6] + noise, 0, 255).astype(np.uint8)
+    corners = np.array([(0.1, 0.55, 0.9, 1.0), (0.15, 0.28, 0.85, 0.46)][how - 8]) * SIZE
+    box = corners[[[0, 1], [2, 1], [2, 3], [0, 3]]] @ placement[:, :2].T + placement[:, 2]
+    return cv2.fillConvexPoly(image.copy(), box.round().astype(np.int32), (170, 30)[how - 8])
+
+
+def fit_doubt(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray) -> Doubt:
+    """Step 6: how confidence must fall with quality, from validation pictures as they are and made worse."""
+    rows = fer.select("PublicTest")
+    rows = rows[(target[rows].sum(axis=1) > 0) & crops.found[rows]]
+    finder, logits, quality, wanted = FaceFinder(), [], [], []
+    for place, row in enumerate(rows):
+        for image in (fer.images[row], worsened(fer.images[row], crops.placement[row], place % 10)):
+            faces = finder.find(np.repeat(image[:, :, None], 3, axis=2))
+            window = encoder.prepare(evidence_of([faces[0].crop], [1.0], [0.0])) if faces else None
+            if window is not None:
+                logits.append(encoder.encode([window]).logits[0])
+                quality.append(faces[0].quality)
+                wanted.append(target[row])
+    scored, trust, truth = np.stack(logits), np.array(quality), np.stack(wanted)
+    usable = trust >= encoder.floor
+
+    def loss(doubt: Doubt) -> float:
+        confidence = np.array([doubt.confidence(float(q)) for q in trust[usable]])[:, None]
+        return float(-np.mean(np.sum(truth[usable] * log_softmax(scored[usable] * confidence, axis=1), axis=1)))
+
+    tried = [
+        Doubt(amount, round(trusted, 2))
+        for trusted in np.arange(0.1, 0.85, 0.05).tolist()
+        for amount in np.arange(0, 8, 0.25).tolist()
+    ]
+    return min(tried, key=loss)
+
+
 def measure(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray, run: Path) -> dict[str, Any]:
-    """Step 6: scores of the test split, once; logits of validation and test, for fusion, go into ``run``."""
+    """Step 7: scores of the test split, once; logits of validation and test, for fusion, go into ``run``."""
     report: dict[str, Any] = {}
-    logits = {}
+    said = {}
     for usage, name in (("PublicTest", "val"), ("PrivateTest", "test")):
         rows = fer.select(usage, leaks=True)
-        logits[name] = encode_crops(encoder, crops.gray[rows], crops.quality[rows])
+        said[name] = encode_crops(encoder, crops.gray[rows], crops.quality[rows])
         clean = ~fer.leaked[rows]
-        label, majority = fer.label[rows], fer.majority[rows]
-        voted = clean & (majority >= 0)
-        report[name] = {
-            "fer2013": scores(label[clean], logits[name][clean]),
-            "fer2013_with_leaks": scores(label, logits[name]),
-            "ferplus": scores(majority[voted], logits[name][voted]),
-            "recall": dict(zip(EKMAN7, _rounded(label[clean], logits[name][clean]), strict=True)),
-            "recall_ferplus": dict(zip(EKMAN7, _rounded(majority[voted], logits[name][voted]), strict=True)),
-            "calibration_error": round(
-                expected_calibration_error(label[clean], softmax(logits[name][clean], axis=1)), 4
-            ),
-            "confusion": confusion(label[clean], logits[name][clean].argmax(1), len(EKMAN7)).tolist(),
-            "confusion_ferplus": confusion(majority[voted], logits[name][voted].argmax(1), len(EKMAN7)).tolist(),
-        }
+        report[name] = compare(fer, rows[clean], said[name][clean])
+        report[name]["fer2013_with_leaks"] = scores(fer.label[rows], said[name].label)
         kept = clean & (target[rows].sum(axis=1) > 0)
         np.savez(
             run / f"{name}_logits.npz",
-            logits=logits[name][kept],
+            logits=said[name].both[kept],
             target=target[rows][kept],
             group=np.arange(kept.sum()),  # who is in a picture of FER2013 is not known
         )
     rows = fer.select("PrivateTest")
-    prepared = logits["test"][~fer.leaked[fer.select("PrivateTest", leaks=True)]]
-    straight = end_to_end(encoder, [fer.paths[row] for row in rows])
-    found = np.isfinite(straight[:, 0])
+    prepared = said["test"][~fer.leaked[fer.select("PrivateTest", leaks=True)]]
+    found, straight = end_to_end(encoder, [fer.paths[row] for row in rows])
     report["end_to_end"] = {
-        "found": round(float(found.mean()), 4),
-        "fer2013": scores(fer.label[rows][found], straight[found]),
-        "prepared": scores(fer.label[rows][found], prepared[found]),
+        "found": round(len(found) / len(rows), 4),
+        "files": compare(fer, rows[found], straight),
+        "prepared": compare(fer, rows[found], prepared[found]),
     }
+    plain = FaceEncoder(encoder.network, EKMAN7, mirror=False, doubt=encoder.doubt)
+    report["without_mirror"] = compare(fer, rows, encode_crops(plain, crops.gray[rows], crops.quality[rows]))
     return report
 
 
-def _rounded(label: np.ndarray, logits: np.ndarray) -> list[float]:
-    return [round(float(x), 4) for x in recalls(label, logits.argmax(axis=1), len(EKMAN7))]
+def compare(fer: Fer, rows: np.ndarray, said: Said) -> dict[str, Any]:
+    """Scores of what is said of the pictures ``rows``.
+
+    ``fer2013`` is the first head against the FER2013 label, ``ferplus`` the second against the voters' majority: each
+    head against what it was trained on. ``combined`` are the scores that ship, their mean, against either.
+    """
+    label, majority = fer.label[rows], fer.majority[rows]
+    voted = majority >= 0
+
+    def against(truth: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        table = confusion(truth, logits.argmax(axis=1), len(EKMAN7))
+        error = expected_calibration_error(truth, softmax(logits, axis=1))
+        shares = [round(float(x), 4) for x in recalls(truth, logits.argmax(axis=1), len(EKMAN7))]
+        return {
+            **scores(truth, logits),
+            "recall": dict(zip(EKMAN7, shares, strict=True)),
+            "calibration_error": round(error, 4),
+            "confusion": table.tolist(),
+        }
+
+    return {
+        "fer2013": against(label, said.label),
+        "ferplus": against(majority[voted], said.votes[voted]),
+        "combined": {
+            "fer2013": against(label, said.both),
+            "ferplus": against(majority[voted], said.both[voted]),
+        },
+    }
+
+
+def _figures(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "confusion"}
 
 
 def measure_ck(encoder: FaceEncoder, folder: Path) -> dict[str, Any]:
-    """Step 7: CK+48, never trained on: the six classes both have; an answer of neutral counts as wrong."""
+    """Step 8: CK+48, never trained on: the six classes both have; an answer of neutral counts as wrong."""
     paths = [p for p in sorted(folder.glob("*/*.png")) if p.parent.name in CK_CLASSES]
-    logits = end_to_end(encoder, paths)
-    found = np.isfinite(logits[:, 0])
+    found, said = end_to_end(encoder, paths)
     label = np.array([EKMAN7.index(CK_CLASSES[path.parent.name]) for path in paths])[found]
     subjects = np.array([path.name[:4] for path in paths])[found]
-    return {"found": round(float(found.mean()), 4), **scores(label, logits[found], subjects)}
+    share = round(len(found) / len(paths), 4)
+    return {
+        "found": share,
+        **scores(label, said.both, subjects),
+        "confusion": confusion(label, said.both.argmax(axis=1), len(EKMAN7)).tolist(),
+        "heads": {"fer2013": scores(label, said.label, subjects), "ferplus": scores(label, said.votes, subjects)},
+    }
 
 
 def measure_clips(encoder: FaceEncoder, folder: Path, frames: int = 16) -> dict[str, Any]:
-    """Step 8: short clips of acted expressions, never trained on, one window a clip; contempt is left out."""
+    """Step 9: short clips of acted expressions, never trained on, one window a clip; contempt is left out."""
     finder = FaceFinder()
     rows: dict[str, list[tuple[str, str, str]]] = {}
     with (folder / "manifest.csv").open(newline="") as file:
@@ -400,17 +493,20 @@ def main(
     run: Annotated[Path, typer.Option(help="Crops, checkpoints and logits; a run begun here is resumed.")] = Path(
         "~/.cache/mmemo/runs/face"
     ),
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 16,
-    small_epochs: Annotated[int, typer.Option(help="The first so many of them at the small size.")] = 8,
-    small_size: Annotated[int, typer.Option(help="Side of the images in those epochs, in pixels.")] = 32,
-    size: Annotated[int, typer.Option(help="Side of the images after that and in use, in pixels.")] = 48,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 50,
+    small_epochs: Annotated[int, typer.Option(help="The first so many of them at the small size.")] = 20,
+    small_size: Annotated[int, typer.Option(help="Side of the images in those epochs, in pixels.")] = 48,
+    size: Annotated[int, typer.Option(help="Side of the images after that and in use, in pixels.")] = 64,
     batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the cosine schedule.")] = 3e-3,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the cosine schedule.")] = 2.5e-3,
     weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 0.05,
     averaging: Annotated[float, typer.Option(help="Decay of the moving average of the weights.")] = 0.998,
+    dropout: Annotated[float, typer.Option(help="Of the features.")] = 0.3,
+    smoothing: Annotated[float, typer.Option(help="Share of each target spread over all classes.")] = 0.05,
     votes: Annotated[float, typer.Option(help="Weight of FER+ votes against the FER2013 label in the targets.")] = 0.5,
     whole: Annotated[float, typer.Option(help="Share of the images in their own framing.")] = 0.15,
-    balance: Annotated[float, typer.Option(help="0: classes as they come; 1: all classes equally often.")] = 0.5,
+    balance: Annotated[float, typer.Option(help="0: classes as they come; 1: all classes equally often.")] = 0.4,
+    triplet: Annotated[float, typer.Option(help="Weight of a triplet loss on the features; 0 for none.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of weights and augmentation.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that look for faces.")] = 2,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
@@ -434,27 +530,35 @@ def main(
     inputs = torch.from_numpy(gray_crops(pictures, size))[:, None]
 
     def validate(model: nn.Module) -> float:
-        logits = torch.cat([model(chunk)[1] for chunk in inputs.split(256)]).numpy()
-        predicted, voted = logits.argmax(axis=1), majority >= 0
+        assert isinstance(model, FaceNetwork)
+        readings = torch.cat([model.readings(model.features(chunk)) for chunk in inputs.split(256)])
+        (first, second), both = readings.argmax(dim=2).T.numpy(), readings.mean(dim=1).argmax(dim=1).numpy()
+        voted = majority >= 0
         figures = {
-            "accuracy": accuracy(label, predicted),
-            "uar": uar(label, predicted, len(EKMAN7)),
-            "fer+": accuracy(majority[voted], predicted[voted]),
+            "accuracy": accuracy(label, first),
+            "uar": uar(label, both, len(EKMAN7)),
+            "fer+": accuracy(majority[voted], second[voted]),
         }
         log.info("validation %s", {name: round(value, 4) for name, value in figures.items()})
         return float(np.mean(list(figures.values())))
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         side = small_size if epoch < small_epochs else size
-        return epoch_batches(
-            fer, crops, target, size=side, batch=batch, seed=seed + epoch, whole=whole, balance=balance
-        )
+        return epoch_batches(fer, crops, size=side, batch=batch, seed=seed + epoch, whole=whole, balance=balance)
 
     def loss(model: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        return functional.cross_entropy(model(pair[0])[1].float(), pair[1])
+        assert isinstance(model, FaceNetwork)
+        features, wanted = model.features(pair[0]), pair[1]
+        said = model.readings(features).float()
+        total = functional.cross_entropy(said.flatten(0, 1), wanted.flatten(0, 1), label_smoothing=smoothing)
+        if triplet:
+            share, label = wanted[:, 0].max(dim=1)
+            plain = share > 0.9  # what is blended with another image belongs to neither class
+            total = total + triplet * triplet_loss(features[plain], label[plain])
+        return total
 
-    usable = int((target[fer.select("Training")].sum(axis=1) > 0).sum())
-    network = FaceNetwork(FaceArchitecture(size=size))
+    usable = len(fer.trainable())
+    network = FaceNetwork(FaceArchitecture(size=size, heads=2, dropout=dropout))
     log.info("%d parameters, %d training images", sum(p.numel() for p in network.parameters()), usable)
     schedule = Schedule(epochs, learning_rate, weight_decay, averaging=averaging)
     groups = decayed(network, weight_decay)
@@ -464,7 +568,10 @@ def main(
     settings["minutes"] = round(sum(row["seconds"] for row in history) / 60, 1)
 
     settings["temperature"] = calibrate(best, fer, crops, target)
-    FaceEncoder(best, EKMAN7).save(run / "calibrated")
+    encoder = FaceEncoder(best, EKMAN7)
+    doubt = fit_doubt(encoder, fer, crops, target)
+    log.info("%s", doubt)
+    FaceEncoder(best, EKMAN7, doubt=doubt).save(run / "calibrated")
     encoder = FaceEncoder.load(run / "calibrated")  # measured as shipped: with weights rounded to float16
     report = measure(encoder, fer, crops, target, run)
     if (data / "CK+48").is_dir():
@@ -480,7 +587,12 @@ def main(
         "split": "Training; PublicTest, PrivateTest without images that are pixel for pixel in Training",
         "preprocessing": PREPROCESSING,
         "training": {**settings, "schedule": asdict(schedule)},
-        "scores": {name: value for name, value in report["test"].items() if not name.startswith("confusion")},
+        "heads": ["FER2013 labels", "FER+ votes"],
+        "scores": {
+            "fer2013": _figures(report["test"]["fer2013"]),
+            "ferplus": _figures(report["test"]["ferplus"]),
+            "combined": {name: _figures(row) for name, row in report["test"]["combined"].items()},
+        },
     }
     encoder.save(out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import cv2
 import numpy as np
 import torch
 
-from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
+from mmemo.encoders.frames import Doubt, choose_frames, pool_frames
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LABEL_SETS, LabelSet
 
 KIND = "face-encoder"
+_NO_DOUBT = Doubt()
 CHUNK = 64
 """Crops that go through the network at once: more gains no speed on a CPU and costs memory."""
 
@@ -33,6 +36,7 @@ class FaceEncoder:
         floor: crops of a lower quality are not looked at.
         mirror: score each crop and its mirror image and take the mean; twice the work, a little more
             accurate.
+        doubt: how far scores are flattened where the quality is low.
         device: of torch: "cpu", "cuda", "mps" …
         info: what else its weights' ``config.json`` says: corpora, split, scores.
 
@@ -50,6 +54,7 @@ class FaceEncoder:
         frames: int = 8,
         floor: float = 0.05,
         mirror: bool = True,
+        doubt: Doubt = _NO_DOUBT,
         device: str = "cpu",
         info: dict[str, Any] | None = None,
     ) -> None:
@@ -62,9 +67,33 @@ class FaceEncoder:
         self.dim = network.dim
         self.size = network.architecture.size
         self.frames, self.floor, self.mirror, self.device = frames, floor, mirror, device
-        self.info = dict(info or {})
-        self._network = network.eval()
+        self.doubt, self.info = doubt, dict(info or {})
+        self.network = network.eval()
         self._fast = copy.deepcopy(network).fuse().to(device)
+
+    @staticmethod
+    def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
+        """A face encoder from any checkpoint: one of ours, of Hugging Face (image classification), or an ONNX file.
+
+        Args:
+            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, an ``.onnx``
+                file, or the name of a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
+            settings: ``device``; for a checkpoint of another project, what
+                `mmemo.encoders.image_backbone.load_image_backbone` takes: what its labels mean, above all.
+
+        Raises:
+            UnknownModelError: if nothing of that name is found.
+            WeightsError: if it is damaged, or no image classifier.
+            LabelError: if the meaning of its labels is not known.
+            MissingExtraError: if transformers or onnxruntime is needed and not installed.
+        """
+        if checkpoint_kind(name_or_path) == KIND:
+            return FaceEncoder.load(name_or_path, **settings)
+        from mmemo.encoders.image_backbone import SETTINGS, ImageBackboneEncoder, load_image_backbone
+
+        if (Path(name_or_path).expanduser() / SETTINGS).is_file():
+            return ImageBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
+        return load_image_backbone(name_or_path, **settings)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """The crops of one window that the network sees.
@@ -102,19 +131,19 @@ class FaceEncoder:
                 raise ArgumentError(
                     f"FaceEncoder.encode: expected windows (T, 2, {self.size}, {self.size}), got {window.shape}."
                 )
-        lengths = [len(window) for window in batch]
         features, scores = self._run(np.concatenate([window[:, :1] for window in batch]))
-        tokens = np.zeros((len(batch), max(lengths), self.dim), np.float32)
-        mask = np.zeros((len(batch), max(lengths)), bool)
-        logits = np.empty((len(batch), len(self.labels)), np.float32)
-        first = 0
-        for row, (window, length) in enumerate(zip(batch, lengths, strict=True)):
-            frames = slice(first, first + length)
-            tokens[row, :length], mask[row, :length] = features[frames], True
-            weights = window[:, 1, 0, 0] + 1e-6
-            logits[row] = np.average(scores[frames], axis=0, weights=weights)
-            first += length
-        return Encoding(tokens, mask, logits)
+        return pool_frames(features, scores, [window[:, 1, 0, 0] for window in batch], self.doubt)
+
+    def readings(self, tokens: np.ndarray) -> np.ndarray:
+        """What each head of the network says of tokens (…, D): logits (…, H, K), in the order of `labels`.
+
+        The scores of a crop are their mean. The embedded weights have two heads: the first was trained on the
+        labels of FER2013, the second on the votes of FER+.
+        """
+        with torch.inference_mode():
+            flat = torch.from_numpy(np.ascontiguousarray(tokens.reshape(-1, self.dim), np.float32)).to(self.device)
+            said: np.ndarray = self._fast.readings(flat).float().cpu().numpy()
+        return said.reshape(*tokens.shape[:-1], *said.shape[1:])
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (N, D) and log scores (N, K) of images (N, 1, S, S)."""
@@ -136,13 +165,14 @@ class FaceEncoder:
             **self.info,
             "kind": KIND,
             "labels": self.labels.name,
-            "architecture": self._network.architecture.to_dict(),
+            "architecture": self.network.architecture.to_dict(),
             "frames": self.frames,
             "floor": self.floor,
             "mirror": self.mirror,
+            "doubt": asdict(self.doubt),
         }
         tensors = {}
-        for name, tensor in self._network.state_dict().items():
+        for name, tensor in self.network.state_dict().items():
             # Vectors stay as they are: a batch norm's variance may be too small for float16.
             array = tensor.detach().float().cpu().numpy()
             tensors[name] = array.astype(np.float16) if array.ndim > 1 else array
@@ -162,6 +192,7 @@ class FaceEncoder:
             network = FaceNetwork(FaceArchitecture.from_dict(config["architecture"]))
             labels = LABEL_SETS[config["labels"]]
             settings = {name: config[name] for name in ("frames", "floor", "mirror")}
+            settings["doubt"] = Doubt(**config.get("doubt", {}))
             network.load_state_dict({n: torch.from_numpy(a).float() for n, a in checkpoint.tensors.items()})
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder} does not hold a face encoder of this version: {error}") from None
@@ -183,26 +214,3 @@ def gray_crops(crops: np.ndarray, size: int) -> np.ndarray:
         luma = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
         gray[row] = cv2.resize(luma, (size, size), interpolation=cv2.INTER_AREA)
     return gray / np.float32(255)
-
-
-def choose_frames(times: np.ndarray, quality: np.ndarray, count: int, floor: float) -> np.ndarray:
-    """Which crops of a window to look at: the best of each of ``count`` equal slots of its time.
-
-    Spread over time, because neighbouring frames say the same; the best of a slot, because blinks and blurs
-    pass.
-
-    Args:
-        times: (N,) seconds, rising.
-        quality: (N,) in [0, 1].
-        count: the most that are chosen.
-        floor: crops of a lower quality are never chosen.
-
-    Returns:
-        (T,) indices, rising, T at most ``count``; empty if no crop is good enough.
-    """
-    usable = np.flatnonzero(quality >= floor)
-    if len(usable) <= count:
-        return usable
-    start, span = times[usable[0]], max(float(times[usable[-1]] - times[usable[0]]), 1e-9)
-    slots = np.minimum((times[usable] - start) / span * count, count - 1).astype(int)
-    return np.array([max(usable[slots == slot], key=lambda i: quality[i]) for slot in np.unique(slots)])

@@ -1,7 +1,6 @@
 """The network of the face encoder: a small residual CNN with squeeze-and-excitation on grey aligned crops.
 
-Sources: He et al., "Deep residual learning", CVPR 2016 (the block; pooled shortcuts after He et al., "Bag of
-    tricks",
+Sources: He et al., "Deep residual learning", CVPR 2016 (the block; pooled shortcuts after He et al., "Bag of tricks",
 CVPR 2019); Hu et al., "Squeeze-and-excitation networks", CVPR 2018.
 """
 
@@ -25,6 +24,7 @@ class FaceArchitecture:
         widths: channels of each stage; every stage after the first halves height and width.
         depths: residual blocks of each stage.
         classes: K.
+        heads: H, linear readings of the same features: one for each way the training images were annotated.
         dropout: of the pooled features, in training.
     """
 
@@ -32,6 +32,7 @@ class FaceArchitecture:
     widths: tuple[int, ...] = (32, 64, 128, 256)
     depths: tuple[int, ...] = (2, 2, 2, 2)
     classes: int = 7
+    heads: int = 1
     dropout: float = 0.2
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class FaceNetwork(nn.Module):
                 channels = width
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(architecture.dropout)
-        self.head = nn.Linear(channels, architecture.classes)
+        self.head = nn.Linear(channels, architecture.heads * architecture.classes)
 
     @property
     def dim(self) -> int:
@@ -134,11 +135,22 @@ class FaceNetwork(nn.Module):
         return self.head.in_features
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (N, D) and logits (N, K) of images (N, 1, S, S), float in [0, 1]."""
+        """Features (N, D) and logits (N, K) of images (N, 1, S, S), float in [0, 1].
+
+        The logits are the mean over the heads: the geometric mean of what they say.
+        """
+        features = self.features(images)
+        return features, self.readings(features).mean(dim=1)
+
+    def readings(self, features: torch.Tensor) -> torch.Tensor:
+        """What each head says of features (N, D): logits (N, H, K)."""
+        return self.head(self.dropout(features)).unflatten(1, (self.architecture.heads, -1))  # type: ignore[no-any-return]
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, D) of images (N, 1, S, S), float in [0, 1]."""
         values = normalize_contrast(images).contiguous(memory_format=torch.channels_last)
         values = functional.relu(self.stem_norm(self.stem(values)), inplace=True)
-        features = self.blocks(values).mean(dim=(2, 3))
-        return features, self.head(self.dropout(features))
+        return self.blocks(values).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
     def fuse(self) -> FaceNetwork:
         """Fold batch norms into convolutions: the same values, faster; for use only."""

@@ -11,7 +11,7 @@ from mmemo.evidence import Seconds
 from mmemo.faces.align import SIZE, align
 from mmemo.faces.landmarker import FaceLandmarker, Mesh
 from mmemo.faces.pose import head_pose
-from mmemo.faces.quality import quality, sharpness
+from mmemo.faces.quality import quality, sharpness, uncovered
 
 _EYE_CORNERS = np.array([[33, 133], [362, 263]], dtype=np.intp)
 
@@ -57,7 +57,7 @@ def describe(
         pose=pose,
         box=box_of(mesh.landmarks),
         presence=mesh.presence,
-        quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence),
+        quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence, uncovered(crop)),
         crop=crop,
     )
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from mmemo.errors import MediaError
 from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.orientation import READ, jpeg_orientation, upright
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,11 @@ def probe(path: str | Path) -> MediaInfo:
     path = Path(path)
     with open_media(path) as container:
         video, audio = _video_of(container), audio_of(container)
+        if video is None and audio is None and container.format.name.endswith(_STILL_FORMATS):
+            raise MediaError(
+                f"{path} is a picture that can't be decoded (it looks like {container.format.long_name}): damaged, or "
+                "of a kind like animated WebP or SVG. Save it as PNG or JPEG, an animation as GIF or MP4."
+            )
         if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
             raise MediaError(
                 f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
@@ -161,6 +167,8 @@ def frames(
         last, due, number = -step, 0.0, -1
         if start > 0:
             container.seek(int((start + origin) * av.time_base))
+        with Path(path).open("rb") as file:
+            orientation = jpeg_orientation(file.read(READ))  # FFmpeg tells the turn, but not that it is mirrored
         for picture in _decode(container, stream, damage):
             time = last + step if picture.time is None else max(0.0, picture.time - origin)
             if time <= last:
@@ -173,7 +181,7 @@ def frames(
                 continue
             if max_rate:
                 due = time + 0.9 / max_rate  # a little early: real frame times jitter
-            yield Frame(time, _upright_rgb(picture, max_side), number)
+            yield Frame(time, _upright_rgb(picture, max_side, orientation), number)
 
 
 def waveform_blocks(
@@ -385,7 +393,7 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     return mono
 
 
-def _upright_rgb(picture: Any, max_side: int | None) -> np.ndarray:
+def _upright_rgb(picture: Any, max_side: int | None, orientation: int | None) -> np.ndarray:
     width, height = picture.width, picture.height
     if max_side and max(width, height) > max_side:
         shrink = max_side / max(width, height)
@@ -393,6 +401,8 @@ def _upright_rgb(picture: Any, max_side: int | None) -> np.ndarray:
     if (width, height) != (picture.width, picture.height):
         picture = picture.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
     image: np.ndarray = picture.to_ndarray(format="rgb24")
+    if orientation is not None:
+        return upright(image, orientation)
     turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 

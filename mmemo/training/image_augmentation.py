@@ -169,7 +169,7 @@ def mixup(
 
     Args:
         images: (N, 1, H, W).
-        target: (N, K) distributions.
+        target: (N, …, K) distributions.
         generator: of the random numbers.
         share: of the images that are blended.
         alpha: both parameters of the beta distribution that the weight comes from; small = mostly one of the
@@ -187,4 +187,5 @@ def mixup(
     partner = torch.randperm(count, generator=generator)
     blend = weight[:, None, None, None]
     images = blend * images + (1 - blend) * images[partner]
-    return images, weight[:, None] * target + (1 - weight[:, None]) * target[partner]
+    share_of_own = weight.view(-1, *[1] * (target.ndim - 1))
+    return images, share_of_own * target + (1 - share_of_own) * target[partner]

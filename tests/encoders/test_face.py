@@ -11,8 +11,9 @@ import torch
 from scipy.special import log_softmax
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.face import FaceEncoder, choose_frames, gray_crops
+from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork, normalize_contrast
+from mmemo.encoders.frames import Doubt, choose_frames
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder
@@ -20,6 +21,7 @@ from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3
 from mmemo.testing import check_encoder
 
 WEIGHTS = Path(__file__).parents[2] / "mmemo" / "weights" / "face"
+TWO_HEADS = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), heads=2)
 TINY = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1))
 
 
@@ -137,6 +139,67 @@ def test_logits_are_the_quality_weighted_mean_of_log_scores() -> None:
         scores = log_softmax(network(torch.from_numpy(window[:, :1]))[1].numpy(), axis=1)
     expected = 0.1 * scores[0] + 0.3 * scores[1] + 0.6 * scores[2]
     assert encoder.encode([window]).logits[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_confidence_falls_with_quality_and_the_answer_stays(tmp_path: Path) -> None:
+    sure = FaceEncoder(trained_looking(), EKMAN7)
+    doubtful = FaceEncoder(trained_looking(), EKMAN7, doubt=Doubt(amount=3.0, trusted=0.6))
+    highest = []
+    for quality in (1.0, 0.6, 0.4, 0.2, 0.06):
+        window = sure.prepare(evidence(noise(1), np.array([quality])))
+        plain, flat = (encoder.encode([window]).logits[0] for encoder in (sure, doubtful))
+        expected = plain / (1 + 3.0 * max(0.0, 1 - quality / 0.6))
+        assert flat == pytest.approx(expected, abs=1e-4)
+        highest.append(float(np.exp(log_softmax(flat)).max()))
+    assert highest[0] == pytest.approx(highest[1])
+    assert highest[1:] == sorted(highest[1:], reverse=True)
+    assert highest[1] > highest[-1] + 0.02
+    doubtful.save(tmp_path / "face")
+    assert FaceEncoder.load(tmp_path / "face").doubt == Doubt(3.0, 0.6)
+    pair = sure.prepare(evidence(noise(2), np.array([0.2, 0.6])))
+    assert doubtful.encode([pair]).logits[0] == pytest.approx(
+        sure.encode([pair]).logits[0] * Doubt(3.0, 0.6).confidence((0.2**2 + 0.6**2) / 0.8), abs=1e-4
+    )
+
+
+def test_two_heads_are_read_apart_and_together() -> None:
+    network = trained_looking(TWO_HEADS)
+    images = torch.rand(3, 1, 16, 16)
+    with torch.no_grad():
+        features, logits = network(images)
+        readings = network.readings(features)
+    assert readings.shape == (3, 2, 7)
+    weight, bias = network.head.weight.detach(), network.head.bias.detach()
+    assert readings[:, 1].numpy() == pytest.approx((features @ weight[7:].T + bias[7:]).numpy(), abs=1e-5)
+    assert logits.numpy() == pytest.approx(readings.mean(dim=1).numpy(), abs=1e-6)
+    assert not np.allclose(readings[:, 0], readings[:, 1], atol=0.01)
+
+
+def test_readings_of_tokens_are_those_of_the_crops() -> None:
+    """A head is linear, so what it says of a token, the mean of a crop and its mirror image, is the mean of both."""
+    network = trained_looking(TWO_HEADS)
+    encoder = FaceEncoder(network, EKMAN7)
+    windows = [encoder.prepare(evidence(noise(count, seed=count))) for count in (1, 3)]
+    encoding = encoder.encode(windows)
+    readings = encoder.readings(encoding.tokens)
+    assert readings.shape == (2, 3, 2, 7)
+    crops = torch.from_numpy(windows[1][:, :1])
+    with torch.no_grad():
+        both = [network.readings(network.features(view)) for view in (crops, crops.flip(3))]
+    assert readings[1] == pytest.approx(((both[0] + both[1]) / 2).numpy(), abs=1e-4)
+    alone = readings[0, 0].mean(axis=0)
+    assert encoding.logits[0] == pytest.approx(log_softmax(alone), abs=1e-4)
+
+
+def test_heads_survive_saving_and_are_one_where_a_file_names_none(tmp_path: Path) -> None:
+    encoder = FaceEncoder(trained_looking(TWO_HEADS), EKMAN7)
+    encoder.save(tmp_path / "two")
+    assert FaceEncoder.load(tmp_path / "two").readings(np.zeros((1, 16), np.float32)).shape == (1, 2, 7)
+    FaceEncoder(trained_looking(), EKMAN7).save(tmp_path / "one")
+    config = tmp_path / "one" / "config.json"
+    config.write_text(config.read_text().replace('"heads": 1,', ""))
+    assert "heads" not in config.read_text()
+    assert FaceEncoder.load(tmp_path / "one").readings(np.zeros((1, 16), np.float32)).shape == (1, 1, 7)
 
 
 def test_a_mirrored_face_scores_the_same(tiny: FaceEncoder) -> None:

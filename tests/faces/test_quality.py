@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mmemo.faces import FaceFinder
 from mmemo.faces.align import align
-from mmemo.faces.quality import quality, sharpness
+from mmemo.faces.quality import quality, sharpness, uncovered
 from mmemo.faces.search import FaceSearch
 
 FRONTAL = np.zeros(3, np.float32)
@@ -62,3 +63,21 @@ def test_sharpness_does_not_depend_on_size_or_light(portrait: np.ndarray, landma
 
 def test_a_flat_crop_is_not_sharp() -> None:
     assert sharpness(np.full((112, 112, 3), 90, np.uint8)) == 0.0
+
+
+@pytest.mark.parametrize(("top", "bottom"), [(0.27, 0.46), (0.6, 0.95)], ids=["sunglasses", "mask"])
+def test_covered_eyes_or_mouth_lower_the_trust(portrait: np.ndarray, top: float, bottom: float) -> None:
+    (face,) = FaceFinder().find(portrait)
+    assert uncovered(face.crop) == 1
+    crop = face.crop.copy()
+    crop[round(112 * top) : round(112 * bottom), 15:97] = (150, 180, 200)
+    assert uncovered(crop) == pytest.approx(0.01, abs=0.002)
+    crop[30:52, 15:97] = crop[67:106, 15:97] = (20, 20, 25)
+    assert uncovered(crop) == pytest.approx(0.0001, abs=0.0001)
+    whole = quality(60, 1, np.zeros(3), 1)
+    assert quality(60, 1, np.zeros(3), 1, 0.1) == pytest.approx(whole * 0.1**0.5)
+
+
+def test_blur_alone_covers_nothing(portrait: np.ndarray) -> None:
+    (face,) = FaceFinder().find(cv2.GaussianBlur(portrait, (0, 0), 3))
+    assert uncovered(face.crop) == 1

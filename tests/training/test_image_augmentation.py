@@ -111,3 +111,13 @@ def test_mixup_blends_images_and_targets_alike() -> None:
     own = target.diagonal()
     assert float(own.min()) >= 0.5
     assert 0.3 < float((own > 0.9999).float().mean()) < 0.8
+
+
+def test_mixup_blends_several_targets_of_an_image_alike() -> None:
+    images = torch.arange(8, dtype=torch.float32)[:, None, None, None].expand(8, 1, 4, 4)
+    single = torch.eye(8)
+    _, target = augment.mixup(images, torch.stack([single, single.flip(1)], 1), generator(), share=1.0)
+    _, alone = augment.mixup(images, single, generator(), share=1.0)
+    assert target.shape == (8, 2, 8)
+    assert torch.allclose(target[:, 0], alone)
+    assert torch.allclose(target[:, 1], alone.flip(1))

@@ -1,0 +1,36 @@
+"""Losses beyond cross-entropy."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: float = 0.3) -> torch.Tensor:
+    """Batch-hard triplet loss: each sample is to be nearer to the farthest of its class than to the nearest of another.
+
+    ``mean(max(0, margin + max_same d - min_other d))`` over the samples that have both, d the Euclidean distance of the
+    features after they are scaled to length 1.
+
+    Source: Hermans et al., "In defense of the triplet loss for person re-identification", 2017 (arXiv:1703.07737).
+
+    Args:
+        features: (N, D).
+        labels: (N,) int.
+        margin: by how much, between 0 and 2.
+
+    Returns:
+        a scalar; 0 if no sample has both.
+    """
+    unit = functional.normalize(features.float(), dim=1)
+    # Kept off zero, where the root has no gradient.
+    distance = (2 - 2 * unit @ unit.T).clamp_min(1e-6).sqrt()
+    same = labels[:, None] == labels[None]
+    other = ~same
+    same = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    farthest = distance.masked_fill(~same, -1).amax(dim=1)
+    nearest = distance.masked_fill(~other, 3).amin(dim=1)
+    usable = same.any(dim=1) & other.any(dim=1)
+    if not usable.any():
+        return features.sum() * 0
+    return functional.relu(margin + farthest - nearest)[usable].mean()

@@ -1,0 +1,312 @@
+"""Train face encoders that see movement, and measure what time adds: the inflated network and the CNN-LSTM.
+
+    pip install 'mmemo[train]'
+    python recipes/face_sequence.py MANIFEST --out runs/face_sequence
+
+MANIFEST is a CSV with the columns ``path`` (of a clip, relative to the manifest; with a ``*`` in it, the pictures of a
+sequence), ``label`` (one of neutral, happiness, sadness, anger, fear, disgust, surprise; rows of other labels are left
+out) and ``subject``; or the folder of CK+48. People are kept apart: each fifth of the subjects is tested by networks
+trained on the others.
+
+Each network is trained twice: on the frames in their order, and on the same frames apart, each as a clip of its own.
+The two have the same parameters and see the same pictures, so their difference is what time adds, and not what more
+training on the corpus adds.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import typer
+from face_fer2013 import CK_CLASSES, scores
+from torch import nn
+from torch.nn import functional
+
+from mmemo import media
+from mmemo.encoders.face import FaceEncoder, gray_crops
+from mmemo.encoders.face_sequence import FaceSequenceEncoder
+from mmemo.encoders.face_sequence_network import LstmNetwork, SequenceArchitecture, SequenceNetwork
+from mmemo.evaluation.intervals import bootstrap
+from mmemo.evaluation.metrics import accuracy, uar
+from mmemo.faces import FaceFinder
+from mmemo.labels import EKMAN7
+
+log = logging.getLogger("face_sequence")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip of a manifest."""
+
+    path: Path
+    label: str
+    subject: str
+    corpus: str
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """The faces of N clips, T frames each.
+
+    Attributes:
+        crops: (N, T, S, S) uint8, grey.
+        label: (N,) int, in the order of EKMAN7.
+        subject: (N,) str.
+        corpus: (N,) str.
+    """
+
+    crops: np.ndarray
+    label: np.ndarray
+    subject: np.ndarray
+    corpus: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Clips:
+        return Clips(self.crops[rows], self.label[rows], self.subject[rows], self.corpus[rows])
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """Step 1: the clips with one of our labels."""
+    if path.is_dir():
+        sequences = sorted({file.with_name(f"{file.name[:8]}_*.png") for file in path.glob("*/S*.png")})
+        return [
+            Row(file, CK_CLASSES[file.parent.name], file.name[:4], "CK+48")
+            for file in sequences
+            if file.parent.name in CK_CLASSES
+        ]
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Row(
+                path.parent / row["path"],
+                row["label"],
+                row.get("subject") or row["speaker"],
+                row.get("corpus", path.stem),
+            )
+            for row in csv.DictReader(file)
+            if row["label"] in EKMAN7.labels
+        ]
+
+
+def read_pictures(path: Path, count: int) -> list[np.ndarray]:
+    """Up to ``count`` pictures (H, W, 3) of a clip or of a sequence of pictures, evenly spread over it."""
+    if "*" in path.name:
+        files = sorted(path.parent.glob(path.name))
+        return [next(iter(media.frames(files[i]))).image for i in _spread(len(files), count)]
+    frames = [frame.image for frame in media.frames(path, max_side=1280)]
+    return [frames[i] for i in _spread(len(frames), count)]
+
+
+def _spread(length: int, count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, length - 1, count).round().astype(int))
+
+
+def find_faces(rows: Sequence[Row], count: int, run: Path) -> Clips:
+    """Step 2: the largest face in ``count`` pictures of each clip that has any; kept in ``run``."""
+    cache = run / f"faces_{hashlib.sha256(repr((rows, count)).encode()).hexdigest()[:12]}.npz"
+    if not cache.exists():
+        finder, crops, kept = FaceFinder(), [], []
+        for place, row in enumerate(rows):
+            found = [faces[0].crop for image in read_pictures(row.path, count) if (faces := finder.find(image))]
+            if found:
+                chosen = np.linspace(0, len(found) - 1, count).round().astype(int)  # repeats some where there are few
+                crops.append(np.stack([found[i] for i in chosen]))
+                kept.append(place)
+        log.info("a face in %d of %d clips", len(kept), len(rows))
+        luma = (gray_crops(np.concatenate(crops), 112) * 255).round().astype(np.uint8)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_suffix(".partial.npz")
+        np.savez(partial, crops=luma.reshape(len(kept), count, 112, 112), kept=np.array(kept))
+        partial.replace(cache)
+    saved = np.load(cache)
+    chosen = [rows[i] for i in saved["kept"]]
+    return Clips(
+        saved["crops"],
+        np.array([EKMAN7.index(row.label) for row in chosen]),
+        np.array([row.subject for row in chosen]),
+        np.array([row.corpus for row in chosen]),
+    )
+
+
+def inputs_of(clips: Clips, size: int) -> torch.Tensor:
+    """(N, T, 1, S, S) float32, as the networks take them."""
+    flat = np.repeat(clips.crops.reshape(-1, *clips.crops.shape[2:])[..., None], 3, axis=3)
+    return torch.from_numpy(gray_crops(flat, size)).reshape(*clips.crops.shape[:2], 1, size, size)
+
+
+def train(
+    network: SequenceNetwork,
+    clips: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    apart: bool,
+    epochs: int,
+    rate: float,
+    seed: int,
+) -> None:
+    """Step 3: everything but the image network's convolutions; with ``apart`` each frame is a clip of its own."""
+    torch.manual_seed(seed)
+    for parameter in network.image.parameters():
+        parameter.requires_grad_(False)
+    for parameter in network.image.head.parameters():
+        parameter.requires_grad_(True)
+    views = [clips, clips.flip(4)]
+    run: Callable[[torch.Tensor], torch.Tensor] = lambda part: network(part)[1]  # noqa: E731
+    if isinstance(network, LstmNetwork):  # its image network is frozen: look at each picture once
+        with torch.no_grad():
+            views = [network.image.features(view.flatten(0, 1)).unflatten(0, view.shape[:2]) for view in views]
+        run = lambda part: network.follow(part)[1]  # noqa: E731
+    if apart:
+        views = [view.flatten(0, 1)[:, None] for view in views]
+        label = label.repeat_interleave(clips.shape[1])
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=rate, weight_decay=0.01)
+    batch = 32 * (clips.shape[1] if apart else 1)
+    network.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(label)).split(batch):
+            side = torch.rand(len(rows)) < 0.5
+            part = torch.where(side.view(-1, *[1] * (views[0].ndim - 1)), views[0][rows], views[1][rows])
+            logits = torch.log_softmax(run(part), dim=2).mean(dim=1)
+            loss = functional.cross_entropy(logits, label[rows], label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+    network.eval()
+
+
+def predict(network: SequenceNetwork, clips: torch.Tensor, *, apart: bool = False) -> np.ndarray:
+    """Log scores (N, 7): the mean over the frames and both mirror images."""
+    said = []
+    with torch.inference_mode():
+        for part in clips.split(32):
+            for view in (part, part.flip(4)):
+                frames = view.flatten(0, 1)[:, None] if apart else view
+                logits = torch.log_softmax(network(frames)[1], dim=2)
+                said.append(logits.reshape(len(part), -1, logits.shape[-1]).mean(dim=1))
+    pairs = [(first + second) / 2 for first, second in zip(said[::2], said[1::2], strict=True)]
+    return torch.cat(pairs).numpy()
+
+
+def gain(clips: Clips, without: np.ndarray, with_time: np.ndarray) -> dict[str, list[float]]:
+    """The paired difference of two predictions, drawn over people."""
+    first, second = without.argmax(axis=1), with_time.argmax(axis=1)
+    measures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+        "accuracy": accuracy,
+        "uar": lambda truth, said: uar(truth, said, len(EKMAN7)),
+    }
+    result = {}
+    for name, measure in measures.items():
+        interval = bootstrap(
+            lambda rows, m=measure: m(clips.label[rows], second[rows]) - m(clips.label[rows], first[rows]),
+            len(clips.label),
+            groups=clips.subject,
+        )
+        result[name] = [round(x, 4) for x in (interval.value, interval.low, interval.high)]
+    return result
+
+
+def report_of(clips: Clips, said: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Step 5: each network's scores, and what time adds to it; intervals are over people."""
+    report: dict[str, Any] = {name: scores(clips.label, logits, clips.subject) for name, logits in said.items()}
+    for kind in ("lstm", "inflated"):
+        report[f"time adds to {kind}"] = gain(clips, said[f"{kind}, frames apart"], said[kind])
+    return report
+
+
+def main(
+    manifest: Annotated[Path, typer.Argument(help="CSV with path, label, subject; or the folder of CK+48.")],
+    test: Annotated[list[Path] | None, typer.Option(help="More manifests, to measure on only.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the weights of both networks go; none are kept without.")
+    ] = None,
+    run: Annotated[Path, typer.Option(help="Crops and the report; a run begun here is resumed.")] = Path(
+        "~/.cache/mmemo/runs/face_sequence"
+    ),
+    face: Annotated[Path, typer.Option(help="The image encoder to begin with.")] = Path("mmemo/weights/face"),
+    frames: Annotated[int, typer.Option(help="Pictures of each clip.")] = 8,
+    test_frames: Annotated[int, typer.Option(help="The same of the other manifests' clips.")] = 8,
+    folds: Annotated[int, typer.Option(help="Parts the subjects are divided into.")] = 5,
+    lstm_epochs: Annotated[int, typer.Option(help="Passes over the clips for the LSTM.")] = 30,
+    lstm_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
+    inflated_epochs: Annotated[int, typer.Option(help="Passes over the clips for the inflated network.")] = 5,
+    inflated_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 2e-3,
+    seed: Annotated[int, typer.Option(help="Of folds, weights and batches.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
+) -> None:
+    """Train the inflated network and the CNN-LSTM with people kept apart, and report what time adds."""
+    settings = {name: value for name, value in locals().items() if isinstance(value, int | float)}
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(threads)
+    run = run.expanduser()
+    encoder = FaceEncoder.load(face)
+    epochs, rates = {"lstm": lstm_epochs, "inflated": inflated_epochs}, {"lstm": lstm_rate, "inflated": inflated_rate}
+    kinds: tuple[Literal["lstm", "inflated"], ...] = ("lstm", "inflated")
+
+    def trained(kind: Literal["lstm", "inflated"], apart: bool, clips: Clips) -> FaceSequenceEncoder:
+        torch.manual_seed(seed)
+        sequence = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind=kind))
+        inputs, label = inputs_of(clips, encoder.size), torch.from_numpy(clips.label)
+        train(sequence.network, inputs, label, apart=apart, epochs=epochs[kind], rate=rates[kind], seed=seed)
+        return sequence
+
+    clips = find_faces(read_manifest(manifest), frames, run)
+    subjects = np.random.default_rng(seed).permutation(np.unique(clips.subject))
+    image = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind="lstm")).network
+    said = {"image network": predict(image, inputs_of(clips, encoder.size))}
+
+    # Step 4: each fold's people are answered by networks that have not seen them.
+    for fold, held_out in enumerate(np.array_split(subjects, folds)):
+        tested = np.isin(clips.subject, held_out)
+        for kind in kinds:
+            for apart in (True, False):
+                name = f"{kind}, frames apart" if apart else kind
+                network = trained(kind, apart, clips[~tested]).network
+                answers = said.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
+                answers[tested] = predict(network, inputs_of(clips[tested], encoder.size), apart=apart)
+        log.info("fold %d of %d", fold + 1, folds)
+    report: dict[str, Any] = {
+        "clips": len(clips.label),
+        "subjects": len(subjects),
+        "folds": report_of(clips, said),
+        "tests": {},
+    }
+
+    final = {(kind, apart): trained(kind, apart, clips) for kind in kinds for apart in (True, False)} if test else {}
+    for other in test or []:
+        seen = find_faces(read_manifest(other), test_frames, run)
+        seen = seen[np.isin(seen.label, clips.label)]  # what is not in training can't be answered
+        inputs = inputs_of(seen, encoder.size)
+        answers = {"image network": predict(image, inputs)}
+        for (kind, apart), sequence in final.items():
+            name = f"{kind}, frames apart" if apart else kind
+            answers[name] = predict(sequence.network, inputs, apart=apart)
+        measured = report["tests"][str(other)] = {"all": report_of(seen, answers)}
+        for corpus in np.unique(seen.corpus):
+            rows = seen.corpus == corpus
+            measured[str(corpus)] = {
+                "clips": int(rows.sum()),
+                "right": {name: int((x[rows].argmax(1) == seen.label[rows]).sum()) for name, x in answers.items()},
+            }
+    (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    log.info("%s", json.dumps(report, indent=1))
+    if out is not None:
+        for kind in kinds:
+            sequence = final[kind, False] if final else trained(kind, False, clips)
+            sequence.info = {
+                "recipe": "recipes/face_sequence.py",
+                "training": settings,
+                "scores": report["folds"][kind],
+            }
+            sequence.save(out / kind)
+
+
+if __name__ == "__main__":
+    typer.run(main)

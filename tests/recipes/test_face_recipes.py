@@ -1,0 +1,94 @@
+"""The face recipes explain themselves, and the one for sequences runs from a manifest of clips to networks."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmemo.encoders.face_sequence import FaceSequenceEncoder
+from mmemo.testing import make_clip, portrait
+
+typer_testing = pytest.importorskip("typer.testing")
+import typer  # noqa: E402
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture
+def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RECIPES))
+
+
+@pytest.mark.parametrize("name", ["face_fer2013", "face_blendshapes", "face_sequence"])
+def test_help_explains_every_option(recipes: None, name: str) -> None:
+    app = typer.Typer()
+    app.command()(importlib.import_module(name).main)
+    shown = typer_testing.CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert shown.exit_code == 0
+    for word in ("--out", "--run", "--seed", "Of weights" if name == "face_fer2013" else "seed"):
+        assert word in shown.output
+
+
+def test_sequences_from_clips_and_pictures_to_networks(
+    recipes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = importlib.import_module("face_sequence")
+    rows = []
+    for i, label in enumerate(["happiness", "sadness", "happiness", "sadness"]):
+        make_clip(tmp_path / f"clip{i}.mp4", seconds=0.6, size=(160, 120), sound=None)
+        rows.append({"path": f"clip{i}.mp4", "label": label, "subject": f"s{i}"})
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"still_{i}.png"), portrait()[:, :, ::-1])
+    rows += [{"path": "still_*.png", "label": "surprise", "subject": "s4"}]
+    rows += [{"path": "missing.mp4", "label": "contempt", "subject": "s5"}]  # no label of ours: never opened
+    with (tmp_path / "clips.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["path", "label", "subject"])
+        writer.writeheader()
+        writer.writerows(rows)
+    found = recipe.read_manifest(tmp_path / "clips.csv")
+    assert [row.subject for row in found] == ["s0", "s1", "s2", "s3", "s4"]
+    assert len(recipe.read_pictures(found[4].path, 2)) == 2
+    recipe.main(
+        tmp_path / "clips.csv",
+        test=[tmp_path / "clips.csv"],
+        out=tmp_path / "out",
+        run=tmp_path / "run",
+        face=RECIPES.parent / "mmemo" / "weights" / "face",
+        frames=3,
+        test_frames=2,
+        folds=2,
+        lstm_epochs=1,
+        lstm_rate=1e-3,
+        inflated_epochs=1,
+        inflated_rate=1e-3,
+        seed=0,
+        threads=1,
+    )
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["clips"], report["subjects"]) == (5, 5)
+    assert set(report["folds"]) >= {"image network", "lstm", "inflated", "time adds to lstm", "time adds to inflated"}
+    assert report["tests"][str(tmp_path / "clips.csv")]["all"]["lstm"]["samples"] == 5
+    for kind in ("lstm", "inflated"):
+        encoder = FaceSequenceEncoder.load(tmp_path / "out" / kind)
+        assert encoder.network.architecture.kind == kind
+        window = np.zeros((3, 2, encoder.size, encoder.size), np.float32)
+        assert encoder.encode([window]).logits.shape == (1, 7)
+
+
+def test_ck48_is_read_by_sequence(recipes: None, tmp_path: Path) -> None:
+    recipe = importlib.import_module("face_sequence")
+    for folder, names in {"happy": ["S010_004_00000017", "S010_004_00000018", "S011_001_00000009"], "contempt": ["S138_008_00000007"]}.items():  # fmt: skip
+        (tmp_path / folder).mkdir()
+        for name in names:
+            cv2.imwrite(str(tmp_path / folder / f"{name}.png"), np.zeros((8, 8), np.uint8))
+    rows = recipe.read_manifest(tmp_path)
+    assert [(row.path.name, row.label, row.subject) for row in rows] == [
+        ("S010_004_*.png", "happiness", "S010"),
+        ("S011_001_*.png", "happiness", "S011"),
+    ]
