@@ -194,6 +194,9 @@ def draw(report: dict[str, list[dict[str, float]]], out: Path) -> None:
     names = [*CONDITIONS, "turn"]
     labels = [*(label for label, _, _ in CONDITIONS.values()), "turn of the head, degrees (FER2013)"]
     for panel, name, label in zip(panels.ravel(), names, labels, strict=True):
+        if name not in report:
+            panel.set_visible(False)
+            continue
         rows = report[name]
         places = range(len(rows))
         for measure in (key for key in rows[0] if key not in ("level", "faces")):
@@ -206,16 +209,18 @@ def draw(report: dict[str, list[dict[str, float]]], out: Path) -> None:
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0, 0].legend(frameon=False, loc="lower left")
-    panels[1, 2].legend(frameon=False, loc="lower left")
+    if "turn" in report:
+        panels[1, 2].legend(frameon=False, loc="lower left")
     figure.savefig(out, dpi=110)
 
 
-def main(data: Path, out: Path, model: Path | None, save: Path | None) -> None:
+def main(data: Path, out: Path, model: Path | None, save: Path | None, turned: bool) -> None:
     """Measure, print, and draw."""
     loaded, finder = load_model(model or "default", modalities=("face",), device="cpu"), FaceFinder()
     report = conditions(loaded, finder, list(pictures(data)))
     edges = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
-    report["turn"] = turns(loaded, finder, data / "face" / "fer2013" / "test", edges)
+    if turned:
+        report["turn"] = turns(loaded, finder, data / "face" / "fer2013" / "test", edges)
     if save is not None:
         save.write_text(json.dumps(report, indent=1) + "\n")
     draw(report, out)
@@ -226,5 +231,6 @@ if __name__ == "__main__":
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("face_conditions.png"))
     parser.add_argument("--model", type=Path, help="a model's folder; the embedded one by default")
+    parser.add_argument("--no-turned", dest="turned", action="store_false", help="leave the turned faces out")
     parser.add_argument("--save", type=Path, help="the figures as JSON")
     main(**vars(parser.parse_args()))

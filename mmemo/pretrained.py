@@ -41,7 +41,7 @@ MODELS = {
         {
             "face": Weights(
                 WEIGHTS / "face",
-                "b9ce235f13358fa25a5749ce867b9aee37a25f34aa0d1353ced0ddad2dd918e4",
+                "dcf4889707c8198dbfb6e85fa36c6ec274adc91daf96b4ae618ab147b817ab65",
                 "docs/models/face.md",
             ),
             "voice": Weights(

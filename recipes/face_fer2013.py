@@ -9,10 +9,10 @@ it is never trained on.
 
 CLIPS, an option, is a folder of clips with a ``manifest.csv``: more to measure on.
 
-Minutes: 28 on one core of a busy machine for 16 epochs, and before that 21, at low priority beside other work, to
-find the faces, which is done once a run folder. Scores of the embedded weights on PrivateTest without leaks, with 95%
-intervals: FER2013 label accuracy .618 [.601, .635], UAR .557 [.532, .583]; FER+ majority accuracy .772 [.757, .786].
-They come from a run that was resumed under changed lengths; their card, ``docs/models/face.md``, says how.
+Minutes: 99 on one core of a busy machine, and before that 21, at low priority beside other work, to find the faces,
+which is done once a run folder. Scores of the embedded weights on PrivateTest without leaks, with 95% intervals: first
+head, FER2013 label, accuracy .707 [.691, .722], UAR .678 [.653, .703]; second head, FER+ majority, accuracy .848 [.835,
+.861]; the combination that ships .682 [.667, .698] and .783 [.768, .798]. Their card is ``docs/models/face.md``.
 """
 
 from __future__ import annotations
