@@ -65,7 +65,7 @@ MODELS = {
 
 MICRO = Weights(
     WEIGHTS / "micro",
-    "a7117a647de548a51db2d5bad8f4e00c928c7a5b3a26bc49f1afa17283081d8e",
+    "91646d7373175ba4ffe9f84035ec5b22545b8fbd3798c34621f6d28443cef3d8",
     "docs/models/micro.md",
 )
 """The recogniser of micro-expressions, which is no part of a model."""
