@@ -220,9 +220,10 @@ def check_fusion(head: object, encodings: Mapping[str, Encoding] | None = None) 
         given = dict(encodings or _made_up(len(head.labels)))  # type: ignore[attr-defined]
         full = {m: _everywhere(encoding) for m, encoding in given.items()}
         try:
-            faults = list(_fusion_faults(head, full))
+            for fault in _fusion_faults(head, full):
+                faults.append(fault)  # one by one: what was found before an exception must not be lost
         except Exception as error:  # the head is the caller's: whatever it raises is a finding
-            faults = [f"it raises {type(error).__name__} for ordinary encodings: {error}"]
+            faults.append(f"it raises {type(error).__name__} for ordinary encodings: {error}")
     if faults:
         raise ArgumentError(f"{type(head).__name__} is not a fusion head yet:\n- " + "\n- ".join(faults))
 
@@ -274,21 +275,22 @@ def _fusion_faults(head: Any, full: Mapping[str, Encoding]) -> Iterator[str]:
 
 def _faults_of_absence(head: Any, full: Mapping[str, Encoding], fused: np.ndarray) -> Iterator[str]:
     names, rows = list(full), len(fused)
-    if len(names) > 1 and all(np.allclose(head.fuse({m: full[m]}), fused, atol=1e-6) for m in names):
-        yield "removing a modality changes nothing: the head does not look at its input"
-    for modality in names[: len(names) if len(names) > 1 else 0]:
+    left: dict[str, np.ndarray] = {}
+    for modality in names if len(names) > 1 else []:
         try:
-            left = head.fuse({m: e for m, e in full.items() if m != modality})
+            left[modality] = head.fuse({m: e for m, e in full.items() if m != modality})
         except Exception as error:  # the head is the caller's
             yield f"it fails when {modality} is not given ({error}): any subset of modalities must do"
-            continue
+    if left and all(np.allclose(one, fused, atol=1e-6) for one in left.values()):
+        yield "removing a modality changes nothing: the head does not look at its input"
+    for modality, without in left.items():
         hidden = full[modality].only(np.zeros(rows, bool))
         # Values of an absent row may be anything: garbage here shows a head that reads them.
         garbage = Encoding(hidden.tokens * 0 + 9, hidden.mask, hidden.logits * 0 + 9, hidden.quality)
         masked = head.fuse({**full, modality: garbage})
         if not np.isfinite(masked).all():
             yield f"a row in which {modality} is all masked becomes NaN"
-        elif not np.allclose(masked, left, atol=1e-4):
+        elif not np.allclose(masked, without, atol=1e-4):
             yield f"it reads {modality} where the mask is False: an absent row must be as if it were not given"
     nothing = {m: e.only(np.zeros(rows, bool)) for m, e in full.items()}
     if not _refuses(head, nothing):
@@ -312,7 +314,8 @@ def _faults_of_shares(head: Any, full: Mapping[str, Encoding]) -> Iterator[str]:
     first = np.arange(rows) > 0 if len(names) > 1 else np.ones(rows, bool)
     shares = head.shares({**full, names[0]: full[names[0]].only(first)})
     if set(shares) != set(names) or any(np.shape(share) != (rows,) for share in shares.values()):
-        yield f"shares must give (B,) = ({rows},) for each of {names}, got { ({m: np.shape(s) for m, s in shares.items()}) }"
+        got = {modality: np.shape(share) for modality, share in shares.items()}
+        yield f"shares must give (B,) = ({rows},) for each of {names}, got {got}"
         return
     if not np.allclose(np.sum(list(shares.values()), axis=0), 1, atol=1e-4):
         yield "shares must sum to 1 in each row"

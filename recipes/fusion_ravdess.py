@@ -247,7 +247,8 @@ def expert(
     temperature = fit_temperature(held_out, target[there])
     logits = np.zeros((len(encoding), len(RAVDESS8)))
     logits[there] = held_out
-    logits[test] = probe.logits(pooled[test])
+    seen = test[encoding.present[test]]  # where it is absent, an expert has nothing to say: all classes alike
+    logits[seen] = probe.logits(pooled[seen])
     said = Encoding(encoding.tokens, encoding.mask, logits.astype(np.float32), encoding.quality).calibrated(temperature)
     return said.rows(train), said.rows(test), logits[test]
 

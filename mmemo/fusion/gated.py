@@ -24,10 +24,10 @@ class GatedFusion:
     """Fuses by ``log p = n ** agreement * sum(share_m * log p_m) + constant``; shares differ from row to row.
 
     ``share = softmax over those present of (bias_m + slopes_m . (coverage, trust, certainty))``: a blurred face, a
-    noisy voice or doubtful words count less, as far as the training data show that they deserve less. Trust is the quality
-    of the crops, the signal-to-noise ratio or the confidence of the words; certainty is 1 minus the entropy of the
-    expert's scores over its greatest possible value. One modality alone gives just its own scores. Mixtures of experts
-    with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1), 1991.
+    noisy voice or doubtful words count less, as far as the training data show that they deserve less. Trust is the
+    quality of the crops, the signal-to-noise ratio or the confidence of the words; certainty is 1 minus the entropy of
+    the expert's scores over its greatest possible value. One modality alone gives just its own scores. Mixtures of
+    experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1), 1991.
 
     Args:
         biases: of each modality.
