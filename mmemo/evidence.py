@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -78,6 +79,8 @@ class Evidence:
     """All that was found in one window ``[start, end)``; a modality that is absent there is None.
 
     ``face`` is the most prominent person's; the others get a window of their own, with the same voice and words.
+    ``source`` is the file that the window is of, for encoders of what was measured beforehand and lies beside it; None
+    for text alone.
     """
 
     start: Seconds
@@ -85,3 +88,4 @@ class Evidence:
     face: FaceEvidence | None = None
     voice: VoiceEvidence | None = None
     text: TextEvidence | None = None
+    source: Path | None = None

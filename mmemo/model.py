@@ -11,10 +11,10 @@ import numpy as np
 
 from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
+from mmemo.encoders.quality import quality_of
 from mmemo.errors import ArgumentError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
 from mmemo.fusion.base import FusionHead
-from mmemo.fusion.late import LateFusion
 from mmemo.labels import LABEL_SETS, LabelSet
 from mmemo.probability import softmax
 
@@ -74,6 +74,13 @@ class EmotionModel:
                     f"The {encoder.modality} encoder gives {list(encoder.labels)}, the fusion head takes "
                     f"{list(fusion.labels)}. Map the encoder's labels first (mmemo.labels.LabelMapping)."
                 )
+        dims: Mapping[str, int] = getattr(fusion, "dims", {})
+        for modality, encoder in self.encoders.items():
+            if dims.get(modality, encoder.dim) != encoder.dim:
+                raise ArgumentError(
+                    f"The fusion head was trained on {modality} tokens of width {dims[modality]}, this encoder gives "
+                    f"{encoder.dim}. Train the head again with it."
+                )
         self.fusion = fusion
         self.temperatures = dict.fromkeys(self.encoders, 1.0) | dict(temperatures or {})
         self.name = name
@@ -96,13 +103,14 @@ class EmotionModel:
         if not rows:
             return absent(len(windows), encoder.dim, len(self.labels))
         found = encoder.encode([item for item in prepared if item is not None])
+        quality = np.array([quality_of(window, modality) for window in windows], np.float32)
         if len(rows) == len(windows):
-            return Encoding(found.tokens, found.mask, found.logits / self.temperatures[modality])
+            return Encoding(found.tokens, found.mask, found.logits / self.temperatures[modality], quality)
         tokens = np.zeros((len(windows), *found.tokens.shape[1:]), np.float32)
         mask = np.zeros(tokens.shape[:2], bool)
         logits = np.zeros((len(windows), len(self.labels)), np.float32)
         tokens[rows], mask[rows], logits[rows] = found.tokens, found.mask, found.logits
-        return Encoding(tokens, mask, logits / self.temperatures[modality])
+        return Encoding(tokens, mask, logits / self.temperatures[modality], quality)
 
     def scores(self, encoding: Encoding) -> np.ndarray:
         """Calibrated scores (B, K) of one modality; rows where it is absent mean nothing."""
@@ -166,14 +174,15 @@ class EmotionModel:
             if modalities is None or modality in modalities
         ]
         labels = LABEL_SETS.get(checkpoint.config["labels"], encoders[0].labels)
-        fusion = checkpoint.config["fusion"]
-        if fusion["kind"] != LateFusion.kind:
+        try:
+            fusion = _load_fusion(checkpoint.config["fusion"], checkpoint.tensors, labels)
+        except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(
-                f"{folder} has a fusion head {fusion['kind']!r} that this version of mmemo does not know."
-            )
+                f"The fusion head in {folder} does not fit this version of mmemo ({error}). Train it again."
+            ) from None
         return cls(
             encoders,
-            LateFusion.from_state(labels, fusion),
+            fusion,
             {encoder.modality: checkpoint.config["temperatures"][encoder.modality] for encoder in encoders},
             name or str(folder),
         )
@@ -184,6 +193,36 @@ def absent(windows: int, dim: int, classes: int) -> Encoding:
     return Encoding(
         np.zeros((windows, 1, dim), np.float32), np.zeros((windows, 1), bool), np.zeros((windows, classes), np.float32)
     )
+
+
+def _load_fusion(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], labels: LabelSet) -> FusionHead:
+    """The class comes from this table, never from the file; imported when needed, as torch takes a second."""
+    kind = settings["kind"]
+    if kind == "late":
+        from mmemo.fusion.late import LateFusion
+
+        return LateFusion.from_state(labels, settings, arrays)
+    if kind in ("mean", "max"):
+        from mmemo.fusion.late import RuleFusion
+
+        return RuleFusion.from_state(labels, settings, arrays)
+    if kind == "stacked":
+        from mmemo.fusion.stacked import StackedFusion
+
+        return StackedFusion.from_state(labels, settings, arrays)
+    if kind == "gated":
+        from mmemo.fusion.gated import GatedFusion
+
+        return GatedFusion.from_state(labels, settings, arrays)
+    if kind == "concat":
+        from mmemo.fusion.concat import ConcatFusion
+
+        return ConcatFusion.from_state(labels, settings, arrays)
+    if kind == "cross-attention":
+        from mmemo.fusion.cross_attention import CrossAttentionFusion
+
+        return CrossAttentionFusion.from_state(labels, settings, arrays)
+    raise WeightsError(f"This version of mmemo does not know the fusion head {kind!r}.")
 
 
 def _load_encoder(kind: str, folder: Path, device: str) -> Encoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class Perception:
     trails: TrailKeeper = field(default_factory=TrailKeeper)
     faces: Iterable[tuple[FaceEvidence, ...]] = field(default_factory=lambda: repeat(()))
     voices: Iterable[VoiceEvidence | None] = field(default_factory=lambda: repeat(None))
+    source: Path | None = None
 
     def close(self) -> None:
         """Stop reading; to be called when the windows are no longer wanted."""
@@ -58,7 +60,7 @@ class Perception:
         """Each window in order of time, as one Evidence a person (one without a face if nobody is seen)."""
         for (start, end), faces, voice in zip(self.grid, self.faces, self.voices, strict=False):
             text = words_between(self.transcript, start, end) if self.transcript else None
-            yield tuple(Evidence(start, end, face, voice, text) for face in faces or (None,))
+            yield tuple(Evidence(start, end, face, voice, text, self.source) for face in faces or (None,))
 
 
 def perceive(
@@ -89,7 +91,7 @@ def perceive(
     if clip.start and clip.start >= info.duration:
         raise ArgumentError(f"The clip starts at {clip.start} s, {info.path} ends at {info.duration:.2f} s.")
     end = info.duration if clip.end is None else min(clip.end, info.duration)
-    found = Perception(Grid(max(0.0, end - clip.start), window, hop, clip.start))
+    found = Perception(Grid(max(0.0, end - clip.start), window, hop, clip.start), source=clip.path)
     sidecar = clip.subtitles or find_sidecar(clip.path) if reads and clip.text is None else None
     if clip.text is not None and reads:
         found.transcript = given(clip.text, info.duration)

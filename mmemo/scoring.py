@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from mmemo.encoders.base import Encoding
+from mmemo.encoders.base import QUALITIES, Encoding
+from mmemo.encoders.quality import quality_of
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
 from mmemo.probability import log_softmax
@@ -28,6 +29,7 @@ class Sums:
     spans: list[tuple[Seconds, Seconds]] = field(default_factory=list)
     logits: list[np.ndarray] = field(default_factory=list)
     tokens: list[np.ndarray] = field(default_factory=list)
+    quality: list[np.ndarray] = field(default_factory=list)
     coverage: list[float] = field(default_factory=list)
     boxes: list[np.ndarray] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -38,7 +40,8 @@ class Sums:
         weights = np.maximum(np.array(self.coverage), 1e-3)
         logits = np.average(log_softmax(np.stack(self.logits).astype(float)), axis=0, weights=weights)
         tokens = np.stack(self.tokens)[None].astype(np.float32)
-        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32))
+        quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
+        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality)
 
     def share(self, total: Seconds) -> float:
         """Coverage of a clip whose windows last ``total`` seconds together."""
@@ -83,6 +86,8 @@ def score(
                     sums.logits.append(encoding.logits[row])
                     sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
                     sums.coverage.append(coverage[modality][row])
+                    if encoding.quality is not None:
+                        sums.quality.append(encoding.quality[row])
         segments.extend(_segments(model, batch, encodings, coverage))
         done += len(batch)
         if tick:
@@ -90,7 +95,7 @@ def score(
     found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
     if not found:
         return Scored({}, {}, (), ())
-    shares = model.fusion.shares({modality: np.ones(1, bool) for modality in found})
+    shares = model.fusion.shares(found)
     return Scored(
         scores=model.labels.scores(model.fuse(found)[0]),
         modalities={
@@ -132,12 +137,14 @@ def _encode_faces(model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], pe
     tokens = np.zeros((len(batch), *encoding.tokens.shape[1:]), np.float32)
     mask = np.zeros(tokens.shape[:2], bool)
     logits = np.zeros((len(batch), len(model.labels)), np.float32)
+    quality = np.zeros((len(batch), len(QUALITIES)), np.float32)
     weight = np.zeros(len(batch))
     for row, (number, evidence) in enumerate(rows):
         if not encoding.present[row] or evidence.face is None:
             continue
         if not mask[number].any():
             tokens[number], mask[number] = encoding.tokens[row], encoding.mask[row]
+            quality[number] = quality_of(evidence, "face")
         share = max(prominence(evidence.face), 1e-6)
         logits[number] += share * log_softmax(encoding.logits[row])
         weight[number] += share
@@ -151,7 +158,7 @@ def _encode_faces(model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], pe
         sums.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
         own = {"face": ModalityScores(said, face.coverage, 1.0)}
         sums.segments.append(Segment(evidence.start, evidence.end, said, own))
-    return Encoding(tokens, mask, logits / np.maximum(weight, 1e-9)[:, None].astype(np.float32))
+    return Encoding(tokens, mask, logits / np.maximum(weight, 1e-9)[:, None].astype(np.float32), quality)
 
 
 def _segments(
@@ -163,9 +170,9 @@ def _segments(
     rows = np.flatnonzero(np.any([encoding.present for encoding in encodings.values()], axis=0))
     if not len(rows):
         return
-    kept = {m: Encoding(e.tokens[rows], e.mask[rows], e.logits[rows]) for m, e in encodings.items()}
+    kept = {modality: encoding.rows(rows) for modality, encoding in encodings.items()}
     fused = model.fuse(kept)
-    shares = model.fusion.shares({modality: encoding.present for modality, encoding in kept.items()})
+    shares = model.fusion.shares(kept)
     said = {modality: model.scores(encoding) for modality, encoding in kept.items()}
     for place, row in enumerate(rows):
         modalities = {

@@ -1,15 +1,16 @@
-"""For tests, yours and ours: small clips with a real face and a real voice, and a check of encoders.
+"""For tests, yours and ours: small clips with a real face and a real voice, and checks of encoders and fusion heads.
 
 The face is NASA's portrait of Eileen Collins (public domain); see NOTICE for it and for the voice.
 """
 
 from __future__ import annotations
 
+import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -198,6 +199,140 @@ def _faults(encoder: object, samples: Sequence[Evidence]) -> Iterator[str]:
     alone = np.concatenate([encoder.encode([item]).logits for item in inputs])  # type: ignore[attr-defined]
     if not np.allclose(alone, together.logits, atol=1e-3):
         yield "a window's logits change with the other windows of its batch: padding leaks, or rows are mixed up"
+
+
+def check_fusion(head: object, encodings: Mapping[str, Encoding] | None = None) -> None:
+    """Tell the author of a fusion head what is wrong with it.
+
+    Args:
+        encodings: of four or more rows, of every modality the head takes; by default face and voice of width 4. Which
+            rows lack what does not matter: the check hides modalities itself.
+
+    Raises:
+        ArgumentError: with every fault that was found, one a line.
+    """
+    faults = [
+        f"no attribute {name!r}" for name in ("kind", "labels", "fuse", "shares", "state") if not hasattr(head, name)
+    ]
+    if not faults and not isinstance(head.labels, LabelSet):  # type: ignore[attr-defined]
+        faults = ["labels must be a mmemo.labels.LabelSet"]
+    if not faults:
+        given = dict(encodings or _made_up(len(head.labels)))  # type: ignore[attr-defined]
+        full = {m: _everywhere(encoding) for m, encoding in given.items()}
+        try:
+            for fault in _fusion_faults(head, full):
+                faults.append(fault)  # one by one: what was found before an exception must not be lost
+        except Exception as error:  # the head is the caller's: whatever it raises is a finding
+            faults.append(f"it raises {type(error).__name__} for ordinary encodings: {error}")
+    if faults:
+        raise ArgumentError(f"{type(head).__name__} is not a fusion head yet:\n- " + "\n- ".join(faults))
+
+
+def _made_up(classes: int) -> dict[str, Encoding]:
+    random = np.random.default_rng(0)
+    return {
+        modality: Encoding(
+            random.normal(size=(6, 3, 4)).astype(np.float32),
+            np.ones((6, 3), bool),
+            random.normal(size=(6, classes)).astype(np.float32),
+        )
+        for modality in ("face", "voice")
+    }
+
+
+def _everywhere(encoding: Encoding) -> Encoding:
+    """The encoding with something valid in every row."""
+    mask = encoding.mask.copy()
+    mask[~encoding.present, 0] = True
+    return Encoding(encoding.tokens, mask, encoding.logits, encoding.quality)
+
+
+def _fusion_faults(head: Any, full: Mapping[str, Encoding]) -> Iterator[str]:
+    names, rows, classes = list(full), len(next(iter(full.values()))), len(head.labels)
+    fused = head.fuse(full)
+    if not isinstance(fused, np.ndarray) or fused.shape != (rows, classes):
+        yield f"fuse must give an array (B, K) = ({rows}, {classes}), got {np.shape(fused)}"
+        return
+    if fused.dtype != np.float64:
+        yield f"fuse must give float64, got {fused.dtype}"
+    if not np.isfinite(fused).all():
+        yield "fuse gives NaN or infinity though all modalities are there"
+        return
+    if (fused < 0).any() or not np.allclose(fused.sum(axis=1), 1, atol=1e-4):
+        yield "each row of fuse must be positive scores that sum to 1: take the softmax"
+    if not np.array_equal(head.fuse(full), fused):
+        yield "two calls with the same input differ: switch dropout off (eval mode) and seed what is random"
+    alone = np.concatenate([head.fuse({m: e.rows(np.array([row])) for m, e in full.items()}) for row in range(rows)])
+    if not np.allclose(alone, fused, atol=1e-4):
+        yield "a row's scores change with the other rows of its batch"
+    backwards = {m: full[m] for m in reversed(names)}
+    if not np.allclose(head.fuse(backwards), fused, atol=1e-4):
+        yield "the scores depend on the order in which modalities are given: look them up by name"
+    yield from _faults_of_absence(head, full, fused)
+    yield from _faults_of_shares(head, full)
+    yield from _faults_of_state(head)
+
+
+def _faults_of_absence(head: Any, full: Mapping[str, Encoding], fused: np.ndarray) -> Iterator[str]:
+    names, rows = list(full), len(fused)
+    left: dict[str, np.ndarray] = {}
+    for modality in names if len(names) > 1 else []:
+        try:
+            left[modality] = head.fuse({m: e for m, e in full.items() if m != modality})
+        except Exception as error:  # the head is the caller's
+            yield f"it fails when {modality} is not given ({error}): any subset of modalities must do"
+    if left and all(np.allclose(one, fused, atol=1e-6) for one in left.values()):
+        yield "removing a modality changes nothing: the head does not look at its input"
+    for modality, without in left.items():
+        hidden = full[modality].only(np.zeros(rows, bool))
+        # Values of an absent row may be anything: garbage here shows a head that reads them.
+        garbage = Encoding(hidden.tokens * 0 + 9, hidden.mask, hidden.logits * 0 + 9, hidden.quality)
+        masked = head.fuse({**full, modality: garbage})
+        if not np.isfinite(masked).all():
+            yield f"a row in which {modality} is all masked becomes NaN"
+        elif not np.allclose(masked, without, atol=1e-4):
+            yield f"it reads {modality} where the mask is False: an absent row must be as if it were not given"
+    nothing = {m: e.only(np.zeros(rows, bool)) for m, e in full.items()}
+    if not _refuses(head, nothing):
+        yield "a row with no modality at all must raise ArgumentError, not give scores"
+    if not _refuses(head, {**full, "no such modality": full[names[0]]}):
+        yield "a modality it does not know must raise ArgumentError, not be passed over"
+
+
+def _refuses(head: Any, encodings: Mapping[str, Encoding]) -> bool:
+    try:
+        head.fuse(encodings)
+    except ArgumentError:
+        return True
+    except Exception:  # another error is no answer a user can read
+        return False
+    return False
+
+
+def _faults_of_shares(head: Any, full: Mapping[str, Encoding]) -> Iterator[str]:
+    names, rows = list(full), len(next(iter(full.values())))
+    first = np.arange(rows) > 0 if len(names) > 1 else np.ones(rows, bool)
+    shares = head.shares({**full, names[0]: full[names[0]].only(first)})
+    if set(shares) != set(names) or any(np.shape(share) != (rows,) for share in shares.values()):
+        got = {modality: np.shape(share) for modality, share in shares.items()}
+        yield f"shares must give (B,) = ({rows},) for each of {names}, got {got}"
+        return
+    if not np.allclose(np.sum(list(shares.values()), axis=0), 1, atol=1e-4):
+        yield "shares must sum to 1 in each row"
+    if len(names) > 1 and abs(shares[names[0]][0]) > 1e-6:
+        yield "the share of an absent modality must be 0"
+
+
+def _faults_of_state(head: Any) -> Iterator[str]:
+    settings, arrays = head.state()
+    if settings.get("kind") != head.kind:
+        yield f"state's settings must name the kind {head.kind!r}"
+    try:
+        json.dumps(settings)
+    except TypeError as error:
+        yield f"state's settings must be JSON ({error}); put arrays beside them"
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        yield "state's arrays must be NumPy arrays"
 
 
 def _said(text: str) -> Evidence:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from mmemo.clip import Clip
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import Encoder
+from mmemo.encoders.quality import quality_of
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.media import probe
@@ -28,13 +29,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     An item is ``{modality: array | None, …, "target": int, "id": str}``: for each encoder the array that its
     ``prepare`` gives, None where the clip has no such evidence; the index of the clip's label in the manifest's label
-    set, `NO_LABEL` without one; the clip's id. A modality whose annotators labelled it apart (`Clip.labels`) has its
-    own target under ``"target_face"`` and so on.
+    set, `NO_LABEL` without one; the clip's id; under ``"quality_face"`` and so on, (2,) float32, what
+    `mmemo.encoders.quality.quality_of` says. A modality whose annotators labelled it apart (`Clip.labels`) has its own
+    target under ``"target_face"`` and so on.
 
     A batch, as `collate` makes it, is::
 
         face          (B, T, …) in the arrays' dtype, padded with zeros along their first axis; None if all are absent
         face_mask     (B, T) bool, True = valid; a row that is all False has no face; None if all are absent
+        quality_face  (B, 2) float32: coverage and trust, see `Encoding.quality`
         … the same for every other modality …
         target        (B,) int64
         target_face   (B,) int64, where a clip of the batch has it; NO_LABEL for the others
@@ -73,6 +76,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
         labels = self.manifest.labels
         return {
             **{modality: encoder.prepare(evidence) for modality, encoder in self.encoders.items()},
+            **{
+                f"quality_{modality}": np.array(quality_of(evidence, modality), np.float32)
+                for modality in self.encoders
+            },
             **{f"target_{modality}": labels.index(label) for modality, label in clip.labels.items()},
             "target": NO_LABEL if clip.label is None else labels.index(clip.label),
             "id": clip.id,
@@ -107,7 +114,9 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
     batch["id"] = [item["id"] for item in items]
     for modality in items[0]:
-        if not modality.startswith("target") and modality != "id":
+        if modality.startswith("quality_"):
+            batch[modality] = torch.from_numpy(np.stack([item[modality] for item in items]))
+        elif not modality.startswith("target") and modality != "id":
             batch[modality], batch[f"{modality}_mask"] = _padded([item[modality] for item in items])
     return batch
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from mmemo.data.cache import FeatureCache
 from mmemo.data.dataset import NO_LABEL, ClipDataset
 from mmemo.data.likeness import hash_file
 from mmemo.data.manifest import Manifest
-from mmemo.encoders.base import Encoder, Encoding
+from mmemo.encoders.base import QUALITIES, Encoder, Encoding
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
 from mmemo.model import SavedEncoder
 from mmemo.pretrained import fingerprint
@@ -27,8 +27,8 @@ from mmemo.speech.recognition import Transcriber
 from mmemo.speech.transcript import find_sidecar
 
 Arrays = dict[str, np.ndarray]
-"""Tokens (T, D) and logits (K,) of one clip and modality; empty where it is absent."""
-PERCEPTION = 1
+"""Tokens (T, D), logits (K,) and quality (2,) of one clip and modality; empty where it is absent."""
+PERCEPTION = 2
 """Version of what lies between the media and the encoders. A change there that changes evidence counts it up; so does
 every release of mmemo."""
 
@@ -41,6 +41,7 @@ class EncodedClips:
         manifest: the N clips; those that could not be read are not among them.
         tokens: for each modality N arrays (T, D) float32, None where it is absent.
         logits: for each modality (N, K) float32; zeros where it is absent.
+        quality: for each modality (N, 2) float32, see `Encoding.quality`.
         faults: what was wrong with clips that were left out.
     """
 
@@ -49,6 +50,7 @@ class EncodedClips:
     logits: Mapping[str, np.ndarray]
     dims: Mapping[str, int]
     faults: tuple[str, ...] = ()
+    quality: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def target(self) -> np.ndarray:
@@ -69,7 +71,8 @@ class EncodedClips:
         for row, part in enumerate(tokens):
             if part is not None:
                 values[row, : len(part)], mask[row, : len(part)] = part, True
-        return Encoding(values, mask, self.logits[modality][rows])
+        quality = self.quality[modality][rows] if modality in self.quality else None
+        return Encoding(values, mask, self.logits[modality][rows], quality)
 
 
 def encode(
@@ -109,7 +112,7 @@ def encode(
             faults[row] = item
         else:
             for encoder in encoders:
-                arrays = _encoded(encoder, item[encoder.modality])
+                arrays = _encoded(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
                 found[row][encoder.modality] = arrays
                 if cache is not None:
                     cache.put(keys[row][encoder.modality], prints[encoder.modality], arrays)
@@ -185,11 +188,11 @@ def _cached(cache: FeatureCache | None, keys: Mapping[str, str]) -> dict[str, Ar
     return {modality: arrays for modality, arrays in found.items() if arrays is not None}
 
 
-def _encoded(encoder: Encoder, prepared: np.ndarray | None) -> Arrays:
+def _encoded(encoder: Encoder, prepared: np.ndarray | None, quality: np.ndarray) -> Arrays:
     if prepared is None:
         return {}
     encoding = encoder.encode([prepared])
-    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0]}
+    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality}
 
 
 def _gather(
@@ -197,15 +200,17 @@ def _gather(
 ) -> EncodedClips:
     tokens: dict[str, list[np.ndarray | None]] = {}
     logits: dict[str, np.ndarray] = {}
+    quality: dict[str, np.ndarray] = {}
     for encoder in encoders:
         arrays = [clip[encoder.modality] for clip in found.values()]
         tokens[encoder.modality] = [one.get("tokens") for one in arrays]
         nothing = np.zeros(len(encoder.labels), np.float32)
         logits[encoder.modality] = np.stack([one.get("logits", nothing) for one in arrays] or [nothing])[: len(arrays)]
+        unseen = np.ones(len(QUALITIES), np.float32)
+        quality[encoder.modality] = np.stack([one.get("quality", unseen) for one in arrays] or [unseen])[: len(arrays)]
     clips = tuple(manifest[row] for row in found)
-    return EncodedClips(
-        Manifest(clips, manifest.labels), tokens, logits, {encoder.modality: encoder.dim for encoder in encoders}, told
-    )
+    dims = {encoder.modality: encoder.dim for encoder in encoders}
+    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, told, quality)
 
 
 def _as_it_is(item: Any) -> Any:

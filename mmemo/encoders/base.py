@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy as np
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
+
+QUALITIES = ("coverage", "trust")
+"""Columns of `Encoding.quality`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +24,8 @@ class Encoding:
         tokens: (B, T, D) float32. Rows beyond a window's own length are padding, and zero.
         mask: (B, T) bool, True = valid. A row that is all False is a window in which the modality is absent.
         logits: (B, K) float32, unnormalised log scores in the order of the encoder's labels.
+        quality: (B, 2) float32 in [0, 1]: the share of the window with evidence, and how far that can be trusted
+            (`mmemo.encoders.quality`). An encoder leaves it out; the model fills it in. None counts as all 1.
 
     Raises:
         ArgumentError: if the shapes don't agree, or a valid value is not finite.
@@ -29,6 +34,7 @@ class Encoding:
     tokens: np.ndarray
     mask: np.ndarray
     logits: np.ndarray
+    quality: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.tokens.ndim != 3 or self.mask.shape != self.tokens.shape[:2] or self.mask.dtype != bool:
@@ -43,6 +49,14 @@ class Encoding:
         present = self.present
         if not np.isfinite(self.logits[present]).all() or not np.isfinite(self.tokens[present]).all():
             raise ArgumentError("Encoding: tokens and logits must be finite; a valid row holds NaN or infinity.")
+        if self.quality is not None and (
+            self.quality.shape != (len(self.tokens), len(QUALITIES))
+            or not ((self.quality[present] >= 0) & (self.quality[present] <= 1)).all()
+        ):
+            raise ArgumentError(
+                f"Encoding: expected quality (B, {len(QUALITIES)}) within 0 to 1 for {QUALITIES}, "
+                f"got {self.quality.shape}."
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -51,6 +65,19 @@ class Encoding:
     def present(self) -> np.ndarray:
         """(B,) bool: the windows in which the modality is there."""
         return np.asarray(self.mask.any(axis=1))
+
+    def rows(self, chosen: np.ndarray) -> Encoding:
+        """Some rows, by their indices or by a (B,) bool."""
+        quality = None if self.quality is None else self.quality[chosen]
+        return Encoding(self.tokens[chosen], self.mask[chosen], self.logits[chosen], quality)
+
+    def only(self, kept: np.ndarray) -> Encoding:
+        """The same with the modality absent from all rows but those where ``kept`` (B,) bool is True."""
+        return replace(self, mask=self.mask & kept[:, None])
+
+    def calibrated(self, temperature: float) -> Encoding:
+        """The same with logits divided by a temperature; see `mmemo.evaluation.calibration.fit_temperature`."""
+        return replace(self, logits=(self.logits / temperature).astype(np.float32))
 
 
 @runtime_checkable

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from mmemo.encoders.base import Encoding
+from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import LabelSet
 
 
 class FusionHead(Protocol):
     """Fuses calibrated encodings. Any row of any modality may be absent; a row with nothing at all is an error.
+
+    A head that looks at tokens also has ``dims``, the token width of each modality, which a model checks against its
+    encoders.
 
     Attributes:
         kind: names the class in a saved model.
@@ -26,10 +30,118 @@ class FusionHead(Protocol):
         """Fused scores (B, K) float64, each row summing to 1."""
         ...
 
-    def shares(self, present: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """How much each modality counts in each row, (B,) in [0, 1] a modality, given which are present, (B,) bool."""
+    def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
+        """How much each modality counts in each row: (B,) float64, summing to 1 over those present, 0 where absent."""
         ...
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Settings (JSON) and arrays, as `mmemo.model` saves them."""
         ...
+
+
+class FittableHead(FusionHead, Protocol):
+    """A head that is learned, and one that can be read back: every head of mmemo has these two."""
+
+    @classmethod
+    def fit(
+        cls,
+        labels: LabelSet,
+        encodings: Mapping[str, Encoding],
+        target: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Learn from N samples.
+
+        Args:
+            encodings: calibrated. Their logits must come from encoders that were not trained on these samples: an
+                expert is far too sure of what it learned by heart, and the head would trust it for that.
+            target: (N,) int class indices.
+            groups: (N,) who is seen in each sample. A head that holds samples out, to stop early or to choose a
+                setting, never parts a group; without groups every sample counts as one of its own.
+            seed: of everything random.
+        """
+        ...
+
+    @classmethod
+    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Rebuild from what `FusionHead.state` gave."""
+        ...
+
+
+def present(head: FusionHead, known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> np.ndarray:
+    """(B, M) bool: which of the head's ``known`` modalities each row has; one that is not given is in no row.
+
+    Raises:
+        ArgumentError: for a modality the head does not know, encodings of different length or number of classes, tokens
+            of another width than the head's ``dims`` say, or a row in which nothing is present.
+    """
+    name = type(head).__name__
+    for modality, encoding in encodings.items():
+        if modality not in known:
+            raise ArgumentError(expected_one_of("Modality of this fusion head", known, modality))
+        if encoding.logits.shape[1] != len(head.labels):
+            raise ArgumentError(
+                f"{name}: the {modality} encoding has {encoding.logits.shape[1]} classes, "
+                f"the head has {len(head.labels)}: {list(head.labels)}."
+            )
+        dim = getattr(head, "dims", {}).get(modality)
+        if dim is not None and encoding.tokens.shape[2] != dim:
+            raise ArgumentError(
+                f"{name} was trained on {modality} tokens of width {dim}, got {encoding.tokens.shape[2]}. "
+                "Use the encoder it was trained with, or train the head again."
+            )
+    lengths = {modality: len(encoding) for modality, encoding in encodings.items()}
+    if len(set(lengths.values())) > 1:
+        raise ArgumentError(f"{name}: encodings must have the same number of rows, got {lengths}.")
+    rows = next(iter(lengths.values()), 0)
+    there = np.zeros((rows, len(known)), bool)
+    for column, modality in enumerate(known):
+        if modality in encodings:
+            there[:, column] = encodings[modality].present
+    if not encodings or not there.any(axis=1).all():
+        raise ArgumentError(f"{name}: a row has no modality at all; leave such rows out before fusing.")
+    return there
+
+
+def check_training(
+    head: str, labels: LabelSet, encodings: Mapping[str, Encoding], target: np.ndarray, groups: np.ndarray | None
+) -> tuple[dict[str, Encoding], np.ndarray, np.ndarray]:
+    """The samples a head can learn from (those with a modality), their targets, and their groups.
+
+    Raises:
+        ArgumentError: if lengths differ, targets lie outside the labels, or all are of one class.
+    """
+    groups = np.arange(len(target)) if groups is None else np.asarray(groups)
+    for modality, encoding in encodings.items():
+        if len(encoding) != len(target) or len(groups) != len(target):
+            raise ArgumentError(
+                f"{head}.fit: {len(target)} targets, {len(groups)} groups, {len(encoding)} rows of {modality}; "
+                "they must be as many."
+            )
+        if encoding.logits.shape[1] != len(labels):
+            raise ArgumentError(
+                f"{head}.fit: the {modality} encoding has {encoding.logits.shape[1]} classes, labels has {len(labels)}."
+            )
+    kept = np.flatnonzero(np.any([e.present for e in encodings.values()], axis=0)) if encodings else np.zeros(0, int)
+    if not len(kept):
+        raise ArgumentError(f"{head}.fit: no sample has any modality.")
+    target = np.asarray(target)[kept]
+    if not ((target >= 0) & (target < len(labels))).all():
+        raise ArgumentError(f"{head}.fit: targets must be from 0 to {len(labels) - 1}; leave unlabelled samples out.")
+    if len(np.unique(target)) < 2:
+        raise ArgumentError(f"{head}.fit: all samples are {labels[int(target[0])]!r}; at least two classes are needed.")
+    return {modality: encoding.rows(kept) for modality, encoding in encodings.items()}, target, groups[kept]
+
+
+def hold_out(groups: np.ndarray, target: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(N,) bool: about ``share`` of the groups, at least one, whose samples are held out; none if there is one only."""
+    names = np.unique(groups)
+    if len(names) < 2:
+        return np.zeros(len(groups), bool)
+    order = np.random.default_rng(seed).permutation(names)
+    held = np.isin(groups, order[: max(1, round(share * len(names)))])
+    # What is never trained on can't be learned: a class that lives in held-out groups only goes back.
+    lost = np.setdiff1d(target[held], target[~held])
+    return np.asarray(held & ~np.isin(target, lost))

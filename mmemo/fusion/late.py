@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.fusion.base import check_training, present
 from mmemo.labels import LabelSet
 from mmemo.probability import log_softmax, softmax
+
+_SHRINKAGE = 0.003
+"""How strongly the weights of classes are drawn towards the weight of their modality."""
 
 
 class LateFusion:
     """Fuses by ``log p = n ** agreement * sum(share_m * log p_m) + constant`` over the n modalities present.
 
     ``share_m`` is the modality's weight divided by the weights of all that are present, so one modality alone gives
-    just its own scores. ``agreement`` says how far experts that agree strengthen each other: 0 is their geometric
-    mean, 1 the product of independent experts (Hinton, "Products of experts", ICANN 1999).
+    just its own scores. A modality may have a weight for each class: the face may be trusted with happiness, the voice
+    with anger. ``agreement`` says how far experts that agree strengthen each other: 0 is their geometric mean, 1 the
+    product of independent experts (Hinton, "Products of experts", ICANN 1999).
 
     Args:
         labels: classes of every expert, and of the fused scores.
-        weights: a positive weight for each modality the head can take.
+        weights: a positive weight for each modality the head can take, or K of them, one a class.
         agreement: from 0 to 1.
 
     Raises:
@@ -32,46 +37,47 @@ class LateFusion:
 
     kind = "late"
 
-    def __init__(self, labels: LabelSet, weights: Mapping[str, float], agreement: float = 0.5) -> None:
-        bad = {modality: weight for modality, weight in weights.items() if not 0 < weight < np.inf}
+    def __init__(
+        self, labels: LabelSet, weights: Mapping[str, float | Sequence[float]], agreement: float = 0.5
+    ) -> None:
+        given = {modality: np.asarray(weight, float) for modality, weight in weights.items()}
+        bad = {
+            modality: weights[modality]
+            for modality, weight in given.items()
+            if not ((weight > 0) & (weight < np.inf)).all() or weight.shape not in ((), (len(labels),))
+        }
         if bad or not weights:
-            raise ArgumentError(f"LateFusion needs positive weights, got {bad or dict(weights)}.")
+            raise ArgumentError(
+                f"LateFusion needs positive weights, one a modality or one a class, got {bad or dict(weights)}."
+            )
         if not 0 <= agreement <= 1:
             raise ArgumentError(f"LateFusion: agreement goes from 0 to 1, got {agreement}.")
         self.labels = labels
         self.weights = dict(weights)
         self.agreement = agreement
+        self._table = np.stack([np.broadcast_to(weight, len(labels)) for weight in given.values()])
 
-    def shares(self, present: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Share of each modality in the fused scores of each row.
+    def _class_shares(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
+        """(B, M, K): share of each modality in each class; 0 where it is absent."""
+        there = present(self, self.weights, encodings)
+        weighed = there[:, :, None] * self._table
+        return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
 
-        Args:
-            present: (B,) bool for each modality.
-
-        Returns:
-            (B,) float64 for each modality; a row sums to 1 over the modalities present in it.
-
-        Raises:
-            ArgumentError: for a modality the head has no weight for, or a row in which nothing is present.
-        """
-        for modality in present:
-            if modality not in self.weights:
-                raise ArgumentError(expected_one_of("Modality of this fusion head", self.weights, modality))
-        weighed = {modality: self.weights[modality] * rows for modality, rows in present.items()}
-        total = sum(weighed.values()) if weighed else np.zeros(0)
-        if not weighed or not np.all(total > 0):
-            raise ArgumentError("LateFusion: a row has no modality at all; leave such rows out before fusing.")
-        return {modality: rows / total for modality, rows in weighed.items()}
+    def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
+        """Share of each modality in each row, (B,) float64: the mean over the classes."""
+        mean = self._class_shares(encodings).mean(axis=2)
+        return {m: mean[:, column] for column, m in enumerate(self.weights) if m in encodings}
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """Fused scores (B, K) float64 of calibrated encodings; see `mmemo.fusion.base.FusionHead`."""
-        present = {modality: encoding.present for modality, encoding in encodings.items()}
-        shares = self.shares(present)
-        count = np.sum(list(present.values()), axis=0)
-        pooled = np.zeros((len(count), len(self.labels)))
-        for modality, encoding in encodings.items():
-            rows = present[modality]
-            pooled[rows] += shares[modality][rows, None] * log_softmax(encoding.logits[rows].astype(float))
+        shares = self._class_shares(encodings)
+        pooled = np.zeros((len(shares), len(self.labels)))
+        count = np.zeros(len(shares))
+        for column, modality in enumerate(self.weights):
+            if modality in encodings:
+                rows = encodings[modality].present
+                count += rows
+                pooled[rows] += shares[rows, column] * log_softmax(encodings[modality].logits[rows].astype(float))
         return softmax(pooled * (count**self.agreement)[:, None])
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -79,26 +85,43 @@ class LateFusion:
         return {"kind": self.kind, "weights": self.weights, "agreement": self.agreement}, {}
 
     @classmethod
-    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any]) -> LateFusion:
+    def from_state(
+        cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> Self:
         """Rebuild from what `state` gave."""
+        del arrays
         return cls(labels, settings["weights"], settings["agreement"])
 
     @classmethod
-    def fit(cls, labels: LabelSet, encodings: Mapping[str, Encoding], target: np.ndarray) -> LateFusion:
+    def fit(
+        cls,
+        labels: LabelSet,
+        encodings: Mapping[str, Encoding],
+        target: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        seed: int = 0,
+        per_class: bool = False,
+    ) -> Self:
         """Learn weights and agreement by the log loss over every subset of two or more modalities.
 
         Args:
             encodings: calibrated, of N samples; a sample counts for each subset whose modalities it has.
             target: (N,) int class indices.
+            groups: not needed, as nothing is held out.
+            seed: not needed, as nothing is random.
+            per_class: whether to learn a weight for each class too, drawn towards the modality's own.
 
         Raises:
-            ArgumentError: if there is one modality only, or no sample has two.
+            ArgumentError: if there is one modality only, or no sample has two; see also `check_training`.
         """
         from scipy.optimize import minimize  # takes longer to import than fusing does
 
+        del seed
+        encodings, target, _ = check_training(cls.__name__, labels, encodings, target, groups)
         modalities = sorted(encodings)
         subsets = [
-            (rows, {modality: _of(encodings[modality], rows) for modality in chosen})
+            (target[rows], {modality: _of(encodings[modality], rows) for modality in chosen})
             for size in range(2, len(modalities) + 1)
             for chosen in combinations(modalities, size)
             if len(rows := np.flatnonzero(np.all([encodings[modality].present for modality in chosen], axis=0)))
@@ -106,25 +129,97 @@ class LateFusion:
         if not subsets:
             raise ArgumentError(f"LateFusion.fit needs samples with two modalities at least, got {modalities} apart.")
 
-        def build(parameters: Sequence[float]) -> LateFusion:
-            weights = np.exp(np.append(parameters[:-1], 0.0))
+        def build(parameters: np.ndarray) -> LateFusion:
+            weights = np.exp(np.append(parameters[1 : len(modalities)], 0.0))
             weights = weights / weights.sum()
-            return cls(
-                labels,
-                {modality: float(weight) for modality, weight in zip(modalities, weights, strict=True)},
-                float(1 / (1 + np.exp(-parameters[-1]))),
-            )
+            table: dict[str, float | Sequence[float]] = {
+                modality: float(weight) for modality, weight in zip(modalities, weights, strict=True)
+            }
+            if len(parameters) > len(modalities):
+                of_classes = np.exp(parameters[len(modalities) :].reshape(len(modalities), -1))
+                table = {
+                    modality: [float(weight * one) for one in row]
+                    for (modality, weight), row in zip(table.items(), of_classes, strict=True)
+                }
+            return cls(labels, table, float(1 / (1 + np.exp(-parameters[0]))))
 
-        def loss(parameters: Sequence[float]) -> float:
+        def loss(parameters: np.ndarray) -> float:
             head = build(parameters)
             total = 0.0
-            for rows, chosen in subsets:
-                right = head.fuse(chosen)[np.arange(len(rows)), target[rows]]
-                total -= float(np.mean(np.log(right + 1e-12)))
-            return total / len(subsets)
+            for right, chosen in subsets:
+                total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(right)), right] + 1e-12)))
+            return total / len(subsets) + _SHRINKAGE * float(np.sum(parameters[len(modalities) :] ** 2))
 
         found = minimize(loss, np.zeros(len(modalities)), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
-        return build(found.x)
+        start = found.x
+        if per_class:
+            start = np.append(start, np.zeros(len(modalities) * len(labels)))
+            start = minimize(loss, start, method="L-BFGS-B", options={"maxiter": 40}).x
+        return cls(labels, build(start).weights, build(start).agreement)
+
+
+class RuleFusion:
+    """Fuses without learning: the mean of the scores of those present, or the greatest score of each class.
+
+    The baselines that a learned head has to beat; the sum and the max rule of Kittler et al., "On combining
+    classifiers", IEEE TPAMI 20(3), 1998.
+
+    Args:
+        modalities: all that the head can take.
+        rule: "mean" or "max".
+    """
+
+    def __init__(self, labels: LabelSet, modalities: Iterable[str], rule: str = "mean") -> None:
+        if rule not in ("mean", "max"):
+            raise ArgumentError(expected_one_of("Rule of RuleFusion", ("mean", "max"), rule))
+        self.labels = labels
+        self.modalities = dict.fromkeys(modalities, 1.0)
+        self.kind = rule
+
+    def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
+        """Equal shares of those present."""
+        there = present(self, self.modalities, encodings)
+        equal = there / there.sum(axis=1, keepdims=True)
+        return {m: equal[:, column] for column, m in enumerate(self.modalities) if m in encodings}
+
+    def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
+        """Fused scores (B, K) float64."""
+        there = present(self, self.modalities, encodings)
+        scores = np.zeros((*there.shape, len(self.labels)))
+        for column, modality in enumerate(self.modalities):
+            if modality in encodings:
+                rows = there[:, column]
+                scores[rows, column] = softmax(encodings[modality].logits[rows].astype(float))
+        pooled = scores.sum(axis=1) if self.kind == "mean" else scores.max(axis=1)
+        return np.asarray(pooled / pooled.sum(axis=1, keepdims=True))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Settings and (no) arrays."""
+        return {"kind": self.kind, "modalities": list(self.modalities)}, {}
+
+    @classmethod
+    def from_state(
+        cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> Self:
+        """Rebuild from what `state` gave."""
+        del arrays
+        return cls(labels, settings["modalities"], settings["kind"])
+
+    @classmethod
+    def fit(
+        cls,
+        labels: LabelSet,
+        encodings: Mapping[str, Encoding],
+        target: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        seed: int = 0,
+        rule: str = "mean",
+    ) -> Self:
+        """Nothing to learn: takes the modalities from the encodings."""
+        del seed
+        check_training(cls.__name__, labels, encodings, target, groups)
+        return cls(labels, sorted(encodings), rule)
 
 
 def _of(encoding: Encoding, rows: np.ndarray) -> Encoding:

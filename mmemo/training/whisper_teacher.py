@@ -121,6 +121,15 @@ class WhisperTeacher(nn.Module):
         Returns:
             Two arrays (B, N / 320, D) float32. Frame t is centred on sample 320 t.
         """
+        values = self.layers(waveforms, lengths)
+        leaving = functional.layer_norm(
+            values[-1], (self.width,), self.arrays["layer_norm/gamma"], self.arrays["layer_norm/beta"]
+        )
+        return values[0], leaving
+
+    @torch.no_grad()
+    def layers(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
+        """What enters the first layer, before the positions, and what leaves each layer; arguments as of `forward`."""
         x = self._log_mel(waveforms)
         x = functional.gelu(functional.conv1d(x, self.arrays["conv1/weight"], self.arrays["conv1/bias"], padding=1))
         x = functional.gelu(
@@ -129,13 +138,12 @@ class WhisperTeacher(nn.Module):
         entering = x.transpose(1, 2)
         frames = entering.shape[1]
         hidden = entering + self.positions[:frames]
+        values = [entering]
         valid = torch.arange(frames) * HOP < lengths[:, None]
         for index in range(self.depth):
             hidden = self._block(hidden, self.layer(index), valid[:, None, None])
-        leaving = functional.layer_norm(
-            hidden, (self.width,), self.arrays["layer_norm/gamma"], self.arrays["layer_norm/beta"]
-        )
-        return entering, leaving
+            values.append(hidden)
+        return values
 
     def _log_mel(self, waveforms: Tensor) -> Tensor:
         """(B, bands, N / 160): ten-decade window below each waveform's loudest value, as Whisper was trained."""

@@ -44,7 +44,7 @@ def test_each_row_fuses_what_it_has() -> None:
     fused = head.fuse({"face": encoding(both[0]), "voice": voice})
     np.testing.assert_allclose(fused[1], P[0], atol=1e-6)
     assert not np.allclose(fused[0], P[0])
-    shares = head.shares({"face": np.array([True, True]), "voice": np.array([True, False])})
+    shares = head.shares({"face": encoding(both[0]), "voice": voice})
     np.testing.assert_allclose(shares["face"], [0.5, 1.0])
 
 

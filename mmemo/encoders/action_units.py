@@ -1,0 +1,105 @@
+"""Facial action units measured by OpenFace: an encoder of numbers that lie in a file beside the clip.
+
+OpenFace (Baltrusaitis et al., "OpenFace 2.0", FG 2018) writes a CSV file a clip with a row a frame: intensities
+(``AU12_r``, 0 to 5) and presences (``AU12_c``, 0 or 1). Some corpora hand out the mean over each clip instead.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmemo.encoders.base import Encoding
+from mmemo.encoders.probe import LinearProbe
+from mmemo.errors import ArgumentError, MediaError
+from mmemo.evidence import Evidence
+from mmemo.labels import LabelSet
+
+_UNIT = re.compile(r"AU\d\d_[rc]")
+
+
+@dataclass(frozen=True, eq=False)
+class ActionUnits:
+    """Action units of one clip: ``times`` (T,) seconds, ``values`` (T, D) float32."""
+
+    times: np.ndarray
+    values: np.ndarray
+
+
+def read_openface(path: str | Path) -> ActionUnits:
+    """Read what OpenFace's FeatureExtraction wrote for one clip; frames it failed on are left out.
+
+    Raises:
+        MediaError: if the file can't be read, or is none of OpenFace's.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows = [{(k or "").strip(): v for k, v in row.items()} for row in csv.DictReader(file)]
+        units = [name for name in rows[0] if _UNIT.fullmatch(name)] if rows else []
+        if not units or "timestamp" not in rows[0]:
+            raise MediaError(f"{path} is no file of OpenFace: expected columns timestamp, AU01_r … and at least a row.")
+        kept = [row for row in rows if float(row.get("success") or 1) == 1]
+        values = np.array([[float(row[name]) for name in units] for row in kept], np.float32).reshape(-1, len(units))
+        return ActionUnits(np.array([float(row["timestamp"]) for row in kept]), values)
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError) as error:
+        raise MediaError(f"{path} can't be read as a file of OpenFace: {error}.") from None
+
+
+class ActionUnitEncoder:
+    """Takes the action units of a window as tokens, one a frame; their square roots, as most are near zero.
+
+    Args:
+        units: by the name of the clip's media file without folder and suffix; a clip that is not there has no face.
+        labels: classes of the probe.
+        probe: turns the mean token into log scores; None gives each class the same.
+
+    Raises:
+        ArgumentError: if there are no clips, or they differ in width.
+    """
+
+    modality = "face"
+
+    def __init__(self, units: Mapping[str, ActionUnits], labels: LabelSet, probe: LinearProbe | None = None) -> None:
+        widths = {one.values.shape[1] for one in units.values()}
+        if len(widths) != 1:
+            raise ArgumentError(f"Action units of all clips must be of one width, got {sorted(widths)}.")
+        self.units = dict(units)
+        self.dim = widths.pop()
+        self.labels = labels
+        self.probe = probe
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the measured values and with the probe."""
+        digest = hashlib.sha256()
+        for name, one in sorted(self.units.items()):
+            digest.update(name.encode() + one.times.tobytes() + one.values.tobytes())
+        for array in (self.probe.state() if self.probe else {}).values():
+            digest.update(array.tobytes())
+        return f"action units {digest.hexdigest()[:16]}"
+
+    def prepare(self, evidence: Evidence) -> np.ndarray | None:
+        """(T, D) float32: the frames within the window, or None where there are none."""
+        found = None if evidence.source is None else self.units.get(evidence.source.stem)
+        if found is None:
+            return None
+        inside = found.values[(found.times >= evidence.start) & (found.times < evidence.end)]
+        return np.sqrt(np.maximum(inside, 0)) if len(inside) else None
+
+    def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
+        """A token a frame; the logits are the probe's of the mean token."""
+        longest = max(len(item) for item in batch)
+        tokens = np.zeros((len(batch), longest, self.dim), np.float32)
+        mask = np.zeros((len(batch), longest), bool)
+        for row, item in enumerate(batch):
+            tokens[row, : len(item)], mask[row, : len(item)] = item, True
+        logits = np.zeros((len(batch), len(self.labels)), np.float32)
+        if self.probe is not None:
+            logits = self.probe.logits(np.stack([item.mean(axis=0) for item in batch])).astype(np.float32)
+        return Encoding(tokens, mask, logits)

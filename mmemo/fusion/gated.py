@@ -1,0 +1,148 @@
+"""Gated fusion: a weighted product of experts whose weights depend on how good each one's evidence is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+
+from mmemo.encoders.base import QUALITIES, Encoding
+from mmemo.errors import ArgumentError
+from mmemo.fusion.base import check_training, present
+from mmemo.labels import LabelSet
+from mmemo.probability import log_softmax, softmax
+
+FEATURES = (*QUALITIES, "certainty")
+"""What a gate looks at: coverage and trust of `Encoding.quality`, and how far the expert's scores are from equal."""
+_SHRINKAGE = 0.003
+_ABSENT = -1e9
+
+
+class GatedFusion:
+    """Fuses by ``log p = n ** agreement * sum(share_m * log p_m) + constant``; shares differ from row to row.
+
+    ``share = softmax over those present of (bias_m + slopes_m . (coverage, trust, certainty))``: a blurred face, a
+    noisy voice or doubtful words count less, as far as the training data show that they deserve less. Trust is the
+    quality of the crops, the signal-to-noise ratio or the confidence of the words; certainty is 1 minus the entropy of
+    the expert's scores over its greatest possible value. One modality alone gives just its own scores. Mixtures of
+    experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1), 1991.
+
+    Args:
+        biases: of each modality.
+        slopes: (3,) for each modality, in the order of `FEATURES`.
+        agreement: from 0 to 1, see `mmemo.fusion.late.LateFusion`.
+    """
+
+    kind = "gated"
+
+    def __init__(
+        self, labels: LabelSet, biases: Mapping[str, float], slopes: Mapping[str, np.ndarray], agreement: float
+    ) -> None:
+        for modality in biases:
+            if modality not in slopes or np.shape(slopes[modality]) != (len(FEATURES),):
+                raise ArgumentError(f"GatedFusion needs slopes for {FEATURES} of {modality}, got {slopes}.")
+        if not 0 <= agreement <= 1:
+            raise ArgumentError(f"GatedFusion: agreement goes from 0 to 1, got {agreement}.")
+        self.labels = labels
+        self.biases = dict(biases)
+        self.slopes = {modality: np.asarray(slopes[modality], float) for modality in biases}
+        self.agreement = agreement
+
+    def _shares(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
+        """(B, M) float64."""
+        there = present(self, self.biases, encodings)
+        gate = np.full(there.shape, _ABSENT)
+        for column, modality in enumerate(self.biases):
+            rows = there[:, column]
+            if rows.any():
+                seen = _features(encodings[modality].rows(rows))
+                gate[rows, column] = self.biases[modality] + seen @ self.slopes[modality]
+        return softmax(gate)
+
+    def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
+        """Share of each modality in each row, (B,) float64: what its gate lets through."""
+        shares = self._shares(encodings)
+        return {m: shares[:, column] for column, m in enumerate(self.biases) if m in encodings}
+
+    def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
+        """Fused scores (B, K) float64."""
+        shares = self._shares(encodings)
+        pooled = np.zeros((len(shares), len(self.labels)))
+        count = np.zeros(len(shares))
+        for column, modality in enumerate(self.biases):
+            if modality in encodings:
+                rows = encodings[modality].present
+                count += rows
+                pooled[rows] += shares[rows, column, None] * log_softmax(encodings[modality].logits[rows].astype(float))
+        return softmax(pooled * (count**self.agreement)[:, None])
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Settings, and the slopes as arrays."""
+        return {"kind": self.kind, "biases": self.biases, "agreement": self.agreement}, self.slopes
+
+    @classmethod
+    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Rebuild from what `state` gave."""
+        return cls(labels, settings["biases"], arrays, settings["agreement"])
+
+    @classmethod
+    def fit(
+        cls,
+        labels: LabelSet,
+        encodings: Mapping[str, Encoding],
+        target: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Learn by the log loss over every subset of two or more modalities; slopes are drawn towards zero.
+
+        Only evidence of differing quality can teach what quality is worth. Arguments: `FittableHead`.
+
+        Raises:
+            ArgumentError: if no sample has two modalities; see also `check_training`.
+        """
+        from scipy.optimize import minimize  # takes longer to import than fusing does
+
+        del seed
+        encodings, target, _ = check_training(cls.__name__, labels, encodings, target, groups)
+        modalities = sorted(encodings)
+        subsets = []
+        for size in range(2, len(modalities) + 1):
+            for chosen in combinations(modalities, size):
+                rows = np.flatnonzero(np.all([encodings[m].present for m in chosen], axis=0))
+                if len(rows):
+                    subsets.append((target[rows], {m: encodings[m].rows(rows) for m in chosen}))
+        if not subsets:
+            raise ArgumentError(f"GatedFusion.fit needs samples with two modalities at least, got {modalities} apart.")
+
+        def build(parameters: np.ndarray) -> GatedFusion:
+            table = parameters[1:].reshape(len(modalities), 1 + len(FEATURES))
+            return cls(
+                labels,
+                {m: float(row[0]) for m, row in zip(modalities, table, strict=True)},
+                {m: row[1:] for m, row in zip(modalities, table, strict=True)},
+                float(1 / (1 + np.exp(-parameters[0]))),
+            )
+
+        def loss(parameters: np.ndarray) -> float:
+            head = build(parameters)
+            total = 0.0
+            for right, chosen in subsets:
+                total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(right)), right] + 1e-12)))
+            return total / len(subsets) + _SHRINKAGE * float(np.mean(parameters[1:] ** 2))
+
+        start = np.zeros(1 + len(modalities) * (1 + len(FEATURES)))
+        found = build(minimize(loss, start, method="L-BFGS-B", options={"maxiter": 60}).x)
+        return cls(labels, found.biases, found.slopes, found.agreement)
+
+
+def _features(encoding: Encoding) -> np.ndarray:
+    """(B, 3): coverage, trust and certainty of rows that are present."""
+    chances = log_softmax(encoding.logits.astype(float))
+    entropy = -np.sum(np.exp(chances) * chances, axis=1)
+    certainty = 1 - entropy / np.log(chances.shape[1])
+    quality = np.ones((len(encoding), len(QUALITIES))) if encoding.quality is None else encoding.quality
+    return np.concatenate([quality, certainty[:, None]], axis=1)
