@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmemo.analyzer import Analyzer, analyze
+    from mmemo.batch.many import analyze_many
     from mmemo.clip import Clip
     from mmemo.model import EmotionModel
     from mmemo.pretrained import load_model
     from mmemo.result import EmotionResult
 
 __version__ = "0.1.0"
-__all__ = ["Analyzer", "Clip", "EmotionModel", "EmotionResult", "analyze", "load_model"]
+__all__ = ["Analyzer", "Clip", "EmotionModel", "EmotionResult", "analyze", "analyze_many", "load_model"]
 
 _HOMES = {
     "Analyzer": "mmemo.analyzer",
@@ -24,6 +25,7 @@ _HOMES = {
     "EmotionModel": "mmemo.model",
     "EmotionResult": "mmemo.result",
     "analyze": "mmemo.analyzer",
+    "analyze_many": "mmemo.batch.many",
     "load_model": "mmemo.pretrained",
 }
 
