@@ -57,8 +57,7 @@ def _labels(batch: Batch) -> str:
     rows = [
         f'<tr><td><i style="background:{chosen[label]}"></i>{escape(label)}</td>'
         f'<td class="number">{counts[label]:,}</td><td class="number">{counts[label] / len(analyzed):.0%}</td>'
-        f'<td style="width:50%"><div class="plain" style="width:{max(counts[label] / most, 0.002):.1%};'
-        f'background:{chosen[label]}"></div></td>'
+        f'<td style="width:50%">{_stripe(counts[label] / most, chosen[label])}</td>'
         f'<td class="number">{np.mean([row.scores[label] for row in analyzed]):.0%}</td></tr>'
         for label in batch.labels
     ]
@@ -161,6 +160,10 @@ def _clips(batch: Batch) -> str:
     return section(
         "Clips", f'{find} <span class="found dim"></span><table class="clips">{head}{"".join(rows)}</table>', aside
     )
+
+
+def _stripe(share: float, color: str) -> str:
+    return f'<div class="plain" style="width:{share:.1%};background:{color}"></div>' if share else ""
 
 
 def _shares(found: list[str | None], labels: tuple[str, ...]) -> dict[str, float]:

@@ -107,7 +107,10 @@ def _clips(source: Source) -> Iterator[Clip]:
     found = sorted(Path(name) for name in names if name.lower().endswith(MEDIA) and not _hidden(name, source))
     if not found:
         raise ArgumentError(f"{source} has no media: looked for files that end in {' '.join(MEDIA)}.")
-    yield from map(Clip, found)
+    once: dict[str, Path] = {}
+    for file in found:
+        once.setdefault(os.path.realpath(file), file)  # links lead to a file on several ways
+    yield from map(Clip, once.values())
 
 
 def _hidden(name: str, source: str | Path) -> bool:
