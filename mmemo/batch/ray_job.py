@@ -42,6 +42,7 @@ def on_ray(
     """
     need("--ray", "ray", "ray", "pyarrow", "pandas")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing leaves this machine but to the cluster named
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data always does
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
