@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -48,6 +49,7 @@ def on_ray(
 
     ours = not ray.is_initialized()
     if ours:
+        _reach(address)
         try:
             ray.init(
                 address,
@@ -77,6 +79,19 @@ def on_ray(
     finally:
         if ours:
             ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Ray itself waits for minutes where nobody answers."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address in ("auto", "local"):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ArgumentError(
+            f"There is no Ray cluster at {address!r} ({error}): expected HOST:PORT of one, auto or local."
+        ) from None
 
 
 class Analysis:

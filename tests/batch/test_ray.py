@@ -38,5 +38,6 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(folder: Path, tmp_pat
 
 
 def test_no_cluster_is_told(folder: Path) -> None:
-    with pytest.raises(ArgumentError, match="There is no Ray cluster"):
-        analyze_many(folder, modalities=("voice",), ray="127.0.0.1:1")
+    for address in ("127.0.0.1:1", "somewhere"):
+        with pytest.raises(ArgumentError, match="There is no Ray cluster"):
+            analyze_many(folder, modalities=("voice",), ray=address)
