@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmemo import explain as explain
     from mmemo.analyzer import Analyzer, analyze
+    from mmemo.batch.many import analyze_many
     from mmemo.clip import Clip
     from mmemo.model import EmotionModel
     from mmemo.pretrained import load_model
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from mmemo.spot import spot_micro
 
 __version__ = "0.1.0"
-__all__ = ["Analyzer", "Clip", "EmotionModel", "EmotionResult", "analyze", "load_model", "spot_micro"]
+__all__ = [
+    "Analyzer",
+    "Clip",
+    "EmotionModel",
+    "EmotionResult",
+    "analyze",
+    "analyze_many",
+    "load_model",
+    "spot_micro",
+]
 
 _HOMES = {
     "Analyzer": "mmemo.analyzer",
@@ -26,6 +36,7 @@ _HOMES = {
     "EmotionModel": "mmemo.model",
     "EmotionResult": "mmemo.result",
     "analyze": "mmemo.analyzer",
+    "analyze_many": "mmemo.batch.many",
     "load_model": "mmemo.pretrained",
     "spot_micro": "mmemo.spot",
 }

@@ -45,10 +45,17 @@ def _version(
 
 @app.command()
 def analyze(
-    path: Annotated[Path | None, typer.Argument(help="Video, audio or image file; none with --text alone.")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="A video, audio or image file, or none with --text. Many: files, a folder, a pattern, a manifest.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …")
+        Path | None,
+        typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …; of many, the table."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the timeline: .png, .svg or .pdf.")] = None,
     video: Annotated[Path | None, typer.Option(help="Also write the video with what was found drawn in: .mp4.")] = None,
@@ -63,8 +70,31 @@ def analyze(
     window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = 2.0,
     hop: Annotated[float, typer.Option(help="Seconds from one window's start to the next.")] = 1.0,
     micro: Annotated[bool, typer.Option("--micro", help="Look for micro-expressions too.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Of many clips: processes; half of the cores by default.", min=1)
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Of many clips: CPU threads of each process; 1 by default.", min=1)
+    ] = None,
+    ray: Annotated[str | None, typer.Option(help="Of many clips: a Ray cluster, as auto or HOST:6379.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Of many clips: also write the summary page, .html.")] = None,
 ) -> None:
-    """Analyze one clip and print a table, or JSON."""
+    """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
+    chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
+    if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
+        from mmemo.batch.command import analyze_and_tell
+
+        alone = {
+            "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
+            "micro": micro,
+        }  # fmt: skip
+        how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop}
+        analyze_and_tell(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
+        return
+    of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
+    if given := [name for name, value in of_many.items() if value is not None]:
+        raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
+    path = paths[0] if paths else None
     from mmemo.analyzer import Analyzer
     from mmemo.report.files import PICTURES, VIDEOS, check_anonymize, check_suffix
 
@@ -74,7 +104,6 @@ def analyze(
         if file is not None:
             check_suffix(file, suffixes)
     check_anonymize(anonymize)
-    chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     analyzer = Analyzer(model, chosen, device, window, hop, micro=micro)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
@@ -189,6 +218,12 @@ def main() -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away, as `| head` does
+
+
+def _stands_for_many(path: Path) -> bool:
+    from mmemo.batch.plan import is_many
+
+    return is_many(path)
 
 
 @contextmanager

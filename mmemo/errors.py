@@ -22,6 +22,10 @@ class MissingStreamError(MmemoError):
     """Nothing is left to analyze: the input has no face, no voice and no words that were asked for."""
 
 
+class WorkerError(MmemoError):
+    """A process that analyzes clips beside this one could not be started, or died."""
+
+
 class MissingExtraError(MmemoError):
     """An optional part of mmemo is needed and not installed."""
 

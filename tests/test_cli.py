@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mmemo.batch.command import progress_line
+from mmemo.batch.many import State
 from mmemo.cli import main
 from mmemo.media import probe
 from mmemo.testing import make_clip
@@ -71,6 +74,57 @@ def test_what_is_wrong_is_one_line(
     assert told.out == ""
     assert told.err.count("\n") == 1
     assert says in told.err
+
+
+def test_many_clips(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    shutil.copy(clip, tmp_path / "clips" / "one.mp4")
+    (tmp_path / "clips" / "two.mp4").write_bytes(b"damaged")
+    out, page = tmp_path / "out.csv", tmp_path / "page.html"
+    done = run("analyze", tmp_path / "clips", "--out", out, "--summary", page, "--modalities", "voice")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "2 clips, 1 not analyzed" in done.stdout
+    assert "two.mp4: MediaError" in done.stdout
+    assert [line.partition(",")[0][-7:] for line in out.read_text().splitlines()] == ["path", "one.mp4", "two.mp4"]
+    assert "2 clips" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["DIR"], "give --out results.parquet"),
+        (["DIR", "--out", "x.csv", "--plot", "x.png", "--json"], "--json, --plot: of one clip only"),
+        (["DIR", "--out", "x.srt"], "expected one of ['.parquet', '.csv', '.jsonl', '.html']"),
+        (["DIR", "--out", "x.csv"], "has no media"),
+        (["DIR", "--out", "x.csv", "--summary", "x.pdf"], "--summary FILE.html"),
+        (["none.jsonl", "--out", "x.csv"], "there is no such file"),
+        (["*.xyz", "--out", "x.csv"], "has no media"),
+        (["none.mp4", "--workers", "2"], "--workers: for many clips"),
+    ],
+)
+def test_what_is_wrong_with_many(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "analyze", *[tmp_path if one == "DIR" else one for one in arguments]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert says in told.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_tells_how_long_the_rest_takes() -> None:
+    assert (
+        progress_line(State(30, 130, 2, 10), 40.0)
+        == "30 of 130 clips, about 3 min remaining, 10 kept from before, 2 failed"
+    )
+    assert progress_line(State(10, 13, 0, 0), 100.0) == "10 of 13 clips, about 30 s remaining"
+    assert progress_line(State(0, 13, 0, 0), 1.0) == "0 of 13 clips"
 
 
 def test_nothing_to_see_or_hear_is_status_2(tmp_path: Path) -> None:

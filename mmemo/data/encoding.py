@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,17 +14,15 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 import mmemo
-from mmemo.clip import Clip
 from mmemo.data.cache import FeatureCache
+from mmemo.data.content import content
 from mmemo.data.dataset import NO_LABEL, ClipDataset
-from mmemo.data.likeness import hash_file
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import QUALITIES, Encoder, Encoding
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
 from mmemo.model import SavedEncoder
 from mmemo.pretrained import fingerprint
 from mmemo.speech.recognition import Transcriber
-from mmemo.speech.transcript import find_sidecar
 
 Arrays = dict[str, np.ndarray]
 """Tokens (T, D), logits (K,) and quality (2,) of one clip and modality; empty where it is absent."""
@@ -162,22 +160,14 @@ def _keys(
     faults: dict[int, str] = {}
     for row, clip in enumerate(manifest):
         try:
-            content = json.dumps([surroundings, *_content(clip)])
+            known = json.dumps([surroundings, *content(clip)])
         except OSError as error:
             faults[row] = f"{error.filename} can't be read: {error.strerror}."
             continue
         keys[row] = {
-            modality: hashlib.sha256(f"{content} {one}".encode()).hexdigest() for modality, one in prints.items()
+            modality: hashlib.sha256(f"{known} {one}".encode()).hexdigest() for modality, one in prints.items()
         }
     return keys, faults
-
-
-def _content(clip: Clip) -> Iterator[Any]:
-    """Everything of a clip that its encodings depend on; never a file's name or date."""
-    sidecar = None if clip.path is None or clip.subtitles or clip.text is not None else find_sidecar(clip.path)
-    for file in (clip.path, clip.audio, clip.subtitles or sidecar):
-        yield file and hash_file(file)
-    yield from (clip.start, clip.end, clip.text, clip.language)
 
 
 def _cached(cache: FeatureCache | None, keys: Mapping[str, str]) -> dict[str, Arrays]:

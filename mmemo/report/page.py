@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from collections.abc import Iterable
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +11,7 @@ from mmemo.report.bands import runs, scores_between, thinned
 from mmemo.report.cards import cards
 from mmemo.report.drawing import LEFT, MOST_POINTS, WIDTH, bands, data_url, drawing
 from mmemo.report.footage import Footage
+from mmemo.report.markup import LIMITS, asset, bar, document, key, listing, section
 from mmemo.report.micro import html_table
 from mmemo.report.names import name_of, origin_of
 from mmemo.report.palette import FAINT, colors
@@ -25,13 +22,6 @@ if TYPE_CHECKING:
 
 _THUMBNAILS, _BINS = 12, 880
 _MOST_PEOPLE = 12
-_LIMITS = (
-    "Scores tell the expression that shows, not what a person feels or intends.",
-    "The models learned from acted speech, posed and found pictures and written English; they are uneven between "
-    "people, languages and situations, and were not measured by age, skin tone, accent or disability.",
-    "Not for decisions about people, and no test of honesty or health. In the EU, inferring emotions at work and in "
-    "education is forbidden but for medical or safety reasons (Regulation 2024/1689, Article 5).",
-)
 
 
 def page(result: EmotionResult, *, faces: bool = True) -> str:
@@ -47,66 +37,35 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
         footage.thumbnails(times, 136) if faces and result.duration else (),
         footage.envelope(_BINS),
     )
-    script = _asset("page.js")
     parts = [
         _head(result),
-        _section("In words", "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(result))),
+        section("In words", "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(result))),
         _timeline(result, course),
-        _section("Micro-expressions", html_table(result.micro_expressions or ())),
-        _section("By modality", _modalities(result)),
+        section("Micro-expressions", html_table(result.micro_expressions or ())),
+        section("By modality", _modalities(result)),
         _people(result, footage if faces else None),
         _transcript(result),
         _notes(result, footage.absence),
         _cards(result),
     ]
-    # Only this script may run, whatever a file name or a transcript holds.
-    allowed = b64encode(sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
-    name = escape(Path(result.source).name if result.source else "Text")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{name}: {escape(result.label)}</title><style>{_asset('page.css')}</style></head>\n"
-        '<body class="mmemo page">\n'
-        + "\n".join(part for part in parts if part)
-        + f"\n<script>{script}</script></body></html>\n"
-    )
+    name = Path(result.source).name if result.source else "Text"
+    return document(f"{name}: {result.label}", parts, asset("page.js"))
 
 
 def fragment(result: EmotionResult) -> str:
     """The verdict, the timeline and the table by modality, for a notebook: no script, and no file is opened."""
-    style = f"<style>{_asset('page.css')}</style>"
+    style = f"<style>{asset('page.css')}</style>"
     return f'<div class="mmemo">{style}{_head(result)}{drawing(result)}{_modalities(result)}</div>'
-
-
-def _asset(name: str) -> str:
-    return files("mmemo.report").joinpath(name).read_text(encoding="utf-8").strip()
-
-
-def _section(title: str, body: str, aside: str = "") -> str:
-    small = f' <span class="dim">{escape(aside)}</span>' if aside else ""
-    return f"<section><h2>{escape(title)}{small}</h2>{body}</section>" if body else ""
 
 
 def _head(result: EmotionResult) -> str:
     chosen = colors(result.scores)
-    key = "".join(f'<span><i style="background:{chosen[label]}"></i>{escape(label)}</span>' for label in result.scores)
     name = escape(Path(result.source).name if result.source else "Text")
     return (
         f'<header><h1>{name}</h1><p class="verdict"><i style="background:{chosen[result.label]}"></i>'
         f'{escape(result.label)} <span class="dim">{result.scores[result.label]:.0%} of the fused score</span></p>'
-        f"{_bar(result.scores)}<p class='key'>{key}</p></header>"
+        f"{bar(result.scores)}{key(result.scores)}</header>"
     )
-
-
-def _bar(scores: Scores) -> str:
-    chosen = colors(scores)
-    shares = "".join(
-        f'<span style="width:{share:.2%};background:{chosen[label]}" title="{escape(label)} {share:.0%}"></span>'
-        for label, share in scores.items()
-    )
-    return f'<div class="bar">{shares}</div>'
 
 
 def _timeline(result: EmotionResult, course: str) -> str:
@@ -132,7 +91,7 @@ def _timeline(result: EmotionResult, course: str) -> str:
     }
     # A script's text ends at the first "</": none may be in it.
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    return _section(
+    return section(
         "Over time",
         f'{course}<p class="dim hint">Point at the timeline to read the scores of a moment; click to keep it.</p>'
         f'<div class="readout" aria-live="polite"></div><script type="application/json" id="course">{text}</script>',
@@ -151,7 +110,7 @@ def _modalities(result: EmotionResult) -> str:
 
 def _row(name: str, label: str, scores: Scores, coverage: str, weight: str) -> str:
     return (
-        f"<tr><td>{escape(name)}</td><td>{escape(label)} {scores[label]:.0%}</td><td>{_bar(scores)}</td>"
+        f"<tr><td>{escape(name)}</td><td>{escape(label)} {scores[label]:.0%}</td><td>{bar(scores)}</td>"
         f"<td>{coverage}</td><td>{weight}</td></tr>"
     )
 
@@ -176,12 +135,12 @@ def _people(result: EmotionResult, footage: Footage | None) -> str:
         )
         shown.append(
             f'<div class="person">{image}<div><strong>Person {person.id}</strong> {escape(person.label)} '
-            f'{person.scores[person.label]:.0%}{_bar(person.scores)}<span class="dim">{when}</span></div></div>'
+            f'{person.scores[person.label]:.0%}{bar(person.scores)}<span class="dim">{when}</span></div></div>'
         )
     aside = "by the face alone"
     if len(result.people) > len(most):
         aside += f"; the {len(most)} of {len(result.people)} that are seen longest"
-    return _section("People", f'<div class="people">{"".join(shown)}</div>' if shown else "", aside)
+    return section("People", f'<div class="people">{"".join(shown)}</div>' if shown else "", aside)
 
 
 def _transcript(result: EmotionResult) -> str:
@@ -201,17 +160,13 @@ def _transcript(result: EmotionResult) -> str:
             f'<span class="dim">{share}</span></p>'
         )
     coloured = "coloured by the fused label of their time" if result.duration else "coloured by the fused label"
-    return _section("Words", "".join(lines), f"{origin_of(transcript)}; {coloured}")
+    return section("Words", "".join(lines), f"{origin_of(transcript)}; {coloured}")
 
 
 def _notes(result: EmotionResult, absence: str) -> str:
     notes = [note.message for note in result.notes] + [absence] * bool(absence)
-    found = f"<h3>Notes on this clip</h3>{_list(notes)}" if notes else ""
-    return _section("Notes and limits", f"{found}<h3>Limits</h3>{_list(_LIMITS)}")
-
-
-def _list(items: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
+    found = f"<h3>Notes on this clip</h3>{listing(notes)}" if notes else ""
+    return section("Notes and limits", f"{found}<h3>Limits</h3>{listing(LIMITS)}")
 
 
 def _cards(result: EmotionResult) -> str:
@@ -225,7 +180,7 @@ def _cards(result: EmotionResult) -> str:
     head = "<tr><th></th><th>corpora and their terms</th><th>mean recall of the classes, 95% interval</th></tr>"
     body = f'<table class="cards">{head}{"".join(rows)}</table>' if rows else ""
     about = f'<p class="dim">Model: {escape(result.model)}. The full cards are in mmemo\'s documentation.</p>'
-    return _section("Models", body + about)
+    return section("Models", body + about)
 
 
 def _clock(time: float) -> str:

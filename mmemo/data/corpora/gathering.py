@@ -50,7 +50,7 @@ class Gathering:
     def files(self, suffixes: Iterable[str], below: Path | None = None) -> Iterator[Path]:
         """All files of some suffixes, sorted; empty and hidden ones are told and left out."""
         wanted = tuple(suffixes)
-        for path, size in sorted(_walk(below or self.folder), key=lambda file: file[0]):
+        for path, size in sorted(walk(below or self.folder), key=lambda file: file[0]):
             name = os.path.basename(path)
             if not name.lower().endswith(wanted):
                 continue
@@ -112,7 +112,7 @@ class Gathering:
         return Reading(self.corpus, manifest, tuple(Caveat(w, tuple(i)) for w, i in self._caveats.items()))
 
 
-def _walk(folder: Path | str, above: frozenset[str] = frozenset()) -> Iterator[tuple[str, int | None]]:
+def walk(folder: Path | str, above: frozenset[str] = frozenset()) -> Iterator[tuple[str, int | None]]:
     """Every file below a folder and its size, None for a link that leads nowhere. Links are followed, not in circles.
 
     Raises:
@@ -130,7 +130,7 @@ def _walk(folder: Path | str, above: frozenset[str] = frozenset()) -> Iterator[t
         raise ManifestError(folder, [f"it can't be opened: {error.strerror}"]) from None
     for entry in entries:
         if entry.is_dir():
-            yield from _walk(entry.path, above | {here})
+            yield from walk(entry.path, above | {here})
         elif entry.is_file():
             yield entry.path, entry.stat().st_size
         elif entry.is_symlink():

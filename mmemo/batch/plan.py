@@ -1,0 +1,125 @@
+"""Which clips there are: files, folders, patterns and manifests as one list without repetitions."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from mmemo.clip import Clip
+from mmemo.data.columns import from_record, to_record
+from mmemo.data.corpora.gathering import AUDIO, IMAGE, VIDEO, walk
+from mmemo.data.manifest import Manifest
+from mmemo.errors import ArgumentError
+
+MEDIA = (*VIDEO, *AUDIO, *IMAGE)
+"""Suffixes of the files that are taken from folders and patterns."""
+MANIFESTS = (".jsonl", ".csv")
+Source = str | Path | Clip | Manifest
+_ROOT = Path(os.path.abspath(os.sep))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A clip to be analyzed.
+
+    Attributes:
+        clip: its paths are absolute, so that another process finds them.
+        path: as the user named it; None for text alone.
+    """
+
+    clip: Clip
+    path: str | None
+
+    @property
+    def identity(self) -> str:
+        """Stays the same when the content of the files changes."""
+        one = self.clip
+        told = [str(one.path), str(one.audio), str(one.subtitles), one.start, one.end, one.text, one.id]
+        return sha256(json.dumps(told).encode()).hexdigest()
+
+
+def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> tuple[Task, ...]:
+    """Every clip once, in order: as the sources are given, and by path within each.
+
+    Args:
+        sources: media files, folders (with all below them), patterns such as ``"clips/**/*.mp4"``, clips, manifests or
+            their ``.jsonl`` and ``.csv`` files. From folders and patterns, files with a suffix of `MEDIA` are taken. A
+            file that is missing is a clip too: its row will say so.
+        leave_out: files that are no clips, such as those to be written.
+
+    Raises:
+        ArgumentError: if a folder or pattern has no media, or nothing is given.
+        ManifestError: if a manifest can't be read.
+    """
+    given = [sources] if isinstance(sources, str | Path | Clip | Manifest) else list(sources)
+    no = {file.absolute() for file in leave_out}
+    tasks: dict[str, Task] = {}
+    for source in given:
+        for clip in _clips(source):
+            task = Task(_absolute(clip), None if clip.path is None else str(clip.path))
+            if task.clip.path not in no:
+                tasks.setdefault(task.identity, task)
+    if not tasks:
+        raise ArgumentError("Nothing to analyze: give media files, folders, patterns or manifests.")
+    return tuple(tasks.values())
+
+
+def is_many(source: str | Path) -> bool:
+    """Whether a path stands for clips rather than for one file."""
+    path = Path(source)
+    return path.is_dir() or path.suffix.lower() in MANIFESTS or (glob.has_magic(str(source)) and not path.exists())
+
+
+def pack(clip: Clip) -> dict[str, Any]:
+    """A clip with absolute paths as values for JSON, for another process."""
+    return to_record(clip, _ROOT)
+
+
+def unpack(record: dict[str, Any]) -> Clip:
+    """The inverse of `pack`."""
+    clip, faults = from_record(record, _ROOT)
+    if clip is None:
+        raise ArgumentError(" ".join(faults))
+    return clip
+
+
+def _clips(source: Source) -> Iterator[Clip]:
+    if isinstance(source, Clip):
+        yield source
+        return
+    if isinstance(source, Manifest):
+        yield from source
+        return
+    path = Path(source)
+    if path.suffix.lower() in MANIFESTS and not path.is_dir():
+        yield from Manifest.read(path, check_media=False)
+        return
+    if not is_many(source):
+        yield Clip(path)
+        return
+    names = (name for name, _ in walk(path)) if path.is_dir() else iter(glob.glob(str(source), recursive=True))
+    found = sorted(Path(name) for name in names if name.lower().endswith(MEDIA) and not _hidden(name, source))
+    if not found:
+        raise ArgumentError(f"{source} has no media: looked for files that end in {' '.join(MEDIA)}.")
+    once: dict[str, Path] = {}
+    for file in found:
+        once.setdefault(os.path.realpath(file), file)  # links lead to a file on several ways
+    yield from map(Clip, once.values())
+
+
+def _hidden(name: str, source: str | Path) -> bool:
+    below = os.path.relpath(name, source) if os.path.isdir(source) else os.path.basename(name)
+    return any(part.startswith(".") for part in Path(below).parts)
+
+
+def _absolute(clip: Clip) -> Clip:
+    def full(file: Path | None) -> Path | None:
+        return None if file is None else Path(os.path.abspath(file))
+
+    return replace(clip, path=full(clip.path), audio=full(clip.audio), subtitles=full(clip.subtitles))

@@ -1,0 +1,99 @@
+"""Which clips are found: each once, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmemo.batch.plan import is_many, pack, plan, unpack
+from mmemo.clip import Clip
+from mmemo.data import Manifest
+from mmemo.errors import ArgumentError, ManifestError
+from mmemo.labels import EKMAN7
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    for name in (
+        "b.MP4",
+        "a.wav",
+        "deep/c.jpg",
+        "deep/deeper/d.webm",
+        ".hidden/e.mp4",
+        "._b.mp4",
+        "a.srt",
+        "notes.txt",
+    ):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "deep" / "round").symlink_to(tmp_path)
+    return tmp_path
+
+
+def names(tree: Path, *sources: str | Path) -> list[str]:
+    return [Path(str(task.path)).relative_to(tree).as_posix() for task in plan(sources)]
+
+
+def test_a_folder_is_searched_to_the_bottom(tree: Path) -> None:
+    assert names(tree, tree) == ["a.wav", "b.MP4", "deep/c.jpg", "deep/deeper/d.webm"]
+
+
+def test_patterns_and_files_and_each_clip_once(tree: Path) -> None:
+    assert names(tree, str(tree / "**" / "*.webm"), tree / "b.MP4", tree) == [
+        "deep/deeper/d.webm", "b.MP4", "a.wav", "deep/c.jpg",
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_missing_is_a_clip_and_an_empty_folder_an_error(tree: Path) -> None:
+    assert names(tree, tree / "none.mp4") == ["none.mp4"]
+    (tree / "empty").mkdir()
+    with pytest.raises(ArgumentError, match="has no media"):
+        plan(tree / "empty")
+    with pytest.raises(ArgumentError, match="has no media"):
+        plan(str(tree / "*.mkv"))
+    with pytest.raises(ArgumentError, match="Nothing to analyze"):
+        plan([])
+
+
+def test_a_manifest_brings_what_is_known(tree: Path) -> None:
+    clips = (
+        Clip(tree / "b.MP4", 1.0, 2.5, id="one", label="anger", speaker="x"),
+        Clip(tree / "b.MP4", 3.0, 4.0, id="two"),
+        Clip(tree / "gone.mp4", id="three"),
+        Clip(text="I am glad", id="four"),
+    )
+    for name in ("list.jsonl", "list.csv"):
+        manifest = Manifest(clips, EKMAN7).write(tree / name)
+        tasks = plan(manifest)
+        assert [task.clip.id for task in tasks] == ["one", "two", "three", "four"]
+        assert tasks[0].clip.label == "anger"
+        assert tasks[3].path is None
+        assert len({task.identity for task in tasks}) == 4
+    with pytest.raises(ManifestError):
+        plan(tree / "none.csv")
+
+
+def test_what_is_written_is_no_clip(tree: Path) -> None:
+    assert [Path(str(task.path)).name for task in plan(tree, [tree / "b.MP4"])] == ["a.wav", "c.jpg", "d.webm"]
+
+
+def test_one_file_is_not_many(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tree / "take[1].mp4"
+    odd.write_bytes(b"x")
+    assert not is_many(odd)
+    assert not is_many("none.mp4")
+    assert is_many(tree)
+    assert is_many(tree / "*.mp4")
+    assert is_many("list.csv")
+    assert names(tree, odd) == ["take[1].mp4"]
+
+
+def test_a_clip_stays_the_same_on_its_way_to_another_process(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree / "deep")
+    clip = Clip(Path("../b.MP4"), 1.0, 2.0, "so glad", id="x", label="anger", perceived={"anger": 1.0})
+    (task,) = plan(clip)
+    assert task.path == "../b.MP4"
+    assert task.clip.path == tree / "b.MP4"
+    assert unpack(pack(task.clip)) == task.clip
