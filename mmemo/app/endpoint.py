@@ -85,11 +85,12 @@ def _routes(analyst: Analyst) -> APIRouter:
         return JSONResponse(document)
 
     @router.get("/results/{token}/{name}", include_in_schema=False)
-    def fetch(token: str, name: str) -> FileResponse:
+    def fetch(token: str, name: str, save: bool = False) -> FileResponse:
         file = analyst.findings.file(token, name)
         if file is None or not file.is_file():
             raise HTTPException(404, "This result is not kept any more. Analyze the clip again.")
-        return FileResponse(file, headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"})
+        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
+        return FileResponse(file, headers=headers, filename=name if save else None)
 
     @router.get("/live", include_in_schema=False)
     def page() -> HTMLResponse:

@@ -77,7 +77,11 @@ class Findings:
         """A file by its address, or None."""
         self.sweep()
         with self._lock:
-            found = (finding for finding in self._by_visitor.values() if secrets.compare_digest(finding.token, token))
+            found = (
+                finding
+                for finding in self._by_visitor.values()
+                if secrets.compare_digest(finding.token.encode(), token.encode())
+            )
             finding = next(found, None)
         return finding.folder / name if finding is not None and name in finding.files else None
 

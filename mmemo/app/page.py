@@ -37,6 +37,7 @@ def theme() -> gr.themes.Base:
 
 def blocks(analyst: Analyst) -> gr.Blocks:
     """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed."""
+    page: gr.Blocks
     with gr.Blocks(title="mmemo", analytics_enabled=False, delete_cache=(_SWEEP, 3600), fill_width=False) as page:
         gr.HTML(
             '<div class="masthead"><h1>mmemo</h1><p>What emotion a person shows, from face, voice and words together. '

@@ -101,7 +101,7 @@ def _downloads(finding: Finding) -> str:
     links = []
     for name, title in _FILES.items():
         if name in finding.files:
-            links.append(f'<a href="{_address(finding, name)}" download="{name}">{title}</a>')
+            links.append(f'<a href="{_address(finding, name)}?save=1" download="{name}">{title}</a>')
     look = f'<a class="main" href="{_address(finding, "report.html")}" target="_blank">Open the full report</a>'
     return f'<h3>Downloads</h3><p class="downloads">{look}{"".join(links)}</p>'
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
+
 from tests.app.conftest import MOST_MEGABYTES, Running
 
 
@@ -69,9 +70,7 @@ def test_modalities_are_switched_without_analyzing_again(visit: Callable[[], Pag
     expect(page.locator("#comparison .failure")).to_contain_text("at least one")
 
 
-def test_what_goes_wrong_is_told(
-    server: Running, visit: Callable[[], Page], tmp_path: Path, picture: Path
-) -> None:
+def test_what_goes_wrong_is_told(server: Running, visit: Callable[[], Page], tmp_path: Path, picture: Path) -> None:
     page = visit()
     page.click("#start")
     expect(page.locator("#result .failure")).to_contain_text("give a file, or words")
