@@ -3,7 +3,7 @@
     pip install 'mmemo[app]'
     python benchmarks/app.py --uploads 50
 
-Starts the server, sends a clip of two seconds again and again through the page's own queue in Chromium, and measures the
+Starts the server, sends it a clip of two seconds again and again from the page in Chromium, and measures the
 server's memory after each; then scores a camera's pictures in this process. Run it on a machine that does nothing else.
 """
 

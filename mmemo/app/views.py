@@ -47,6 +47,7 @@ def shown(finding: Finding) -> str:
     parts = [
         fragment(result, finding.course),
         f'<div class="told"><h3>In words</h3>{told}</div>',
+        _picture(finding),
         _video(finding),
         _downloads(finding),
         _windows(result),
@@ -88,6 +89,13 @@ def _bar(scores: Mapping[str, float]) -> str:
 
 def _address(finding: Finding, name: str) -> str:
     return f"/results/{finding.token}/{name}"
+
+
+def _picture(finding: Finding) -> str:
+    """The plot of what has no course over time: a picture's faces beside its scores."""
+    if finding.course or not finding.result.people:
+        return ""
+    return f'<img class="plot" alt="The picture with its faces and scores" src="{_address(finding, "timeline.png")}">'
 
 
 def _video(finding: Finding) -> str:
