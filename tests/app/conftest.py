@@ -115,7 +115,7 @@ def visit(browser: Browser, server: Running) -> Iterator[Callable[[], Page]]:
 
     def open_page() -> Page:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

@@ -44,7 +44,7 @@ def test_a_clip_is_analyzed_shown_and_downloaded(
     assert document["label"] == "happiness"
     assert set(document["modalities"]) >= {"face", "voice"}
     with page.expect_download() as download:
-        page.click("#result .downloads a:text('Report')")
+        page.click("#result .downloads a:text-is('Report')")
     assert Path(download.value.path()).read_text().startswith("<!doctype html>")
     assert str(server.folder) not in json.dumps(document)
     assert not [file for file in server.files() if file.name == "smile.mp4"]  # the upload itself is gone
@@ -78,7 +78,7 @@ def test_what_goes_wrong_is_told(server: Running, visit: Callable[[], Page], tmp
     garbage.write_bytes(b"\x00\x01garbage" * 1000)
     analyze(page, garbage)
     expect(page.locator("#result .failure")).to_contain_text("garbage.mp4 can't be read as video, audio or image")
-    assert str(server.folder) not in page.content()
+    assert str(server.folder) not in page.inner_text("body")
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes((MOST_MEGABYTES + 1) * 1_000_000))
     page.click("#clear")
@@ -98,9 +98,9 @@ def test_a_name_can_not_become_part_of_the_page(visit: Callable[[], Page], smile
     page.set_input_files("#file input[type=file]", evil)
     page.click("#start")
     page.wait_for_selector("#result .failure")
-    page.fill("textarea", "<script>window.broken=1</script> ${window.broken=1} {{value}}")
-    page.click("#clear")
-    page.fill("textarea", "I am so happy <img src=x onerror=window.broken=1> ${window.broken=1}")
+    evil.write_bytes(smile.read_bytes())
+    page.reload()
+    page.set_input_files("#file input[type=file]", evil)
     page.click("#start")
     shown(page)
     assert page.evaluate("window.broken") is None
