@@ -4,7 +4,8 @@
     python examples/make_pictures.py --out docs/images
 
 Writes the timeline, a frame of the annotated video, the same with the face hidden, and the top of the report; the last
-needs Chromium (``apt-get install chromium``) and is left out without it.
+needs Chromium (``apt-get install chromium``) and is left out without it. The picture of the app is made by
+``make_app_picture.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: `mmemo analyze`, `mmemo micro`, `mmemo prepare`, `mmemo audit`."""
+"""The command line: `mmemo analyze`, `mmemo micro`, `mmemo app`, `mmemo prepare`, `mmemo audit`."""
 
 from __future__ import annotations
 
@@ -121,6 +121,20 @@ def analyze(
     from mmemo.report.tables import terminal
 
     Console(highlight=False).print(terminal(result))
+
+
+@app.command("app")
+def serve_app(
+    port: Annotated[int, typer.Option(help="On this machine; 0 takes any that is free.")] = 7860,
+    model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
+) -> None:
+    """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
+    from mmemo.analyzer import Analyzer
+    from mmemo.app.server import serve
+
+    serve(Analyzer(model, device=device), port, max_mb)
 
 
 @app.command()

@@ -68,13 +68,13 @@ def score(
 
     Args:
         windows: in order of time; one Evidence a person, which differ in the face alone.
-        tick: is called with the number of windows done.
+        tick: is called with the number of windows that were read: reading them, faces included, takes the time.
     """
     modalities = {modality: Sums() for modality in model.modalities}
     people: dict[int, Sums] = {}
     segments: list[Segment] = []
-    total, done = 0.0, 0
-    for batch in _batches(windows, BATCH):
+    total = 0.0
+    for batch in _batches(_counted(windows, tick), BATCH):
         encodings, coverage = _encode(model, batch, people)
         for row, window in enumerate(batch):
             start, end = window[0].start, window[0].end
@@ -89,9 +89,6 @@ def score(
                     if encoding.quality is not None:
                         sums.quality.append(encoding.quality[row])
         segments.extend(_segments(model, batch, encodings, coverage))
-        done += len(batch)
-        if tick:
-            tick(done)
     found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
     if not found:
         return Scored({}, {}, (), ())
@@ -205,6 +202,13 @@ def _coverage(evidence: Evidence, modality: str) -> float:
     if modality == "text":
         return evidence.text.coverage if evidence.text else 0.0
     return 1.0  # a modality of the user's own: its encoder alone knows
+
+
+def _counted(items: Iterable[T], tick: Callable[[int], None] | None) -> Iterator[T]:
+    for number, item in enumerate(items, 1):
+        yield item
+        if tick:
+            tick(number)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

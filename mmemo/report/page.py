@@ -31,12 +31,7 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
         faces: False leaves pictures of people out.
     """
     footage = Footage(result)
-    times = [result.start + result.duration * (place + 0.5) / _THUMBNAILS for place in range(_THUMBNAILS)]
-    course = drawing(
-        result,
-        footage.thumbnails(times, 136) if faces and result.duration else (),
-        footage.envelope(_BINS),
-    )
+    course = timeline(result, footage, faces=faces)
     parts = [
         _head(result),
         section("In words", "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(result))),
@@ -52,10 +47,22 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
     return document(f"{name}: {result.label}", parts, asset("page.js"))
 
 
-def fragment(result: EmotionResult) -> str:
-    """The verdict, the timeline and the table by modality, for a notebook: no script, and no file is opened."""
+def fragment(result: EmotionResult, course: str | None = None) -> str:
+    """The verdict, the timeline and the table by modality, for a notebook: no script, and no file is opened.
+
+    Args:
+        course: what `timeline` made while the result's file was there; without it the timeline has no faces and sound.
+    """
     style = f"<style>{asset('page.css')}</style>"
-    return f'<div class="mmemo">{style}{_head(result)}{drawing(result)}{_modalities(result)}</div>'
+    course = drawing(result) if course is None else course
+    return f'<div class="mmemo">{style}{_head(result)}{course}{_modalities(result)}</div>'
+
+
+def timeline(result: EmotionResult, footage: Footage, *, faces: bool = True) -> str:
+    """The timeline as an ``<svg>`` element, with small faces and the sound; empty without a course over time."""
+    times = [result.start + result.duration * (place + 0.5) / _THUMBNAILS for place in range(_THUMBNAILS)]
+    thumbnails = footage.thumbnails(times, 136) if faces and result.duration else ()
+    return drawing(result, thumbnails, footage.envelope(_BINS))
 
 
 def _head(result: EmotionResult) -> str:

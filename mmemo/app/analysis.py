@@ -1,0 +1,143 @@
+"""From an upload to a finding: the analysis, and the files that can be looked at and downloaded."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from mmemo.analyzer import Analyzer
+from mmemo.app.findings import Finding, Findings
+from mmemo.errors import ArgumentError, MmemoError
+from mmemo.media import probe
+from mmemo.report.footage import Footage
+from mmemo.report.page import timeline
+from mmemo.result import EmotionResult
+
+Progress = Callable[[float, str], None]
+Anonymize = Literal["blur", "mask"]
+
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".3gp", ".ts", ".flv", ".wmv")
+SOUNDS = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".opus", ".wma")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (*VIDEOS, *SOUNDS, *PICTURES)
+"""File names that are taken; what a file holds is looked at besides."""
+
+
+class Analyst:
+    """Runs one analysis after the other, whoever asks: two at once would each take twice as long.
+
+    Args:
+        most_bytes: of one file.
+    """
+
+    def __init__(self, analyzer: Analyzer, findings: Findings, most_bytes: int) -> None:
+        self.analyzer = analyzer
+        self.findings = findings
+        self.most_bytes = most_bytes
+        self._turn = threading.Lock()
+
+    def scores(
+        self, file: Path | None, name: str, text: str | None, progress: Progress, analyzer: Analyzer | None = None
+    ) -> EmotionResult:
+        """The result of one upload, with ``name`` as its source.
+
+        Raises:
+            MmemoError: with the upload's own name, never with where it was put.
+        """
+        progress(
+            0.0, "waiting for another analysis to end" if self._turn.locked() else "listening for speech and words"
+        )
+        with self._turn:
+            try:
+                if file is not None:
+                    self._check(file, name)
+                elif not (text or "").strip():
+                    raise ArgumentError("Nothing to analyze: give a file, or words.")
+                told = (text or "").strip() or None
+                return (analyzer or self.analyzer)(
+                    file, text=told, progress=lambda done: progress(0.2 + 0.8 * done, "looking at faces, scoring")
+                )
+            except MmemoError as error:
+                if file is None or str(file) not in str(error):
+                    raise
+                raise type(error)(str(error).replace(str(file), name)) from None
+
+    def find(
+        self,
+        visitor: str,
+        file: Path | None,
+        text: str | None,
+        anonymize: Anonymize | None,
+        progress: Progress,
+    ) -> Finding:
+        """Analyze an upload, and keep its result and files for the visitor. The upload itself is removed.
+
+        Raises:
+            MmemoError: in words for the person who uploaded it.
+        """
+        folder = self.findings.folder()
+        try:
+            moved = None
+            if file is not None:
+                moved = folder / "upload" / plain_name(file.name)
+                moved.parent.mkdir()
+                shutil.move(file, moved)
+            name = moved.name if moved is not None else "Text"
+            result = self.scores(moved, name, text, lambda done, what: progress(0.6 * done, what))
+            with self._turn:
+                course = timeline(result, Footage(result), faces=anonymize is None)
+                _write(result, moved, folder, anonymize, lambda done, what: progress(0.6 + 0.4 * done, what))
+            if moved is not None:
+                shutil.rmtree(moved.parent)
+            named = replace(result, source=moved.name if moved else None)
+            return self.findings.keep(visitor, folder, named, course)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _check(self, file: Path, name: str) -> None:
+        suffix = Path(name).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise ArgumentError(
+                f"{name} is no video, sound or picture by its name ({suffix or 'no suffix'}). "
+                f"Taken are {', '.join(one.removeprefix('.') for one in SUFFIXES)}."
+            )
+        size = file.stat().st_size
+        if size > self.most_bytes:
+            raise ArgumentError(
+                f"{name} has {size / 1e6:.0f} MB, this server takes {self.most_bytes / 1e6:.0f} MB. Cut or compress "
+                "it, or start the app with a larger --max-mb."
+            )
+
+
+def plain_name(name: str) -> str:
+    """A file name of letters, digits and ``. _ -``, at most 80 of them, for a folder and an address."""
+    stem, suffix = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._"), re.sub(r"[^\w.]", "", Path(name).suffix)
+    return f"{stem[:70] or 'clip'}{suffix[:10]}"
+
+
+def _write(
+    result: EmotionResult, file: Path | None, folder: Path, anonymize: Anonymize | None, progress: Progress
+) -> None:
+    """Write what can be downloaded; ``result`` still names the file where it lies."""
+    progress(0.0, "writing the report")
+    result.save(folder / "report.html", anonymize=anonymize)
+    result.save(folder / "timeline.png", anonymize=anonymize)
+    named = replace(result, source=file.name if file else None)
+    suffixes = [".json", ".csv"]
+    if result.transcript is not None and result.duration:
+        suffixes += [".srt", ".vtt"]
+    for suffix in suffixes:
+        named.save(folder / f"result{suffix}")
+    if file is not None and probe(file).kind == "video":
+        result.save_video(
+            folder / "annotated.mp4",
+            anonymize=anonymize,
+            progress=lambda done: progress(0.1 + 0.9 * done, "writing the annotated video"),
+        )
+    progress(1.0, "done")

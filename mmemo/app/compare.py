@@ -1,0 +1,66 @@
+"""What the answer would be with some of the modalities only, from the scores that a result keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from mmemo.encoders.base import Encoding
+from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.fusion.late import LateFusion, scores_only
+from mmemo.model import EmotionModel
+from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
+
+
+def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[str]) -> EmotionResult:
+    """The result as it would be with these modalities alone; nothing is analyzed again.
+
+    Late fusion looks at each modality's scores only, and a result keeps them, so this is exact: the figures are those
+    of `mmemo.analyze` with ``modalities=``, as long as speech and words are found the same.
+
+    Args:
+        model: the one the result came from.
+        modalities: some of the result's.
+
+    Raises:
+        ArgumentError: if none is given, the result lacks one, or the model's fusion head looks at more than scores.
+    """
+    if not isinstance(model.fusion, LateFusion):
+        raise ArgumentError("Only late fusion can be done again from scores; this model's head needs the tokens.")
+    if not modalities:
+        raise ArgumentError("Choose at least one modality.")
+    for modality in modalities:
+        if modality not in result.modalities:
+            raise ArgumentError(expected_one_of("Modality of this result", result.modalities, modality))
+    scores, kept = _fused(model, result.modalities, modalities)
+    segments = []
+    for segment in result.segments:
+        there = [modality for modality in modalities if modality in segment.modalities]
+        if there:
+            fused, own = _fused(model, segment.modalities, there)
+            segments.append(Segment(segment.start, segment.end, fused, own))
+    return replace(result, scores=scores, modalities=kept, segments=tuple(segments))
+
+
+def subsets(result: EmotionResult, model: EmotionModel) -> dict[tuple[str, ...], Scores]:
+    """The fused scores of the whole clip by every subset of its modalities, the smallest first."""
+    names = list(result.modalities)
+    chosen = [group for size in range(1, len(names) + 1) for group in combinations(names, size)]
+    return {group: _fused(model, result.modalities, group)[0] for group in chosen}
+
+
+def _fused(
+    model: EmotionModel, said: dict[str, ModalityScores], modalities: Sequence[str]
+) -> tuple[Scores, dict[str, ModalityScores]]:
+    encodings = {modality: _encoding(model, said[modality]) for modality in modalities}
+    shares = model.fusion.shares({modality: np.ones(1, bool) for modality in modalities})
+    own = {modality: replace(said[modality], weight=float(shares[modality][0])) for modality in modalities}
+    return model.labels.scores(model.fuse(encodings)[0]), own
+
+
+def _encoding(model: EmotionModel, said: ModalityScores) -> Encoding:
+    shares = np.array([[said.scores[label] for label in model.labels]])
+    return scores_only(np.log(np.maximum(shares, 1e-12)).astype(np.float32))

@@ -1,0 +1,111 @@
+"""What the app keeps while a page is open: each visitor's last result, and its files in a folder of their own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmemo.evidence import Seconds
+from mmemo.result import EmotionResult
+
+KEPT: Seconds = 3600.0
+"""A result is dropped so long after it was made, whether its page is still open or not."""
+MOST = 32
+"""Results kept at once; the oldest goes first."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result with its files.
+
+    Attributes:
+        token: the part of its address that nobody can guess.
+        course: its timeline as an ``<svg>`` element, drawn while the upload was still there.
+        files: names of the files in ``folder`` that may be fetched.
+    """
+
+    token: str
+    folder: Path
+    result: EmotionResult
+    course: str
+    files: tuple[str, ...]
+    made: float = field(default_factory=time.monotonic)
+
+
+class Findings:
+    """The last finding of each visitor. Safe to use from several threads.
+
+    Args:
+        root: where folders are made; it belongs to the app alone.
+    """
+
+    def __init__(self, root: Path, *, kept: Seconds = KEPT, most: int = MOST) -> None:
+        self.root = root
+        self._kept, self._most = kept, most
+        self._by_visitor: dict[str, Finding] = {}
+        self._lock = threading.Lock()
+
+    def folder(self) -> Path:
+        """A new folder, which only this user of the machine may read. Its name is the token."""
+        self.sweep()
+        folder = self.root / secrets.token_urlsafe(24)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def keep(self, visitor: str, folder: Path, result: EmotionResult, course: str) -> Finding:
+        """Keep a result with all files of its folder, in place of the visitor's last one."""
+        files = tuple(sorted(file.name for file in folder.iterdir()))
+        finding = Finding(folder.name, folder, result, course, files)
+        with self._lock:
+            before = self._by_visitor.pop(visitor, None)
+            self._by_visitor[visitor] = finding
+        _remove(before)
+        self.sweep()
+        return finding
+
+    def of(self, visitor: str) -> Finding | None:
+        """The visitor's last finding, or None if there is none, or none any more."""
+        self.sweep()
+        with self._lock:
+            return self._by_visitor.get(visitor)
+
+    def file(self, token: str, name: str) -> Path | None:
+        """A file by its address, or None."""
+        self.sweep()
+        with self._lock:
+            found = (
+                finding
+                for finding in self._by_visitor.values()
+                if secrets.compare_digest(finding.token.encode(), token.encode())
+            )
+            finding = next(found, None)
+        return finding.folder / name if finding is not None and name in finding.files else None
+
+    def drop(self, visitor: str) -> None:
+        """Remove what was kept for a visitor who has left."""
+        with self._lock:
+            finding = self._by_visitor.pop(visitor, None)
+        _remove(finding)
+
+    def sweep(self) -> None:
+        """Remove what is too old, and the oldest of what is too much."""
+        with self._lock:
+            oldest = sorted(self._by_visitor, key=lambda visitor: self._by_visitor[visitor].made)
+            past = time.monotonic() - self._kept
+            gone = [
+                visitor
+                for place, visitor in enumerate(oldest)
+                if self._by_visitor[visitor].made < past or place < len(oldest) - self._most
+            ]
+            findings = [self._by_visitor.pop(visitor) for visitor in gone]
+        for finding in findings:
+            _remove(finding)
+
+
+def _remove(finding: Finding | None) -> None:
+    if finding is not None:
+        shutil.rmtree(finding.folder, ignore_errors=True)

@@ -1,0 +1,195 @@
+"""The page: a place to drop a clip, what was found, what each modality adds, the camera, and help for programs."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mmemo.app import views
+from mmemo.app.analysis import PICTURES, SOUNDS, SUFFIXES, VIDEOS, Analyst, Anonymize
+from mmemo.app.examples import NAMES, WORDS, write_example
+from mmemo.errors import MmemoError
+from mmemo.report.names import name_of
+
+log = logging.getLogger(__name__)
+
+CSS = files("mmemo.app").joinpath("page.css").read_text(encoding="utf-8")
+_SWEEP = 600
+"""Seconds between looks at uploads that were never analyzed, which go when they are an hour old."""
+_HIDING: dict[str, Anonymize | None] = {"shown": None, "blurred": "blur", "masked": "mask"}
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the system: none is fetched."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
+
+
+def blocks(analyst: Analyst) -> gr.Blocks:
+    """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed."""
+    page: gr.Blocks
+    with gr.Blocks(title="mmemo", analytics_enabled=False, delete_cache=(_SWEEP, 3600), fill_width=False) as page:
+        gr.HTML(
+            '<div class="masthead"><h1>mmemo</h1><p>What emotion a person shows, from face, voice and words together. '
+            "Nothing leaves this machine.</p></div>"
+        )
+        with gr.Tab("Analyze"):
+            done = _analyze_tab(analyst)
+        with gr.Tab("Compare modalities"):
+            choice, comparison = _compare_tab(analyst)
+        with gr.Tab("Live"):
+            gr.HTML('<iframe class="live" src="/live" allow="camera" title="Live view of the camera"></iframe>')
+        with gr.Tab("For programs"):
+            gr.HTML(_programs(analyst))
+
+        def compare_all(request: gr.Request) -> tuple[object, str]:
+            finding = analyst.findings.of(_visitor(request))
+            names = list(finding.result.modalities) if finding else []
+            choices = [(name_of(name), name) for name in names]
+            html = views.compared(finding, analyst.analyzer.model, names)
+            return gr.CheckboxGroup(choices=choices, value=names, visible=bool(names)), html
+
+        done(lambda ended: ended.then(compare_all, None, [choice, comparison], api_visibility="private"))
+
+        def leave(request: gr.Request) -> None:
+            analyst.findings.drop(_visitor(request))
+
+        page.unload(leave)
+    return page
+
+
+Chain = Callable[[Callable[["gr.events.Dependency"], object]], None]
+
+
+def _analyze_tab(analyst: Analyst) -> Chain:
+    """A way to add what happens after each analysis."""
+    megabytes = analyst.most_bytes / 1e6
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            with gr.Tab("File"):
+                file = gr.File(
+                    label=f"Video, sound or picture, up to {megabytes:.0f} MB",
+                    file_types=list(SUFFIXES),
+                    elem_id="file",
+                    height=170,
+                )
+            with gr.Tab("Camera"):
+                camera = gr.Video(
+                    sources=["webcam"],
+                    include_audio=True,
+                    label="Record yourself, with sound",
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    height=280,
+                )
+            with gr.Tab("Microphone"):
+                microphone = gr.Audio(sources=["microphone"], type="filepath", label="Record your voice")
+            words = gr.Textbox(
+                label="Words", placeholder="What is said, if you know it. Words alone are analyzed, too.", lines=2
+            )
+            faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
+            with gr.Row():
+                start = gr.Button("Analyze", variant="primary", elem_id="start", scale=2)
+                clear = gr.Button("Clear", elem_id="clear", scale=1)
+            gr.HTML('<p class="small" style="margin:.4rem 0 0;color:#636c76">Or try an example:</p>')
+            with gr.Row():
+                tries = {name: gr.Button(title, size="sm", min_width=80) for name, title in NAMES.items()}
+        with gr.Column(scale=4, min_width=320):
+            result = gr.HTML(views.waiting(), elem_id="result", min_height=180)
+
+    inputs = [file, camera, microphone]
+
+    def run(
+        request: gr.Request,
+        given: str | None,
+        filmed: str | None,
+        spoken: str | None,
+        said: str,
+        hidden: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands one in
+    ) -> str:
+        path = next((Path(one) for one in (given, filmed, spoken) if one), None)
+        return _told(analyst, _visitor(request), path, said, hidden, progress)
+
+    def run_example(
+        request: gr.Request,
+        name: str,
+        hidden: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> str:
+        with tempfile.TemporaryDirectory(dir=analyst.findings.root) as folder:
+            path = write_example(name, Path(folder))
+            said = WORDS if path is None else ""
+            return _told(analyst, _visitor(request), path, said, hidden, progress)
+
+    def forget(request: gr.Request) -> tuple[None, None, None, str, str]:
+        analyst.findings.drop(_visitor(request))
+        return None, None, None, "", views.waiting()
+
+    # One analysis at a time; who waits sees the place in the queue.
+    queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "analysis", "api_visibility": "private"}
+    ended = [start.click(run, [*inputs, words, faces], result, **queue)]
+    for name, button in tries.items():
+        ended.append(button.click(run_example, [gr.State(name), faces], result, **queue))
+    ended.append(clear.click(forget, None, [*inputs, words, result], api_visibility="private"))
+
+    def chain(add: Callable[[gr.events.Dependency], object]) -> None:
+        for event in ended:
+            add(event)
+
+    return chain
+
+
+def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
+    choice = gr.CheckboxGroup([], label="Look at", elem_id="choice", visible=False)
+    comparison = gr.HTML(views.compared(None, analyst.analyzer.model, ()), elem_id="comparison")
+
+    def compare(request: gr.Request, chosen: Sequence[str]) -> str:
+        finding = analyst.findings.of(_visitor(request))
+        try:
+            return views.compared(finding, analyst.analyzer.model, chosen)
+        except MmemoError as error:
+            return views.failure(str(error))
+
+    choice.input(compare, choice, comparison, api_visibility="private", show_progress="hidden")
+    return choice, comparison
+
+
+def _told(analyst: Analyst, visitor: str, path: Path | None, said: str, hidden: str, progress: gr.Progress) -> str:
+    """Analyze, and tell what came of it, also where it failed."""
+    try:
+        finding = analyst.find(visitor, path, said, _HIDING.get(hidden), lambda done, what: progress(done, desc=what))
+    except MmemoError as error:
+        analyst.findings.drop(visitor)
+        return views.failure(str(error))
+    except Exception:
+        log.exception("an analysis failed")
+        analyst.findings.drop(visitor)
+        return views.failure("This is a fault of mmemo. The window in which the app was started says what happened.")
+    return views.shown(finding)
+
+
+def _visitor(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _programs(analyst: Analyst) -> str:
+    kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
+    return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
+<p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
+The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
+<pre>curl -F file=@clip.mp4 http://127.0.0.1:7860/api/analyze
+curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text http://127.0.0.1:7860/api/analyze
+curl -F text="What a lovely day." http://127.0.0.1:7860/api/analyze</pre>
+<p>Up to {analyst.most_bytes / 1e6:.0f} MB; {kinds}. A refusal has the status 413 or 422 and says why:</p>
+<pre>{{"error": "MediaError", "message": "clip.mp4 can't be read as video, audio or image …"}}</pre>
+<p class="small">Uploads are removed as soon as they are analyzed.</p></div>"""

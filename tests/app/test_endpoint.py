@@ -1,0 +1,133 @@
+"""The HTTP endpoint of the running server, and what it refuses."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from mmemo.app.schema import Answer
+from tests.app.conftest import MOST_MEGABYTES, Running, start
+
+
+def post(
+    address: str, file: tuple[str, bytes] | None = None, headers: dict[str, str] | None = None, **fields: str
+) -> tuple[int, dict[str, object]]:
+    boundary = "----mmemo-test"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'.encode() for n, v in fields.items()
+    ]
+    if file is not None:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file[0]}"\r\n\r\n'.encode()
+        parts.append(head + file[1] + b"\r\n")
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    given = {"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})}
+    request = urllib.request.Request(f"{address}/api/analyze", body, given)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_file_is_answered_as_described(server: Running, smile: Path) -> None:
+    before = server.files()
+    status, answer = post(server.address, ("smile.mp4", smile.read_bytes()), modalities="face,voice")
+    assert status == 200
+    Answer.model_validate(answer)  # every key is described, and nothing described is missing
+    assert answer["source"] == "smile.mp4"
+    assert answer["label"] == "happiness"
+    assert set(answer["modalities"]) == {"face", "voice"}
+    assert server.files() == before
+    with urllib.request.urlopen(f"{server.address}/openapi.json", timeout=30) as document:
+        described = json.load(document)
+    assert "/api/analyze" in described["paths"]
+    assert "Answer" in described["components"]["schemas"]
+
+
+def test_words_alone(server: Running) -> None:
+    status, answer = post(server.address, text="What a lovely day, I am so happy.")
+    assert status == 200
+    assert answer["source"] is None
+    assert answer["label"] == "happiness"
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "status", "says"),
+    [
+        (("garbage.mp4", b"\x01garbage" * 100), {}, 422, "garbage.mp4 can't be read as video"),
+        (("program.exe", b"MZ"), {}, 422, "program.exe is no video, sound or picture by its name"),
+        (("../../up.mp4", b"x"), {}, 422, "up.mp4 can't be read"),
+        (None, {}, 422, "give a file, or words"),
+        (None, {"text": "hello", "modalities": "faces"}, 422, "not at ['faces']"),
+        (("large.mp4", bytes((MOST_MEGABYTES + 2) * 1_000_000)), {}, 413, "larger than"),
+    ],
+)
+def test_refusals_say_why(
+    server: Running, file: tuple[str, bytes] | None, fields: dict[str, str], status: int, says: str
+) -> None:
+    got, answer = post(server.address, file, **fields)
+    assert got == status
+    assert says in str(answer["message"])
+    assert str(server.folder) not in str(answer)
+
+
+def test_a_body_of_unknown_length_is_counted(server: Running) -> None:
+    connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)
+    megabyte = bytes(1_000_000)
+    head = {"Content-Type": "multipart/form-data; boundary=b"}
+    try:
+        connection.request(
+            "POST", "/api/analyze", iter([megabyte] * (MOST_MEGABYTES + 3)), headers=head, encode_chunked=True
+        )
+        assert connection.getresponse().status == 413
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the server hung up before all was sent: as good
+    assert post(server.address, text="hello")[0] == 200
+
+
+def test_pages_of_other_sites_are_refused(server: Running) -> None:
+    assert post(server.address, text="hello", headers={"Origin": "https://example.org"})[0] == 403
+    assert post(server.address, text="hello", headers={"Host": "example.org"})[0] == 403
+    assert post(server.address, text="hello", headers={"Origin": server.address})[0] == 200
+
+
+def test_files_need_their_address(server: Running) -> None:
+    for name in ("none/result.json", "..%2f..%2fuploads/x"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{server.address}/results/{name}", timeout=30)
+        assert refused.value.code == 404
+
+
+def test_a_taken_port_is_told(server: Running) -> None:
+    port = urlsplit(server.address).port
+    done = subprocess.run(
+        [sys.executable, "-m", "mmemo", "app", "--port", str(port)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert f"Port {port} of 127.0.0.1 can't be had" in done.stderr
+
+
+def test_nothing_is_asked_of_another_host_and_nothing_is_left(tmp_path: Path, server: Running) -> None:
+    """The system calls of the server of all these tests so far; then one that is ended by its own."""
+    if server.calls is not None:
+        calls = server.calls.read_text()
+        assert "bind(" in calls  # something was watched
+        others = [
+            line
+            for line in calls.splitlines()
+            if re.search(r"AF_INET6?\b", line) and not re.search(r'inet_addr\("127\.0\.0\.1"\)|"::1"', line)
+        ]
+        assert others == []
+    running = start(tmp_path / "tmp")
+    assert post(running.address, text="hello")[0] == 200
+    running.stop()
+    assert running.files() == []
