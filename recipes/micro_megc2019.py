@@ -15,6 +15,10 @@ Nothing is chosen on a held-out subject. The networks' settings below are fixed,
 SVMs' C is chosen inside the training subjects, by three folds of whole subjects. The settings were found while
 developing on every second subject of each corpus (34 of 68, predicted in five folds); the figures on the other 34,
 which were not looked at before, are told apart.
+
+Scores of the shipped network, three seeds: UF1 .736 +- .002, UAR .769 +- .003; on the 34 subjects .750 and .766.
+Minutes, on a small share of one busy core: 11 for the three SVMs, 7 for one seed of ``cnn``. A run folder goes on
+where it stopped.
 """
 
 from __future__ import annotations
