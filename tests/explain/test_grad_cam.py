@@ -41,7 +41,8 @@ def test_a_smile_is_explained_by_the_mouth(model: EmotionModel) -> None:
     assert explained.label == "happiness"
     assert explained.score == max(explained.scores.values()) > 0.5
     assert explained.heat.shape == explained.crop.shape[:2] == (112, 112)
-    assert (float(explained.heat.min()), float(explained.heat.max())) == (0, 1)
+    assert 0 <= float(explained.heat.min()) < 0.1
+    assert float(explained.heat.max()) == 1
     rows = np.arange(112) / 112
     height = float((explained.heat.sum(axis=1) * rows).sum() / explained.heat.sum())
     assert height > 0.55  # eyes are at 0.37, the mouth at 0.75
