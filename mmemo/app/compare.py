@@ -56,7 +56,7 @@ def _fused(
     model: EmotionModel, said: dict[str, ModalityScores], modalities: Sequence[str]
 ) -> tuple[Scores, dict[str, ModalityScores]]:
     encodings = {modality: _encoding(model, said[modality]) for modality in modalities}
-    shares = model.fusion.shares({modality: np.ones(1, bool) for modality in modalities})
+    shares = model.fusion.shares(encodings)
     own = {modality: replace(said[modality], weight=float(shares[modality][0])) for modality in modalities}
     return model.labels.scores(model.fuse(encodings)[0]), own
 
