@@ -9,7 +9,7 @@ Whisper tiny.en; cached in the run folder); what follows needs the cache only.
 
 In every fold all choices are made among the actors trained on, by holding some of them out: regularisation,
 temperatures, the heads' weights, epochs. The experts' log scores that a head learns from are made by
-experts that did not see those actors. RESULT
+experts that did not see those actors.
 """
 
 from __future__ import annotations
@@ -227,7 +227,11 @@ def validate(
             scores[name] = head.fuse(unknown)
             for removed in encodings:
                 rest = {modality: one for modality, one in unknown.items() if modality != removed}
-                scores[f"{name} without {removed}"] = head.fuse(rest)
+                left = np.any([one.present for one in rest.values()], axis=0)
+                # A clip in which the other modality was not found has nothing left: all classes alike.
+                alone = np.full((len(test), len(RAVDESS8)), 1 / len(RAVDESS8))
+                alone[left] = head.fuse({modality: one.rows(left) for modality, one in rest.items()})
+                scores[f"{name} without {removed}"] = alone
             reliances[name] = reliance(head, unknown, target[test])
     return scores, reliances, before
 
