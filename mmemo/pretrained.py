@@ -56,7 +56,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "93f70bd17eba7c798c15b105071fd072e482678e6781b768df5514f78a50060c",
+                "77567fce5e560681bb0fc832fecf10b51ae73890114b78d3bc49a5d30534ec48",
                 "docs/models/fusion.md",
             ),
         },
