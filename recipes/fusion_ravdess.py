@@ -7,9 +7,13 @@ DATA holds ``voice/ravdess`` (the speech of RAVDESS) and ``av/ravdess_features``
 OpenFace action units of the same takes, means over each clip). The first call encodes the voices (frozen encoder of
 Whisper tiny.en; cached in the run folder); what follows needs the cache only.
 
-In every fold all choices are made among the actors trained on, by holding some of them out: regularisation,
-temperatures, the heads' weights, epochs. The experts' log scores that a head learns from are made by
-experts that did not see those actors.
+In every fold regularisation, temperatures, the heads' weights and epochs are chosen among the actors trained on, by
+holding some of them out. The experts' log scores that a head learns from are made by experts that did not see those
+actors. Not nested is the choice of the features themselves (all four layers of the voice's encoder, the square root of
+both sets of action units): it was made once, after a look at the same folds, so the figures are slightly optimistic.
+
+Accuracy out of fold, 95% interval over actors: face .660 [.614, .705], voice .748 [.707, .786], late fusion .868
+[.824, .909]. Minutes: 3 from the cache, on two cores.
 """
 
 from __future__ import annotations
