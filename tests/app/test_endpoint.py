@@ -136,6 +136,8 @@ def test_nothing_is_asked_of_another_host_and_nothing_is_left(tmp_path: Path, se
         ]
         assert others == []
     running = start(tmp_path / "tmp")
-    assert post(running.address, text="hello")[0] == 200
-    running.stop()
+    try:
+        assert post(running.address, text="hello")[0] == 200
+    finally:
+        running.stop()
     assert running.files() == []
