@@ -87,6 +87,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen(128)  # who comes before the server is up waits, and is not refused
     except (OSError, OverflowError) as error:
         listening.close()
         raise ArgumentError(f"Port {port} of {HOST} can't be had ({error}). Choose another with --port.") from None
