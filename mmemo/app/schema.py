@@ -99,6 +99,7 @@ class Answer(_Strict):
     people: list[PersonAnswer]
     speech: list[Span] | None
     transcript: TranscriptAnswer | None
+    micro_expressions: None = Field(default=None, description="Always null: the app does not look for them.")
     notes: list[NoteAnswer]
 
 

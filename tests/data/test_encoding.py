@@ -75,7 +75,8 @@ def test_items_and_batches_are_as_the_docstring_says(corpus: Manifest, model: Em
     silent = replace(corpus[0], path=None, id="text alone", label=None, labels={"text": "fear"})
     dataset = ClipDataset(corpus.concat(Manifest((silent,), EKMAN7)), list(model.encoders.values()))
     item = dataset[0]
-    assert set(item) == {"face", "voice", "text", "target", "id"}
+    qualities = {f"quality_{modality}" for modality in ("face", "voice", "text")}
+    assert set(item) == {"face", "voice", "text", "target", "id"} | qualities
     assert item["face"].ndim == 4
     assert item["target"] == EKMAN7.index("happiness")
     (batch,) = DataLoader(dataset, batch_size=len(dataset), collate_fn=collate)
