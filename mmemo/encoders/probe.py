@@ -21,7 +21,8 @@ class LinearProbe:
     """Multinomial logistic regression on standardised features.
 
     Args:
-        mean, scale: (D,) of the training samples.
+        mean: (D,) of the training samples.
+        scale: (D,) standard deviations of the training samples.
         weights: (D, K).
         bias: (K,).
     """

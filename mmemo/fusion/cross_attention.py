@@ -31,7 +31,9 @@ class CrossAttentionFusion:
     Args:
         dims: token width of each modality.
         width: of the tokens inside.
-        layers, heads, bottlenecks: how many there are.
+        layers: how many there are.
+        heads: of attention, in each layer.
+        bottlenecks: tokens through which the modalities exchange what they know.
 
     Raises:
         ArgumentError: if that makes more than 3 million parameters, or ``width`` is no multiple of ``heads``.
