@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -139,21 +140,32 @@ def find_sidecar(media: str | Path) -> Path | None:
     """
     media = Path(media)
     stem, found = media.stem.lower(), []
-    try:
-        names = os.listdir(media.parent)
-    except OSError:
-        return None
-    for entry in names:
-        if not entry.lower().startswith(stem):  # quick: a corpus has thousands of files in one folder
-            continue
+    for entry in _subtitle_files(media.parent):
         path = media.parent / entry
-        name, suffix = path.stem.lower(), path.suffix.lower()
-        if suffix not in (".srt", ".vtt") or not (name == stem or name.startswith(f"{stem}.")):
-            continue
-        language = language_of(path)
-        if (name == stem or language) and path.is_file():
-            found.append((name != stem, language != "en", suffix != ".srt", name, path))
+        name = path.stem.lower()
+        if name == stem or name.startswith(f"{stem}."):
+            language = language_of(path)
+            if (name == stem or language) and path.is_file():
+                found.append((name != stem, language != "en", path.suffix.lower() != ".srt", name, path))
     return min(found)[-1] if found else None
+
+
+def _subtitle_files(folder: Path) -> tuple[str, ...]:
+    """Names of the ``.srt`` and ``.vtt`` files of a folder; a corpus has thousands of files in one, listed once.
+
+    A folder's time of change tells whether a list still holds, but for changes within its clock's last tick.
+    """
+    try:
+        changed = folder.stat().st_mtime_ns
+        just_now = time.time_ns() - changed < 2_000_000_000
+        return _listed.__wrapped__(folder, changed) if just_now else _listed(folder, changed)
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _listed(folder: Path, changed: int) -> tuple[str, ...]:  # noqa: ARG001 - it is part of the key
+    return tuple(name for name in os.listdir(folder) if name.lower().endswith((".srt", ".vtt")))
 
 
 def given(text: str, duration: Seconds, language: str | None = None) -> Transcript:
