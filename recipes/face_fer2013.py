@@ -36,6 +36,8 @@ from torch import nn
 from torch.nn import functional
 
 from mmemo import media
+from mmemo.clip import Clip
+from mmemo.data import Manifest
 from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
 from mmemo.encoders.frames import Doubt
@@ -159,6 +161,17 @@ def read_fer(folder: Path) -> Fer:
     seen = {prints[i] for i in np.flatnonzero(usage == 0)}
     leaked = np.array([use != 0 and digest in seen for use, digest in zip(usage, prints, strict=True)])
     return Fer(paths, images, label, share.astype(np.float32), majority, usage, leaked)
+
+
+def refuse_leaks(fer: Fer, allow: Sequence[str]) -> None:
+    """Stop if a picture to measure on is, pixel for pixel, one to train on."""
+    for measured in ("PublicTest", "PrivateTest"):
+        clips = [
+            Clip(fer.paths[row], id=str(row), label=EKMAN7[fer.label[row]], split=usage)
+            for usage in ("Training", measured)
+            for row in fer.select(usage)
+        ]
+        Manifest(tuple(clips), EKMAN7).audit(media="hashes").refuse_leaks(allow)
 
 
 _finder: FaceFinder | None = None  # one a process
@@ -510,6 +523,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of weights and augmentation.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that look for faces.")] = 2,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
+    allow: Annotated[list[str] | None, typer.Option(help="Go on though the splits leak so: same-media …")] = None,
 ) -> None:
     """Train the face encoder on FER2013 and FER+, measure it, and write its weights."""
     settings = {name: value for name, value in locals().items() if isinstance(value, int | float)}
@@ -519,6 +533,7 @@ def main(
     run = run.expanduser()
 
     fer = read_fer(data / "fer2013")
+    refuse_leaks(fer, allow or ())
     crops = find_crops(fer.images, run / "crops.npz", workers)
     log.info("faces found in %.1f%% of the images", 100 * crops.found.mean())
     target = targets(fer, votes)
