@@ -129,6 +129,7 @@ def main(
     run.mkdir(parents=True, exist_ok=True)
     # Two sentences that all actors say in all emotions: the words are not looked at.
     manifest = read(data / "voice/ravdess").manifest.update(lambda _: {"text": None}).with_folds(LUNA_FOLDS)
+    manifest.audit(media="hashes").refuse_leaks()
     encodings = encode_all(manifest, data, run / "features.sqlite")
     ready = time.monotonic()
     target = np.array([RAVDESS8.index(str(clip.label)) for clip in manifest])
