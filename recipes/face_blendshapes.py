@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 import typer
-from face_fer2013 import CK_CLASSES, TERMS, end_to_end, read_fer, scores, targets
+from face_fer2013 import CK_CLASSES, TERMS, end_to_end, read_fer, refuse_leaks, scores, targets
 from torch import nn
 from torch.nn import functional
 
@@ -188,6 +188,7 @@ def main(
     run = run.expanduser()
 
     fer = read_fer(data / "fer2013")
+    refuse_leaks(fer, ())
     found = look(fer.paths, run / "fer2013.npz", workers)
     values, target = found.features(), targets(fer, votes)
     rows = fer.trainable()
