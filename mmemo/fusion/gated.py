@@ -11,6 +11,7 @@ import numpy as np
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.errors import ArgumentError
 from mmemo.fusion.base import check_training, present
+from mmemo.fusion.late import weighted_product
 from mmemo.labels import LabelSet
 from mmemo.probability import log_softmax, softmax
 
@@ -68,15 +69,9 @@ class GatedFusion:
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """Fused scores (B, K) float64."""
-        shares = self._shares(encodings)
-        pooled = np.zeros((len(shares), len(self.labels)))
-        count = np.zeros(len(shares))
-        for column, modality in enumerate(self.biases):
-            if modality in encodings:
-                rows = encodings[modality].present
-                count += rows
-                pooled[rows] += shares[rows, column, None] * log_softmax(encodings[modality].logits[rows].astype(float))
-        return softmax(pooled * (count**self.agreement)[:, None])
+        return weighted_product(
+            self.labels, self._shares(encodings)[:, :, None], self.biases, encodings, self.agreement
+        )
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Settings, and the slopes as arrays."""

@@ -70,15 +70,7 @@ class LateFusion:
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """Fused scores (B, K) float64 of calibrated encodings; see `mmemo.fusion.base.FusionHead`."""
-        shares = self._class_shares(encodings)
-        pooled = np.zeros((len(shares), len(self.labels)))
-        count = np.zeros(len(shares))
-        for column, modality in enumerate(self.weights):
-            if modality in encodings:
-                rows = encodings[modality].present
-                count += rows
-                pooled[rows] += shares[rows, column] * log_softmax(encodings[modality].logits[rows].astype(float))
-        return softmax(pooled * (count**self.agreement)[:, None])
+        return weighted_product(self.labels, self._class_shares(encodings), self.weights, encodings, self.agreement)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Settings and (no) arrays."""
@@ -235,3 +227,20 @@ def scores_only(logits: np.ndarray, present: np.ndarray | None = None) -> Encodi
     """
     mask = np.ones(len(logits), bool) if present is None else present
     return Encoding(np.zeros((len(logits), 1, 1), np.float32), mask[:, None], logits)
+
+
+def weighted_product(
+    labels: LabelSet,
+    shares: np.ndarray,
+    modalities: Iterable[str],
+    encodings: Mapping[str, Encoding],
+    agreement: float,
+) -> np.ndarray:
+    """Scores (B, K) float64 of the experts' product; ``shares`` (B, M, K), or (B, M, 1) if alike in all classes."""
+    pooled, count = np.zeros((len(shares), len(labels))), np.zeros(len(shares))
+    for column, modality in enumerate(modalities):
+        if modality in encodings:
+            rows = encodings[modality].present
+            count += rows
+            pooled[rows] += shares[rows, column] * log_softmax(encodings[modality].logits[rows].astype(float))
+    return softmax(pooled * (count**agreement)[:, None])
