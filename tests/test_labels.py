@@ -52,5 +52,5 @@ def test_every_corpus_finds_its_way_into_the_seven() -> None:
             assert labels.to_ekman7(mapping.source) is mapping
     assert labels.to_ekman7(labels.EKMAN7)("fear") == "fear"
     assert labels.to_ekman7(labels.LabelSet("mine", ("happy", "anger")))("happy") == "happiness"
-    with pytest.raises(LabelError, match="bored.*of your own"):
+    with pytest.raises(LabelError, match=r"bored.*of your own"):
         labels.to_ekman7(labels.LabelSet("mine", ("bored", "anger")))

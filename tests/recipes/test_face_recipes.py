@@ -38,6 +38,15 @@ def test_help_explains_every_option(recipes: None, name: str) -> None:
         assert word in shown.output
 
 
+def test_blendshapes_are_compared_with_and_beside_the_network(recipes: None) -> None:
+    recipe = importlib.import_module("face_blendshapes")
+    rng = np.random.default_rng(0)
+    label = rng.integers(7, size=700)
+    good, poor = ((width * np.eye(7)[label] + rng.normal(size=(700, 7))).astype(np.float32) for width in (1.5, 1.0))
+    report = recipe.compare(label, good, poor, recipe.together(good, poor, label))
+    assert report["gain"]["accuracy"][1] > 0, report  # two independent looks are better than one
+
+
 def run_sequences(recipe: ModuleType, tmp_path: Path, allow: list[str]) -> None:
     recipe.main(
         tmp_path / "clips.csv",
