@@ -35,8 +35,12 @@ def theme() -> gr.themes.Base:
     )
 
 
-def blocks(analyst: Analyst) -> gr.Blocks:
-    """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed."""
+def blocks(analyst: Analyst, address: str) -> gr.Blocks:
+    """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed.
+
+    Args:
+        address: of the server, for the examples of requests.
+    """
     page: gr.Blocks
     with gr.Blocks(title="mmemo", analytics_enabled=False, delete_cache=(_SWEEP, 3600), fill_width=False) as page:
         gr.HTML(
@@ -50,7 +54,7 @@ def blocks(analyst: Analyst) -> gr.Blocks:
         with gr.Tab("Live"):
             gr.HTML('<iframe class="live" src="/live" allow="camera" title="Live view of the camera"></iframe>')
         with gr.Tab("For programs"):
-            gr.HTML(_programs(analyst))
+            gr.HTML(_programs(analyst, address))
 
         listen(choice, comparison)
 
@@ -94,7 +98,7 @@ def _analyze_tab(analyst: Analyst) -> Callable[[gr.CheckboxGroup, gr.HTML], None
             with gr.Row():
                 start = gr.Button("Analyze", variant="primary", elem_id="start", scale=2)
                 clear = gr.ClearButton([file, camera, microphone, words], elem_id="clear", scale=1)
-            gr.HTML('<p class="small" style="margin:.4rem 0 0;color:#636c76">Or try an example:</p>')
+            gr.HTML('<p class="hint">Or try an example:</p>')
             with gr.Row():
                 tries = {name: gr.Button(title, size="sm", min_width=80) for name, title in NAMES.items()}
         with gr.Column(scale=4, min_width=320):
@@ -185,14 +189,14 @@ def _visitor(request: gr.Request) -> str:
     return str(request.session_hash)
 
 
-def _programs(analyst: Analyst) -> str:
+def _programs(analyst: Analyst, address: str) -> str:
     kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
     return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
 <p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
 The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
-<pre>curl -F file=@clip.mp4 http://127.0.0.1:7860/api/analyze
-curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text http://127.0.0.1:7860/api/analyze
-curl -F text="What a lovely day." http://127.0.0.1:7860/api/analyze</pre>
+<pre>curl -F file=@clip.mp4 {address}/api/analyze
+curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text {address}/api/analyze
+curl -F text="What a lovely day." {address}/api/analyze</pre>
 <p>Up to {analyst.most_bytes / 1e6:.0f} MB; {kinds}. A refusal has the status 413 or 422 and says why:</p>
 <pre>{{"error": "MediaError", "message": "clip.mp4 can't be read as video, audio or image …"}}</pre>
 <p class="small">Uploads are removed as soon as they are analyzed.</p></div>"""
