@@ -86,7 +86,9 @@ def test_speech_as_rttm(made: EmotionResult, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     names = ["type", "uri", "channel", "start", "duration", "text", "kind", "speaker", "confidence", "lookahead"]
     file = made.save(tmp_path / "r.rttm")
-    table = pandas.read_csv(file, names=names, sep=" ", keep_default_na=False, dtype={"start": float, "duration": float})
+    table = pandas.read_csv(
+        file, names=names, sep=" ", keep_default_na=False, dtype={"start": float, "duration": float}
+    )
     assert list(table["type"]) == ["SPEAKER"] * 2
     assert list(table["uri"]) == ["a_<b>_&_c"] * 2
     assert list(zip(table["start"], table["duration"], strict=True)) == [(2.0, 2.0), (7.0, 2.0)]
