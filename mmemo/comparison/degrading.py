@@ -104,7 +104,7 @@ def misheard(evidence: Evidence, rate: float, rng: np.random.Generator) -> Evide
         if rng.random() >= rate:
             heard.append(word)
             continue
-        error = rng.integers(3)
+        error = int(rng.integers(3))  # 0 puts one in, 1 another for it, 2 leaves it out
         heard += [word] * (error == 0) + [str(rng.choice(_COMMON))] * (error < 2)
     worse: TextEvidence = replace(text, text=" ".join(heard))
     return replace(evidence, text=worse if heard else None)
