@@ -25,6 +25,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,14 +37,17 @@ from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
 from mmemo.checkpoint import replacing_file
+from mmemo.comparison.answers import Answers, Removed
+from mmemo.comparison.compare import compared
+from mmemo.comparison.run_folder import write_run
+from mmemo.comparison.tables import said
 from mmemo.data import FeatureCache, Manifest, encode
 from mmemo.data.corpora.ravdess import LUNA_FOLDS, read
 from mmemo.encoders.action_units import ActionUnitEncoder, ActionUnits
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.probe import LinearProbe
 from mmemo.evaluation.calibration import fit_temperature
-from mmemo.evaluation.intervals import Interval, bootstrap
-from mmemo.evaluation.metrics import expected_calibration_error, negative_log_likelihood, uar
+from mmemo.evaluation.metrics import accuracy, expected_calibration_error
 from mmemo.evaluation.reliance import Reliance, reliance
 from mmemo.evidence import Evidence
 from mmemo.fusion.base import FittableHead
@@ -120,7 +124,7 @@ def main(
     data: Annotated[Path, typer.Argument(help="folder with voice/ and av/")],
     run: Annotated[Path, typer.Option(help="folder of cache, scores and results")],
     heads: Annotated[list[str] | None, typer.Option(help="only these heads; all by default")] = None,
-    draws: Annotated[int, typer.Option(help="resamplings of the actors for the intervals")] = 2000,
+    draws: Annotated[int, typer.Option(help="resamplings of the actors for the intervals")] = 10_000,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
     workers: Annotated[int, typer.Option(help="folds at once, one thread each")] = 2,
 ) -> None:
@@ -135,19 +139,26 @@ def main(
     target = np.array([RAVDESS8.index(str(clip.label)) for clip in manifest])
     actors = np.array([clip.speaker for clip in manifest])
     folds = np.array([clip.fold for clip in manifest])
-    scores, reliances, before = cross_validate(encodings, target, actors, folds, heads or list(HEADS), seed, workers)
+    held_out, reliances, before = cross_validate(encodings, target, actors, folds, heads or list(HEADS), seed, workers)
     took = {"encoding": ready - start, "folds": time.monotonic() - ready}
-    results = measure(scores, reliances, before, target, actors, draws)
-    with replacing_file(run / "scores.npz") as partial, partial.open("wb") as file:
-        # Out of fold: each row is of a model that did not see its actor. What `mmemo compare` compares.
-        known = {"ids": [clip.id for clip in manifest], "target": target, "speaker": actors, "fold": folds}
-        systems = {f"scores {name}": one for name, one in scores.items()}
-        np.savez(file, labels=list(RAVDESS8), **known, **systems)
+    groups = {"speaker": actors, "gender": np.array([clip.gender for clip in manifest])}
+    answers = Answers(
+        tuple(RAVDESS8), np.array([clip.id for clip in manifest]), target, held_out.scores, held_out.removed, groups
+    )
+    write_run(run, answers)
+    found = compared(answers, "RAVDESS, out of fold", draws=draws, seed=seed)
     config = {"data": str(data), "seed": seed, "draws": draws, "layers": LAYERS, "chunk": CHUNK, "git": git_state()}
     with replacing_file(run / "results.json") as partial:
-        report = {"config": config, "clips": len(target), "seconds": took, "systems": results}
+        report = {
+            "config": config,
+            "seconds": took,
+            "ece before calibration": {m: expected_calibration_error(target, one) for m, one in before.items()},
+            "reliance": {name: [asdict(one) for one in of] for name, of in reliances.items()},
+            **found.to_dict(),
+        }
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(table(results))
+    print(found.to_markdown())
+    print(reliance_table(reliances, held_out, target))
     print(f"{len(target)} clips of {len(set(actors))} actors, {took['encoding']:.0f} + {took['folds']:.0f} s")
 
 
@@ -183,6 +194,26 @@ def progress(clips: int) -> Callable[[int], None]:
     return lambda done: log.info("%d of %d clips encoded", done, clips) if done % 100 == 0 else None
 
 
+@dataclass
+class HeldOut:
+    """Scores (N, K) of each expert and head on clips none of them saw, and each head's with a modality taken away."""
+
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    removed: dict[str, dict[Removed, np.ndarray]] = field(default_factory=dict)
+
+    def put(self, rows: np.ndarray, part: HeldOut, clips: int) -> None:
+        """Put the scores of one fold's clips into those of all."""
+        place(self.scores, rows, part.scores, clips)
+        for name, of in part.removed.items():
+            place(self.removed.setdefault(name, {}), rows, of, clips)
+
+
+def place(into: dict[Any, np.ndarray], rows: np.ndarray, found: Mapping[Any, np.ndarray], clips: int) -> None:
+    """Write some rows of each array."""
+    for name, one in found.items():
+        into.setdefault(name, np.full((clips, len(RAVDESS8)), np.nan))[rows] = one
+
+
 def cross_validate(
     encodings: Mapping[str, Encoding],
     target: np.ndarray,
@@ -191,23 +222,21 @@ def cross_validate(
     heads: Sequence[str],
     seed: int,
     workers: int,
-) -> tuple[dict[str, np.ndarray], dict[str, list[Reliance]], dict[str, np.ndarray]]:
-    """Out-of-fold scores (N, K) of each expert and head; what each head relies on; the experts before calibration."""
-    scores: dict[str, np.ndarray] = {}
-    before: dict[str, np.ndarray] = {}
+) -> tuple[HeldOut, dict[str, list[Reliance]], dict[str, np.ndarray]]:
+    """Out-of-fold scores of each expert and head; what each head relies on; the experts before calibration."""
+    held_out, before = HeldOut(), HeldOut()
     reliances: dict[str, list[Reliance]] = {name: [] for name in heads}
     tests = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     with ProcessPoolExecutor(workers) as pool:
         jobs = [pool.submit(validate, encodings, target, actors, test, heads, seed) for test in tests]
         for test, job in zip(tests, jobs, strict=True):
-            of_scores, of_heads, of_experts = job.result()
-            for into, found in ((scores, of_scores), (before, of_experts)):
-                for name, one in found.items():
-                    into.setdefault(name, np.full((len(target), len(RAVDESS8)), np.nan))[test] = one
+            found, of_heads, of_experts = job.result()
+            held_out.put(test, found, len(target))
+            before.put(test, HeldOut(of_experts), len(target))
             for name, one in of_heads.items():
                 reliances[name].append(one)
                 log.info("actors %s, %s: %s", sorted(set(actors[test])), name, one)
-    return scores, reliances, before
+    return held_out, reliances, before.scores
 
 
 def validate(
@@ -217,28 +246,31 @@ def validate(
     test: np.ndarray,
     heads: Sequence[str],
     seed: int,
-) -> tuple[dict[str, np.ndarray], dict[str, Reliance], dict[str, np.ndarray]]:
+) -> tuple[HeldOut, dict[str, Reliance], dict[str, np.ndarray]]:
     """One fold: everything is fitted on the other actors' clips; scores are of the clips ``test``."""
     torch.set_num_threads(1)
     train = np.setdiff1d(np.arange(len(target)), test)
-    scores, reliances, before, known, unknown = {}, {}, {}, {}, {}
+    found, reliances, before, known, unknown = HeldOut(), {}, {}, {}, {}
+    # A clip in which nothing is left to look at: all classes alike, which is no answer.
+    nothing = np.full((len(test), len(RAVDESS8)), 1 / len(RAVDESS8))
     with threadpool_limits(1):
         for modality, encoding in encodings.items():
             known[modality], unknown[modality], raw = expert(encoding, train, test, target, actors)
-            scores[modality] = softmax(unknown[modality].logits.astype(float))
+            found.scores[modality] = softmax(unknown[modality].logits.astype(float))
+            found.removed[modality] = {(modality,): nothing}
             before[modality] = softmax(raw)
         for name in heads:
             head = HEADS[name](RAVDESS8, known, target[train], groups=actors[train], seed=seed)
-            scores[name] = head.fuse(unknown)
+            found.scores[name] = head.fuse(unknown)
+            found.removed[name] = {tuple(sorted(unknown)): nothing}
             for removed in encodings:
                 rest = {modality: one for modality, one in unknown.items() if modality != removed}
                 left = np.any([one.present for one in rest.values()], axis=0)
-                # A clip in which the other modality was not found has nothing left: all classes alike.
-                alone = np.full((len(test), len(RAVDESS8)), 1 / len(RAVDESS8))
+                alone = nothing.copy()
                 alone[left] = head.fuse({modality: one.rows(left) for modality, one in rest.items()})
-                scores[f"{name} without {removed}"] = alone
+                found.removed[name][removed,] = alone
             reliances[name] = reliance(head, unknown, target[test])
-    return scores, reliances, before
+    return found, reliances, before
 
 
 def expert(
@@ -258,80 +290,20 @@ def expert(
     logits[there] = held_out
     seen = test[encoding.present[test]]  # where it is absent, an expert has nothing to say: all classes alike
     logits[seen] = probe.logits(pooled[seen])
-    said = Encoding(encoding.tokens, encoding.mask, logits.astype(np.float32), encoding.quality).calibrated(temperature)
-    return said.rows(train), said.rows(test), logits[test]
+    told = Encoding(encoding.tokens, encoding.mask, logits.astype(np.float32), encoding.quality).calibrated(temperature)
+    return told.rows(train), told.rows(test), logits[test]
 
 
-def measure(
-    scores: Mapping[str, np.ndarray],
-    reliances: Mapping[str, Sequence[Reliance]],
-    before: Mapping[str, np.ndarray],
-    target: np.ndarray,
-    actors: np.ndarray,
-    draws: int,
-) -> dict[str, Any]:
-    """Figures of every system, with intervals over actors, and each head's gain over each expert."""
-    results: dict[str, Any] = {}
-    right = {name: (one.argmax(axis=1) == target).astype(float) for name, one in scores.items()}
-
-    def over_actors(metric: Callable[[np.ndarray], float]) -> list[float]:
-        return limits(bootstrap(metric, len(target), groups=actors, draws=draws))
-
-    def gain(head: str, modality: str) -> list[float]:
-        better = right[head] - right[modality]
-        return over_actors(lambda rows: float(better[rows].mean()))
-
-    def recall(scores_of_one: np.ndarray) -> list[float]:
-        predicted = scores_of_one.argmax(axis=1)
-        return over_actors(lambda rows: uar(target[rows], predicted[rows], len(RAVDESS8)))
-
-    for name, one in scores.items():
-        results[name] = {
-            "accuracy": over_actors(lambda rows, r=right[name]: float(r[rows].mean())),  # type: ignore[misc]
-            "uar": recall(one),
-            "ece": expected_calibration_error(target, one),
-            "nll": negative_log_likelihood(target, one),
-        }
-        if name in before:
-            results[name]["ece before calibration"] = expected_calibration_error(target, before[name])
-        if name in reliances:
-            results[name]["gain"] = {modality: gain(name, modality) for modality in before}
-            results[name]["shares"] = {
-                modality: float(np.mean([found.shares[modality] for found in reliances[name]])) for modality in before
-            }
-    return results
-
-
-def limits(figure: Interval) -> list[float]:
-    """Value, low and high."""
-    return [figure.value, figure.low, figure.high]
-
-
-def table(results: Mapping[str, Any]) -> str:
-    """Markdown: a row for each expert and each head."""
-    lines = [
-        "| system | accuracy | UAR | ECE | gain over face | gain over voice | share of face | without face "
-        "| without voice |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, one in results.items():
-        if " without " in name:
-            continue
-        row = [name, shown(one["accuracy"]), shown(one["uar"]), f"{one['ece']:.3f}"]
-        if "gain" in one:
-            row += [shown(one["gain"][modality], "+") for modality in ("face", "voice")]
-            row += [f"{one['shares']['face']:.2f}"]
-            row += [f"{results[f'{name} without {modality}']['accuracy'][0]:.3f}" for modality in ("face", "voice")]
-        else:
-            row += ["-"] * 5
-        lines.append("| " + " | ".join(row) + " |")
+def reliance_table(reliances: Mapping[str, Sequence[Reliance]], held_out: HeldOut, target: np.ndarray) -> str:
+    """Markdown: how much each modality counts in each head, and the accuracy with one taken away."""
+    modalities = sorted(next(iter(reliances.values()))[0].shares) if reliances else []
+    head = [f"share of {one}" for one in modalities] + [f"accuracy without {one}" for one in modalities]
+    lines = ["| head | " + " | ".join(head) + " |", "|---" * (1 + len(head)) + "|"]
+    for name, of in reliances.items():
+        row = [f"{np.mean([found.shares[one] for found in of]):.2f}" for one in modalities]
+        row += [f"{accuracy(target, said(held_out.removed[name][one,])):.3f}" for one in modalities]
+        lines.append("| " + " | ".join([name, *row]) + " |")
     return "\n".join(lines)
-
-
-def shown(figure: Sequence[float], sign: str = "") -> str:
-    """``.850 [.820, .880]``."""
-    value, low, high = (f"{number:{sign}.3f}" for number in figure)
-    return f"{value} [{low}, {high}]"
 
 
 def git_state() -> str:

@@ -46,7 +46,7 @@ def ask(model: EmotionModel, clips: EncodedClips) -> Answers:
     scores, removed = subsets(model, encodings)
     return Answers(
         tuple(model.labels),
-        np.array([clips.manifest[row].id for row in labelled]),
+        np.array([clips.manifest[int(row)].id for row in labelled]),
         clips.target[labelled],
         scores,
         removed,
@@ -97,13 +97,13 @@ def subsets(
 
 def groups_of(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Who speaks, of which gender, in which language and corpus, where the manifest says it of any clip."""
-    found = {name: [getattr(clips.manifest[row], name) or "" for row in rows] for name in GROUPS}
+    found = {name: [getattr(clips.manifest[int(row)], name) or "" for row in rows] for name in GROUPS}
     return {name: np.array(column) for name, column in found.items() if any(column)}
 
 
 def values_of(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Annotated valence, arousal and dominance, where the manifest has any."""
-    found = {name: [getattr(clips.manifest[row], name) for row in rows] for name in DIMENSIONS}
+    found = {name: [getattr(clips.manifest[int(row)], name) for row in rows] for name in DIMENSIONS}
     return {
         name: np.array([np.nan if value is None else value for value in column])
         for name, column in found.items()

@@ -82,7 +82,8 @@ def compare(
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
     heard = default_transcriber() if transcriber == "auto" else transcriber
     asker = _Asker(manifest, modalities, degrade, draws, seed, store, device, heard, progress)
-    parts, curves = [], []
+    parts: list[Answers] = []
+    curves: list[Curve] = []
     for source in sources:
         answers, worse = asker(source, _name(source) if len(sources) > 1 else "")
         parts.append(answers)

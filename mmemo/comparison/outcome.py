@@ -73,8 +73,8 @@ class Comparison:
                 return pair
             if (pair.first, pair.second) == (second, first):
                 return _turned(pair)
-        known = [(pair.first, pair.second) for pair in self.pairs]
-        raise ArgumentError(expected_one_of("Pair", known, (first, second)))
+        known = [f"{pair.first} and {pair.second}" for pair in self.pairs]
+        raise ArgumentError(expected_one_of("Pair", known, f"{first} and {second}"))
 
     @property
     def fused(self) -> tuple[str, ...]:

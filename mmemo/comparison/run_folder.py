@@ -44,7 +44,7 @@ def write_run(folder: str | Path, answers: Answers, *, fitted_on: Iterable[str] 
     for name, said in answers.values.items():
         arrays |= {f"value {what}{_OF}{name}": one for what, one in said.items()}
     with replacing_file(Path(folder) / SCORES) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     return Path(folder) / SCORES
 
 

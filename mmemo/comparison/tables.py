@@ -13,7 +13,7 @@ from mmemo.comparison.answers import answered
 
 def said(scores: np.ndarray) -> np.ndarray:
     """(N,) int64: the class of the highest score; K where all are alike, which is no answer."""
-    return np.where(answered(scores), scores.argmax(axis=1), scores.shape[1])
+    return np.asarray(np.where(answered(scores), scores.argmax(axis=1), scores.shape[1]))
 
 
 def cells(target: np.ndarray, found: np.ndarray, classes: int) -> np.ndarray:
