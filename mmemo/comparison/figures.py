@@ -121,7 +121,7 @@ def _recalls(comparison: Comparison) -> Figure:
 
 def _confusions(comparison: Comparison) -> Figure:
     systems, labels = shown(comparison), comparison.labels
-    across = min(3, len(systems))
+    across = _across(len(systems))
     down = -(-len(systems) // across)
     figure = sheet(0.7 + 3.6 * across, 0.9 + 3.4 * down)
     grid = np.atleast_1d(figure.subplots(down, across, squeeze=False)).ravel()
@@ -148,7 +148,7 @@ def _confusions(comparison: Comparison) -> Figure:
 
 def _reliabilities(comparison: Comparison) -> Figure:
     systems, colors = shown(comparison), colors_of(comparison)
-    across = min(3, len(systems))
+    across = _across(len(systems))
     down = -(-len(systems) // across)
     figure = sheet(0.6 + 3.3 * across, 0.5 + 3.0 * down)
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
@@ -175,7 +175,7 @@ def _reliabilities(comparison: Comparison) -> Figure:
 
 def _curves(comparison: Comparison, curves: Sequence[Any]) -> Figure:
     panels = list(dict.fromkeys(curve.what for curve in curves))
-    across = min(3, len(panels))
+    across = _across(len(panels))
     down = -(-len(panels) // across)
     figure = sheet(0.6 + 3.5 * across, 0.75 + 2.9 * down)
     grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
@@ -190,7 +190,8 @@ def _curves(comparison: Comparison, curves: Sequence[Any]) -> Figure:
                 continue
             color, best = colors[curve.system], curve.system == comparison.best_fused
             low, high = [one.low for one in curve.accuracy], [one.high for one in curve.accuracy]
-            axes.fill_between(places, low, high, color=color, alpha=0.12, linewidth=0)
+            if curve.system in (comparison.best_fused, comparison.best_alone):
+                axes.fill_between(places, low, high, color=color, alpha=0.12, linewidth=0)
             (drawn[curve.system],) = axes.plot(
                 places, values, "o-", color=color, markersize=4, linewidth=1 + 1.4 * best
             )
@@ -205,9 +206,14 @@ def _curves(comparison: Comparison, curves: Sequence[Any]) -> Figure:
     grid[0].set_ylabel("accuracy", size=9, color=FAINT)
     ordered = [name for name in [*first[::-1], "other systems that fuse"] if name in drawn]
     figure.legend(
-        [drawn[name] for name in ordered], ordered, loc="outside upper left", ncols=4, frameon=False, fontsize=9
+        [drawn[name] for name in ordered], ordered, loc="outside upper left", ncols=6, frameon=False, fontsize=9
     )
     return figure
+
+
+def _across(panels: int) -> int:
+    """Panels in a row: no more than three, and none alone in the last one."""
+    return 2 if panels in (2, 4) else min(3, panels)
 
 
 def _level(level: float, unit: str, number: int) -> str:
