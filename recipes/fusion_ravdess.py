@@ -76,6 +76,7 @@ HEADS: dict[str, Fit] = {
     "late per class": lambda *given, **more: LateFusion.fit(*given, per_class=True, **more),
     "gated": GatedFusion.fit,
     "stacked": StackedFusion.fit,
+    "boosted": lambda *given, **more: StackedFusion.fit(*given, learner="boosting", **more),
     "concat": ConcatFusion.fit,
     "cross-attention": CrossAttentionFusion.fit,
 }

@@ -23,7 +23,7 @@ from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
 from mmemo.labels import find_mapping
-from mmemo.model import FUSION, EmotionModel
+from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
@@ -170,12 +170,14 @@ class _Asker:
             raise ArgumentError(f"{_name(source)} is a model: name the clips to ask it about with on=MANIFEST (--on).")
         if isinstance(source, EmotionModel):
             return source
-        folder = Path(source)
-        if not (folder / FUSION).is_dir() and (folder / "model" / FUSION).is_dir():
-            folder = folder / "model"
-        elif is_run(folder) and not (folder / FUSION).is_dir():
-            raise UnknownModelError(f"{folder} has no held-out scores of these clips, and no model to ask about them.")
-        return load_model(folder if folder.is_dir() else str(source), modalities=self.modalities, device=self.device)
+        try:
+            return load_model(source, modalities=self.modalities, device=self.device)
+        except UnknownModelError:
+            if is_run(source):
+                raise UnknownModelError(
+                    f"{source} has no held-out scores of these clips, and no model to ask about them."
+                ) from None
+            raise
 
     def _asked(self, model: EmotionModel, fitted: frozenset[str]) -> tuple[Answers, tuple[Curve, ...]]:
         assert self.manifest is not None

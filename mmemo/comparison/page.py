@@ -41,12 +41,12 @@ def page(comparison: Comparison) -> str:
         section(
             "Where a modality is lost",
             _picture(drawn.get("losses"), "Accuracy as modalities are lost"),
-            "expected accuracy if a modality is missing from a share of the clips, chosen at random; bands are 95%, of the best that fuses and the best alone",
+            "expected accuracy if a modality is missing from a share of the clips, chosen at random; bands are 95%",
         ),
         section(
             "Under noise, blur and wrong words",
             _picture(drawn.get("degraded"), "Accuracy as evidence gets worse"),
-            "the same clips, encoded again from evidence made worse; bands as above",
+            "the same clips, encoded again from evidence made worse; bands are 95%",
         ),
         section("Recall by class", _picture(drawn["recalls"], "Recall of each class by system")),
         section("What is taken for what", _picture(drawn["confusion"], "Confusion matrices")),

@@ -19,8 +19,8 @@ from mmemo.data.content import content
 from mmemo.data.dataset import NO_LABEL, ClipDataset
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import QUALITIES, Encoder, Encoding
+from mmemo.encoders.saved import SavedEncoder
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
-from mmemo.model import SavedEncoder
 from mmemo.pretrained import fingerprint
 from mmemo.speech.recognition import Transcriber
 
