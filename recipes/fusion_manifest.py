@@ -81,6 +81,14 @@ class Part:
     target: np.ndarray
     groups: dict[str, np.ndarray]
 
+    def only(self, modalities: list[str]) -> Part:
+        """Some modalities, and the clips that have any of them."""
+        encodings = {modality: self.encodings[modality] for modality in modalities}
+        kept = np.flatnonzero(np.any([one.present for one in encodings.values()], axis=0))
+        rows = {modality: one.rows(kept) for modality, one in encodings.items()}
+        groups = {name: one[kept] for name, one in self.groups.items()}
+        return Part(self.ids[kept], rows, self.target[kept], groups)
+
     @property
     def speakers(self) -> np.ndarray:
         """Who speaks; a clip of which that is not known stands for itself."""
@@ -124,7 +132,8 @@ def main(
         found(encode(clips.part(split), list(base.encoders.values()), cache, on_error="leave out"))
         for split in ("train", "val", "test")
     )
-    own: list[Encoder] = list(base.encoders.values())
+    own: list[Encoder] = [e for e in base.encoders.values() if train.encodings[e.modality].present.any()]
+    train, val, test = (part.only([encoder.modality for encoder in own]) for part in (train, val, test))
     if refit:
         own, (train, val, test) = probed(own, clips.labels, train, val, test)
     temperatures = {}
@@ -189,7 +198,7 @@ def found(clips: EncodedClips) -> Part:
     encodings = clips.batch()
     for modality, one in encodings.items():
         if not one.present.any():
-            log.warning("no clip has any %s", modality)
+            log.warning("no clip has any %s; without it in training it is left out of the model", modality)
     kept = np.flatnonzero(np.any([one.present for one in encodings.values()], axis=0))
     if not len(kept):
         raise ManifestError(clips.manifest, ["no clip has any of the modalities asked for"])
@@ -203,18 +212,12 @@ def found(clips: EncodedClips) -> Part:
 def probed(
     encoders: list[Encoder], labels: LabelSet, train: Part, val: Part, test: Part
 ) -> tuple[list[Encoder], tuple[Part, Part, Part]]:
-    """Encoders with a probe of these labels. Training clips get scores of probes that did not see their speaker.
-
-    Raises:
-        ArgumentError: if no training clip has one of the modalities.
-    """
+    """Encoders with a probe of these labels. Training clips get scores of probes that did not see their speaker."""
     own: list[Encoder] = []
     parts = [dict(part.encodings) for part in (train, val, test)]
     for encoder in encoders:
         modality = encoder.modality
         there = parts[0][modality].present
-        if not there.any():
-            raise ArgumentError(f"No training clip has any {modality} to fit a probe on; leave it out of --modalities.")
         features = mean_tokens(parts[0][modality])[there]
         probe, held_out = LinearProbe.cross_fit(
             features, train.target[there], len(labels), groups=train.speakers[there]
