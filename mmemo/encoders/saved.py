@@ -19,6 +19,7 @@ _ENCODERS = {
     "TextEncoder": "mmemo.encoders.text",
     "ActionUnitEncoder": "mmemo.encoders.action_units",
     "ProbedEncoder": "mmemo.encoders.probed",
+    "WhisperLayersEncoder": "mmemo.encoders.whisper_layers",
 }
 
 
