@@ -16,8 +16,8 @@ speaker.
 ``mmemo.load_model("RUNS/mine")`` then serves ``mmemo.analyze(…, model=…)``; ``mmemo compare RUNS/mine`` shows the
 held-out scores, also beside those of other runs.
 
-Several machines or devices share the encoding: ``accelerate launch recipes/fusion_manifest.py …`` gives each
-process its part of the clips to encode into the same cache, and the first one goes on alone.
+Several machines or devices share the work: ``accelerate launch recipes/fusion_manifest.py …`` gives each process its
+part of the clips to encode into the same cache, and the networks among the heads are trained by all together.
 """
 
 from __future__ import annotations
@@ -126,8 +126,6 @@ def main(
         mine = Manifest(tuple(clips[row] for row in part), clips.labels)
         encode(mine, list(base.encoders.values()), cache, workers=workers, on_error="leave out", tick=progress)
     process.wait_for_everyone()
-    if not process.is_main_process:
-        return
     train, val, test = (
         found(encode(clips.part(split), list(base.encoders.values()), cache, on_error="leave out"))
         for split in ("train", "val", "test")
@@ -143,7 +141,7 @@ def main(
     train, val, test = (calibrated(part, temperatures) for part in (train, val, test))
 
     models, validation = {}, {}
-    for name in heads:
+    for name in heads:  # in every process: together they train the networks among them
         fitted = HEADS[name](clips.labels, train.encodings, train.target, groups=train.speakers, seed=seed)
         models[name] = EmotionModel(own, fitted, temperatures, name=run.name)
         scores = fitted.fuse(val.encodings)
@@ -151,6 +149,8 @@ def main(
             "nll": negative_log_likelihood(val.target, scores),
             "accuracy": accuracy(val.target, scores.argmax(axis=1)),
         }
+    if not process.is_main_process:
+        return
     best = min(validation, key=lambda name: validation[name]["nll"])
     config |= {"refit": refit, "git": git_state(), "mmemo": mmemo.__version__, "chosen": best}
     models[best].save(run / "model", info={"recipe": config})
