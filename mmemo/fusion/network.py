@@ -134,7 +134,7 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             if len(rows):
                 loss = _loss(network, inputs.rows(rows), kept, right[rows], smoothing, guard)
-                (loss * len(rows) / len(shared)).backward()
+                torch.autograd.backward(loss * (len(rows) / len(shared)))
             add_up_gradients(network)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
@@ -164,7 +164,7 @@ def _loss(
     network: FusionNetwork, inputs: Inputs, kept: Tensor, right: Tensor, smoothing: float, guard: float
 ) -> Tensor:
     logits, shares, own = network(inputs, kept)
-    loss = functional.cross_entropy(logits, right, label_smoothing=smoothing)
+    loss: Tensor = functional.cross_entropy(logits, right, label_smoothing=smoothing)
     wide = right[:, None].expand(kept.shape)
     loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=smoothing)
     together = kept & (kept.sum(dim=1, keepdim=True) > 1)
