@@ -62,14 +62,20 @@ class ActionUnitEncoder:
             More may be added to the attribute ``units`` later.
         labels: classes of the probe.
         probe: turns the mean token into log scores; None gives each class the same.
+        modality: "face" stands in the place of the picture's face, and is asked only where one is seen; another name,
+            such as "action-units", makes it a modality of its own that needs no picture.
 
     Raises:
         ArgumentError: if there are no clips, or they differ in width.
     """
 
-    modality = "face"
-
-    def __init__(self, units: Mapping[str, ActionUnits], labels: LabelSet, probe: LinearProbe | None = None) -> None:
+    def __init__(
+        self,
+        units: Mapping[str, ActionUnits],
+        labels: LabelSet,
+        probe: LinearProbe | None = None,
+        modality: str = "face",
+    ) -> None:
         widths = {one.values.shape[1] for one in units.values()}
         if len(widths) != 1:
             raise ArgumentError(f"Action units of all clips must be of one width, got {sorted(widths)}.")
@@ -77,6 +83,7 @@ class ActionUnitEncoder:
         self.dim = widths.pop()
         self.labels = labels
         self.probe = probe
+        self.modality = modality
 
     @property
     def fingerprint(self) -> str:
@@ -118,7 +125,9 @@ class ActionUnitEncoder:
         }
         labels = {"name": self.labels.name, "labels": list(self.labels)}
         clips = dict(zip(self.units, lengths, strict=True))
-        return save_checkpoint(folder, {"kind": KIND, "label_set": labels, "clips": clips}, tensors)
+        return save_checkpoint(
+            folder, {"kind": KIND, "modality": self.modality, "label_set": labels, "clips": clips}, tensors
+        )
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> Self:
@@ -143,6 +152,6 @@ class ActionUnitEncoder:
                 for name, one in checkpoint.tensors.items()
                 if name.startswith("probe.")
             }
-            return cls(units, labels, LinearProbe.from_state(arrays) if arrays else None)
+            return cls(units, labels, LinearProbe.from_state(arrays) if arrays else None, checkpoint.config["modality"])
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{folder}: settings and arrays don't make an encoder of units ({error}).") from None
