@@ -1,17 +1,27 @@
-# make demo   see mmemo work: environment, pinned install, the example clip analyzed, its report written
-# make test   everything that must pass: ruff, mypy, import contracts, tests
+# make demo     see mmemo work: environment, pinned install, the example clip analyzed, its report written
+# make compare  the RAVDESS table: every fusion head against face and voice alone; MMEMO_DATA names the data
+# make test     everything that must pass: ruff, mypy, import contracts, tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo compare test lint format docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
 	@mkdir -p build
 	$(BIN)/mmemo analyze examples/portrait.mp4 --out build/portrait.html
 	@echo "The report: build/portrait.html"
+
+# The first time the voices are encoded; from then on it takes minutes.
+compare: $(VENV)/installed-dev
+	@test -n "$(MMEMO_DATA)" || { echo "Name the data: make compare MMEMO_DATA=FOLDER, with voice/ and av/ in it"; exit 2; }
+	@mkdir -p build/ravdess
+	$(BIN)/python recipes/fusion_ravdess.py "$(MMEMO_DATA)" --run build/ravdess
+	$(BIN)/mmemo compare build/ravdess --out build/ravdess/compare.html --out build/ravdess/table.md \
+	    --out build/ravdess/table.tex --out build/ravdess/figures
+	@echo "The page: build/ravdess/compare.html"
 
 test: lint
 	$(BIN)/python -m pytest

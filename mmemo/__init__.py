@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmemo.analyzer import Analyzer, analyze
     from mmemo.batch.many import analyze_many
     from mmemo.clip import Clip
+    from mmemo.comparison.compare import compare
     from mmemo.model import EmotionModel
     from mmemo.pretrained import load_model
     from mmemo.result import EmotionResult
@@ -26,6 +27,7 @@ __all__ = [
     "EmotionResult",
     "analyze",
     "analyze_many",
+    "compare",
     "load_model",
     "spot_micro",
 ]
@@ -37,6 +39,7 @@ _HOMES = {
     "EmotionResult": "mmemo.result",
     "analyze": "mmemo.analyzer",
     "analyze_many": "mmemo.batch.many",
+    "compare": "mmemo.comparison.compare",
     "load_model": "mmemo.pretrained",
     "spot_micro": "mmemo.spot",
 }

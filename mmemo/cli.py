@@ -199,6 +199,54 @@ def audit(
 
 
 @app.command()
+def compare(
+    sources: Annotated[list[str], typer.Argument(help="Run folders of recipes, folders of saved models, or default.")],
+    on: Annotated[Path | None, typer.Option(help="Manifest of labelled clips; a run has its held-out ones.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of the manifest: test if it has one; all for every clip.")] = None,
+    modalities: Annotated[str | None, typer.Option(help="Of models: face,voice …; all they have by default.")] = None,
+    systems: Annotated[str | None, typer.Option(help="Only these, with commas between them, in this order.")] = None,
+    degrade: Annotated[bool, typer.Option("--degrade", help="Models also under noise, blur and wrong words.")] = False,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Write .html, .json, .csv, .md, .tex, .png, .svg, .pdf, or a folder of all figures."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="Keep encodings here, for the next comparison.")] = None,
+    draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the resamplings.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
+    from mmemo.comparison.compare import compare as comparing
+    from mmemo.comparison.writing import check_suffix
+
+    for file in out or ():
+        check_suffix(file)
+    with _progress("encoding clips") as progress:
+        found = comparing(
+            *sources,
+            on=on,
+            split=split,
+            modalities=None if modalities is None else modalities.split(","),
+            systems=None if systems is None else [name.strip() for name in systems.split(",")],
+            degrade=degrade,
+            draws=draws,
+            seed=seed,
+            cache=cache,
+            device=device,
+            progress=progress,
+        )
+    for file in out or ():
+        found.save(file)
+    if json:
+        print(found.to_json())
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(found.to_table())
+
+
+@app.command()
 def micro(
     path: Annotated[Path, typer.Argument(help="Video file; best at 100 frames a second or more.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,

@@ -308,3 +308,11 @@ _NEGATIVE = dict.fromkeys(("anger", "contempt", "disgust", "fear", "repression",
 _MEGC = {**_NEGATIVE, "happiness": "positive", "surprise": "surprise", "other": None, "others": None}
 CASME7_TO_MEGC3 = LabelMapping(CASME7, MEGC3, {label: _MEGC[label] for label in CASME7}, loses="Others are dropped.")
 SAMM8_TO_MEGC3 = LabelMapping(SAMM8, MEGC3, {label: _MEGC[label] for label in SAMM8}, loses="Other is dropped.")
+
+MAPPINGS = tuple(one for one in list(globals().values()) if isinstance(one, LabelMapping))
+"""Every mapping of this module."""
+
+
+def find_mapping(source: LabelSet, target: LabelSet) -> LabelMapping | None:
+    """The mapping of one label set into another; None if there is none."""
+    return next((one for one in MAPPINGS if one.source == source and one.target == target), None)

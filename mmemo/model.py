@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.quality import quality_of
+from mmemo.encoders.saved import SavedEncoder, load_encoder
 from mmemo.errors import ArgumentError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
 from mmemo.fusion.base import FusionHead
@@ -21,26 +21,6 @@ from mmemo.probability import softmax
 KIND = "emotion-model"
 FUSION = "fusion"
 """Subfolder of the fusion head and the model's settings; each encoder has one with its modality's name."""
-
-# The encoders that a saved model may name: the class comes from this table, never from the file. Imported when needed,
-# as torch takes a second.
-_ENCODERS = {
-    "FaceEncoder": "mmemo.encoders.face",
-    "ImageBackboneEncoder": "mmemo.encoders.image_backbone",
-    "BlendshapeEncoder": "mmemo.encoders.blendshapes",
-    "FaceSequenceEncoder": "mmemo.encoders.face_sequence",
-    "VoiceEncoder": "mmemo.encoders.voice",
-    "TextEncoder": "mmemo.encoders.text",
-}
-
-
-@runtime_checkable
-class SavedEncoder(Encoder, Protocol):
-    """An encoder that can also be written to a folder."""
-
-    def save(self, folder: str | Path) -> Path:
-        """Write weights and settings into ``folder``."""
-        ...
 
 
 class EmotionModel:
@@ -169,7 +149,7 @@ class EmotionModel:
             if modality not in known:
                 raise ArgumentError(expected_one_of(f"Modality of the model in {folder}", known, modality))
         encoders = [
-            _load_encoder(kind, Path(folder) / modality, device)
+            load_encoder(kind, Path(folder) / modality, device)
             for modality, kind in known.items()
             if modalities is None or modality in modalities
         ]
@@ -223,11 +203,3 @@ def _load_fusion(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], 
 
         return CrossAttentionFusion.from_state(labels, settings, arrays)
     raise WeightsError(f"This version of mmemo does not know the fusion head {kind!r}.")
-
-
-def _load_encoder(kind: str, folder: Path, device: str) -> Encoder:
-    if kind not in _ENCODERS:
-        raise WeightsError(f"{folder} needs an encoder {kind!r} that this version of mmemo does not know.")
-    encoder = getattr(import_module(_ENCODERS[kind]), kind).load(folder, device=device)
-    assert isinstance(encoder, Encoder)
-    return encoder

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mmemo.micro.recognition import MicroRecogniser
 
 WEIGHTS = Path(__file__).parent / "weights"
+RUN = "model"
+"""Subfolder of a recipe's run in which its model lies."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def find_model(name: str | Path = "default", modalities: Sequence[str] | None = 
     """Look a model up without loading it.
 
     Args:
-        name: "default", or a folder written by `EmotionModel.save`.
+        name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: those that are wanted; None for all that the model has.
 
     Returns:
@@ -111,7 +113,7 @@ def load_model(
     """Load an embedded model by name, or what a recipe saved by its folder. Nothing is ever downloaded.
 
     Args:
-        name: "default", or a folder written by `EmotionModel.save`.
+        name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: load these encoders only; all of them otherwise.
         device: "auto" (CUDA or MPS if there is one), "cpu", "cuda", "mps".
 
@@ -130,6 +132,8 @@ def load_model(
 def _folder(name: str | Path) -> Path:
     if str(name) in MODELS:
         return MODELS[str(name)].folder
+    if (Path(name) / RUN / FUSION).is_dir():
+        return Path(name) / RUN
     if not (Path(name) / FUSION).is_dir():
         raise UnknownModelError(
             expected_one_of("Model", MODELS, str(name)) + " A folder that a recipe saved works too; this is none."

@@ -78,14 +78,18 @@ class Segment:
 
 @dataclass(frozen=True)
 class Person:
-    """One face track. Its scores are those of the face alone: who speaks is not decided here.
+    """One face track. In windows in which this person speaks, voice and words count for them; else the face alone.
 
     Attributes:
         id: stable within the result, from 0 in order of appearance.
         start: seconds at which it is first seen; ``end`` at which it is last seen.
         coverage: share of the clip in which it was found, 0 to 1.
         box: mean position: left, top, right, bottom as shares of the picture's width and height.
-        segments: the windows in which it was found.
+        scores: fused of ``modalities``.
+        segments: the windows in which it was found; while it speaks, voice and text are among their modalities.
+        speaking: share of the windows with a voice, of those in which it was found, that are theirs; 0 where nobody in
+            view moves the mouth with the sound, or it can't be told; None where there was no voice.
+        modalities: what the face says, and the voice and the words while they speak.
         trails: where its face was, one trail for each time it came.
     """
 
@@ -97,6 +101,8 @@ class Person:
     scores: Scores
     segments: tuple[Segment, ...]
     trails: tuple[Trail, ...] = ()
+    speaking: float | None = None
+    modalities: dict[str, ModalityScores] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _validate(self.scores)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
+from mmemo.active_speaker import SpeakerSearch
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.encoders.quality import quality_of
 from mmemo.evidence import Evidence, Seconds
@@ -20,6 +21,8 @@ from mmemo.windows import prominence
 T = TypeVar("T")
 BATCH = 16
 """Windows encoded together."""
+OF_SPEAKER = ("voice", "text")
+"""Modalities that belong to one person, where it is seen who speaks."""
 
 
 @dataclass
@@ -42,6 +45,16 @@ class Sums:
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
         return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality)
+
+    def some(self, rows: Sequence[int]) -> Sums:
+        """What was gathered in some windows."""
+        return Sums(
+            [self.spans[row] for row in rows],
+            [self.logits[row] for row in rows],
+            [self.tokens[row] for row in rows],
+            [self.quality[row] for row in rows] if self.quality else [],
+            [self.coverage[row] for row in rows],
+        )
 
     def share(self, total: Seconds) -> float:
         """Coverage of a clip whose windows last ``total`` seconds together."""
@@ -72,11 +85,14 @@ def score(
     """
     modalities = {modality: Sums() for modality in model.modalities}
     people: dict[int, Sums] = {}
+    search = SpeakerSearch()
     segments: list[Segment] = []
     total = 0.0
     for batch in _batches(_counted(windows, tick), BATCH):
         encodings, coverage = _encode(model, batch, people)
         for row, window in enumerate(batch):
+            for evidence in window:
+                search.see(evidence)
             start, end = window[0].start, window[0].end
             total += end - start
             for modality, encoding in encodings.items():
@@ -93,6 +109,7 @@ def score(
     if not found:
         return Scored({}, {}, (), ())
     shares = model.fusion.shares(found)
+    speakers = search.speakers()
     return Scored(
         scores=model.labels.scores(model.fuse(found)[0]),
         modalities={
@@ -104,7 +121,10 @@ def score(
             for modality, encoding in found.items()
         },
         segments=tuple(segments),
-        people=tuple(_person(model, number, sums, total) for number, sums in sorted(people.items())),
+        people=tuple(
+            _person(model, number, _Whole(sums, search.heard_by(number), speakers, modalities), total)
+            for number, sums in sorted(people.items())
+        ),
     )
 
 
@@ -151,6 +171,7 @@ def _encode_faces(model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], pe
         sums.logits.append(encoding.logits[row])
         sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
         sums.coverage.append(face.coverage)
+        sums.quality.append(np.array(quality_of(evidence, "face"), np.float32))
         sums.times += [float(face.times[0]), float(face.times[-1])]
         sums.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
         own = {"face": ModalityScores(said, face.coverage, 1.0)}
@@ -183,17 +204,78 @@ def _segments(
         yield Segment(window.start, window.end, model.labels.scores(fused[place]), modalities)
 
 
-def _person(model: EmotionModel, number: int, sums: Sums, total: Seconds) -> Person:
+@dataclass(frozen=True)
+class _Whole:
+    """All that a person's scores come from.
+
+    Attributes:
+        face: gathered over the windows in which the person was seen.
+        heard: those of them with a voice.
+        speakers: who speaks in which window.
+        modalities: gathered of the whole clip.
+    """
+
+    face: Sums
+    heard: Sequence[tuple[Seconds, Seconds]]
+    speakers: Mapping[tuple[Seconds, Seconds], int]
+    modalities: Mapping[str, Sums]
+
+    def own(self, number: int) -> dict[str, Sums]:
+        """Voice and text of the windows in which the person speaks."""
+        spans = {span for span in self.face.spans if self.speakers.get(span) == number}
+        found = {}
+        for name in OF_SPEAKER:
+            if name in self.modalities:
+                of_clip = self.modalities[name]
+                found[name] = of_clip.some([row for row, span in enumerate(of_clip.spans) if span in spans])
+        return {name: sums for name, sums in found.items() if sums.logits}
+
+
+def _person(model: EmotionModel, number: int, whole: _Whole, total: Seconds) -> Person:
+    sums = whole.face
     box = np.clip(np.mean(sums.boxes, axis=0), 0, 1)
+    parts = {"face": sums, **whole.own(number)}
+    scores, modalities = _together(model, parts, total)
+    speaks = sum(whole.speakers.get(span) == number for span in whole.heard)
     return Person(
         id=number,
         start=min(sums.times),
         end=max(sums.times),
         coverage=sums.share(total),
         box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-        scores=model.labels.scores(model.scores(sums.encoding())[0]),
-        segments=tuple(sums.segments),
+        scores=scores,
+        segments=tuple(_spoken(model, sums.segments, parts)),
+        speaking=speaks / len(whole.heard) if whole.heard else None,
+        modalities=modalities,
     )
+
+
+def _spoken(model: EmotionModel, segments: Sequence[Segment], parts: Mapping[str, Sums]) -> Iterator[Segment]:
+    """The windows of a person; voice and text count in those in which they are theirs."""
+    places = {name: {span: row for row, span in enumerate(sums.spans)} for name, sums in parts.items()}
+    for segment in segments:
+        rows = {name: of.get((segment.start, segment.end)) for name, of in places.items()}
+        here = {name: parts[name].some([row]) for name, row in rows.items() if row is not None}
+        if len(here) > 1:
+            yield Segment(segment.start, segment.end, *_together(model, here, segment.end - segment.start))
+        else:
+            yield segment
+
+
+def _together(
+    model: EmotionModel, parts: Mapping[str, Sums], total: Seconds
+) -> tuple[Scores, dict[str, ModalityScores]]:
+    """Fused scores, and what each part says; one part alone gives its expert's scores."""
+    encodings = {name: sums.encoding() for name, sums in parts.items()}
+    said = {name: model.labels.scores(model.scores(encoding)[0]) for name, encoding in encodings.items()}
+    if len(parts) == 1:
+        ((name, sums),) = parts.items()
+        return said[name], {name: ModalityScores(said[name], sums.share(total), 1.0)}
+    shares = model.fusion.shares(encodings)
+    found = {
+        name: ModalityScores(said[name], sums.share(total), float(shares[name][0])) for name, sums in parts.items()
+    }
+    return model.labels.scores(model.fuse(encodings)[0]), found
 
 
 def _coverage(evidence: Evidence, modality: str) -> float:

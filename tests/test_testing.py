@@ -72,9 +72,36 @@ class FewClasses(TinyEncoder):
         return Encoding(good.tokens, good.mask, good.logits[:, :5])
 
 
+class Lists(TinyEncoder):
+    def prepare(self, evidence: Evidence) -> np.ndarray | None:
+        found = super().prepare(evidence)
+        return None if found is None else found.tolist()  # type: ignore[return-value]
+
+
+class Deaf(TinyEncoder):
+    def prepare(self, evidence: Evidence) -> np.ndarray | None:
+        return None
+
+
+class DirtyPadding(TinyEncoder):
+    def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
+        good = super().encode(batch)
+        return Encoding(good.tokens + 1, good.mask, good.logits)
+
+
+class MixedUp(TinyEncoder):
+    def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
+        good = super().encode(batch)
+        return Encoding(good.tokens, good.mask, good.logits[::-1].copy())
+
+
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
+        (Lists(), "must return a NumPy array"),
+        (Deaf(), "should be there"),
+        (DirtyPadding(), "zero where mask is False"),
+        (MixedUp(), "rows are mixed up"),
         (object(), "no attribute 'modality'"),
         (TinyEncoder(labels=("a", "b")), "LabelSet"),  # type: ignore[arg-type]
         (TinyEncoder(modality=""), "modality must be a name"),

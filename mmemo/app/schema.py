@@ -35,7 +35,7 @@ class SegmentAnswer(_Strict):
 
 
 class PersonAnswer(_Strict):
-    """One face track; its scores are those of the face alone."""
+    """One face track; voice and words count for it while it speaks, else its scores are those of the face alone."""
 
     id: int
     start: float
@@ -44,6 +44,8 @@ class PersonAnswer(_Strict):
     scores: Scores
     coverage: Share
     box: list[float] = Field(description="Left, top, right, bottom as shares of the picture's width and height.")
+    speaking: Share | None = Field(description="Share of the windows with a voice that are this person's.")
+    modalities: dict[str, ModalityAnswer]
     segments: list[SegmentAnswer]
     trails: list[list[list[float]]] = Field(
         description="One list for each time the face came, in it one a moment: time, left, top, right, bottom."

@@ -19,8 +19,8 @@ from mmemo.data.content import content
 from mmemo.data.dataset import NO_LABEL, ClipDataset
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import QUALITIES, Encoder, Encoding
+from mmemo.encoders.saved import SavedEncoder
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
-from mmemo.model import SavedEncoder
 from mmemo.pretrained import fingerprint
 from mmemo.speech.recognition import Transcriber
 
@@ -99,7 +99,7 @@ def encode(
         ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached.
     """
     prints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
-    keys, faults = _keys(manifest, prints, transcriber)
+    keys, faults = cache_keys(manifest, prints, transcriber)
     found = {row: _cached(cache, key) for row, key in keys.items()}
     todo = [row for row, arrays in found.items() if len(arrays) < len(encoders)]
     done = len(manifest) - len(todo)
@@ -110,7 +110,7 @@ def encode(
             faults[row] = item
         else:
             for encoder in encoders:
-                arrays = _encoded(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
+                arrays = encoded(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
                 found[row][encoder.modality] = arrays
                 if cache is not None:
                     cache.put(keys[row][encoder.modality], prints[encoder.modality], arrays)
@@ -120,7 +120,7 @@ def encode(
     told = tuple(f"clip {manifest[row].id!r}: {faults[row]}" for row in sorted(faults))
     if told and on_error == "raise":
         raise ManifestError("The manifest", told)
-    return _gather(manifest, encoders, {row: found[row] for row in sorted(found) if row not in faults}, told)
+    return gather(manifest, encoders, {row: found[row] for row in sorted(found) if row not in faults}, told)
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
@@ -151,10 +151,14 @@ class _Fallible(ClipDataset):
             return str(error)
 
 
-def _keys(
+def cache_keys(
     manifest: Manifest, prints: Mapping[str, str], transcriber: Transcriber | None
 ) -> tuple[dict[int, dict[str, str]], dict[int, str]]:
-    """The cache's key of every clip and modality, and the clips whose files can't be read."""
+    """The cache's key of every clip and modality, and the clips whose files can't be read.
+
+    Args:
+        prints: what tells each encoder, or what was done to its evidence, from another.
+    """
     surroundings = f"{mmemo.__version__} {PERCEPTION} {transcriber!r}"
     keys: dict[int, dict[str, str]] = {}
     faults: dict[int, str] = {}
@@ -178,16 +182,18 @@ def _cached(cache: FeatureCache | None, keys: Mapping[str, str]) -> dict[str, Ar
     return {modality: arrays for modality, arrays in found.items() if arrays is not None}
 
 
-def _encoded(encoder: Encoder, prepared: np.ndarray | None, quality: np.ndarray) -> Arrays:
+def encoded(encoder: Encoder, prepared: np.ndarray | None, quality: np.ndarray) -> Arrays:
+    """What is kept of one clip and modality."""
     if prepared is None:
         return {}
     encoding = encoder.encode([prepared])
     return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality}
 
 
-def _gather(
+def gather(
     manifest: Manifest, encoders: Sequence[Encoder], found: Mapping[int, Mapping[str, Arrays]], told: tuple[str, ...]
 ) -> EncodedClips:
+    """Encodings of the clips that ``found`` has by their rows; ``told`` are faults of the others."""
     tokens: dict[str, list[np.ndarray | None]] = {}
     logits: dict[str, np.ndarray] = {}
     quality: dict[str, np.ndarray] = {}

@@ -12,15 +12,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.probe import LinearProbe
-from mmemo.errors import ArgumentError, MediaError
+from mmemo.errors import ArgumentError, MediaError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
 
+KIND = "action-units"
 _UNIT = re.compile(r"AU\d\d_[rc]")
 
 
@@ -56,16 +59,23 @@ class ActionUnitEncoder:
 
     Args:
         units: by the name of the clip's media file without folder and suffix; a clip that is not there has no face.
+            More may be added to the attribute ``units`` later.
         labels: classes of the probe.
         probe: turns the mean token into log scores; None gives each class the same.
+        modality: "face" stands in the place of the picture's face, and is asked only where one is seen; another name,
+            such as "action-units", makes it a modality of its own that needs no picture.
 
     Raises:
         ArgumentError: if there are no clips, or they differ in width.
     """
 
-    modality = "face"
-
-    def __init__(self, units: Mapping[str, ActionUnits], labels: LabelSet, probe: LinearProbe | None = None) -> None:
+    def __init__(
+        self,
+        units: Mapping[str, ActionUnits],
+        labels: LabelSet,
+        probe: LinearProbe | None = None,
+        modality: str = "face",
+    ) -> None:
         widths = {one.values.shape[1] for one in units.values()}
         if len(widths) != 1:
             raise ArgumentError(f"Action units of all clips must be of one width, got {sorted(widths)}.")
@@ -73,6 +83,7 @@ class ActionUnitEncoder:
         self.dim = widths.pop()
         self.labels = labels
         self.probe = probe
+        self.modality = modality
 
     @property
     def fingerprint(self) -> str:
@@ -103,3 +114,44 @@ class ActionUnitEncoder:
         if self.probe is not None:
             logits = self.probe.logits(np.stack([item.mean(axis=0) for item in batch])).astype(np.float32)
         return Encoding(tokens, mask, logits)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the probe and the measured units; of other clips add them to ``units`` (see `read_openface`)."""
+        lengths = [len(one.times) for one in self.units.values()]
+        tensors = {
+            "times": np.concatenate([one.times for one in self.units.values()]),
+            "values": np.concatenate([one.values for one in self.units.values()]),
+            **{f"probe.{name}": array for name, array in (self.probe.state() if self.probe else {}).items()},
+        }
+        labels = {"name": self.labels.name, "labels": list(self.labels)}
+        clips = dict(zip(self.units, lengths, strict=True))
+        return save_checkpoint(
+            folder, {"kind": KIND, "modality": self.modality, "label_set": labels, "clips": clips}, tensors
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "cpu") -> Self:
+        """Read what `save` wrote; ``device`` changes nothing.
+
+        Raises:
+            UnknownModelError, WeightsError: if the folder holds none, or it is damaged.
+        """
+        del device
+        checkpoint = load_checkpoint(folder, KIND)
+        try:
+            known = checkpoint.config["label_set"]
+            labels = LabelSet(known["name"], tuple(known["labels"]))
+            ends = np.cumsum(list(checkpoint.config["clips"].values()))[:-1]
+            parts = [np.split(checkpoint.tensors[name], ends) for name in ("times", "values")]
+            units = {
+                name: ActionUnits(*one)
+                for name, one in zip(checkpoint.config["clips"], zip(*parts, strict=True), strict=True)
+            }
+            arrays = {
+                name.removeprefix("probe."): one
+                for name, one in checkpoint.tensors.items()
+                if name.startswith("probe.")
+            }
+            return cls(units, labels, LinearProbe.from_state(arrays) if arrays else None, checkpoint.config["modality"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{folder}: settings and arrays don't make an encoder of units ({error}).") from None

@@ -69,3 +69,18 @@ def expected_calibration_error(target: np.ndarray, probabilities: np.ndarray, bi
     count = np.bincount(slot, minlength=bins)
     gap = np.bincount(slot, confidence - right, minlength=bins)
     return float(np.abs(gap[count > 0]).sum() / len(target))
+
+
+def brier_score(target: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of ``sum_k (p_k - [k = true])^2``: 0 at best, 2 at worst (Brier, Monthly Weather Review 78(1), 1950)."""
+    return float(np.mean(np.sum((probabilities - np.eye(probabilities.shape[1])[target]) ** 2, axis=1)))
+
+
+def concordance(true: np.ndarray, said: np.ndarray) -> float:
+    """Concordance correlation coefficient (CCC) of values (N,): ``2 cov / (var + var + (mean - mean)^2)``, -1 to 1.
+
+    Source: Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45(1), 1989. NaN where
+    nothing varies.
+    """
+    spread = true.var() + said.var() + (true.mean() - said.mean()) ** 2
+    return float(2 * np.mean((true - true.mean()) * (said - said.mean())) / spread) if spread > 0 else float("nan")

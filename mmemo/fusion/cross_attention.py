@@ -179,7 +179,7 @@ class _Network(FusionNetwork):
             seen = there[:, column, None]
             valid = torch.cat([seen, inputs.masks[column] & seen], dim=1)
             # The bottlenecks are always valid keys, so a row that is all masked has something to attend to: no NaN.
-            valid = torch.cat([torch.ones(rows, shared, dtype=torch.bool), valid], dim=1)
+            valid = torch.cat([torch.ones(rows, shared, dtype=torch.bool, device=there.device), valid], dim=1)
             sequences.append(x)
             hidden.append(_not_valid(valid))
         meeting = self.bottlenecks.expand(rows, -1, -1)

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from mmemo.encoders.base import Encoding
 from mmemo.fusion.base import hold_out
+from mmemo.fusion.processes import add_up_gradients, of_the_first, own_part, rank_and_count
 from mmemo.probability import log_softmax
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ class Inputs:
     def rows(self, chosen: Tensor) -> Inputs:
         """Some rows."""
         return Inputs(*([part[chosen] for part in parts] for parts in (self.tokens, self.masks, self.scores)))
+
+    def to(self, device: torch.device) -> Inputs:
+        """The same on a device."""
+        return Inputs(*([part.to(device) for part in parts] for parts in (self.tokens, self.masks, self.scores)))
 
 
 def inputs_of(dims: Mapping[str, int], classes: int, encodings: Mapping[str, Encoding], rows: int) -> Inputs:
@@ -105,27 +110,32 @@ def train(
     Beside the fused loss each modality's own logits are trained, so that no expert is left behind. A modality whose
     mean share falls below a tenth is pushed back up with weight ``guard``: the guard against collapse. At the end the
     temperature is fitted on the groups held out.
+
+    Launched in several processes they share each batch, on their CUDA devices if they have any
+    (`mmemo.fusion.processes`); the network is on the CPU again at the end.
     """
+    device = torch.device("cuda" if rank_and_count()[1] > 1 and torch.cuda.is_available() else "cpu")
+    network.to(device)
+    inputs, there = inputs.to(device), there.to(device)
     generator = torch.Generator().manual_seed(seed)
-    right = torch.from_numpy(target)
+    right = torch.from_numpy(target).to(device)
     held = torch.from_numpy(hold_out(groups, target, _HELD, seed))
     fitted = torch.nonzero(~held)[:, 0]
+    held = held.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     best, best_state, waited = float("inf"), copy.deepcopy(network.state_dict()), 0
     for epoch in range(epochs):
         network.train()
         order = fitted[torch.randperm(len(fitted), generator=generator)]
-        for rows in torch.split(order, batch):
-            kept = drop_modalities(there[rows], modality_dropout, generator)
-            logits, shares, own = network(inputs.rows(rows), kept)
-            loss = functional.cross_entropy(logits, right[rows], label_smoothing=smoothing)
-            wide = right[rows][:, None].expand(kept.shape)
-            loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=smoothing)
-            together = kept & (kept.sum(dim=1, keepdim=True) > 1)
-            mean = (shares * together).sum(dim=0) / together.sum(dim=0).clamp(min=1)
-            loss = loss + guard * ((_FLOOR - mean).clamp(min=0) * together.any(dim=0)).sum()
+        for shared in torch.split(order, batch):
+            # All processes draw what is dropped from the whole batch, so that their generators stay alike.
+            dropped = drop_modalities(there[shared.to(device)].cpu(), modality_dropout, generator)
+            rows, kept = own_part(shared).to(device), own_part(dropped).to(device)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            if len(rows):
+                loss = _loss(network, inputs.rows(rows), kept, right[rows], smoothing, guard)
+                torch.autograd.backward(loss * (len(rows) / len(shared)))
+            add_up_gradients(network)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
         if not held.any():
@@ -133,7 +143,7 @@ def train(
         network.eval()
         with torch.no_grad():
             logits, _, _ = network(inputs.rows(held), there[held])
-            score = float(functional.cross_entropy(logits, right[held]))
+            score = of_the_first(float(functional.cross_entropy(logits, right[held])))
         if score < best - 1e-4:
             best, best_state, waited = score, copy.deepcopy(network.state_dict()), 0
         else:
@@ -147,11 +157,23 @@ def train(
         with torch.no_grad():
             logits, _, _ = network(inputs.rows(held), there[held])
         _calibrate(network, logits, right[held])
-    network.eval()
+    network.cpu().eval()
+
+
+def _loss(
+    network: FusionNetwork, inputs: Inputs, kept: Tensor, right: Tensor, smoothing: float, guard: float
+) -> Tensor:
+    logits, shares, own = network(inputs, kept)
+    loss: Tensor = functional.cross_entropy(logits, right, label_smoothing=smoothing)
+    wide = right[:, None].expand(kept.shape)
+    loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=smoothing)
+    together = kept & (kept.sum(dim=1, keepdim=True) > 1)
+    mean = (shares * together).sum(dim=0) / together.sum(dim=0).clamp(min=1)
+    return loss + guard * ((_FLOOR - mean).clamp(min=0) * together.any(dim=0)).sum()
 
 
 def _calibrate(network: FusionNetwork, logits: Tensor, right: Tensor) -> None:
     """Fit the temperature, on a grid from 0.4 to 2.5: finer than the few samples held out can tell."""
     grid = torch.logspace(-0.4, 0.4, 33)
     losses = torch.stack([functional.cross_entropy(logits / value, right) for value in grid])
-    network.temperature.data.copy_(grid[losses.argmin()])
+    network.temperature.data.copy_(grid[int(losses.argmin())])

@@ -1,17 +1,18 @@
-"""Stacked fusion: a logistic regression over the experts' log scores."""
+"""Stacked fusion: a logistic regression, or boosted trees, over the experts' log scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.probe import LinearProbe
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.fusion.base import check_training, present
+from mmemo.fusion.boosting import BoostedTrees
 from mmemo.labels import LabelSet
 from mmemo.probability import log_softmax, softmax
 
@@ -29,16 +30,24 @@ class StackedFusion:
     Neural Networks 5(2), 1992.
 
     Fitting takes scikit-learn; what is kept are plain arrays, so analyzing needs NumPy only.
+
+    Args:
+        labels: classes of every expert, and of the fused scores.
+        modalities: all that the head can take.
+        probe: a logistic regression or boosted trees over ``modalities x (2 K + 1)`` features.
+
+    Raises:
+        ArgumentError: if ``probe`` takes another number of features.
     """
 
     kind = "stacked"
 
-    def __init__(self, labels: LabelSet, modalities: tuple[str, ...], probe: LinearProbe) -> None:
+    def __init__(self, labels: LabelSet, modalities: tuple[str, ...], probe: LinearProbe | BoostedTrees) -> None:
         width = len(modalities) * (2 * len(labels) + 1)
-        if len(probe.mean) != width:
+        known = len(probe.mean) if isinstance(probe, LinearProbe) else probe.features
+        if known != width:
             raise ArgumentError(
-                f"StackedFusion of {modalities} and {len(labels)} labels needs {width} features, "
-                f"the probe has {len(probe.mean)}."
+                f"StackedFusion of {modalities} and {len(labels)} labels needs {width} features, the probe has {known}."
             )
         self.labels = labels
         self.modalities = modalities
@@ -55,26 +64,36 @@ class StackedFusion:
         return softmax(self.probe.logits(self._features(encodings)))
 
     def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
-        """Share of each modality: how far its terms move the log scores apart, against all modalities' terms."""
+        """Share of each modality: how far its terms move the log scores apart, against all modalities' terms.
+
+        Of trees: how far the log scores move if what the modality says is made equal for all classes.
+        """
         there = self._present(encodings)
-        standard = self._features(encodings) / self.probe.scale
+        features = self._features(encodings)
         width = 2 * len(self.labels)
         moved = np.zeros(there.shape)
         for column in range(len(self.modalities)):
             part = slice(column * width, (column + 1) * width)
-            terms = standard[:, part] @ self.probe.weights[part]
+            if isinstance(self.probe, LinearProbe):
+                terms = features[:, part] / self.probe.scale[part] @ self.probe.weights[part]
+            else:
+                silent = features.copy()
+                silent[:, part] = 0
+                terms = self.probe.logits(features) - self.probe.logits(silent)
             moved[:, column] = (terms.std(axis=1) + 1e-9) * there[:, column]
         moved /= moved.sum(axis=1, keepdims=True)
         return {m: moved[:, column] for column, m in enumerate(self.modalities) if m in encodings}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Settings, and the arrays of the regression."""
-        return {"kind": self.kind, "modalities": list(self.modalities)}, self.probe.state()
+        """Settings, and the arrays of the regression or the trees."""
+        learner = "regression" if isinstance(self.probe, LinearProbe) else "boosting"
+        return {"kind": self.kind, "modalities": list(self.modalities), "learner": learner}, self.probe.state()
 
     @classmethod
     def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild from what `state` gave."""
-        return cls(labels, tuple(settings["modalities"]), LinearProbe.from_state(arrays))
+        kind = BoostedTrees if settings.get("learner") == "boosting" else LinearProbe
+        return cls(labels, tuple(settings["modalities"]), kind.from_state(arrays))
 
     @classmethod
     def fit(
@@ -85,9 +104,21 @@ class StackedFusion:
         *,
         groups: np.ndarray | None = None,
         seed: int = 0,
+        learner: Literal["regression", "boosting"] = "regression",
     ) -> Self:
-        """Learn; regularisation is chosen on groups held out in turn. See `mmemo.fusion.base.FittableHead`."""
-        del seed
+        """Learn; regularisation, or the number of trees, is chosen on groups held out.
+
+        Arguments: `mmemo.fusion.base.FittableHead`.
+
+        Args:
+            learner: "regression", or "boosting" for gradient boosted trees, which see how experts' scores interact and
+                need more samples for it.
+
+        Raises:
+            ArgumentError: if ``learner`` is another; see also `check_training`.
+        """
+        if learner not in ("regression", "boosting"):
+            raise ArgumentError(expected_one_of("Learner of StackedFusion", ("regression", "boosting"), learner))
         encodings, target, groups = check_training(cls.__name__, labels, encodings, target, groups)
         modalities = tuple(sorted(encodings))
         there = np.stack([encodings[m].present for m in modalities], axis=1)
@@ -101,8 +132,10 @@ class StackedFusion:
                 features.append(_features(modalities, len(labels), some, shown))
                 rows.append(having)
         every = np.concatenate(rows)
-        probe = LinearProbe.fit(np.concatenate(features), target[every], len(labels), groups=groups[every])
-        return cls(labels, modalities, probe)
+        given = np.concatenate(features), target[every], len(labels)
+        if learner == "boosting":
+            return cls(labels, modalities, BoostedTrees.fit(*given, groups=groups[every], seed=seed))
+        return cls(labels, modalities, LinearProbe.fit(*given, groups=groups[every]))
 
 
 def _features(

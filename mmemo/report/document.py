@@ -133,6 +133,8 @@ def _person(person: Person) -> dict[str, Any]:
         "box": [round(side, 4) for side in person.box],
         "label": person.label,
         "scores": _rounded(person.scores),
+        "speaking": None if person.speaking is None else round(person.speaking, 3),
+        "modalities": _modalities(person.modalities),
         "segments": [_segment(segment) for segment in person.segments],
         # One list a trail, in it one a knot: time, left, top, right, bottom.
         "trails": [
@@ -159,6 +161,8 @@ def _read_person(document: Mapping[str, Any]) -> Person:
             Trail(tuple(knot[0] for knot in trail), tuple((a, b, c, d) for _, a, b, c, d in trail))
             for trail in document.get("trails", ())
         ),
+        speaking=document.get("speaking"),
+        modalities=_read_modalities(document.get("modalities", {})),
     )
 
 

@@ -13,7 +13,7 @@ from mmemo.report.drawing import LEFT, MOST_POINTS, WIDTH, bands, data_url, draw
 from mmemo.report.footage import Footage
 from mmemo.report.markup import LIMITS, asset, bar, document, key, listing, section
 from mmemo.report.micro import html_table
-from mmemo.report.names import name_of, origin_of
+from mmemo.report.names import name_of, origin_of, spoken
 from mmemo.report.palette import FAINT, colors
 from mmemo.report.summary import summary
 
@@ -140,11 +140,12 @@ def _people(result: EmotionResult, footage: Footage | None) -> str:
             if result.duration
             else ""
         )
+        when = "; ".join(part for part in (when, spoken(person)) if part)
         shown.append(
             f'<div class="person">{image}<div><strong>Person {person.id}</strong> {escape(person.label)} '
             f'{person.scores[person.label]:.0%}{bar(person.scores)}<span class="dim">{when}</span></div></div>'
         )
-    aside = "by the face alone"
+    aside = "voice and words count for who speaks, the face for all"
     if len(result.people) > len(most):
         aside += f"; the {len(most)} of {len(result.people)} that are seen longest"
     return section("People", f'<div class="people">{"".join(shown)}</div>' if shown else "", aside)

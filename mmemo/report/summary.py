@@ -77,7 +77,10 @@ def _course(found: Sequence[Span], duration: float) -> str:
 
 
 def _people(result: EmotionResult) -> str:
-    told = [f"person {person.id} {person.label}" for person in result.people[:_MOST_TOLD]]
+    told = [
+        f"person {person.id} {person.label}{' (who speaks)' if person.speaking else ''}"
+        for person in result.people[:_MOST_TOLD]
+    ]
     more = len(result.people) - len(told)
     rest = f", and {more} more" if more else ""
     return f"{len(result.people)} faces were followed, by themselves: {', '.join(told)}{rest}."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmemo.report.micro import table
-from mmemo.report.names import name_of
+from mmemo.report.names import name_of, spoken
 from mmemo.report.needs import need
 from mmemo.report.palette import colors
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas
     from rich.console import RenderableType
 
-    from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
+    from mmemo.result import EmotionResult, ModalityScores, Person, Scores, Segment
 
 COLUMNS = ("start", "end", "what", "modality", "person", "coverage", "label")
 """Columns of a result's table before those of the scores."""
@@ -29,11 +29,11 @@ def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
     for segment in result.segments:
         yield from _rows("segment", segment.start, segment.end, segment.label, segment.scores, segment.modalities)
     for person in result.people:
-        whole = {"modality": "face", "person": person.id, "coverage": person.coverage, "label": person.label}
-        yield {"start": person.start, "end": person.end, "what": "person"} | whole | person.scores
+        what = {"start": person.start, "end": person.end, "what": "person", "person": person.id}
+        yield from _of_person(what, person, person.modalities, person.coverage)
         for piece in person.segments:
-            own = {"person": person.id, "coverage": piece.modalities["face"].coverage, "label": piece.label}
-            yield {"start": piece.start, "end": piece.end, "what": "segment", "modality": "face"} | own | piece.scores
+            what = {"start": piece.start, "end": piece.end, "what": "segment", "person": person.id}
+            yield from _of_person(what, piece, piece.modalities, None)
     for spotted in result.micro_expressions or ():
         whose = {"modality": "face", "person": spotted.person, "coverage": None, "label": spotted.label}
         yield {"start": spotted.onset, "end": spotted.offset, "what": "micro"} | whose
@@ -57,6 +57,19 @@ def _rows(
         yield span | {"modality": name, "coverage": said.coverage, "label": said.label} | said.scores
 
 
+def _of_person(
+    what: dict[str, Any], said: Person | Segment, modalities: Mapping[str, ModalityScores], coverage: float | None
+) -> Iterator[dict[str, Any]]:
+    """The face alone is one row; while the person speaks there are rows of each modality and of them fused."""
+    if len(modalities) < 2:
+        own = modalities["face"].coverage if coverage is None else coverage
+        yield what | {"modality": "face", "coverage": own, "label": said.label} | said.scores
+        return
+    yield what | {"modality": "fused", "coverage": coverage, "label": said.label} | said.scores
+    for name, one in modalities.items():
+        yield what | {"modality": name, "coverage": one.coverage, "label": one.label} | one.scores
+
+
 def terminal(result: EmotionResult) -> RenderableType:
     """What `mmemo analyze` prints: the verdict, each modality, the course over time, people, words and notes."""
     from rich.console import Group
@@ -73,9 +86,10 @@ def terminal(result: EmotionResult) -> RenderableType:
     if len(result.segments) > 1:
         parts += [Text("\nOver time", style="bold"), _timeline(result)]
     if len(result.people) > 1:
-        parts.append(Text("\nPeople (face alone)", style="bold"))
+        parts.append(Text("\nPeople", style="bold"))
         for person in result.people:
             where = f"  {person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%}"
+            where += f", {spoken(person)}" if spoken(person) else ""
             parts.append(Text.assemble(f"  person {person.id}  ", _named(person.label), (where, "dim")))
     if result.micro_expressions:
         parts += [Text("\nMicro-expressions", style="bold"), table(result.micro_expressions)]

@@ -9,9 +9,12 @@ from mmemo.clip import Clip
 from mmemo.data import Manifest, encode
 from mmemo.encoders.action_units import ActionUnitEncoder, ActionUnits, read_openface
 from mmemo.encoders.probe import LinearProbe
-from mmemo.errors import ArgumentError, MediaError
+from mmemo.errors import ArgumentError, MediaError, WeightsError
 from mmemo.evidence import Evidence
+from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
+from mmemo.model import EmotionModel
+from mmemo.pretrained import load_model
 from mmemo.testing import check_encoder, make_clip
 
 CSV = "frame, face_id, timestamp, confidence, success, AU01_r, AU12_r, AU12_c\n"
@@ -60,3 +63,26 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_openface(tmp_path / "y.csv")
     with pytest.raises(ArgumentError, match="one width"):
         ActionUnitEncoder({}, EKMAN7)
+
+
+def test_saved_and_loaded_it_knows_the_same_clips(units: ActionUnits, tmp_path: Path) -> None:
+    probe = LinearProbe(np.zeros(3), np.ones(3), np.arange(21.0).reshape(3, 7), np.zeros(7))
+    other = ActionUnits(units.times[:1], units.values[:1])
+    encoder = ActionUnitEncoder({"one": units, "two": other}, EKMAN7, probe)
+    model = EmotionModel([encoder], LateFusion(EKMAN7, {"face": 1.0}))
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model").encoders["face"]
+    assert isinstance(again, ActionUnitEncoder)
+    assert again.fingerprint == encoder.fingerprint
+    for name in ("one", "two"):
+        window = Evidence(0.0, 1.0, source=Path(f"{name}.mp4"))
+        first, second = (each.prepare(window) for each in (encoder, again))
+        np.testing.assert_array_equal(first, second)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(encoder.encode([first]).logits, again.encode([second]).logits)  # type: ignore[list-item]
+    again.units["new"] = units
+    assert again.prepare(Evidence(0.0, 1.0, source=Path("new.mp4"))) is not None
+    ActionUnitEncoder({"one": units}, EKMAN7).save(tmp_path / "plain")
+    assert ActionUnitEncoder.load(tmp_path / "plain").probe is None
+    (tmp_path / "plain" / "config.json").write_text('{"kind": "voice"}')
+    with pytest.raises(WeightsError, match="expected 'action-units'"):
+        ActionUnitEncoder.load(tmp_path / "plain")

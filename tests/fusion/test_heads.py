@@ -46,9 +46,11 @@ def samples(
     return encodings, target, np.arange(count) % 12
 
 
-@pytest.fixture(scope="module", params=HEADS, ids=lambda head: head.__name__)
+@pytest.fixture(scope="module", params=[*HEADS, "boosted"], ids=lambda head: getattr(head, "__name__", head))
 def fitted(request: pytest.FixtureRequest) -> Any:
     encodings, target, groups = samples()
+    if request.param == "boosted":
+        return StackedFusion.fit(LABELS, encodings, target, groups=groups, seed=0, learner="boosting")
     return request.param.fit(LABELS, encodings, target, groups=groups, seed=0)
 
 
@@ -102,7 +104,7 @@ def test_one_class_only_is_an_error_that_says_so(head: Any) -> None:
         head.fit(LABELS, encodings, np.zeros_like(target))
 
 
-@pytest.mark.parametrize("head", [StackedFusion, ConcatFusion, CrossAttentionFusion], ids=lambda head: head.__name__)
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
 def test_two_speakers_and_a_missing_class_are_enough(head: Any) -> None:
     encodings, target, _ = samples(60)
     rows = np.flatnonzero(target < 2)
@@ -201,6 +203,27 @@ def test_the_report_names_a_modality_that_is_ignored() -> None:
     assert found.ignored == ()
     assert found.score > max(found.without.values())
     assert found.shares["face"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
+def test_a_modality_that_no_sample_has(head: Any) -> None:
+    """Weights of products can't be learned from one modality, which is said; the others learn from what is there."""
+    encodings, target, groups = samples(60)
+    rows = np.flatnonzero(encodings["voice"].present)
+    voice = encodings["voice"].rows(rows)
+    given = {"face": encodings["face"].rows(rows).only(np.zeros(len(rows), bool)), "voice": voice}
+    if head in (LateFusion, GatedFusion):
+        with pytest.raises(ArgumentError, match="two modalities at least"):
+            head.fit(LABELS, given, target[rows], groups=groups[rows])
+        return
+    found = head.fit(LABELS, given, target[rows], groups=groups[rows])
+    np.testing.assert_allclose(found.fuse(given), found.fuse({"voice": voice}), atol=1e-5)
+
+
+def test_an_unknown_learner_lists_the_known_ones() -> None:
+    encodings, target, _ = samples(30)
+    with pytest.raises(ArgumentError, match="Did you mean 'boosting'"):
+        StackedFusion.fit(LABELS, encodings, target, learner="boost")  # type: ignore[arg-type]
 
 
 def test_a_stacked_head_fuses_without_scikit_learn() -> None:

@@ -1,0 +1,226 @@
+"""From a manifest of real small clips to the table: every subset of a model's modalities, and what can go wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import mmemo
+from mmemo.cli import app
+from mmemo.comparison.answers import Answers
+from mmemo.comparison.compare import compared
+from mmemo.comparison.run_folder import write_run
+from mmemo.data import FeatureCache, Manifest, encode
+from mmemo.data.corpora import read_corpus
+from mmemo.encoders.base import Encoding
+from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
+from mmemo.fusion.concat import ConcatFusion
+from mmemo.fusion.late import LateFusion
+from mmemo.labels import EKMAN7, EMODB7, RAVDESS8
+from mmemo.testing import TinyEncoder, make_corpus
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    sheet = make_corpus(tmp_path_factory.mktemp("corpus"), speakers=3)
+    columns = {"path": "file", "label": "emotion", "speaker": "actor", "transcript": "words"}
+    manifest = read_corpus("table", sheet, columns=columns).manifest
+    return manifest.update(lambda clip: {"gender": "female" if clip.speaker == "actor 1" else "male"})
+
+
+@pytest.fixture(scope="module")
+def model() -> mmemo.EmotionModel:
+    return mmemo.load_model(modalities=("voice", "text"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    return FeatureCache(tmp_path_factory.mktemp("cache") / "features.sqlite")
+
+
+def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache) -> None:
+    found = mmemo.compare(model, on=clips, degrade=True, draws=200, cache=cache)
+    assert [system.name for system in found.systems] == ["voice", "text", "voice + text"]
+    assert found.alone == ("voice", "text")
+    assert found["text"].accuracy.value == 1  # the words give the emotion away, the sound does not
+    assert (found.clips, found.speakers) == (6, 3)
+    assert any("3 speakers only" in note for note in found.notes)
+    assert any("No clip is labelled neutral, anger" in note for note in found.notes)
+    assert {group.column for group in found["text"].groups} == {"speaker", "gender"}
+    curves = {(curve.what, curve.system): curve for curve in found.curves}
+    words = curves["errors in the words", "text"]
+    assert len(words.accuracy) == 6
+    assert words.accuracy[0].value == 1
+    assert min(one.value for one in words.accuracy[3:]) < 1
+    deaf = curves["noise in the voice", "text"]
+    assert all(one.value == 1 for one in deaf.accuracy)
+    assert ("blur of the face", "voice + text") not in curves
+
+
+def test_the_second_time_comes_from_the_cache(
+    clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mmemo.compare(model, on=clips, degrade=True, draws=10, cache=cache)
+
+    def refuse(*given: object) -> None:
+        raise AssertionError("media were read again")
+
+    monkeypatch.setattr("mmemo.comparison.degrading.clip_evidence", refuse)
+    monkeypatch.setattr("mmemo.data.dataset.clip_evidence", refuse)
+    mmemo.compare(model, on=clips, degrade=True, draws=10, cache=cache)
+
+
+def test_one_modality_is_what_analyze_says_of_it(
+    clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache
+) -> None:
+    found = encode(clips, list(model.encoders.values()), cache)
+    from mmemo.comparison.asking import ask
+
+    answers = ask(model, found)
+    result = mmemo.analyze(clips[0].path, text=clips[0].text, model=model, window=10, hop=10)
+    for modality in ("voice", "text"):
+        said = np.array(list(result.modalities[modality].scores.values()))
+        np.testing.assert_allclose(answers.scores[modality][0], said, atol=2e-3)
+    np.testing.assert_allclose(answers.scores["voice + text"][0], list(result.scores.values()), atol=2e-3)
+    np.testing.assert_allclose(answers.removed["voice + text"]["voice",], answers.scores["text"], atol=1e-6)
+
+
+def test_a_modality_that_no_clip_has_is_told_and_left_out(clips: Manifest, model: mmemo.EmotionModel) -> None:
+    words = Manifest(tuple(mmemo.Clip(text=clip.text, id=clip.id, label=clip.label) for clip in clips), clips.labels)
+    found = mmemo.compare(model, on=words, draws=20)
+    assert [system.name for system in found.systems] == ["text"]
+    assert "No clip has any voice, so it is left out." in found.notes
+    assert any("not known of all clips who speaks" in note for note in found.notes)
+    silent = Manifest(tuple(mmemo.Clip(text="...", id=clip.id, label=clip.label) for clip in clips), clips.labels)
+    with pytest.raises(ManifestError, match="no clip has any"):
+        mmemo.compare(mmemo.load_model(modalities=("voice",)), on=silent)
+
+
+def test_one_class_and_two_speakers_work_with_a_note(answers: Answers) -> None:
+    one = compared(answers.rows(answers.target == 1), draws=50)
+    assert any("All clips are labelled 'b'" in note for note in one.notes)
+    assert one["late"].accuracy.value == pytest.approx(one["late"].recalls["b"].value)
+    two = compared(answers.rows(np.isin(answers.groups["speaker"], ["speaker 0", "speaker 1"])), draws=50)
+    assert two.speakers == 2
+    assert any("2 speakers only" in note for note in two.notes)
+
+
+def test_nan_in_an_encoding_is_refused(clips: Manifest, model: mmemo.EmotionModel) -> None:
+    class Broken(TinyEncoder):
+        fingerprint = "broken"
+
+        def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
+            good = super().encode(batch)
+            return Encoding(good.tokens, good.mask, good.logits * np.nan)
+
+    broken = mmemo.EmotionModel([Broken()], LateFusion(EKMAN7, {"text": 1.0}))
+    with pytest.raises(ArgumentError, match="NaN or infinity"):
+        mmemo.compare(broken, on=clips)
+
+
+def test_encodings_of_another_width_than_the_head_was_trained_on(clips: Manifest) -> None:
+    from mmemo.comparison.asking import ask
+
+    tiny = TinyEncoder()
+    model = mmemo.EmotionModel([tiny], ConcatFusion(EKMAN7, {"text": tiny.dim}))
+    found = encode(clips, [tiny])
+    assert ask(model, found).scores["text"].shape == (6, 7)
+    with pytest.raises(ArgumentError, match=r"width 4, these clips were encoded with 9"):
+        ask(model, replace(found, dims={"text": 9}))
+
+
+def test_a_run_is_read_and_its_model_never_asked_about_what_it_was_fitted_on(
+    clips: Manifest, model: mmemo.EmotionModel, tmp_path: Path
+) -> None:
+    held = clips[:2]
+    scores = np.full((2, 7), 0.1) + 0.3 * np.eye(7)[[1, 2]]
+    ids = np.array([clip.id for clip in held])
+    target = np.array([EKMAN7.index(str(clip.label)) for clip in held])
+    answers = Answers(tuple(EKMAN7), ids, target, {"face": scores, "mine": scores})
+    write_run(tmp_path, answers, fitted_on=[clip.id for clip in clips[2:]])
+    found = mmemo.compare(tmp_path, on=clips, draws=20)
+    assert found.clips == 2
+    assert any("held-out scores of 2 of the manifest's 6" in note for note in found.notes)
+    assert {group.column for group in found["mine"].groups} == set()  # both clips are of one speaker
+    with pytest.raises(UnknownModelError, match="no model to ask"):
+        mmemo.compare(tmp_path, on=clips[2:])
+    model.save(tmp_path / "model")
+    with pytest.raises(LeakError, match="fitted on 4 of these clips"):
+        mmemo.compare(tmp_path, on=clips[2:])
+
+
+def test_two_runs_side_by_side(answers: Answers, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_run(tmp_path / name, answers)
+    found = mmemo.compare(tmp_path / "one", tmp_path / "two", systems=["one: late", "two: late", "one: face"], draws=20)
+    assert found.pair("one: late", "two: late").gain.value == 0
+    assert found.alone == ("one: face",)
+
+
+def test_what_does_not_fit_is_told(
+    clips: Manifest, model: mmemo.EmotionModel, answers: Answers, tmp_path: Path
+) -> None:
+    with pytest.raises(ArgumentError, match="Nothing to compare"):
+        mmemo.compare()
+    with pytest.raises(ArgumentError, match=r"on=MANIFEST"):
+        mmemo.compare(model)
+    with pytest.raises(ArgumentError, match="draws of 1 or more"):
+        mmemo.compare(answers, draws=0)
+    with pytest.raises(ArgumentError, match="split chooses"):
+        mmemo.compare(answers, split="test")
+    with pytest.raises(ArgumentError, match="degrade needs a model"):
+        mmemo.compare(answers, degrade=True, draws=5)
+    with pytest.raises(UnknownModelError):
+        mmemo.compare(tmp_path / "nothing", on=clips)
+    unlabelled = clips.update(lambda _: {"label": None})
+    with pytest.raises(ManifestError, match="no clip has a label"):
+        mmemo.compare(mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0})), on=unlabelled)
+    bored = Manifest((mmemo.Clip(text="x", id="x", label="boredom"),), EMODB7)
+    tiny = mmemo.EmotionModel([TinyEncoder(RAVDESS8)], LateFusion(RAVDESS8, {"text": 1.0}))
+    with pytest.raises(ArgumentError, match="no mapping between"):
+        mmemo.compare(tiny, on=bored)
+
+
+def test_labels_of_a_corpus_are_mapped_and_told() -> None:
+    said = tuple(mmemo.Clip(text=f"well {label}", id=label, label=label) for label in RAVDESS8)
+    tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
+    found = mmemo.compare(tiny, on=Manifest(said, RAVDESS8), draws=20)
+    assert found.clips == 8
+    assert any("Calm is counted as neutral" in note for note in found.notes)
+
+
+def test_only_the_test_split_is_asked_about() -> None:
+    said = tuple(
+        mmemo.Clip(text=f"number {n}", id=str(n), label="anger", split="test" if n % 2 else "train") for n in range(8)
+    )
+    tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
+    manifest = Manifest(said, EKMAN7)
+    assert mmemo.compare(tiny, on=manifest, draws=5).clips == 4
+    assert mmemo.compare(tiny, on=manifest, split="all", draws=5).clips == 8
+    with pytest.raises(ManifestError, match="expected one of"):
+        mmemo.compare(tiny, on=manifest, split="val")
+
+
+def test_the_command(answers: Answers, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_run(tmp_path / "run", answers)
+    run = CliRunner()
+    done = run.invoke(
+        app,
+        ["compare", str(tmp_path / "run"), "--draws", "50", "--out", str(tmp_path / "page.html")],
+        terminal_width=150,
+    )
+    assert done.exit_code == 0, done.output
+    assert "Gained over" in done.stdout
+    assert "240 clips of 8 speakers" in done.stdout
+    assert (tmp_path / "page.html").is_file()
+    done = run.invoke(app, ["compare", str(tmp_path / "run"), "--systems", "face,late", "--draws", "50", "--json"])
+    assert list(json.loads(done.stdout)["systems"]) == ["face", "late"]
+    done = run.invoke(app, ["compare", str(tmp_path / "run"), "--out", "table.doc"])
+    assert isinstance(done.exception, ArgumentError)
