@@ -285,25 +285,6 @@ GOEMOTIONS28_TO_EKMAN7 = LabelMapping(
     {label: group for group, labels in _GOEMOTIONS_GROUPS.items() for label in labels},
     loses="The grouping of the corpus itself: every pleasant emotion is counted as happiness, curiosity as surprise.",
 )
-_INTO_EKMAN7 = {
-    mapping.source: mapping
-    for mapping in [value for value in globals().values() if isinstance(value, LabelMapping)]
-    if mapping.target is EKMAN7
-}
-
-
-def to_ekman7(source: LabelSet) -> LabelMapping:
-    """How a label set of this module, or one of words from the seven, goes into the seven.
-
-    Raises:
-        LabelError: if labels of ``source`` are known to none of the mappings; give a `LabelMapping` of your own.
-    """
-    try:
-        return _INTO_EKMAN7.get(source) or _to_ekman7(source)
-    except LabelError as error:
-        raise LabelError(f"{error} Map them with a LabelMapping of your own, or take those rows out.") from None
-
-
 _NEGATIVE = dict.fromkeys(("anger", "contempt", "disgust", "fear", "repression", "sadness"), "negative")
 _MEGC = {**_NEGATIVE, "happiness": "positive", "surprise": "surprise", "other": None, "others": None}
 CASME7_TO_MEGC3 = LabelMapping(CASME7, MEGC3, {label: _MEGC[label] for label in CASME7}, loses="Others are dropped.")
@@ -316,3 +297,15 @@ MAPPINGS = tuple(one for one in list(globals().values()) if isinstance(one, Labe
 def find_mapping(source: LabelSet, target: LabelSet) -> LabelMapping | None:
     """The mapping of one label set into another; None if there is none."""
     return next((one for one in MAPPINGS if one.source == source and one.target == target), None)
+
+
+def to_ekman7(source: LabelSet) -> LabelMapping:
+    """How a label set of this module, or one of words from the seven, goes into the seven.
+
+    Raises:
+        LabelError: if labels of ``source`` are known to none of the mappings; give a `LabelMapping` of your own.
+    """
+    try:
+        return find_mapping(source, EKMAN7) or _to_ekman7(source)
+    except LabelError as error:
+        raise LabelError(f"{error} Map them with a LabelMapping of your own, or take those rows out.") from None
