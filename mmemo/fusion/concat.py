@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmemo.encoders.base import Encoding
-from mmemo.fusion.base import check_training, present
-from mmemo.fusion.network import FusionNetwork, Inputs, inputs_of, train
+from mmemo.fusion.network import FusionNetwork, Inputs, Training
+from mmemo.fusion.network_head import NetworkFusion
 from mmemo.labels import LabelSet
 
 
-class ConcatFusion:
+class ConcatFusion(NetworkFusion):
     """Early fusion: each modality's mean token and its expert's log scores, side by side, through one hidden layer.
 
     Tokens are standardised with the mean and deviation of the training samples. An absent modality is zeros and an
-    indicator; modality dropout in training makes that a known sight.
+    indicator; modality dropout in training makes that a known sight. A modality's share is how far its part of the
+    input moves the hidden layer, against all parts.
 
     Args:
         dims: token width of each modality.
@@ -27,86 +25,11 @@ class ConcatFusion:
     """
 
     kind = "concat"
+    settings = ("hidden",)
+    training = Training(epochs=60, patience=8)
 
     def __init__(self, labels: LabelSet, dims: Mapping[str, int], hidden: int = 128) -> None:
-        self.labels = labels
-        self.dims = dict(dims)
-        self.hidden = hidden
-        self.network = _Network(tuple(self.dims.values()), len(labels), hidden).eval()
-
-    @torch.no_grad()
-    def _run(self, encodings: Mapping[str, Encoding]) -> tuple[Tensor, Tensor]:
-        there = present(self, self.dims, encodings)
-        inputs = inputs_of(self.dims, len(self.labels), encodings, len(there))
-        logits, shares, _ = self.network(inputs, torch.from_numpy(there))
-        return logits / self.network.temperature, shares
-
-    def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
-        """Fused scores (B, K) float64."""
-        logits, _ = self._run(encodings)
-        return np.asarray(logits.double().softmax(dim=1).numpy())
-
-    def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
-        """Share of each modality: how far its part of the input moves the hidden layer, against all parts."""
-        _, shares = self._run(encodings)
-        return {m: shares[:, column].double().numpy() for column, m in enumerate(self.dims) if m in encodings}
-
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Settings, and the network's arrays."""
-        arrays = {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
-        return {"kind": self.kind, "dims": self.dims, "hidden": self.hidden}, arrays
-
-    @classmethod
-    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Rebuild from what `state` gave."""
-        head = cls(labels, settings["dims"], settings["hidden"])
-        head.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        return head
-
-    @classmethod
-    def fit(
-        cls,
-        labels: LabelSet,
-        encodings: Mapping[str, Encoding],
-        target: np.ndarray,
-        *,
-        groups: np.ndarray | None = None,
-        seed: int = 0,
-        hidden: int = 128,
-        epochs: int = 60,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.1,
-        modality_dropout: float = 0.3,
-        patience: int = 8,
-    ) -> Self:
-        """Learn, with early stopping on groups held out. See `mmemo.fusion.base.FittableHead`.
-
-        Args:
-            modality_dropout: chance that a modality is hidden from a training sample.
-            patience: epochs without progress on the groups held out before it stops.
-        """
-        encodings, target, groups = check_training(cls.__name__, labels, encodings, target, groups)
-        dims = {modality: encodings[modality].tokens.shape[2] for modality in sorted(encodings)}
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            head: Self = cls(labels, dims, hidden)
-            there = torch.from_numpy(present(head, dims, encodings))
-            inputs = inputs_of(dims, len(labels), encodings, len(target))
-            head.network.standardise(inputs, there)
-            train(
-                head.network,
-                inputs,
-                there,
-                target,
-                groups,
-                seed=seed,
-                epochs=epochs,
-                learning_rate=learning_rate,
-                weight_decay=weight_decay,
-                modality_dropout=modality_dropout,
-                patience=patience,
-            )
-        return head
+        super().__init__(labels, dims, _Network(tuple(dims.values()), len(labels), hidden), {"hidden": hidden})
 
 
 class _Network(FusionNetwork):

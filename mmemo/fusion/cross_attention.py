@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError
-from mmemo.fusion.base import check_training, present
-from mmemo.fusion.network import FusionNetwork, Inputs, inputs_of, train
+from mmemo.fusion.network import FusionNetwork, Inputs, Training
+from mmemo.fusion.network_head import NetworkFusion
 from mmemo.labels import LabelSet
 
 MOST_PARAMETERS = 3_000_000
 
 
-class CrossAttentionFusion:
+class CrossAttentionFusion(NetworkFusion):
     """Token-level fusion by attention bottlenecks.
 
     In every layer the tokens of each modality, and one made of its expert's log scores, attend to each other and to a
@@ -40,6 +37,8 @@ class CrossAttentionFusion:
     """
 
     kind = "cross-attention"
+    settings = ("width", "layers", "heads", "bottlenecks")
+    training = Training(epochs=40, patience=6)
 
     def __init__(
         self,
@@ -52,94 +51,14 @@ class CrossAttentionFusion:
     ) -> None:
         if width % heads:
             raise ArgumentError(f"CrossAttentionFusion: width {width} must be a multiple of {heads} heads.")
-        self.labels = labels
-        self.dims = dict(dims)
-        self.shape = {"width": width, "layers": layers, "heads": heads, "bottlenecks": bottlenecks}
-        self.network = _Network(tuple(self.dims.values()), len(labels), **self.shape).eval()
+        shape = {"width": width, "layers": layers, "heads": heads, "bottlenecks": bottlenecks}
+        super().__init__(labels, dims, _Network(tuple(dims.values()), len(labels), **shape), shape)
         size = sum(parameter.numel() for parameter in self.network.parameters())
         if size > MOST_PARAMETERS:
             raise ArgumentError(
                 f"CrossAttentionFusion would have {size:,} parameters, more than {MOST_PARAMETERS:,}: "
                 "choose a smaller width or fewer layers."
             )
-
-    @torch.no_grad()
-    def _run(self, encodings: Mapping[str, Encoding]) -> tuple[Tensor, Tensor]:
-        there = present(self, self.dims, encodings)
-        inputs = inputs_of(self.dims, len(self.labels), encodings, len(there))
-        logits, shares, _ = self.network(inputs, torch.from_numpy(there))
-        return logits / self.network.temperature, shares
-
-    def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
-        """Fused scores (B, K) float64."""
-        logits, _ = self._run(encodings)
-        return np.asarray(logits.double().softmax(dim=1).numpy())
-
-    def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
-        """Share of each modality in each row: what the gate gives it."""
-        _, shares = self._run(encodings)
-        return {m: shares[:, column].double().numpy() for column, m in enumerate(self.dims) if m in encodings}
-
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Settings, and the network's arrays."""
-        arrays = {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
-        return {"kind": self.kind, "dims": self.dims, **self.shape}, arrays
-
-    @classmethod
-    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Rebuild from what `state` gave."""
-        shape = {name: settings[name] for name in ("width", "layers", "heads", "bottlenecks")}
-        head = cls(labels, settings["dims"], **shape)
-        head.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        return head
-
-    @classmethod
-    def fit(
-        cls,
-        labels: LabelSet,
-        encodings: Mapping[str, Encoding],
-        target: np.ndarray,
-        *,
-        groups: np.ndarray | None = None,
-        seed: int = 0,
-        width: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        bottlenecks: int = 4,
-        epochs: int = 40,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.1,
-        modality_dropout: float = 0.3,
-        patience: int = 6,
-    ) -> Self:
-        """Learn, with early stopping on groups held out. See `mmemo.fusion.base.FittableHead`.
-
-        Args:
-            modality_dropout: chance that a modality is hidden from a training sample.
-            patience: epochs without progress on the groups held out before it stops.
-        """
-        encodings, target, groups = check_training(cls.__name__, labels, encodings, target, groups)
-        dims = {modality: encodings[modality].tokens.shape[2] for modality in sorted(encodings)}
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            head: Self = cls(labels, dims, width, layers, heads, bottlenecks)
-            there = torch.from_numpy(present(head, dims, encodings))
-            inputs = inputs_of(dims, len(labels), encodings, len(target))
-            head.network.standardise(inputs)
-            train(
-                head.network,
-                inputs,
-                there,
-                target,
-                groups,
-                seed=seed,
-                epochs=epochs,
-                learning_rate=learning_rate,
-                weight_decay=weight_decay,
-                modality_dropout=modality_dropout,
-                patience=patience,
-            )
-        return head
 
 
 class _Network(FusionNetwork):
@@ -161,8 +80,9 @@ class _Network(FusionNetwork):
         # How much more is sure when n modalities say it.
         self.agreement = nn.Parameter(torch.tensor(0.5))
 
-    def standardise(self, inputs: Inputs) -> None:
+    def standardise(self, inputs: Inputs, there: Tensor) -> None:
         """Take mean and deviation of each modality's tokens from the valid ones."""
+        del there  # the masks say as much
         for column, (mean, scale) in enumerate(zip(self.means, self.scales, strict=True)):
             valid = inputs.tokens[column][inputs.masks[column]]
             if len(valid):

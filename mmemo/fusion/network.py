@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,29 @@ _FLOOR = 0.1
 """A mean share below this, over rows where a modality is with others, is held to be on the way to collapse."""
 
 
+@dataclass(frozen=True)
+class Training:
+    """How a head's network learns.
+
+    Attributes:
+        epochs: at most so many passes over the samples.
+        modality_dropout: chance that a modality is hidden from a training sample.
+        patience: epochs without progress on the groups held out before it stops.
+        batch: samples a step.
+        guard: weight of what pushes a modality back up whose mean share falls below a tenth.
+        smoothing: of the labels.
+    """
+
+    epochs: int
+    patience: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
+    modality_dropout: float = 0.3
+    batch: int = 64
+    guard: float = 1.0
+    smoothing: float = 0.05
+
+
 class FusionNetwork(nn.Module):
     """Gives logits (B, K), shares (B, M) and, for each modality, its own logits (B, M, K).
 
@@ -37,6 +61,10 @@ class FusionNetwork(nn.Module):
 
     def forward(self, inputs: Inputs, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``there`` (B, M) bool, True = present; what is hidden there must not change the outputs."""
+        raise NotImplementedError
+
+    def standardise(self, inputs: Inputs, there: Tensor) -> None:
+        """Take from the training samples what brings all values to one scale."""
         raise NotImplementedError
 
 
@@ -94,22 +122,14 @@ def train(
     there: Tensor,
     target: np.ndarray,
     groups: np.ndarray,
-    *,
+    training: Training,
     seed: int,
-    epochs: int,
-    learning_rate: float,
-    weight_decay: float,
-    modality_dropout: float,
-    patience: int,
-    batch: int = 64,
-    guard: float = 1.0,
-    smoothing: float = 0.05,
 ) -> None:
     """Train in place, and go back to the epoch that was best by the log loss on groups held out.
 
-    Beside the fused loss each modality's own logits are trained, so that no expert is left behind. A modality whose
-    mean share falls below a tenth is pushed back up with weight ``guard``: the guard against collapse. At the end the
-    temperature is fitted on the groups held out.
+    Beside the fused loss each modality's own logits are trained, so that no expert is left behind, and a modality whose
+    mean share falls below a tenth is pushed back up: the guard against collapse. At the end the temperature is fitted
+    on the groups held out.
 
     Launched in several processes they share each batch, on their CUDA devices if they have any
     (`mmemo.fusion.processes`); the network is on the CPU again at the end.
@@ -122,18 +142,18 @@ def train(
     held = torch.from_numpy(hold_out(groups, target, _HELD, seed))
     fitted = torch.nonzero(~held)[:, 0]
     held = held.to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
     best, best_state, waited = float("inf"), copy.deepcopy(network.state_dict()), 0
-    for epoch in range(epochs):
+    for epoch in range(training.epochs):
         network.train()
         order = fitted[torch.randperm(len(fitted), generator=generator)]
-        for shared in torch.split(order, batch):
+        for shared in torch.split(order, training.batch):
             # All processes draw what is dropped from the whole batch, so that their generators stay alike.
-            dropped = drop_modalities(there[shared.to(device)].cpu(), modality_dropout, generator)
+            dropped = drop_modalities(there[shared.to(device)].cpu(), training.modality_dropout, generator)
             rows, kept = own_part(shared).to(device), own_part(dropped).to(device)
             optimizer.zero_grad(set_to_none=True)
             if len(rows):
-                loss = _loss(network, inputs.rows(rows), kept, right[rows], smoothing, guard)
+                loss = _loss(network, inputs.rows(rows), kept, right[rows], training)
                 torch.autograd.backward(loss * (len(rows) / len(shared)))
             add_up_gradients(network)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -148,7 +168,7 @@ def train(
             best, best_state, waited = score, copy.deepcopy(network.state_dict()), 0
         else:
             waited += 1
-            if waited >= patience:
+            if waited >= training.patience:
                 log.debug("stopped after epoch %d", epoch)
                 break
     if held.any():
@@ -160,16 +180,15 @@ def train(
     network.cpu().eval()
 
 
-def _loss(
-    network: FusionNetwork, inputs: Inputs, kept: Tensor, right: Tensor, smoothing: float, guard: float
-) -> Tensor:
+def _loss(network: FusionNetwork, inputs: Inputs, kept: Tensor, right: Tensor, training: Training) -> Tensor:
     logits, shares, own = network(inputs, kept)
-    loss: Tensor = functional.cross_entropy(logits, right, label_smoothing=smoothing)
+    loss: Tensor = functional.cross_entropy(logits, right, label_smoothing=training.smoothing)
     wide = right[:, None].expand(kept.shape)
-    loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=smoothing)
+    loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=training.smoothing)
     together = kept & (kept.sum(dim=1, keepdim=True) > 1)
     mean = (shares * together).sum(dim=0) / together.sum(dim=0).clamp(min=1)
-    return loss + guard * ((_FLOOR - mean).clamp(min=0) * together.any(dim=0)).sum()
+    guarded: Tensor = loss + training.guard * ((_FLOOR - mean).clamp(min=0) * together.any(dim=0)).sum()
+    return guarded
 
 
 def _calibrate(network: FusionNetwork, logits: Tensor, right: Tensor) -> None:

@@ -15,6 +15,7 @@ pytest.importorskip("accelerate")
 
 TRAIN = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def seen(width):
 given = {"face": seen(5), "voice": seen(6)}
 out = {}
 for head in (ConcatFusion, CrossAttentionFusion):
-    fitted = head.fit(labels, given, target, groups=np.arange(203) % 20, seed=0, epochs=6)
+    fitted = head.fit(labels, given, target, groups=np.arange(203) % 20, training=replace(head.training, epochs=6))
     out[head.kind] = fitted.fuse(given)
 np.savez(Path(sys.argv[1]) / f"{process.num_processes}-{process.process_index}.npz", target=target, **out)
 """
