@@ -50,6 +50,7 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
     assert found["text"].accuracy.value == 1  # the words give the emotion away, the sound does not
     assert (found.clips, found.speakers) == (6, 3)
     assert any("3 speakers only" in note for note in found.notes)
+    assert any("trained on any of these clips is not known" in note for note in found.notes)
     assert any("No clip is labelled neutral, anger" in note for note in found.notes)
     assert {group.column for group in found["text"].groups} == {"speaker", "gender"}
     curves = {(curve.what, curve.system): curve for curve in found.curves}
@@ -152,6 +153,11 @@ def test_a_run_is_read_and_its_model_never_asked_about_what_it_was_fitted_on(
     model.save(tmp_path / "model")
     with pytest.raises(LeakError, match="fitted on 4 of these clips"):
         mmemo.compare(tmp_path, on=clips[2:])
+
+
+def test_too_many_pairs_for_the_draws_are_told(answers: Answers) -> None:
+    assert any("can't tell a corrected p below" in note for note in compared(answers, draws=50).notes)
+    assert not any("corrected p" in note for note in compared(answers, draws=1000).notes)
 
 
 def test_two_runs_side_by_side(answers: Answers, tmp_path: Path) -> None:
