@@ -164,12 +164,13 @@ def _loss(
     network: FusionNetwork, inputs: Inputs, kept: Tensor, right: Tensor, smoothing: float, guard: float
 ) -> Tensor:
     logits, shares, own = network(inputs, kept)
-    loss: Tensor = functional.cross_entropy(logits, right, label_smoothing=smoothing)
+    loss = functional.cross_entropy(logits, right, label_smoothing=smoothing)
     wide = right[:, None].expand(kept.shape)
     loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=smoothing)
     together = kept & (kept.sum(dim=1, keepdim=True) > 1)
     mean = (shares * together).sum(dim=0) / together.sum(dim=0).clamp(min=1)
-    return loss + guard * ((_FLOOR - mean).clamp(min=0) * together.any(dim=0)).sum()
+    guarded: Tensor = loss + guard * ((_FLOOR - mean).clamp(min=0) * together.any(dim=0)).sum()
+    return guarded
 
 
 def _calibrate(network: FusionNetwork, logits: Tensor, right: Tensor) -> None:
