@@ -17,7 +17,8 @@ speaker.
 held-out scores, also beside those of other runs.
 
 Several machines or devices share the work: ``accelerate launch recipes/fusion_manifest.py …`` gives each process its
-part of the clips to encode into the same cache, and the networks among the heads are trained by all together.
+part of the clips to encode into the same cache, and the networks among the heads are trained by all together. On
+processors alone start ``torchrun --standalone --nproc_per_node 2 -- recipes/fusion_manifest.py …``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 from accelerate import PartialState
 from rich.console import Console
@@ -121,7 +123,7 @@ def main(
         clips = clips.split(by="speaker", seed=seed)
     clips.audit().refuse_leaks(allow or ())
     cache = FeatureCache(run / "features.sqlite")
-    process = PartialState()
+    process = PartialState(cpu=not torch.cuda.is_available())
     with process.split_between_processes(list(range(len(clips)))) as part:
         mine = Manifest(tuple(clips[row] for row in part), clips.labels)
         encode(mine, list(base.encoders.values()), cache, workers=workers, on_error="leave out", tick=progress)

@@ -13,7 +13,7 @@ from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.model import EmotionModel
 
-GROUPS = ("speaker", "gender", "language", "corpus")
+GROUPS = ("gender", "language", "corpus", "speaker")
 """Columns of a manifest that figures are told apart by."""
 DIMENSIONS = ("valence", "arousal", "dominance")
 

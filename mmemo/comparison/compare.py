@@ -31,6 +31,7 @@ Source = str | Path | EmotionModel | Answers
 ALL = "all"
 """In place of a split's name: every clip of the manifest."""
 _MODALITIES = ("face", "voice", "text")
+_SURE = 0.05
 _FEW = 5
 """Speakers; with fewer an interval over speakers says little."""
 
@@ -61,7 +62,8 @@ def compare(
         modalities: of models; all that they have by default.
         systems: names of those to compare, in this order; all by default.
         degrade: whether models are also asked about noisy voices, blurred faces and wrong words.
-        draws: resamplings of the speakers behind intervals and tests.
+        draws: resamplings of the speakers behind intervals and tests; of tens of thousands of clips whose speakers are
+            not known take fewer, as each clip is drawn by itself then.
         seed: of the draws.
         cache: where encodings are kept, so that the next comparison takes seconds.
         transcriber: recognises speech of clips without words; "auto" uses the installed recogniser, None reads given
@@ -103,17 +105,18 @@ def compared(
 ) -> Comparison:
     """Measure and test answers that are there already; ``curves`` are added to those of lost modalities."""
     drawn = Draws(len(answers), answers.clusters, draws, seed)
-    by = tuple(column for column in (*GROUPS, *answers.groups) if column in answers.groups)
+    by = tuple(dict.fromkeys(column for column in (*GROUPS, *answers.groups) if column in answers.groups))
+    pairs = compare_pairs(answers, drawn)
     return Comparison(
         title,
         answers.labels,
         len(answers),
         None if answers.clusters is None else len(np.unique(answers.clusters)),
-        tuple(measure(answers, name, drawn, by=tuple(dict.fromkeys(by))) for name in answers.scores),
+        tuple(measure(answers, name, drawn, by=by) for name in answers.scores),
         _alone(answers),
-        compare_pairs(answers, drawn),
+        pairs,
         (*losses(answers, drawn), *curves),
-        (*answers.notes, *_notes(answers)),
+        (*answers.notes, *_notes(answers), *_resolution(len(pairs), draws)),
         draws,
         seed,
     )
@@ -198,6 +201,8 @@ class _Asker:
                 f"The run was fitted on {len(seen)} of these clips ({', '.join(seen[:3])} …): its figures would not be "
                 "held out. Ask it about others, or leave on= out to read its held-out scores."
             )
+        if not fitted:
+            notes.append(f"Whether {model.name} was trained on any of these clips is not known here: see its card.")
         steps = 2 if self.degrade else 1
         encoders = [model.encoders[modality] for modality in self.modalities or model.modalities]
         found = encode(
@@ -265,6 +270,17 @@ def _notes(answers: Answers) -> list[str]:
             f"The best of {fused} fused systems is the best on these very clips, so its figure is slightly optimistic."
         )
     return notes
+
+
+def _resolution(pairs: int, draws: int) -> list[str]:
+    """A note where so few draws can't show a difference after a correction for so many pairs."""
+    least = pairs * 2 / (draws + 1)
+    if least < _SURE:
+        return []
+    return [
+        f"With {pairs:,} pairs {draws:,} draws can't tell a corrected p below {min(1.0, least):.2f}: "
+        "compare fewer systems, or take more draws."
+    ]
 
 
 def _name(source: Any) -> str:

@@ -89,13 +89,13 @@ def encode(
         encoders: one for each modality.
         cache: where encodings are kept. Stopped midway, the next call goes on from there.
         transcriber: recognises speech of clips without words; None reads given words only.
-        on_error: a clip that can't be read stops the work at the end, with all such clips named (the others are in the
-            cache by then), or is left out.
+        on_error: a clip that can't be read or encoded stops the work at the end, with all such clips named (the
+            others are in the cache by then), or is left out.
         workers: processes that read media beside this one.
         tick: is called with the number of clips done.
 
     Raises:
-        ManifestError: naming every clip that can't be read.
+        ManifestError: naming every clip that can't be read, or whose encoding is none (NaN, another shape).
         ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached.
     """
     prints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
@@ -110,7 +110,11 @@ def encode(
             faults[row] = item
         else:
             for encoder in encoders:
-                arrays = encoded(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
+                try:
+                    arrays = encoded(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
+                except ArgumentError as error:  # what it gave is no encoding: NaN, another shape
+                    faults[row] = f"the {encoder.modality} encoder failed. {error}"
+                    continue
                 found[row][encoder.modality] = arrays
                 if cache is not None:
                     cache.put(keys[row][encoder.modality], prints[encoder.modality], arrays)

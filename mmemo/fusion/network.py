@@ -182,7 +182,7 @@ def train(
 
 def _loss(network: FusionNetwork, inputs: Inputs, kept: Tensor, right: Tensor, training: Training) -> Tensor:
     logits, shares, own = network(inputs, kept)
-    loss: Tensor = functional.cross_entropy(logits, right, label_smoothing=training.smoothing)
+    loss = functional.cross_entropy(logits, right, label_smoothing=training.smoothing)
     wide = right[:, None].expand(kept.shape)
     loss = loss + 0.3 * functional.cross_entropy(own[kept], wide[kept], label_smoothing=training.smoothing)
     together = kept & (kept.sum(dim=1, keepdim=True) > 1)

@@ -50,6 +50,7 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
     assert found["text"].accuracy.value == 1  # the words give the emotion away, the sound does not
     assert (found.clips, found.speakers) == (6, 3)
     assert any("3 speakers only" in note for note in found.notes)
+    assert any("trained on any of these clips is not known" in note for note in found.notes)
     assert any("No clip is labelled neutral, anger" in note for note in found.notes)
     assert {group.column for group in found["text"].groups} == {"speaker", "gender"}
     curves = {(curve.what, curve.system): curve for curve in found.curves}
@@ -110,16 +111,29 @@ def test_one_class_and_two_speakers_work_with_a_note(answers: Answers) -> None:
     assert any("2 speakers only" in note for note in two.notes)
 
 
-def test_nan_in_an_encoding_is_refused(clips: Manifest, model: mmemo.EmotionModel) -> None:
+def _said(batch: list[np.ndarray]) -> str:
+    return "".join(chr(int(letter)) for letter in batch[0])
+
+
+def test_nan_in_an_encoding_leaves_the_clip_out_by_name(clips: Manifest, model: mmemo.EmotionModel) -> None:
     class Broken(TinyEncoder):
         fingerprint = "broken"
+        always = False
 
         def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
             good = super().encode(batch)
-            return Encoding(good.tokens, good.mask, good.logits * np.nan)
+            return Encoding(
+                good.tokens, good.mask, good.logits * np.nan if self.always or "sad" in _said(batch) else good.logits
+            )
 
     broken = mmemo.EmotionModel([Broken()], LateFusion(EKMAN7, {"text": 1.0}))
-    with pytest.raises(ArgumentError, match="NaN or infinity"):
+    found = mmemo.compare(broken, on=clips, draws=20)
+    assert found.clips == 3  # without those of which the encoder makes NaN, each of them named
+    assert (
+        sum("the text encoder failed. Encoding: tokens and logits must be finite" in note for note in found.notes) == 3
+    )
+    Broken.always = True
+    with pytest.raises(ManifestError, match="NaN or infinity"):
         mmemo.compare(broken, on=clips)
 
 
@@ -152,6 +166,11 @@ def test_a_run_is_read_and_its_model_never_asked_about_what_it_was_fitted_on(
     model.save(tmp_path / "model")
     with pytest.raises(LeakError, match="fitted on 4 of these clips"):
         mmemo.compare(tmp_path, on=clips[2:])
+
+
+def test_too_many_pairs_for_the_draws_are_told(answers: Answers) -> None:
+    assert any("can't tell a corrected p below" in note for note in compared(answers, draws=50).notes)
+    assert not any("corrected p" in note for note in compared(answers, draws=1000).notes)
 
 
 def test_two_runs_side_by_side(answers: Answers, tmp_path: Path) -> None:
