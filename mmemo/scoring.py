@@ -14,7 +14,7 @@ from mmemo.encoders.quality import quality_of
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
 from mmemo.probability import log_softmax
-from mmemo.result import ModalityScores, Person, Scores, Segment
+from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
 from mmemo.windows import prominence
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Sums:
     boxes: list[np.ndarray] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
+    affect: list[np.ndarray] = field(default_factory=list)
 
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
@@ -41,7 +42,8 @@ class Sums:
         logits = np.average(log_softmax(np.stack(self.logits).astype(float)), axis=0, weights=weights)
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
-        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality)
+        affect = np.average(self.affect, axis=0, weights=weights)[None].astype(np.float32) if self.affect else None
+        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality, affect)
 
     def share(self, total: Seconds) -> float:
         """Coverage of a clip whose windows last ``total`` seconds together."""
@@ -88,6 +90,8 @@ def score(
                     sums.coverage.append(coverage[modality][row])
                     if encoding.quality is not None:
                         sums.quality.append(encoding.quality[row])
+                    if encoding.affect is not None:
+                        sums.affect.append(encoding.affect[row])
         segments.extend(_segments(model, batch, encodings, coverage))
     found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
     if not found:
@@ -100,6 +104,7 @@ def score(
                 model.labels.scores(model.scores(encoding)[0]),
                 modalities[modality].share(total),
                 float(shares[modality][0]),
+                _affect(encoding, 0),
             )
             for modality, encoding in found.items()
         },
@@ -174,7 +179,10 @@ def _segments(
     for place, row in enumerate(rows):
         modalities = {
             modality: ModalityScores(
-                model.labels.scores(said[modality][place]), coverage[modality][row], float(shares[modality][place])
+                model.labels.scores(said[modality][place]),
+                coverage[modality][row],
+                float(shares[modality][place]),
+                _affect(encoding, place),
             )
             for modality, encoding in kept.items()
             if encoding.present[place]
@@ -194,6 +202,10 @@ def _person(model: EmotionModel, number: int, sums: Sums, total: Seconds) -> Per
         scores=model.labels.scores(model.scores(sums.encoding())[0]),
         segments=tuple(sums.segments),
     )
+
+
+def _affect(encoding: Encoding, row: int) -> Affect | None:
+    return None if encoding.affect is None else Affect(*np.clip(encoding.affect[row], -1, 1).tolist())
 
 
 def _coverage(evidence: Evidence, modality: str) -> float:

@@ -3,121 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.text_network import TextArchitecture, TextNet
 from mmemo.errors import WeightsError
-from mmemo.evidence import Evidence
+from mmemo.evidence import Evidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
 
 KIND = "text-encoder"
 TOKENIZER = "tokenizer.json"
+CONTEXT = 3
+"""Lines before a line of dialogue that are read with it, at most."""
+CONTEXT_TOKENS = 40
+"""Word pieces of them, at most; the latest are kept."""
 _WORDS, _WORDS_SCALE = "words.weight", "words.scale"
-
-
-@dataclass(frozen=True)
-class TextArchitecture:
-    """The sizes of a `TextNet`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
-
-    Attributes:
-        positions: the most tokens a text may have, the two special ones included; longer texts are cut.
-    """
-
-    vocabulary: int
-    dim: int = 384
-    layers: int = 6
-    heads: int = 12
-    inner: int = 1536
-    positions: int = 128
-    classes: int = len(EKMAN7)
-    dropout: float = 0.1
-
-
-def _layer(a: TextArchitecture) -> nn.TransformerEncoderLayer:
-    layer = nn.TransformerEncoderLayer(
-        a.dim, a.heads, a.inner, a.dropout, "gelu", layer_norm_eps=1e-12, batch_first=True
-    )
-    layer.dropout.p = 0.0  # torch drops inside the feed-forward block too, BERT does not
-    return layer
-
-
-class TextNet(nn.Module):
-    """BERT with masked mean pooling and a linear head.
-
-    Source: Devlin et al., "BERT", NAACL 2019; Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
-    The embedding of the first token type, the only one used for single texts, is added to the positions'.
-    """
-
-    def __init__(self, architecture: TextArchitecture) -> None:
-        super().__init__()
-        a = self.architecture = architecture
-        self.words = nn.Embedding(a.vocabulary, a.dim)
-        self.places = nn.Embedding(a.positions, a.dim)
-        self.norm = nn.LayerNorm(a.dim, eps=1e-12)
-        self.layers = nn.ModuleList(_layer(a) for _ in range(a.layers))
-        self.dropout = nn.Dropout(a.dropout)
-        self.head = nn.Linear(a.dim, a.classes)
-
-    def tokens(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Tokens (B, T, D) float32, zero where not valid, of ids (B, T) int64 and mask (B, T) bool."""
-        x: torch.Tensor = self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device))
-        x = self.dropout(self.norm(x))
-        for layer in self.layers:
-            # torch's padding mask has the opposite sense of ours
-            x = layer(x, src_key_padding_mask=~mask)
-        return x * mask[..., None]
-
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (B, T, D) and logits (B, K)."""
-        tokens = self.tokens(ids, mask)
-        mean = tokens.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        return tokens, self.head(self.dropout(mean))
-
-
-def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitecture) -> dict[str, torch.Tensor]:
-    """The weights of a Hugging Face ``BertModel`` under the names of `TextNet`, without the head.
-
-    Raises:
-        WeightsError: if a weight is missing.
-    """
-
-    def get(name: str) -> torch.Tensor:
-        try:
-            return torch.from_numpy(np.array(tensors[name], np.float32))
-        except KeyError:
-            raise WeightsError(
-                f"Not the weights of a BertModel of {architecture.layers} layers: no {name!r}."
-            ) from None
-
-    places = get("embeddings.position_embeddings.weight")[: architecture.positions]
-    state = {
-        "words.weight": get("embeddings.word_embeddings.weight"),
-        "places.weight": places + get("embeddings.token_type_embeddings.weight")[0],
-        "norm.weight": get("embeddings.LayerNorm.weight"),
-        "norm.bias": get("embeddings.LayerNorm.bias"),
-    }
-    for i in range(architecture.layers):
-        there, here = f"encoder.layer.{i}", f"layers.{i}"
-        for part in ("weight", "bias"):
-            state[f"{here}.self_attn.in_proj_{part}"] = torch.cat(
-                [get(f"{there}.attention.self.{name}.{part}") for name in ("query", "key", "value")]
-            )
-            state[f"{here}.self_attn.out_proj.{part}"] = get(f"{there}.attention.output.dense.{part}")
-            state[f"{here}.norm1.{part}"] = get(f"{there}.attention.output.LayerNorm.{part}")
-            state[f"{here}.linear1.{part}"] = get(f"{there}.intermediate.dense.{part}")
-            state[f"{here}.linear2.{part}"] = get(f"{there}.output.dense.{part}")
-            state[f"{here}.norm2.{part}"] = get(f"{there}.output.LayerNorm.{part}")
-    return state
 
 
 class TextEncoder:
@@ -148,11 +56,31 @@ class TextEncoder:
         self.card = dict(card or {})
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(net.architecture.positions)
+        self._tokenizer.no_truncation()
+        self._tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
+        self.separator = tokenizer.token_to_id("[SEP]")
 
-    def tokenize(self, text: str) -> np.ndarray:
-        """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions."""
-        return np.array(self._tokenizer.encode(text).ids, np.int64)
+    def tokenize(self, text: str, context: Sequence[Turn] = (), speaker: str | None = None) -> np.ndarray:
+        """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions.
+
+        Args:
+            context: the lines before it, oldest first. Each is marked with who says it, seen from ``speaker``: "A" the
+                same person, "B", "C" … others, "-" somebody. They stand before the text, with a separator between.
+        """
+        longest = self.net.architecture.positions
+        line = self._tokenizer.encode(text[: 20 * longest]).ids
+        if len(line) > longest:
+            line = [*line[: longest - 1], self.separator]
+        before: list[int] = []
+        room = min(CONTEXT_TOKENS, longest - len(line) - 1)
+        for marked in reversed(_marked(context[-CONTEXT:], speaker)):
+            if len(before) >= room:
+                break
+            turn = self._tokenizer.encode(marked[-20 * longest :], add_special_tokens=False).ids
+            before = [*turn[-(room - len(before)) :], *before]
+        if before:
+            line = [line[0], *before, self.separator, *line[1:]]
+        return np.array(line, np.int64)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64 of the window's words.
@@ -167,22 +95,21 @@ class TextEncoder:
         # Latin letters end at U+024F; beyond them the vocabulary knows single signs at best
         if not letters or 2 * sum(sign <= "\u024f" for sign in letters) < len(letters):
             return None
-        return self.tokenize(words.text)
+        return self.tokenize(words.text, words.context, words.speaker)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them."""
-        longest = max((len(ids) for ids in batch), default=0)
-        ids = np.zeros((len(batch), longest), np.int64)
-        mask = np.zeros((len(batch), longest), bool)
-        for row, window in enumerate(batch):
-            ids[row, : len(window)] = window
-            mask[row, : len(window)] = True
-        if not longest:
+        ids, mask, said = padded(batch, self.separator)
+        if not ids.size:
             tokens, logits = np.zeros((*ids.shape, self.dim)), np.zeros((len(batch), len(self.labels)))
             return Encoding(tokens.astype(np.float32), mask, logits.astype(np.float32))
         with torch.inference_mode():
-            tokens, logits = self.net(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
-        return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy())
+            inputs = [torch.from_numpy(array).to(self.device) for array in (ids, mask, said)]
+            tokens, logits = self.net(*inputs)
+            affect = None
+            if self.net.affect is not None:
+                affect = self.net.affect(self.net.summary(tokens, inputs[2])).cpu().numpy()
+        return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy(), affect=affect)
 
     def save(self, folder: str | Path) -> Path:
         """Write the encoder: word embeddings as int8 with one float32 scale a row, all else as float16."""
@@ -238,30 +165,30 @@ class TextEncoder:
         )
 
 
-def smaller_vocabulary(tokenizer: str, keep: set[int]) -> tuple[str, np.ndarray]:
-    """A WordPiece tokenizer with part of its vocabulary; words that lose their piece are cut smaller.
+def padded(batch: Sequence[np.ndarray], separator: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids (B, T) int64 of B texts, which of them are valid (B, T) bool, and which are to be judged (B, T) bool.
 
-    Args:
-        tokenizer: the text of a ``tokenizer.json``.
-        keep: ids to keep; special tokens and pieces of one character are kept always, so that no word that
-            could be spelled becomes unknown.
-
-    Returns:
-        the text of the new ``tokenizer.json``, and the old ids in the order of the new ones, (V,) int64.
+    What stands before the last separator but one is context: it is read, and not judged.
     """
-    settings = json.loads(tokenizer)
-    special = {token["content"] for token in settings["added_tokens"]}
-    vocabulary: dict[str, int] = settings["model"]["vocab"]
-    kept = sorted(
-        (old, piece)
-        for piece, old in vocabulary.items()
-        if old in keep or piece in special or len(piece.removeprefix("##")) == 1
-    )
-    new = {piece: i for i, (_, piece) in enumerate(kept)}
-    settings["model"]["vocab"] = new
-    for token in settings["added_tokens"]:
-        token["id"] = new[token["content"]]
-    for token in settings["post_processor"].get("special_tokens", {}).values():
-        token["ids"] = [new[piece] for piece in token["tokens"]]
-    settings["padding"] = settings["truncation"] = None
-    return json.dumps(settings, ensure_ascii=False), np.array([old for old, _ in kept], np.int64)
+    longest = max((len(ids) for ids in batch), default=0)
+    ids = np.zeros((len(batch), longest), np.int64)
+    mask, said = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
+    for row, text in enumerate(batch):
+        ids[row, : len(text)] = text
+        mask[row, : len(text)] = True
+        ends = np.flatnonzero(text == separator)
+        said[row, ends[-2] + 1 if len(ends) > 1 else 0 : len(text)] = True
+    return ids, mask, said
+
+
+def _marked(context: Sequence[Turn], speaker: str | None) -> list[str]:
+    """The lines with the marks of their speakers; the nearest of the others is "B"."""
+    others: list[str] = []
+    for turn in reversed(context):
+        if turn.speaker not in (None, speaker, *others):
+            others.append(str(turn.speaker))
+    marks = {name: chr(ord("B") + place) for place, name in enumerate(others)}
+    return [
+        f"{'-' if turn.speaker is None else 'A' if turn.speaker == speaker else marks[turn.speaker]}: {turn.text}"
+        for turn in context
+    ]

@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.text import TextArchitecture, TextEncoder, TextNet, bert_weights, smaller_vocabulary
+from mmemo.encoders.text import TextEncoder
+from mmemo.encoders.text_network import TextArchitecture, TextNet, bert_weights, smaller_vocabulary
 from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence
 from mmemo.labels import EKMAN7
