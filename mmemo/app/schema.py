@@ -78,6 +78,7 @@ class LineAnswer(_Strict):
     end: float
     text: str
     confidence: Share
+    speaker: str | None = Field(default=None, description="Left out where it is not known.")
     words: list[WordAnswer] = Field(default=[], description="Left out where words have no times.")
 
 

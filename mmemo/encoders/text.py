@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -11,9 +11,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 
-from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.text_network import TextArchitecture, TextNet
 from mmemo.errors import WeightsError
 from mmemo.evidence import Evidence, Turn
@@ -25,6 +26,8 @@ CONTEXT = 3
 """Lines before a line of dialogue that are read with it, at most."""
 CONTEXT_TOKENS = 40
 """Word pieces of them, at most; the latest are kept."""
+Gradients = tuple[Callable[[torch.Tensor], torch.Tensor], nn.Module, set[int], int]
+"""The logarithm of a label's share (B,) of ids (B, T), the embedding of the ids, the ids of special tokens, padding."""
 _WORDS, _WORDS_SCALE = "words.weight", "words.scale"
 
 
@@ -59,6 +62,30 @@ class TextEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
         self.separator = tokenizer.token_to_id("[SEP]")
+
+    @staticmethod
+    def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
+        """A text encoder from any checkpoint: one of ours, or a transformer of Hugging Face.
+
+        Args:
+            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, or the name of
+                a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
+            settings: ``device``; for a checkpoint of another project, what
+                `mmemo.encoders.text_backbone.load_text_backbone` takes: what its labels mean, and its languages.
+
+        Raises:
+            UnknownModelError: if nothing of that name is found.
+            WeightsError: if it is damaged, or no text classifier.
+            LabelError: if the meaning of its labels is not known.
+            MissingExtraError: if transformers is needed and not installed.
+        """
+        if checkpoint_kind(name_or_path) == KIND:
+            return TextEncoder.load(name_or_path, **settings)
+        from mmemo.encoders.text_backbone import SETTINGS, TextBackboneEncoder, load_text_backbone
+
+        if (Path(name_or_path).expanduser() / SETTINGS).is_file():
+            return TextBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
+        return load_text_backbone(name_or_path, **settings)
 
     def tokenize(self, text: str, context: Sequence[Turn] = (), speaker: str | None = None) -> np.ndarray:
         """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions.
@@ -110,6 +137,24 @@ class TextEncoder:
             if self.net.affect is not None:
                 affect = self.net.affect(self.net.summary(tokens, inputs[2])).cpu().numpy()
         return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy(), affect=affect)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in ``text`` each of its tokens is, start and end; special ones and what is cut off are nowhere."""
+        longest = self.net.architecture.positions
+        spans = self._tokenizer.encode(text[: 20 * longest]).offsets
+        return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
+
+    def gradients(self, label: int, temperature: float) -> Gradients:
+        """What an explanation needs, see `Gradients`; ``label`` is its place, ``temperature`` the model's."""
+
+        def forward(ids: torch.Tensor) -> torch.Tensor:
+            said = [padded([row], self.separator)[2][0] for row in ids.cpu().numpy()]
+            mask = torch.ones_like(ids, dtype=torch.bool)
+            logits = self.net(ids, mask, torch.from_numpy(np.stack(said)).to(ids.device))[1]
+            return (logits / temperature).log_softmax(-1)[:, label]
+
+        special = {self._tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]")}
+        return forward, self.net.words, special, self._tokenizer.token_to_id("[PAD]")
 
     def save(self, folder: str | Path) -> Path:
         """Write the encoder: word embeddings as int8 with one float32 scale a row, all else as float16."""

@@ -176,7 +176,9 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
         "detail": transcript.detail,
         "language": transcript.language,
         "lines": [
-            {**_said(line), "words": [_said(word) for word in line.words]} if line.words else _said(line)
+            _said(line)
+            | ({"speaker": line.speaker} if line.speaker else {})
+            | ({"words": [_said(word) for word in line.words]} if line.words else {})
             for line in transcript.lines
         ],
     }
@@ -199,6 +201,7 @@ def _read_transcript(document: Mapping[str, Any]) -> Transcript:
             line["text"],
             line["confidence"],
             tuple(Word(word["start"], word["end"], word["text"], word["confidence"]) for word in line.get("words", ())),
+            line.get("speaker"),
         )
         for line in document["lines"]
     )

@@ -109,7 +109,13 @@ def without_leaks(corpora: Mapping[str, Corpus]) -> dict[str, Corpus]:
     return clean
 
 
-_PEOPLE = (("I", "am", "was"), ("He", "is", "was"), ("She", "is", "was"), ("We", "are", "were"), ("They", "are", "were"))
+_PEOPLE = (
+    ("I", "am", "was"),
+    ("He", "is", "was"),
+    ("She", "is", "was"),
+    ("We", "are", "were"),
+    ("They", "are", "were"),
+)
 _FEELINGS = {
     "happiness": ("glad", "pleased", "excited", "thrilled", "cheerful"),
     "sadness": ("sad", "depressed", "lonely", "heartbroken", "miserable"),
