@@ -127,7 +127,8 @@ class Batch:
 
         Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
         fused score; for each modality ``face.label``, ``face.coverage``, ``face.weight`` and ``face.`` with each label;
-        of a modality that tells them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes`` (codes with spaces between them), ``error``.
+        of a modality that tells them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
+        (codes with spaces between them), ``error``.
         """
         columns = self.columns
         for row in self.rows:

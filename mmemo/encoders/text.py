@@ -61,15 +61,15 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
-        self.separator = tokenizer.token_to_id("[SEP]")
+        self.separator = self._id("[SEP]")
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
         """A text encoder from any checkpoint: one of ours, or a transformer of Hugging Face.
 
         Args:
-            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, or the name of
-                a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
+            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, or the name
+                of a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
             settings: ``device``; for a checkpoint of another project, what
                 `mmemo.encoders.text_backbone.load_text_backbone` takes: what its labels mean, and its languages.
 
@@ -151,10 +151,16 @@ class TextEncoder:
             said = [padded([row], self.separator)[2][0] for row in ids.cpu().numpy()]
             mask = torch.ones_like(ids, dtype=torch.bool)
             logits = self.net(ids, mask, torch.from_numpy(np.stack(said)).to(ids.device))[1]
-            return (logits / temperature).log_softmax(-1)[:, label]
+            chosen: torch.Tensor = (logits / temperature).log_softmax(-1)[:, label]
+            return chosen
 
-        special = {self._tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]")}
-        return forward, self.net.words, special, self._tokenizer.token_to_id("[PAD]")
+        return forward, self.net.words, {self._id("[CLS]"), self._id("[SEP]")}, self._id("[PAD]")
+
+    def _id(self, token: str) -> int:
+        found: int | None = self._tokenizer.token_to_id(token)
+        if found is None:
+            raise WeightsError(f"The tokenizer has no {token}; it is not the one of a BERT.")
+        return found
 
     def save(self, folder: str | Path) -> Path:
         """Write the encoder: word embeddings as int8 with one float32 scale a row, all else as float16."""

@@ -28,8 +28,9 @@ class GatedFusion:
     noisy voice or doubtful words count less, as far as the training data show that they deserve less. Trust is the
     quality of the crops, the signal-to-noise ratio or the confidence of the words; certainty is 1 minus the entropy of
     the expert's scores over its greatest possible value. Recognised words weigh less besides, by their confidence
-    (`mmemo.fusion.base.word_trust`): corpora with given words can't teach that. One modality alone gives just its own scores. Mixtures of
-    experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1), 1991.
+    (`mmemo.fusion.base.word_trust`): corpora whose words are given can't teach that. One modality alone gives just its
+    own scores. Mixtures of experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural
+    Computation 3(1), 1991.
 
     Args:
         biases: of each modality.

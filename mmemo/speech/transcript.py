@@ -158,7 +158,8 @@ def find_sidecar(media: str | Path) -> Path | None:
     """The subtitle file that belongs to a media file: same folder, same stem, ``.srt``, ``.vtt``, ``.ass`` or ``.ssa``.
 
     ``clip.srt`` is taken before ``clip.en.srt``, English before other languages, and ``.srt`` before
-    ``.vtt`` before ``.ass``. Upper and lower case are the same. None if there is no such file, or the folder can't be listed.
+    ``.vtt`` before ``.ass``. Upper and lower case are the same. None if there is no such file, or the folder can't be
+    listed.
     """
     media = Path(media)
     stem, found = media.stem.lower(), []

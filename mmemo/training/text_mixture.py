@@ -73,7 +73,7 @@ def rows_of(clips: Sequence[Clip], mapping: LabelMapping | None) -> Corpus:
                 if mapping is not None and mapping.source is GOEMOTIONS28:
                     fine = np.array([label in labels for label in GOEMOTIONS28], np.float32)
                 speaker = clip.speaker or ""
-                target = target / max(1, len(mapped))
+                target /= max(1, len(mapped))
                 corpus[split].append(Row(text, target, dialogue or clip.id, speaker, before, fine, affect))
             if dialogue:
                 before = (*before, Turn(text, clip.speaker))[-CONTEXT:]
@@ -260,14 +260,17 @@ class Sampler:
         # a few lengths only: the first batch of each costs seconds of preparation in bfloat16
         longest = -(-max(map(len, texts)) // 8) * 8
         arrays = [np.pad(a, ((0, 0), (0, longest - a.shape[1]))) for a in padded(texts, self.encoder.separator)]
-        none = {"fine": np.full(len(GOEMOTIONS28), np.nan, np.float32), "affect": np.full(3, np.nan, np.float32)}
+        unknown_fine, unknown_affect = np.full(len(GOEMOTIONS28), np.nan, np.float32), np.full(3, np.nan, np.float32)
+        fine = [unknown_fine if row.fine is None else row.fine for _, row, _ in drawn]
+        affect = [unknown_affect if row.affect is None else row.affect for _, row, _ in drawn]
+        ids, mask, said = map(torch.from_numpy, arrays)
         return Batch(
-            *map(torch.from_numpy, arrays),
+            ids,
+            mask,
+            said,
             target=torch.from_numpy(np.stack([row.target for _, row, _ in drawn])),
             prior=torch.from_numpy(np.stack([self.priors[name] for name, _, _ in drawn])),
             weight=torch.tensor([self.weights.get(name, 1.0) for name, _, _ in drawn]),
-            fine=torch.from_numpy(np.stack([none["fine"] if row.fine is None else row.fine for _, row, _ in drawn])),
-            affect=torch.from_numpy(
-                np.stack([none["affect"] if row.affect is None else row.affect for _, row, _ in drawn])
-            ),
+            fine=torch.from_numpy(np.stack(fine)),
+            affect=torch.from_numpy(np.stack(affect)),
         )
