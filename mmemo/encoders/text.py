@@ -57,10 +57,10 @@ class TextEncoder:
         self.labels, self.languages, self.device = labels, languages, device
         self.dim = net.architecture.dim
         self.card = dict(card or {})
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self._tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
         self.separator = self._id("[SEP]")
 
     @staticmethod
@@ -95,7 +95,7 @@ class TextEncoder:
                 same person, "B", "C" … others, "-" somebody. They stand before the text, with a separator between.
         """
         longest = self.net.architecture.positions
-        line = self._tokenizer.encode(text[: 20 * longest]).ids
+        line = self.tokenizer.encode(text[: 20 * longest]).ids
         if len(line) > longest:
             line = [*line[: longest - 1], self.separator]
         before: list[int] = []
@@ -103,7 +103,7 @@ class TextEncoder:
         for marked in reversed(_marked(context[-CONTEXT:], speaker)):
             if len(before) >= room:
                 break
-            turn = self._tokenizer.encode(marked[-20 * longest :], add_special_tokens=False).ids
+            turn = self.tokenizer.encode(marked[-20 * longest :], add_special_tokens=False).ids
             before = [*turn[-(room - len(before)) :], *before]
         if before:
             line = [line[0], *before, self.separator, *line[1:]]
@@ -141,7 +141,7 @@ class TextEncoder:
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where in ``text`` each of its tokens is, start and end; special ones and what is cut off are nowhere."""
         longest = self.net.architecture.positions
-        spans = self._tokenizer.encode(text[: 20 * longest]).offsets
+        spans = self.tokenizer.encode(text[: 20 * longest]).offsets
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
 
     def gradients(self, label: int, temperature: float) -> Gradients:
@@ -157,7 +157,7 @@ class TextEncoder:
         return forward, self.net.words, {self._id("[CLS]"), self._id("[SEP]")}, self._id("[PAD]")
 
     def _id(self, token: str) -> int:
-        found: int | None = self._tokenizer.token_to_id(token)
+        found: int | None = self.tokenizer.token_to_id(token)
         if found is None:
             raise WeightsError(f"The tokenizer has no {token}; it is not the one of a BERT.")
         return found
@@ -173,7 +173,7 @@ class TextEncoder:
                 tensors[_WORDS_SCALE] = scale
             else:
                 tensors[name] = array.astype(np.float16)
-        tokenizer = self._tokenizer.to_str().encode()
+        tokenizer = self.tokenizer.to_str().encode()
         config = {
             **self.card,
             "kind": KIND,

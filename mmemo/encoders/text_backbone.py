@@ -103,9 +103,7 @@ class HuggingFaceText:
         config = model.config
         self.names = () if bare else tuple(str(config.id2label[i]) for i in range(config.num_labels))
         self._several = getattr(config, "problem_type", None) == "multi_label_classification"
-        # RoBERTa counts its positions from the padding's id on, so two of them are never used
-        positions = int(getattr(config, "max_position_embeddings", MOST_TOKENS)) - 2
-        self.positions = max(8, min(positions, int(self._tokenizer.model_max_length), MOST_TOKENS))
+        self.positions = positions_of(config, self._tokenizer)
         self.dim = int(config.hidden_size)
 
     def tokenize(self, text: str) -> np.ndarray:
@@ -273,6 +271,13 @@ class TextBackboneEncoder:
             return cls(backbone, target, languages=languages)
         mapping = LabelMapping(LabelSet("checkpoint", backbone.names), target, settings["mapping"])
         return cls(backbone, mapping, languages=languages)
+
+
+def positions_of(config: Any, tokenizer: Any) -> int:
+    """The most tokens that a network of this ``config`` should be given at once."""
+    # RoBERTa counts its positions from the padding's id on, so two of them are never used
+    positions = int(getattr(config, "max_position_embeddings", MOST_TOKENS)) - 2
+    return max(8, min(positions, int(tokenizer.model_max_length), MOST_TOKENS))
 
 
 def load_text_backbone(
