@@ -69,3 +69,37 @@ def expected_calibration_error(target: np.ndarray, probabilities: np.ndarray, bi
     count = np.bincount(slot, minlength=bins)
     gap = np.bincount(slot, confidence - right, minlength=bins)
     return float(np.abs(gap[count > 0]).sum() / len(target))
+
+
+def multilabel_f1(target: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """F1 (K,) where several labels may hold, (N, K) bool each: 2 TP / (2 TP + FP + FN); NaN if never there."""
+    hits = (target & predicted).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        scores: np.ndarray = 2 * hits / (target.sum(axis=0) + predicted.sum(axis=0))
+    return scores
+
+
+def best_thresholds(target: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The threshold (K,) of each label that gives the highest F1 on (N, K) bool targets and (N, K) scores.
+
+    A label is said where its score is at least the threshold. To be chosen on validation data.
+    """
+    chosen = np.empty(target.shape[1])
+    for label in range(target.shape[1]):
+        order = np.argsort(-scores[:, label])
+        hits = np.cumsum(target[order, label])
+        f1 = 2 * hits / (np.arange(1, len(order) + 1) + target[:, label].sum())
+        # a threshold can't part equal scores: only the last of them counts
+        falls = np.append(np.diff(scores[order, label]) < 0, True)
+        chosen[label] = scores[order[int(np.argmax(np.where(falls, f1, -1)))], label]
+    return chosen
+
+
+def concordance(target: np.ndarray, predicted: np.ndarray) -> float:
+    """Concordance correlation coefficient of (N,) figures: 2 cov / (var + var + (mean - mean)^2).
+
+    Source: Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45(1), 1989.
+    """
+    gap = target.mean() - predicted.mean()
+    covariance = np.mean((target - target.mean()) * (predicted - predicted.mean()))
+    return float(2 * covariance / (target.var() + predicted.var() + gap**2))
