@@ -117,7 +117,9 @@ class Theirs(nn.Module):
         self.longest = min(TOKENS, positions_of(self.model.config, self.tokenizer))
         body = f"model.{self.model.base_model_prefix}."
         self.trained = tuple(
-            name for name, _ in self.named_modules() if name.count(".") == 1 and not f"{name}.".startswith(body)
+            name
+            for name, module in self.named_modules()
+            if name.count(".") == 1 and not f"{name}.".startswith(body) and any(True for _ in module.parameters())
         )
 
     def tokenize(self, text: str) -> np.ndarray:
