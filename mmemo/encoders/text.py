@@ -38,6 +38,7 @@ class TextEncoder:
         net: the network; put into evaluation mode.
         tokenizer: its tokenizer, which adds the special tokens.
         languages: ISO 639-1 codes the network reads; words known to be in another language are absent words.
+        context: how many of the lines before a window are read with its own, at most `CONTEXT`.
         card: corpora, scores and settings that travel with the weights into ``config.json``.
     """
 
@@ -50,11 +51,12 @@ class TextEncoder:
         *,
         labels: LabelSet = EKMAN7,
         languages: tuple[str, ...] = ("en",),
+        context: int = 0,
         device: str = "cpu",
         card: Mapping[str, Any] | None = None,
     ) -> None:
         self.net = net.to(device).eval()
-        self.labels, self.languages, self.device = labels, languages, device
+        self.labels, self.languages, self.context, self.device = labels, languages, context, device
         self.dim = net.architecture.dim
         self.card = dict(card or {})
         self.tokenizer = tokenizer
@@ -122,7 +124,8 @@ class TextEncoder:
         # Latin letters end at U+024F; beyond them the vocabulary knows single signs at best
         if not letters or 2 * sum(sign <= "\u024f" for sign in letters) < len(letters):
             return None
-        return self.tokenize(words.text, words.context, words.speaker)
+        before = words.context[-self.context :] if self.context else ()
+        return self.tokenize(words.text, before, words.speaker)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them."""
@@ -181,6 +184,7 @@ class TextEncoder:
             "preprocessing": {"lowercase": True, "max_tokens": self.net.architecture.positions},
             "labels": list(self.labels),
             "languages": list(self.languages),
+            "context": self.context,
             "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),
         }
         return save_checkpoint(folder, config, tensors, {TOKENIZER: tokenizer})
@@ -211,6 +215,7 @@ class TextEncoder:
             Tokenizer.from_str(tokenizer.decode()),
             labels=EKMAN7 if labels.labels == EKMAN7.labels else labels,
             languages=languages,
+            context=int(found.config.get("context", 0)),
             device=device,
             card={k: v for k, v in found.config.items() if k not in ("format", "sha256")},
         )

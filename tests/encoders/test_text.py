@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import subprocess
@@ -129,6 +130,15 @@ class TestContext:
         assert " ".join(pieces) == ("[CLS] b : did you win ? a : we lost the game . [SEP] again . [SEP]")
         unknown = [encoder.tokenizer.id_to_token(i) for i in encoder.tokenize("Again.", (Turn("Did you win?"),), None)]
         assert " ".join(unknown) == "[CLS] - : did you win ? [SEP] again . [SEP]"
+
+    def test_evidence_is_read_with_as_many_lines_as_asked_for(self, encoder: TextEncoder) -> None:
+        words = TextEvidence("Again.", "en", 1.0, 1.0, "Bob", self.before)
+        lengths = []
+        for count in (0, 1, 2):
+            reader = copy.copy(encoder)
+            reader.context = count
+            lengths.append(len(reader.prepare(Evidence(0.0, 2.0, text=words))))
+        assert lengths == [4, 12, 18]
 
     def test_only_the_line_itself_is_judged(self, encoder: TextEncoder) -> None:
         alone, after = encoder.tokenize("Again."), encoder.tokenize("Again.", self.before, "Bob")
