@@ -109,7 +109,7 @@ def main(
     run: Annotated[Path, typer.Option(help="folder for checkpoints; a run begun there is resumed")] = (
         Path("~/.cache/mmemo/runs/text")
     ),
-    epochs: Annotated[int, typer.Option(help="passes over the draws below")] = 4,
+    epochs: Annotated[int, typer.Option(help="passes over the draws below")] = 3,
     goemotions: Annotated[int, typer.Option(help="texts of this corpus drawn an epoch")] = 20_000,
     meld: Annotated[int, typer.Option(help="the same")] = 8_000,
     dair: Annotated[int, typer.Option(help="the same; it has no neutral and no disgust, and no signs or case")] = 3_000,
