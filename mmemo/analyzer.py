@@ -86,7 +86,7 @@ class Analyzer:
         Args:
             path: a video, audio or image file, or a `Clip`. Without one, ``text`` alone is analyzed.
             text: the words said in it, if they are known.
-            subtitles: an ``.srt`` or ``.vtt`` file with the words.
+            subtitles: an ``.srt``, ``.vtt``, ``.ass`` or ``.txt`` file with the words.
             progress: is called with the share done, 0 to 1.
 
         Raises:

@@ -63,7 +63,7 @@ def analyze(
         str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="The words said, if you know them.")] = None,
-    subtitles: Annotated[Path | None, typer.Option(help="An .srt or .vtt file with the words.")] = None,
+    subtitles: Annotated[Path | None, typer.Option(help="An .srt, .vtt, .ass or .txt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",

@@ -58,6 +58,14 @@ class VoiceEvidence:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A line that was said before; ``speaker`` is any name, None where it is not known."""
+
+    text: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
 class TextEvidence:
     """The words said in one window.
 
@@ -66,12 +74,16 @@ class TextEvidence:
         language: ISO 639-1 code, or None where it is not known.
         confidence: how sure the words are, 0 to 1: 1 for given text, the recogniser's probability otherwise.
         coverage: share of the window in which these words were said, 0 to 1.
+        speaker: who says them, None where it is not known.
+        context: the lines before them, oldest first.
     """
 
     text: str
     language: str | None
     confidence: float
     coverage: float
+    speaker: str | None = None
+    context: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

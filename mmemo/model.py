@@ -85,12 +85,16 @@ class EmotionModel:
         found = encoder.encode([item for item in prepared if item is not None])
         quality = np.array([quality_of(window, modality) for window in windows], np.float32)
         if len(rows) == len(windows):
-            return Encoding(found.tokens, found.mask, found.logits / self.temperatures[modality], quality)
+            return Encoding(found.tokens, found.mask, found.logits / self.temperatures[modality], quality, found.affect)
         tokens = np.zeros((len(windows), *found.tokens.shape[1:]), np.float32)
         mask = np.zeros(tokens.shape[:2], bool)
         logits = np.zeros((len(windows), len(self.labels)), np.float32)
         tokens[rows], mask[rows], logits[rows] = found.tokens, found.mask, found.logits
-        return Encoding(tokens, mask, logits / self.temperatures[modality], quality)
+        affect = None
+        if found.affect is not None:
+            affect = np.zeros((len(windows), 3), np.float32)
+            affect[rows] = found.affect
+        return Encoding(tokens, mask, logits / self.temperatures[modality], quality, affect)
 
     def scores(self, encoding: Encoding) -> np.ndarray:
         """Calibrated scores (B, K) of one modality; rows where it is absent mean nothing."""

@@ -96,7 +96,7 @@ def perceive(
     if clip.text is not None and reads:
         found.transcript = given(clip.text, info.duration)
     elif sidecar is not None:
-        found.transcript = read_subtitles(sidecar)
+        found.transcript = read_subtitles(sidecar, info.duration)
     if looks and info.video is None:
         found.notes.append(Note("no-video", "The file has no picture, so no face was scored."))
     elif looks:

@@ -33,6 +33,25 @@ def _best(scores: Mapping[str, float]) -> str:
 
 
 @dataclass(frozen=True)
+class Affect:
+    """Valence (unpleasant to pleasant), arousal (calm to excited) and dominance (controlled to in control).
+
+    Each goes from -1 to 1, with 0 in the middle of the scale that raters used.
+
+    Raises:
+        ArgumentError: if a value lies outside.
+    """
+
+    valence: float
+    arousal: float
+    dominance: float
+
+    def __post_init__(self) -> None:
+        if not all(-1 <= value <= 1 for value in (self.valence, self.arousal, self.dominance)):
+            raise ArgumentError(f"Affect: expected values from -1 to 1, got {self}.")
+
+
+@dataclass(frozen=True)
 class ModalityScores:
     """What one modality says.
 
@@ -40,11 +59,13 @@ class ModalityScores:
         scores: share of each label, summing to 1.
         coverage: share of the time with evidence, 0 to 1.
         weight: its share in the fused scores, 0 to 1; None where the fusion head has no such share.
+        affect: valence, arousal and dominance, where its encoder tells them: that of the words does.
     """
 
     scores: Scores
     coverage: float
     weight: float | None = None
+    affect: Affect | None = None
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -160,6 +181,11 @@ class EmotionResult:
     def label(self) -> str:
         """The label with the highest fused score."""
         return _best(self.scores)
+
+    @property
+    def affect(self) -> Affect | None:
+        """Valence, arousal and dominance of the clip by the modality that tells them, the words; None without it."""
+        return next((said.affect for said in self.modalities.values() if said.affect is not None), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, strings and numbers, ready for JSON; `from_dict` is the way back."""

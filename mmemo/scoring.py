@@ -15,7 +15,7 @@ from mmemo.encoders.quality import quality_of
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
 from mmemo.probability import log_softmax
-from mmemo.result import ModalityScores, Person, Scores, Segment
+from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
 from mmemo.windows import prominence
 
 T = TypeVar("T")
@@ -37,6 +37,7 @@ class Sums:
     boxes: list[np.ndarray] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
+    affect: list[np.ndarray] = field(default_factory=list)
 
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
@@ -44,7 +45,8 @@ class Sums:
         logits = np.average(log_softmax(np.stack(self.logits).astype(float)), axis=0, weights=weights)
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
-        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality)
+        affect = np.average(self.affect, axis=0, weights=weights)[None].astype(np.float32) if self.affect else None
+        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality, affect)
 
     def some(self, rows: Sequence[int]) -> Sums:
         """What was gathered in some windows."""
@@ -54,6 +56,7 @@ class Sums:
             [self.tokens[row] for row in rows],
             [self.quality[row] for row in rows] if self.quality else [],
             [self.coverage[row] for row in rows],
+            affect=[self.affect[row] for row in rows] if self.affect else [],
         )
 
     def share(self, total: Seconds) -> float:
@@ -104,6 +107,8 @@ def score(
                     sums.coverage.append(coverage[modality][row])
                     if encoding.quality is not None:
                         sums.quality.append(encoding.quality[row])
+                    if encoding.affect is not None:
+                        sums.affect.append(encoding.affect[row])
         segments.extend(_segments(model, batch, encodings, coverage))
     found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
     if not found:
@@ -117,6 +122,7 @@ def score(
                 model.labels.scores(model.scores(encoding)[0]),
                 modalities[modality].share(total),
                 float(shares[modality][0]),
+                _affect(encoding, 0),
             )
             for modality, encoding in found.items()
         },
@@ -195,7 +201,10 @@ def _segments(
     for place, row in enumerate(rows):
         modalities = {
             modality: ModalityScores(
-                model.labels.scores(said[modality][place]), coverage[modality][row], float(shares[modality][place])
+                model.labels.scores(said[modality][place]),
+                coverage[modality][row],
+                float(shares[modality][place]),
+                _affect(encoding, place),
             )
             for modality, encoding in kept.items()
             if encoding.present[place]
@@ -270,12 +279,17 @@ def _together(
     said = {name: model.labels.scores(model.scores(encoding)[0]) for name, encoding in encodings.items()}
     if len(parts) == 1:
         ((name, sums),) = parts.items()
-        return said[name], {name: ModalityScores(said[name], sums.share(total), 1.0)}
+        return said[name], {name: ModalityScores(said[name], sums.share(total), 1.0, _affect(encodings[name], 0))}
     shares = model.fusion.shares(encodings)
     found = {
-        name: ModalityScores(said[name], sums.share(total), float(shares[name][0])) for name, sums in parts.items()
+        name: ModalityScores(said[name], sums.share(total), float(shares[name][0]), _affect(encodings[name], 0))
+        for name, sums in parts.items()
     }
     return model.labels.scores(model.fuse(encodings)[0]), found
+
+
+def _affect(encoding: Encoding, row: int) -> Affect | None:
+    return None if encoding.affect is None else Affect(*np.clip(encoding.affect[row], -1, 1).tolist())
 
 
 def _coverage(evidence: Evidence, modality: str) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mmemo.errors import ArgumentError
 from mmemo.labels import EKMAN7
 from mmemo.notes import Note
-from mmemo.result import EmotionResult, ModalityScores, Person, Segment
+from mmemo.result import Affect, EmotionResult, ModalityScores, Person, Segment
 from mmemo.speech.transcript import Line, Transcript
 
 
@@ -86,3 +87,24 @@ def test_an_unknown_suffix_lists_the_known_ones(result: EmotionResult, tmp_path:
 def test_a_missing_folder_is_told(result: EmotionResult, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="no folder"):
         result.save(tmp_path / "none" / "r.json")
+
+
+def test_affect_goes_into_every_format_and_back(result: EmotionResult, tmp_path: Path) -> None:
+    felt = Affect(0.25, -0.5, 0.125)
+    text = ModalityScores(scores("happiness"), 0.9, 0.2, felt)
+    spoken = replace(result, modalities=result.modalities | {"text": text})
+    assert result.affect is None
+    assert spoken.affect == felt
+    assert spoken.to_dict()["affect"] == {"valence": 0.25, "arousal": -0.5, "dominance": 0.125}
+    assert EmotionResult.from_dict(spoken.to_dict()).affect == felt
+    assert EmotionResult.from_dict(result.to_dict()).affect is None
+    with (spoken.save(tmp_path / "a.csv")).open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["what"] == "clip"]
+    assert [row["valence"] for row in rows if row["modality"] == "text"] == ["0.25"]
+    assert [row["valence"] for row in rows if row["modality"] == "face"] == [""]
+    assert "valence" not in result.to_frame().columns
+    frame = spoken.to_frame()
+    assert frame[(frame["what"] == "clip") & (frame["modality"] == "text")]["arousal"].tolist() == [-0.5]
+    assert "valence +0.25" in spoken._repr_html_()
+    with pytest.raises(ArgumentError, match="from -1 to 1"):
+        Affect(1.5, 0.0, 0.0)

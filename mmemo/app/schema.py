@@ -15,6 +15,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Degree = Annotated[float, Field(ge=-1, le=1)]
+
+
+class AffectAnswer(_Strict):
+    """What the words tell besides the label."""
+
+    valence: Degree = Field(description="Unpleasant to pleasant.")
+    arousal: Degree = Field(description="Calm to excited.")
+    dominance: Degree = Field(description="Controlled to in control.")
+
+
 class ModalityAnswer(_Strict):
     """What one modality says."""
 
@@ -22,6 +33,7 @@ class ModalityAnswer(_Strict):
     scores: Scores
     coverage: Share = Field(description="Share of the time with evidence.")
     weight: Share | None = Field(description="Share in the fused scores.")
+    affect: AffectAnswer | None = Field(default=None, description="Left out where the modality does not tell it.")
 
 
 class SegmentAnswer(_Strict):
@@ -68,6 +80,7 @@ class LineAnswer(_Strict):
     end: float
     text: str
     confidence: Share
+    speaker: str | None = Field(default=None, description="Left out where it is not known.")
     words: list[WordAnswer] = Field(default=[], description="Left out where words have no times.")
 
 
@@ -96,6 +109,7 @@ class Answer(_Strict):
     duration: float = Field(description="Seconds; 0 for a picture and for words alone.")
     label: str = Field(description="The label with the highest fused score.")
     scores: Scores
+    affect: AffectAnswer | None = Field(description="Of the words; null without them.")
     modalities: dict[str, ModalityAnswer] = Field(description="By modality; one that is absent has no key.")
     segments: list[SegmentAnswer]
     people: list[PersonAnswer]

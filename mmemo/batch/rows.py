@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmemo.batch.plan import Task
 from mmemo.evidence import Seconds
-from mmemo.result import EmotionResult, ModalityScores, Scores
+from mmemo.report.tables import AFFECT
+from mmemo.result import Affect, EmotionResult, ModalityScores, Scores
 
 if TYPE_CHECKING:
     import pandas
@@ -79,7 +80,10 @@ class Row:
     def from_json(cls, text: str) -> Row:
         """The inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
-        said = {name: ModalityScores(**scores) for name, scores in values["modalities"].items()}
+        said = {
+            name: ModalityScores(**scores | {"affect": Affect(**scores["affect"]) if scores.get("affect") else None})
+            for name, scores in values["modalities"].items()
+        }
         return cls(**values | {"modalities": said, "notes": tuple(values["notes"])})
 
 
@@ -110,7 +114,12 @@ class Batch:
     def columns(self) -> tuple[str, ...]:
         """Of the table; see `records`."""
         first = ("path", "id", "annotated", "speaker", "start", "duration", "label", *self.labels)
-        each = (f"{m}.{name}" for m in self.modalities for name in ("label", "coverage", "weight", *self.labels))
+        felt = {m for row in self.rows for m, said in row.modalities.items() if said.affect is not None}
+        each = (
+            f"{m}.{name}"
+            for m in self.modalities
+            for name in ("label", "coverage", "weight", *self.labels, *(AFFECT if m in felt else ()))
+        )
         return (*first, *each, "people", "notes", "error")
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -118,7 +127,8 @@ class Batch:
 
         Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
         fused score; for each modality ``face.label``, ``face.coverage``, ``face.weight`` and ``face.`` with each label;
-        ``people``, ``notes`` (codes with spaces between them), ``error``.
+        of a modality that tells them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
+        (codes with spaces between them), ``error``.
         """
         columns = self.columns
         for row in self.rows:
@@ -128,6 +138,7 @@ class Batch:
             values["id"] = row.id or None
             for modality, said in row.modalities.items():
                 own = {"label": said.label, "coverage": said.coverage, "weight": said.weight, **said.scores}
+                own |= asdict(said.affect) if said.affect else {}
                 values |= {f"{modality}.{name}": value for name, value in own.items()}
             yield {column: values.get(column) for column in columns}
 

@@ -26,6 +26,7 @@ class Encoding:
         logits: (B, K) float32, unnormalised log scores in the order of the encoder's labels.
         quality: (B, 2) float32 in [0, 1]: the share of the window with evidence, and how far that can be trusted
             (`mmemo.encoders.quality`). An encoder leaves it out; the model fills it in. None counts as all 1.
+        affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that tells them; else None.
 
     Raises:
         ArgumentError: if the shapes don't agree, or a valid value is not finite.
@@ -35,6 +36,7 @@ class Encoding:
     mask: np.ndarray
     logits: np.ndarray
     quality: np.ndarray | None = None
+    affect: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.tokens.ndim != 3 or self.mask.shape != self.tokens.shape[:2] or self.mask.dtype != bool:
@@ -57,6 +59,13 @@ class Encoding:
                 f"Encoding: expected quality (B, {len(QUALITIES)}) within 0 to 1 for {QUALITIES}, "
                 f"got {self.quality.shape}."
             )
+        if self.affect is not None and (
+            self.affect.shape != (len(self.tokens), 3) or not np.isfinite(self.affect[present]).all()
+        ):
+            raise ArgumentError(
+                f"Encoding: expected affect (B, 3) of finite numbers with B = {len(self.tokens)}, "
+                f"got {self.affect.shape}."
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -69,7 +78,8 @@ class Encoding:
     def rows(self, chosen: np.ndarray) -> Encoding:
         """Some rows, by their indices or by a (B,) bool."""
         quality = None if self.quality is None else self.quality[chosen]
-        return Encoding(self.tokens[chosen], self.mask[chosen], self.logits[chosen], quality)
+        affect = None if self.affect is None else self.affect[chosen]
+        return Encoding(self.tokens[chosen], self.mask[chosen], self.logits[chosen], quality, affect)
 
     def only(self, kept: np.ndarray) -> Encoding:
         """The same with the modality absent from all rows but those where ``kept`` (B,) bool is True."""

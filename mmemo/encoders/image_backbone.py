@@ -7,7 +7,6 @@ The checkpoint brings its own preprocessing and its own class names; a mapping s
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,25 +16,21 @@ import numpy as np
 
 from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.foreign import HUB_NAME, fetch, map_scores, mapping_of
 from mmemo.encoders.frames import choose_frames, pool_frames
 from mmemo.encoders.image_classifier import (
     HuggingFaceClassifier,
     ImageClassifier,
     OnnxClassifier,
     Preprocessing,
-    fetch,
     read_settings,
 )
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError
 from mmemo.evidence import Evidence
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8_TO_EKMAN7, LABEL_SETS, LabelMapping, LabelSet
-from mmemo.probability import log_softmax
 
 KIND = "image-backbone"
 SETTINGS = "mmemo.json"
-UNSAID = 1e-3
-"""Share of a class that no name of the checkpoint means: small, yet not zero, so that it can't veto other experts."""
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 class ImageBackboneEncoder:
@@ -198,49 +193,11 @@ def load_image_backbone(
         raise ArgumentError("names and preprocessing are for ONNX files; a Hugging Face checkpoint brings its own.")
     elif path.is_dir():
         classifier = HuggingFaceClassifier(path, device)
-    elif path.exists() or not _HUB_NAME.fullmatch(str(name_or_path)):
+    elif path.exists() or not HUB_NAME.fullmatch(str(name_or_path)):
         raise UnknownModelError(
             f"{name_or_path} is no folder with a Hugging Face checkpoint, no .onnx file, and no name on the Hub."
         )
     else:
         classifier = HuggingFaceClassifier(fetch(str(name_or_path), revision), device)
-    return ImageBackboneEncoder(classifier, mapping_of(classifier.names, labels, target), **settings)
-
-
-def mapping_of(names: Sequence[str], labels: Mapping[str, str | None] | None, target: LabelSet) -> LabelMapping:
-    """The mapping from a checkpoint's names: as given, or by the label set they are.
-
-    Raises:
-        LabelError: if the names' meaning is not known, or ``labels`` doesn't fit them.
-    """
-    source = LabelSet("checkpoint", tuple(names))
-    if labels is None:
-        known: dict[str, str | None] = {label: label for label in target}
-        for published in (FER7_TO_EKMAN7, FER8_TO_EKMAN7):
-            if target == published.target and {name.lower() for name in names} == set(published.source):
-                known = dict(published.pairs)
-        unknown = [name for name in names if name.lower() not in known]
-        if unknown:
-            example = ", ".join(f"{name!r}: …" for name in names)
-            raise LabelError(
-                f"The checkpoint's classes are {list(names)}; what {unknown} mean is not known. Say it with "
-                f"labels={{{example}}}: each one of {list(target)}, or None to drop it."
-            )
-        labels = {name: known[name.lower()] for name in names}
-    mapping = LabelMapping(source, target, labels)
-    if len({to for to in mapping.pairs.values() if to is not None}) < 2:
-        raise LabelError(f"At least two of {list(names)} must mean one of {list(target)}.")
-    return mapping
-
-
-def map_scores(logits: np.ndarray, mapping: LabelMapping) -> np.ndarray:
-    """Log scores (N, K) of the target's classes from logits (N, J) of the source's.
-
-    Shares of names with the same meaning add up; those that are dropped are divided among the others in proportion; a
-    class that nothing means gets the share `UNSAID`.
-    """
-    matrix = mapping.matrix()
-    shares = np.exp(log_softmax(logits.astype(np.float64))) @ matrix
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-    shares[:, ~matrix.any(axis=0)] = UNSAID
-    return np.asarray(np.log(np.maximum(shares, 1e-6)), np.float32)
+    mapping = mapping_of(classifier.names, labels, target, (FER7_TO_EKMAN7, FER8_TO_EKMAN7))
+    return ImageBackboneEncoder(classifier, mapping, **settings)

@@ -242,25 +242,6 @@ class OnnxClassifier:
         shutil.copyfile(self._path, folder / self.FILE)
 
 
-def fetch(name: str, revision: str | None = None) -> Path:
-    """The local folder of a checkpoint on the Hugging Face Hub: from the cache, or fetched. Never pickled weights.
-
-    Raises:
-        MissingExtraError: if huggingface_hub is not installed.
-        UnknownModelError: if it can't be had.
-    """
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors"]))
-    except Exception as error:  # no network, no such name, no permission: each has its own exception
-        raise UnknownModelError(
-            f"{name!r} is no folder here and can't be fetched from the Hugging Face Hub: {error}"
-        ) from None
-
-
 def read_settings(path: Path, kind: str) -> dict[str, Any]:
     """The JSON object that an encoder wrote beside its weights.
 

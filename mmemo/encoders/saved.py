@@ -17,6 +17,7 @@ _ENCODERS = {
     "FaceSequenceEncoder": "mmemo.encoders.face_sequence",
     "VoiceEncoder": "mmemo.encoders.voice",
     "TextEncoder": "mmemo.encoders.text",
+    "TextBackboneEncoder": "mmemo.encoders.text_backbone",
     "ActionUnitEncoder": "mmemo.encoders.action_units",
     "ProbedEncoder": "mmemo.encoders.probed",
     "WhisperLayersEncoder": "mmemo.encoders.whisper_layers",

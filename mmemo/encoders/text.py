@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,110 +13,22 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.encoders.base import Encoder, Encoding
+from mmemo.encoders.text_network import TextArchitecture, TextNet
 from mmemo.errors import WeightsError
-from mmemo.evidence import Evidence
+from mmemo.evidence import Evidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
 
 KIND = "text-encoder"
 TOKENIZER = "tokenizer.json"
+CONTEXT = 3
+"""Lines before a line of dialogue that are read with it, at most."""
+CONTEXT_TOKENS = 40
+"""Word pieces of them, at most; the latest are kept."""
+Gradients = tuple[Callable[[torch.Tensor], torch.Tensor], nn.Module, set[int], int]
+"""The logarithm of a label's share (B,) of ids (B, T), the embedding of the ids, the ids of special tokens, padding."""
 _WORDS, _WORDS_SCALE = "words.weight", "words.scale"
-
-
-@dataclass(frozen=True)
-class TextArchitecture:
-    """The sizes of a `TextNet`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
-
-    Attributes:
-        positions: the most tokens a text may have, the two special ones included; longer texts are cut.
-    """
-
-    vocabulary: int
-    dim: int = 384
-    layers: int = 6
-    heads: int = 12
-    inner: int = 1536
-    positions: int = 128
-    classes: int = len(EKMAN7)
-    dropout: float = 0.1
-
-
-def _layer(a: TextArchitecture) -> nn.TransformerEncoderLayer:
-    layer = nn.TransformerEncoderLayer(
-        a.dim, a.heads, a.inner, a.dropout, "gelu", layer_norm_eps=1e-12, batch_first=True
-    )
-    layer.dropout.p = 0.0  # torch drops inside the feed-forward block too, BERT does not
-    return layer
-
-
-class TextNet(nn.Module):
-    """BERT with masked mean pooling and a linear head.
-
-    Source: Devlin et al., "BERT", NAACL 2019; Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
-    The embedding of the first token type, the only one used for single texts, is added to the positions'.
-    """
-
-    def __init__(self, architecture: TextArchitecture) -> None:
-        super().__init__()
-        a = self.architecture = architecture
-        self.words = nn.Embedding(a.vocabulary, a.dim)
-        self.places = nn.Embedding(a.positions, a.dim)
-        self.norm = nn.LayerNorm(a.dim, eps=1e-12)
-        self.layers = nn.ModuleList(_layer(a) for _ in range(a.layers))
-        self.dropout = nn.Dropout(a.dropout)
-        self.head = nn.Linear(a.dim, a.classes)
-
-    def tokens(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Tokens (B, T, D) float32, zero where not valid, of ids (B, T) int64 and mask (B, T) bool."""
-        x: torch.Tensor = self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device))
-        x = self.dropout(self.norm(x))
-        for layer in self.layers:
-            # torch's padding mask has the opposite sense of ours
-            x = layer(x, src_key_padding_mask=~mask)
-        return x * mask[..., None]
-
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (B, T, D) and logits (B, K)."""
-        tokens = self.tokens(ids, mask)
-        mean = tokens.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        return tokens, self.head(self.dropout(mean))
-
-
-def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitecture) -> dict[str, torch.Tensor]:
-    """The weights of a Hugging Face ``BertModel`` under the names of `TextNet`, without the head.
-
-    Raises:
-        WeightsError: if a weight is missing.
-    """
-
-    def get(name: str) -> torch.Tensor:
-        try:
-            return torch.from_numpy(np.array(tensors[name], np.float32))
-        except KeyError:
-            raise WeightsError(
-                f"Not the weights of a BertModel of {architecture.layers} layers: no {name!r}."
-            ) from None
-
-    places = get("embeddings.position_embeddings.weight")[: architecture.positions]
-    state = {
-        "words.weight": get("embeddings.word_embeddings.weight"),
-        "places.weight": places + get("embeddings.token_type_embeddings.weight")[0],
-        "norm.weight": get("embeddings.LayerNorm.weight"),
-        "norm.bias": get("embeddings.LayerNorm.bias"),
-    }
-    for i in range(architecture.layers):
-        there, here = f"encoder.layer.{i}", f"layers.{i}"
-        for part in ("weight", "bias"):
-            state[f"{here}.self_attn.in_proj_{part}"] = torch.cat(
-                [get(f"{there}.attention.self.{name}.{part}") for name in ("query", "key", "value")]
-            )
-            state[f"{here}.self_attn.out_proj.{part}"] = get(f"{there}.attention.output.dense.{part}")
-            state[f"{here}.norm1.{part}"] = get(f"{there}.attention.output.LayerNorm.{part}")
-            state[f"{here}.linear1.{part}"] = get(f"{there}.intermediate.dense.{part}")
-            state[f"{here}.linear2.{part}"] = get(f"{there}.output.dense.{part}")
-            state[f"{here}.norm2.{part}"] = get(f"{there}.output.LayerNorm.{part}")
-    return state
 
 
 class TextEncoder:
@@ -127,6 +38,7 @@ class TextEncoder:
         net: the network; put into evaluation mode.
         tokenizer: its tokenizer, which adds the special tokens.
         languages: ISO 639-1 codes the network reads; words known to be in another language are absent words.
+        context: how many of the lines before a window are read with its own, at most `CONTEXT`.
         card: corpora, scores and settings that travel with the weights into ``config.json``.
     """
 
@@ -139,20 +51,65 @@ class TextEncoder:
         *,
         labels: LabelSet = EKMAN7,
         languages: tuple[str, ...] = ("en",),
+        context: int = 0,
         device: str = "cpu",
         card: Mapping[str, Any] | None = None,
     ) -> None:
         self.net = net.to(device).eval()
-        self.labels, self.languages, self.device = labels, languages, device
+        self.labels, self.languages, self.context, self.device = labels, languages, context, device
         self.dim = net.architecture.dim
         self.card = dict(card or {})
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(net.architecture.positions)
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
+        self.separator = self._id("[SEP]")
 
-    def tokenize(self, text: str) -> np.ndarray:
-        """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions."""
-        return np.array(self._tokenizer.encode(text).ids, np.int64)
+    @staticmethod
+    def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
+        """A text encoder from any checkpoint: one of ours, or a transformer of Hugging Face.
+
+        Args:
+            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, or the name
+                of a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
+            settings: ``device``; for a checkpoint of another project, what
+                `mmemo.encoders.text_backbone.load_text_backbone` takes: what its labels mean, and its languages.
+
+        Raises:
+            UnknownModelError: if nothing of that name is found.
+            WeightsError: if it is damaged, or no text classifier.
+            LabelError: if the meaning of its labels is not known.
+            MissingExtraError: if transformers is needed and not installed.
+        """
+        if checkpoint_kind(name_or_path) == KIND:
+            return TextEncoder.load(name_or_path, **settings)
+        from mmemo.encoders.text_backbone import SETTINGS, TextBackboneEncoder, load_text_backbone
+
+        if (Path(name_or_path).expanduser() / SETTINGS).is_file():
+            return TextBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
+        return load_text_backbone(name_or_path, **settings)
+
+    def tokenize(self, text: str, context: Sequence[Turn] = (), speaker: str | None = None) -> np.ndarray:
+        """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions.
+
+        Args:
+            context: the lines before it, oldest first. Each is marked with who says it, seen from ``speaker``: "A" the
+                same person, "B", "C" … others, "-" somebody. They stand before the text, with a separator between.
+        """
+        longest = self.net.architecture.positions
+        line = self.tokenizer.encode(text[: 20 * longest]).ids
+        if len(line) > longest:
+            line = [*line[: longest - 1], self.separator]
+        before: list[int] = []
+        room = min(CONTEXT_TOKENS, longest - len(line) - 1)
+        for marked in reversed(_marked(context[-CONTEXT:], speaker)):
+            if len(before) >= room:
+                break
+            turn = self.tokenizer.encode(marked[-20 * longest :], add_special_tokens=False).ids
+            before = [*turn[-(room - len(before)) :], *before]
+        if before:
+            line = [line[0], *before, self.separator, *line[1:]]
+        return np.array(line, np.int64)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64 of the window's words.
@@ -167,22 +124,46 @@ class TextEncoder:
         # Latin letters end at U+024F; beyond them the vocabulary knows single signs at best
         if not letters or 2 * sum(sign <= "\u024f" for sign in letters) < len(letters):
             return None
-        return self.tokenize(words.text)
+        before = words.context[-self.context :] if self.context else ()
+        return self.tokenize(words.text, before, words.speaker)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them."""
-        longest = max((len(ids) for ids in batch), default=0)
-        ids = np.zeros((len(batch), longest), np.int64)
-        mask = np.zeros((len(batch), longest), bool)
-        for row, window in enumerate(batch):
-            ids[row, : len(window)] = window
-            mask[row, : len(window)] = True
-        if not longest:
+        ids, mask, said = padded(batch, self.separator)
+        if not ids.size:
             tokens, logits = np.zeros((*ids.shape, self.dim)), np.zeros((len(batch), len(self.labels)))
             return Encoding(tokens.astype(np.float32), mask, logits.astype(np.float32))
         with torch.inference_mode():
-            tokens, logits = self.net(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
-        return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy())
+            inputs = [torch.from_numpy(array).to(self.device) for array in (ids, mask, said)]
+            tokens, logits = self.net(*inputs)
+            affect = None
+            if self.net.affect is not None:
+                affect = self.net.affect(self.net.summary(tokens, inputs[2])).cpu().numpy()
+        return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy(), affect=affect)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in ``text`` each of its tokens is, start and end; special ones and what is cut off are nowhere."""
+        longest = self.net.architecture.positions
+        spans = self.tokenizer.encode(text[: 20 * longest]).offsets
+        return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
+
+    def gradients(self, label: int, temperature: float) -> Gradients:
+        """What an explanation needs, see `Gradients`; ``label`` is its place, ``temperature`` the model's."""
+
+        def forward(ids: torch.Tensor) -> torch.Tensor:
+            said = [padded([row], self.separator)[2][0] for row in ids.cpu().numpy()]
+            mask = torch.ones_like(ids, dtype=torch.bool)
+            logits = self.net(ids, mask, torch.from_numpy(np.stack(said)).to(ids.device))[1]
+            chosen: torch.Tensor = (logits / temperature).log_softmax(-1)[:, label]
+            return chosen
+
+        return forward, self.net.words, {self._id("[CLS]"), self._id("[SEP]")}, self._id("[PAD]")
+
+    def _id(self, token: str) -> int:
+        found: int | None = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise WeightsError(f"The tokenizer has no {token}; it is not the one of a BERT.")
+        return found
 
     def save(self, folder: str | Path) -> Path:
         """Write the encoder: word embeddings as int8 with one float32 scale a row, all else as float16."""
@@ -195,7 +176,7 @@ class TextEncoder:
                 tensors[_WORDS_SCALE] = scale
             else:
                 tensors[name] = array.astype(np.float16)
-        tokenizer = self._tokenizer.to_str().encode()
+        tokenizer = self.tokenizer.to_str().encode()
         config = {
             **self.card,
             "kind": KIND,
@@ -203,6 +184,7 @@ class TextEncoder:
             "preprocessing": {"lowercase": True, "max_tokens": self.net.architecture.positions},
             "labels": list(self.labels),
             "languages": list(self.languages),
+            "context": self.context,
             "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),
         }
         return save_checkpoint(folder, config, tensors, {TOKENIZER: tokenizer})
@@ -233,35 +215,36 @@ class TextEncoder:
             Tokenizer.from_str(tokenizer.decode()),
             labels=EKMAN7 if labels.labels == EKMAN7.labels else labels,
             languages=languages,
+            context=int(found.config.get("context", 0)),
             device=device,
             card={k: v for k, v in found.config.items() if k not in ("format", "sha256")},
         )
 
 
-def smaller_vocabulary(tokenizer: str, keep: set[int]) -> tuple[str, np.ndarray]:
-    """A WordPiece tokenizer with part of its vocabulary; words that lose their piece are cut smaller.
+def padded(batch: Sequence[np.ndarray], separator: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids (B, T) int64 of B texts, which of them are valid (B, T) bool, and which are to be judged (B, T) bool.
 
-    Args:
-        tokenizer: the text of a ``tokenizer.json``.
-        keep: ids to keep; special tokens and pieces of one character are kept always, so that no word that
-            could be spelled becomes unknown.
-
-    Returns:
-        the text of the new ``tokenizer.json``, and the old ids in the order of the new ones, (V,) int64.
+    What stands before the last separator but one is context: it is read, and not judged.
     """
-    settings = json.loads(tokenizer)
-    special = {token["content"] for token in settings["added_tokens"]}
-    vocabulary: dict[str, int] = settings["model"]["vocab"]
-    kept = sorted(
-        (old, piece)
-        for piece, old in vocabulary.items()
-        if old in keep or piece in special or len(piece.removeprefix("##")) == 1
-    )
-    new = {piece: i for i, (_, piece) in enumerate(kept)}
-    settings["model"]["vocab"] = new
-    for token in settings["added_tokens"]:
-        token["id"] = new[token["content"]]
-    for token in settings["post_processor"].get("special_tokens", {}).values():
-        token["ids"] = [new[piece] for piece in token["tokens"]]
-    settings["padding"] = settings["truncation"] = None
-    return json.dumps(settings, ensure_ascii=False), np.array([old for old, _ in kept], np.int64)
+    longest = max((len(ids) for ids in batch), default=0)
+    ids = np.zeros((len(batch), longest), np.int64)
+    mask, said = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
+    for row, text in enumerate(batch):
+        ids[row, : len(text)] = text
+        mask[row, : len(text)] = True
+        ends = np.flatnonzero(text == separator)
+        said[row, ends[-2] + 1 if len(ends) > 1 else 0 : len(text)] = True
+    return ids, mask, said
+
+
+def _marked(context: Sequence[Turn], speaker: str | None) -> list[str]:
+    """The lines with the marks of their speakers; the nearest of the others is "B"."""
+    others: list[str] = []
+    for turn in reversed(context):
+        if turn.speaker not in (None, speaker, *others):
+            others.append(str(turn.speaker))
+    marks = {name: chr(ord("B") + place) for place, name in enumerate(others)}
+    return [
+        f"{'-' if turn.speaker is None else 'A' if turn.speaker == speaker else marks[turn.speaker]}: {turn.text}"
+        for turn in context
+    ]

@@ -84,3 +84,27 @@ def concordance(true: np.ndarray, said: np.ndarray) -> float:
     """
     spread = true.var() + said.var() + (true.mean() - said.mean()) ** 2
     return float(2 * np.mean((true - true.mean()) * (said - said.mean())) / spread) if spread > 0 else float("nan")
+
+
+def multilabel_f1(target: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """F1 (K,) where several labels may hold, (N, K) bool each: 2 TP / (2 TP + FP + FN); NaN if never there."""
+    hits = (target & predicted).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        scores: np.ndarray = 2 * hits / (target.sum(axis=0) + predicted.sum(axis=0))
+    return scores
+
+
+def best_thresholds(target: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The threshold (K,) of each label that gives the highest F1 on (N, K) bool targets and (N, K) scores.
+
+    A label is said where its score is at least the threshold. To be chosen on validation data.
+    """
+    chosen = np.empty(target.shape[1])
+    for label in range(target.shape[1]):
+        order = np.argsort(-scores[:, label])
+        hits = np.cumsum(target[order, label])
+        f1 = 2 * hits / (np.arange(1, len(order) + 1) + target[:, label].sum())
+        # a threshold can't part equal scores: only the last of them counts
+        falls = np.append(np.diff(scores[order, label]) < 0, True)
+        chosen[label] = scores[order[int(np.argmax(np.where(falls, f1, -1)))], label]
+    return chosen

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from mmemo.encoders.base import Encoding
+from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import LabelSet
 
@@ -103,6 +103,25 @@ def present(head: FusionHead, known: Mapping[str, Any], encodings: Mapping[str, 
     if not encodings or not there.any(axis=1).all():
         raise ArgumentError(f"{name}: a row has no modality at all; leave such rows out before fusing.")
     return there
+
+
+LEAST_TRUST = 0.05
+
+
+def word_trust(known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> np.ndarray:
+    """(B, M) float64: the confidence of recognised words (`mmemo.encoders.quality`), at least 0.05; 1 for all else.
+
+    A head multiplies its weights by it, so words that a recogniser is unsure of count less beside a face and a voice.
+    Given words have the confidence 1. How good a face and a voice are seen and heard is no such plain probability: a
+    head must learn what it is worth.
+    """
+    rows = len(next(iter(encodings.values())))
+    trust = np.ones((rows, len(known)))
+    for column, modality in enumerate(known):
+        quality = encodings[modality].quality if modality in encodings else None
+        if modality == "text" and quality is not None:
+            trust[:, column] = np.clip(quality[:, QUALITIES.index("trust")], LEAST_TRUST, 1.0)
+    return trust
 
 
 def check_training(

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.errors import ArgumentError
-from mmemo.fusion.base import check_training, present
+from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.fusion.late import weighted_product
 from mmemo.labels import LabelSet
 from mmemo.probability import log_softmax, softmax
@@ -27,8 +27,10 @@ class GatedFusion:
     ``share = softmax over those present of (bias_m + slopes_m . (coverage, trust, certainty))``: a blurred face, a
     noisy voice or doubtful words count less, as far as the training data show that they deserve less. Trust is the
     quality of the crops, the signal-to-noise ratio or the confidence of the words; certainty is 1 minus the entropy of
-    the expert's scores over its greatest possible value. One modality alone gives just its own scores. Mixtures of
-    experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1), 1991.
+    the expert's scores over its greatest possible value. Recognised words weigh less besides, by their confidence
+    (`mmemo.fusion.base.word_trust`): corpora whose words are given can't teach that. One modality alone gives just its
+    own scores. Mixtures of experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural
+    Computation 3(1), 1991.
 
     Args:
         biases: of each modality.
@@ -60,7 +62,7 @@ class GatedFusion:
             if rows.any():
                 seen = _features(encodings[modality].rows(rows))
                 gate[rows, column] = self.biases[modality] + seen @ self.slopes[modality]
-        return softmax(gate)
+        return softmax(gate + np.log(word_trust(self.biases, encodings)))
 
     def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
         """Share of each modality in each row, (B,) float64: what its gate lets through."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, expected_one_of
-from mmemo.fusion.base import check_training, present
+from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.labels import LabelSet
 from mmemo.probability import log_softmax, softmax
 
@@ -24,9 +24,10 @@ class LateFusion:
     """Fuses by ``log p = n ** agreement * sum(share_m * log p_m) + constant`` over the n modalities present.
 
     ``share_m`` is the modality's weight divided by the weights of all that are present, so one modality alone gives
-    just its own scores. A modality may have a weight for each class: the face may be trusted with happiness, the voice
-    with anger. ``agreement`` says how far experts that agree strengthen each other: 0 is their geometric mean, 1 the
-    product of independent experts (Hinton, "Products of experts", ICANN 1999).
+    just its own scores. Words that were recognised weigh less, as far as the recogniser is unsure of them
+    (`mmemo.fusion.base.word_trust`). A modality may have a weight for each class: the face may be trusted with
+    happiness, the voice with anger. ``agreement`` says how far experts that agree strengthen each other: 0 is their
+    geometric mean, 1 the product of independent experts (Hinton, "Products of experts", ICANN 1999).
 
     Args:
         labels: classes of every expert, and of the fused scores.
@@ -62,7 +63,7 @@ class LateFusion:
     def _class_shares(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """(B, M, K): share of each modality in each class; 0 where it is absent."""
         there = present(self, self.weights, encodings)
-        weighed = there[:, :, None] * self._table
+        weighed = (there * word_trust(self.weights, encodings))[:, :, None] * self._table
         return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
 
     def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
@@ -241,11 +242,16 @@ def weighted_product(
     encodings: Mapping[str, Encoding],
     agreement: float,
 ) -> np.ndarray:
-    """Scores (B, K) float64 of the experts' product; ``shares`` (B, M, K), or (B, M, 1) if alike in all classes."""
+    """Scores (B, K) float64 of the experts' product; ``shares`` (B, M, K), or (B, M, 1) if alike in all classes.
+
+    Words count among the experts that agree only as far as they are trusted.
+    """
+    modalities = tuple(modalities)
     pooled, count = np.zeros((len(shares), len(labels))), np.zeros(len(shares))
+    trust = word_trust(dict.fromkeys(modalities), encodings)
     for column, modality in enumerate(modalities):
         if modality in encodings:
             rows = encodings[modality].present
-            count += rows
+            count += rows * trust[:, column]
             pooled[rows] += shares[rows, column] * log_softmax(encodings[modality].logits[rows].astype(float))
-    return softmax(pooled * (count**agreement)[:, None])
+    return softmax(pooled * (np.maximum(count, 1) ** agreement)[:, None])

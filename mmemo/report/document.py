@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mmemo.errors import ArgumentError, MmemoError
 from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
-from mmemo.result import EmotionResult, ModalityScores, Person, Scores, Segment
+from mmemo.result import Affect, EmotionResult, ModalityScores, Person, Scores, Segment
 from mmemo.speech.transcript import Line, Transcript, Word
 from mmemo.trails import Trail
 
@@ -24,6 +25,7 @@ def to_dict(result: EmotionResult) -> dict[str, Any]:
         "duration": round(result.duration, 3),
         "label": result.label,
         "scores": _rounded(result.scores),
+        "affect": None if result.affect is None else _rounded(asdict(result.affect)),
         "modalities": _modalities(result.modalities),
         "segments": [_segment(segment) for segment in result.segments],
         "people": [_person(person) for person in result.people],
@@ -93,6 +95,7 @@ def _modalities(modalities: Mapping[str, ModalityScores]) -> dict[str, Any]:
             "scores": _rounded(said.scores),
             "coverage": round(said.coverage, 3),
             "weight": None if said.weight is None else round(said.weight, 3),
+            **({} if said.affect is None else {"affect": _rounded(asdict(said.affect))}),
         }
         for name, said in modalities.items()
     }
@@ -100,7 +103,12 @@ def _modalities(modalities: Mapping[str, ModalityScores]) -> dict[str, Any]:
 
 def _read_modalities(document: Mapping[str, Any]) -> dict[str, ModalityScores]:
     return {
-        name: ModalityScores(_scores(said["scores"]), float(said["coverage"]), said["weight"])
+        name: ModalityScores(
+            _scores(said["scores"]),
+            float(said["coverage"]),
+            said["weight"],
+            Affect(**_scores(said["affect"])) if said.get("affect") else None,
+        )
         for name, said in document.items()
     }
 
@@ -172,7 +180,9 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
         "detail": transcript.detail,
         "language": transcript.language,
         "lines": [
-            {**_said(line), "words": [_said(word) for word in line.words]} if line.words else _said(line)
+            _said(line)
+            | ({"speaker": line.speaker} if line.speaker else {})
+            | ({"words": [_said(word) for word in line.words]} if line.words else {})
             for line in transcript.lines
         ],
     }
@@ -195,6 +205,7 @@ def _read_transcript(document: Mapping[str, Any]) -> Transcript:
             line["text"],
             line["confidence"],
             tuple(Word(word["start"], word["end"], word["text"], word["confidence"]) for word in line.get("words", ())),
+            line.get("speaker"),
         )
         for line in document["lines"]
     )

@@ -13,7 +13,7 @@ from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.report.annotations import eaf, rttm
 from mmemo.report.needs import need
 from mmemo.report.subtitles import srt, vtt
-from mmemo.report.tables import COLUMNS, frame, rows
+from mmemo.report.tables import AFFECT, COLUMNS, frame, rows
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -67,7 +67,7 @@ def _write(result: EmotionResult, path: Path, suffix: str, faces: bool) -> None:
         path.write_text(_TEXTS[suffix](result), encoding="utf-8")
     elif suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [*COLUMNS, *result.scores])
+            writer = csv.DictWriter(file, [*COLUMNS, *result.scores, *(AFFECT if result.affect else ())])
             writer.writeheader()
             writer.writerows(rows(result))
     elif suffix == ".parquet":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,7 +113,14 @@ def _modalities(result: EmotionResult) -> str:
         weight = "" if said.weight is None else f"{said.weight:.0%}"
         rows.append(_row(name_of(name), said.label, said.scores, f"{said.coverage:.0%}", weight))
     head = "<tr><th></th><th>label</th><th>scores</th><th>coverage</th><th>weight</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+    return f"<table>{head}{''.join(rows)}</table>{_affect(result)}"
+
+
+def _affect(result: EmotionResult) -> str:
+    if result.affect is None:
+        return ""
+    told = ", ".join(f"{name} {value:+.2f}" for name, value in asdict(result.affect).items())
+    return f'<p class="dim">The words: {told} (each from -1 to 1).</p>'
 
 
 def _row(name: str, label: str, scores: Scores, coverage: str, weight: str) -> str:

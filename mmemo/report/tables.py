@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mmemo.report.micro import table
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("start", "end", "what", "modality", "person", "coverage", "label")
 """Columns of a result's table before those of the scores."""
+AFFECT = ("valence", "arousal", "dominance")
+"""Columns after them, where a modality tells these; values are in its own rows."""
 _MOST_ROWS = 24
 
 
@@ -45,7 +48,7 @@ def frame(result: EmotionResult) -> pandas.DataFrame:
     import pandas
 
     data = pandas.DataFrame(list(rows(result)))
-    return data.astype({"person": "Int64"})[[*COLUMNS, *result.scores]]
+    return data.astype({"person": "Int64"})[[*COLUMNS, *result.scores, *(AFFECT if result.affect else ())]]
 
 
 def _rows(
@@ -54,7 +57,8 @@ def _rows(
     span = {"start": start, "end": end, "what": what, "person": None}
     yield span | {"modality": "fused", "coverage": None, "label": label} | scores
     for name, said in modalities.items():
-        yield span | {"modality": name, "coverage": said.coverage, "label": said.label} | said.scores
+        felt = asdict(said.affect) if said.affect else {}
+        yield span | {"modality": name, "coverage": said.coverage, "label": said.label} | said.scores | felt
 
 
 def _of_person(
@@ -83,6 +87,9 @@ def terminal(result: EmotionResult) -> RenderableType:
         Text.assemble("\n", _named(result.label), share, ("  of the fused score\n", "dim")),
         _shares(result),
     ]
+    if result.affect is not None:
+        told = (f"{name} {value:+.2f}" for name, value in asdict(result.affect).items())
+        parts.append(Text(f"\n{', '.join(told)}  (of the words, -1 to 1)", style="dim"))
     if len(result.segments) > 1:
         parts += [Text("\nOver time", style="bold"), _timeline(result)]
     if len(result.people) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +16,16 @@ from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.notes import Note
 from mmemo.speech.gates import Heard, gate
+from mmemo.speech.subtitle_file import LANGUAGES
 from mmemo.speech.transcript import Line, Transcript, Word
 
 LONGEST = 30.0
 """Seconds: the most sound a recogniser is given at once."""
 TOKENS = 8
 """Word pieces a second: fast English has about six."""
+NO_SPEECH, UNLIKELY = 0.6, -1.0
+"""A piece that the model takes for no speech by this probability, and whose tokens have a mean log probability below
+that, is no words (Radford et al., 2022, section 4.5)."""
 BRIDGED = 1.0
 """Seconds: speech with shorter pauses is recognised together."""
 
@@ -102,6 +106,7 @@ class WhisperTranscriber:
         language: ISO 639-1 code of the speech; detected by models that know several if None.
         device: "cpu", "cuda" or "auto".
         threads: CPU threads; 0 for as many as there are cores, at most four.
+        progress: is called after each segment with the seconds of the file that are behind it.
 
     Raises:
         MissingExtraError: if the extra ``asr`` is not installed.
@@ -115,6 +120,7 @@ class WhisperTranscriber:
         language: str | None = None,
         device: str = "cpu",
         threads: int = 0,
+        progress: Callable[[Seconds], None] | None = None,
     ) -> None:
         carried = carried_model()
         if find_spec("faster_whisper") is None or (model is None and carried is None):
@@ -128,7 +134,12 @@ class WhisperTranscriber:
                 if not (folder / name).is_file():
                     raise UnknownModelError(f"No speech recognition model in {folder}: expected {name} there.")
             self.model = folder
+        if language is not None and language not in LANGUAGES:
+            raise ArgumentError(
+                f"language: expected an ISO 639-1 code such as 'en', or None to detect it, got {language!r}."
+            )
         self.language, self.device = language, device
+        self.progress = progress
         self.threads = threads or min(4, os.cpu_count() or 1)
 
     def __repr__(self) -> str:
@@ -136,7 +147,11 @@ class WhisperTranscriber:
 
     def __call__(self, segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
         """Recognise speech; see `Transcriber`."""
-        pieces = [self.hear(start, waveform) for start, waveform in segments]
+        pieces = []
+        for start, waveform in segments:
+            pieces.append(self.hear(start, waveform))
+            if self.progress:
+                self.progress(start + len(waveform) / SAMPLE_RATE)
         heard = [line for piece in pieces for line in piece]
         kept, notes = gate(heard, self.name) if pieces else ([], ())
         languages = Counter(line.language for line in kept)
@@ -164,6 +179,8 @@ class WhisperTranscriber:
             beam_size=1,
             temperature=0.0,
             condition_on_previous_text=False,
+            no_speech_threshold=NO_SPEECH,
+            log_prob_threshold=UNLIKELY,
             word_timestamps=True,
             # on noise the model would go on for hundreds of words
             max_new_tokens=20 + int(TOKENS * len(waveform) / SAMPLE_RATE),

@@ -1,7 +1,8 @@
-"""Reading ``.srt`` and ``.vtt`` files.
+"""Reading ``.srt``, ``.vtt``, ``.ass`` and ``.ssa`` files.
 
 Own readers, because the libraries for it (pysubs2, webvtt-py) skip what they can't read or don't name the
-line. Source: W3C, "WebVTT: The Web Video Text Tracks Format", 2019; SubRip has no standard.
+line. Source: W3C, "WebVTT: The Web Video Text Tracks Format", 2019; SubRip has no standard; "ASS File
+Format Specification" of the libass project.
 """
 
 from __future__ import annotations
@@ -36,17 +37,22 @@ _TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}|\{[biuy]:[^{}]*\}")
 _SOUND = re.compile(r"\[[^\[\]]*\]|[\u2669-\u266f]")
 _SPEAKER_MARK = re.compile(r"^(?:(?:-|\u2013|\u2014|>>+)\s*)+")
+_CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Signs that don't show: they would be parts of words, or rows of their own."""
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>")
+_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 CONTIGUOUS = 0.15
 """Seconds: a cue that begins no later than this after the last one continues it."""
 
 
 @dataclass(frozen=True)
 class FileCue:
-    """One subtitle: plain text between two times."""
+    """One subtitle: plain text between two times, and who says it where the file tells."""
 
     start: Seconds
     end: Seconds
     text: str
+    speaker: str | None = None
 
 
 def read_cues(path: Path) -> tuple[list[FileCue], str | None]:
@@ -58,9 +64,11 @@ def read_cues(path: Path) -> tuple[list[FileCue], str | None]:
         TranscriptError: if the file can't be read, is of another kind, or holds a time that is none.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".srt", ".vtt"):
-        raise TranscriptError(f"{path}: {expected_one_of('subtitle suffix', ('.srt', '.vtt'), path.suffix)}")
-    rows = _decoded(path).splitlines()
+    if suffix not in _SUFFIXES:
+        raise TranscriptError(f"{path}: {expected_one_of('subtitle suffix', _SUFFIXES, path.suffix)}")
+    rows = read_text(path).splitlines()
+    if suffix in (".ass", ".ssa"):
+        return sorted(_dialogues(path, rows), key=lambda cue: cue.start), language_of(path)
     language = None
     if suffix == ".vtt":
         if any(rows) and not re.match(r"WEBVTT(?:[ \t]|$)", rows[0]):
@@ -90,6 +98,15 @@ def _code(name: str) -> str | None:
     return name if name in LANGUAGES else None
 
 
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, UTF-16 with its mark, or an old Western code page; control characters are blanks.
+
+    Raises:
+        TranscriptError: if it can't be read, or is no text.
+    """
+    return _CONTROL.sub(" ", _decoded(path))
+
+
 def _decoded(path: Path) -> str:
     try:
         data = path.read_bytes()
@@ -111,8 +128,12 @@ def _decoded(path: Path) -> str:
     raise TranscriptError(f"{path}, line 1: begins as UTF-16 and is not. Save it as UTF-8.")
 
 
-def _blocks(path: Path, rows: list[str]) -> Iterator[tuple[Seconds, Seconds, list[str]]]:
-    """Start, end and cleaned text rows of each cue."""
+Block = tuple[Seconds, Seconds, list[str], str | None]
+"""Start, end, cleaned text rows and the speaker of a cue."""
+
+
+def _blocks(path: Path, rows: list[str]) -> Iterator[Block]:
+    """The cues of a file in its order."""
     number, comment = 0, False
     # A row of blanks belongs to the cue in WebVTT (YouTube writes such rows), and ends it in SubRip.
     ends = str if path.suffix.lower() == ".vtt" else str.strip
@@ -131,7 +152,9 @@ def _blocks(path: Path, rows: list[str]) -> Iterator[tuple[Seconds, Seconds, lis
                 number += 1
             if number < len(rows) and "-->" in rows[number] and texts and texts[-1].strip().isdigit():
                 texts.pop()  # no blank line before the next cue's number
-            yield start, end, [text for text in map(_plain, texts) if text]
+            voices = {name.strip() for text in texts for name in _VOICE.findall(text)}
+            speaker = voices.pop() if len(voices) == 1 else None
+            yield start, end, [text for text in map(_plain, texts) if text], speaker
 
 
 def _times(path: Path, number: int, row: str) -> tuple[Seconds, Seconds]:
@@ -158,7 +181,7 @@ def _plain(row: str) -> str:
     return _SPEAKER_MARK.sub("", text)
 
 
-def _unrolled(blocks: list[tuple[Seconds, Seconds, list[str]]]) -> Iterator[FileCue]:
+def _unrolled(blocks: list[Block]) -> Iterator[FileCue]:
     """Rolling captions show each row again above the next one: keep the first showing only.
 
     A row is a repetition if its cue continues the one before, begins with the rows that one ended with, and
@@ -166,7 +189,7 @@ def _unrolled(blocks: list[tuple[Seconds, Seconds, list[str]]]) -> Iterator[File
     """
     shown: list[str] = []
     until = float("-inf")
-    for start, end, rows in sorted(blocks, key=lambda block: block[0]):
+    for start, end, rows, speaker in sorted(blocks, key=lambda block: block[0]):
         fresh = rows
         if start <= until + CONTIGUOUS:
             for length in range(min(len(shown), len(rows)), 0, -1):
@@ -174,6 +197,31 @@ def _unrolled(blocks: list[tuple[Seconds, Seconds, list[str]]]) -> Iterator[File
                     fresh = rows[length:]
                     break
         if fresh:
-            yield FileCue(start, end, " ".join(fresh))
+            yield FileCue(start, end, " ".join(fresh), speaker)
         if rows:
             shown, until = rows, end
+
+
+def _dialogues(path: Path, rows: list[str]) -> Iterator[FileCue]:
+    """The dialogue of an ASS or SSA file; comments and drawings are left out."""
+    fields: list[str] = []
+    for number, row in enumerate(rows, 1):
+        kind, _, rest = row.partition(":")
+        if kind.strip() == "Format" and "Text" in rest:
+            fields = [field.strip() for field in rest.split(",")]
+        if kind.strip() != "Dialogue":
+            continue
+        if not {"Start", "End", "Text"} <= set(fields):
+            raise TranscriptError(
+                f"{path}, line {number}: no Format line with Start, End and Text before this dialogue."
+            )
+        values = rest.split(",", len(fields) - 1)
+        if len(values) < len(fields):
+            raise TranscriptError(
+                f"{path}, line {number}: expected {len(fields)} values ({', '.join(fields)}), got {len(values)}."
+            )
+        cue = dict(zip(fields, values, strict=True))
+        start, end = _times(path, number, f"{cue['Start'].strip()} --> {cue['End'].strip()}")
+        text = "" if re.search(r"\{[^{}]*\\p[1-9]", cue["Text"]) else _plain(cue["Text"].replace("\\n", " "))
+        if text:
+            yield FileCue(start, end, text, cue.get("Name", cue.get("Actor", "")).strip() or None)

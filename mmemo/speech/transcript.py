@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Protocol
 
 from mmemo.errors import ArgumentError, expected_one_of
-from mmemo.evidence import Seconds, TextEvidence
+from mmemo.evidence import Seconds, TextEvidence, Turn
 from mmemo.speech.language import guess_language
-from mmemo.speech.subtitle_file import language_of, read_cues
+from mmemo.speech.subtitle_file import language_of, read_cues, read_text
 
+SIDECARS = (".srt", ".vtt", ".ass", ".ssa")
+"""Suffixes of the subtitle files that are found beside a media file, the first before the later ones."""
+LONG = 10.0
+"""Seconds: of a line that lasts longer, a window gets the part that is said about then."""
+AROUND = 2.0
+"""Seconds before and after the window that this part reaches."""
+BEFORE, GAP = 3, 20.0
+"""Lines before a window that are its context, at most, and the longest silence in seconds over which they are."""
 SOURCES = ("given", "sidecar", "subtitle stream", "recognition")
 
 
@@ -48,6 +56,7 @@ class Line:
     Attributes:
         confidence: how sure the words are, 0 to 1; 1 where somebody wrote them.
         words: the line's words with their times, where these are known.
+        speaker: who says it, where the source tells.
 
     Raises:
         ArgumentError: if it ends before it starts, or the confidence is outside 0 to 1.
@@ -58,6 +67,7 @@ class Line:
     text: str
     confidence: float = 1.0
     words: tuple[Word, ...] = ()
+    speaker: str | None = None
 
     def __post_init__(self) -> None:
         if not self.start <= self.end:
@@ -98,7 +108,8 @@ class Transcript:
         return " ".join(line.text for line in self.lines)
 
     @cached_property
-    def _starts(self) -> list[Seconds]:
+    def starts(self) -> list[Seconds]:
+        """Start of each line, in seconds."""
         return [line.start for line in self.lines]
 
     @cached_property
@@ -107,36 +118,48 @@ class Transcript:
 
     def lines_between(self, start: Seconds, end: Seconds) -> tuple[Line, ...]:
         """The lines that touch the window ``[start, end)``; one without length does so if it lies in it."""
-        first, last = bisect_left(self._starts, start - self._longest), bisect_left(self._starts, end)
+        first, last = bisect_left(self.starts, start - self._longest), bisect_left(self.starts, end)
         return tuple(line for line in self.lines[first:last] if line.end > start or line.start == line.end == start)
 
 
 def from_cues(cues: Iterable[TimedText], source: str, detail: str = "", language: str | None = None) -> Transcript:
     """A transcript of subtitles without the empty ones. An unknown language is guessed from all words."""
-    lines = [Line(cue.start, cue.end, text) for cue in cues if (text := " ".join(cue.text.split()))]
+    lines = [
+        Line(cue.start, cue.end, text, speaker=getattr(cue, "speaker", None))
+        for cue in cues
+        if (text := " ".join(cue.text.split()))
+    ]
     lines.sort(key=lambda line: line.start)
     language = language or guess_language(" ".join(line.text for line in lines))
     return Transcript(tuple(lines), source, language, detail)
 
 
-def read_subtitles(path: str | Path) -> Transcript:
-    """The transcript in an ``.srt`` or ``.vtt`` file.
+def read_subtitles(path: str | Path, duration: Seconds = 0.0) -> Transcript:
+    """The transcript in an ``.srt``, ``.vtt``, ``.ass``, ``.ssa`` or ``.txt`` file.
 
-    The language is that of the file's header or name (``clip.en.srt``), else guessed from the words.
+    The language is that of the file's header or name (``clip.en.srt``), else guessed from the words. Plain text has no
+    times: its sentences fill the clip, as with `given`.
+
+    Args:
+        duration: of the clip in seconds, for plain text.
 
     Raises:
         TranscriptError: if the file can't be read; the message names the file and the line.
     """
     path = Path(path)
+    if path.suffix.lower() == ".txt":
+        plain = given(read_text(path), duration, language_of(path))
+        return Transcript(plain.lines, "sidecar", plain.language, path.name)
     cues, language = read_cues(path)
     return from_cues(cues, "sidecar", path.name, language)
 
 
 def find_sidecar(media: str | Path) -> Path | None:
-    """The subtitle file that belongs to a media file: same folder, same stem, ``.srt`` or ``.vtt``.
+    """The subtitle file that belongs to a media file: same folder, same stem, ``.srt``, ``.vtt``, ``.ass`` or ``.ssa``.
 
     ``clip.srt`` is taken before ``clip.en.srt``, English before other languages, and ``.srt`` before
-    ``.vtt``. Upper and lower case are the same. None if there is no such file, or the folder can't be listed.
+    ``.vtt`` before ``.ass``. Upper and lower case are the same. None if there is no such file, or the folder can't be
+    listed.
     """
     media = Path(media)
     stem, found = media.stem.lower(), []
@@ -146,12 +169,12 @@ def find_sidecar(media: str | Path) -> Path | None:
         if name == stem or name.startswith(f"{stem}."):
             language = language_of(path)
             if (name == stem or language) and path.is_file():
-                found.append((name != stem, language != "en", path.suffix.lower() != ".srt", name, path))
+                found.append((name != stem, language != "en", SIDECARS.index(path.suffix.lower()), name, path))
     return min(found)[-1] if found else None
 
 
 def _subtitle_files(folder: Path) -> tuple[str, ...]:
-    """Names of the ``.srt`` and ``.vtt`` files of a folder; a corpus has thousands of files in one, listed once.
+    """Names of the subtitle files of a folder; a corpus has thousands of files in one, listed once.
 
     A folder's time of change tells whether a list still holds, but for changes within its clock's last tick.
     """
@@ -165,7 +188,7 @@ def _subtitle_files(folder: Path) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _listed(folder: Path, changed: int) -> tuple[str, ...]:  # noqa: ARG001 - it is part of the key
-    return tuple(name for name in os.listdir(folder) if name.lower().endswith((".srt", ".vtt")))
+    return tuple(name for name in os.listdir(folder) if name.lower().endswith(SIDECARS))
 
 
 def given(text: str, duration: Seconds, language: str | None = None) -> Transcript:
@@ -194,8 +217,9 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
 def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextEvidence | None:
     """The words of the window ``[start, end)``: the lines that touch it, whole. None where nothing is said.
 
-    The coverage is the share of the window with a line in it; the confidence is the lines' mean, weighted by
-    their overlap with the window.
+    Of a line longer than `LONG` only the words said in the window and shortly before and after: by their times where
+    these are known, else by their share of the letters. The coverage is the share of the window with a line in it; the
+    confidence is the lines' mean, weighted by their overlap with the window. The context are the lines before.
     """
     lines = transcript.lines_between(start, end)
     if start == end:
@@ -212,5 +236,45 @@ def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextE
     else:
         confidence = sum(line.confidence for line in lines) / len(lines)
     coverage = covered / (end - start) if end > start else 1.0
-    text = " ".join(line.text for line in lines)
-    return TextEvidence(text, transcript.language, confidence, min(1.0, coverage))
+    text = " ".join(part for line in lines if (part := _part(line, start - AROUND, end + AROUND)))
+    if not text:
+        return None
+    speakers = {line.speaker for line in lines}
+    return TextEvidence(
+        text,
+        transcript.language,
+        confidence,
+        min(1.0, coverage),
+        next(iter(speakers)) if len(speakers) == 1 else None,
+        _before(transcript, lines[0]) if end > start else (),
+    )
+
+
+def _part(line: Line, start: Seconds, end: Seconds) -> str:
+    """What is said of a line between two times; all of it unless it is long."""
+    length = line.end - line.start
+    if length <= LONG:
+        return line.text
+    if line.words:
+        return " ".join(word.text for word in line.words if word.end > start and word.start < end)
+    words, said, past = line.text.split(), [], 0
+    if len(words) < 2:
+        return line.text  # a script without blanks: nothing tells where to cut
+    letters = sum(map(len, words))
+    for word in words:
+        begins, past = line.start + length * past / letters, past + len(word)
+        if line.start + length * past / letters > start and begins < end:
+            said.append(word)
+    return " ".join(said)
+
+
+def _before(transcript: Transcript, first: Line) -> tuple[Turn, ...]:
+    """The lines that end before ``first`` begins, without a long silence between, oldest first."""
+    turns: list[Turn] = []
+    next_start = first.start
+    for line in reversed(transcript.lines[: bisect_left(transcript.starts, first.start)]):
+        if len(turns) == BEFORE or next_start - line.end > GAP:
+            break
+        turns.append(Turn(line.text, line.speaker))
+        next_start = line.start
+    return tuple(reversed(turns))

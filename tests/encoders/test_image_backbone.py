@@ -15,12 +15,13 @@ from scipy.special import log_softmax, softmax
 from mmemo import EmotionModel, load_model
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.face import FaceEncoder
-from mmemo.encoders.image_backbone import UNSAID, ImageBackboneEncoder, map_scores, mapping_of
+from mmemo.encoders.foreign import UNSAID, map_scores, mapping_of
+from mmemo.encoders.image_backbone import ImageBackboneEncoder
 from mmemo.encoders.image_classifier import Preprocessing
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7, FER7, MEGC3
+from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
@@ -248,7 +249,9 @@ def test_onnx_files_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_labels_are_mapped_explicitly() -> None:
-    known = mapping_of(["Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"], None, EKMAN7)
+    known = mapping_of(
+        ["Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"], None, EKMAN7, [FER7_TO_EKMAN7]
+    )
     assert known("Happy") == "happiness"
     with pytest.raises(LabelError, match=r"what \['LABEL_0', 'LABEL_1'\] mean is not known.*labels=\{'LABEL_0': …"):
         mapping_of(["LABEL_0", "LABEL_1"], None, EKMAN7)
@@ -275,7 +278,7 @@ def test_shares_add_up_are_dropped_and_are_never_zero() -> None:
 def test_a_mapping_must_fit_the_classifier(checkpoints: dict[str, Path]) -> None:
     classifier = FaceEncoder.from_pretrained(checkpoints["vit"])._classifier
     with pytest.raises(LabelError, match="the mapping is from"):
-        ImageBackboneEncoder(classifier, mapping_of(FER7.labels[::-1], None, EKMAN7))
+        ImageBackboneEncoder(classifier, mapping_of(FER7.labels[::-1], None, EKMAN7, [FER7_TO_EKMAN7]))
 
 
 @pytest.mark.parametrize("module", ["transformers", "onnxruntime"])

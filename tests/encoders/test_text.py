@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import subprocess
@@ -11,9 +12,10 @@ import torch
 from tokenizers import Tokenizer
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.text import TextArchitecture, TextEncoder, TextNet, bert_weights, smaller_vocabulary
+from mmemo.encoders.text import TextEncoder, padded
+from mmemo.encoders.text_network import TextArchitecture, TextNet, bert_weights, smaller_vocabulary
 from mmemo.errors import UnknownModelError, WeightsError
-from mmemo.evidence import Evidence, TextEvidence
+from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7
 
 WEIGHTS = Path(__file__).parents[2] / "mmemo" / "weights" / "text"
@@ -91,6 +93,78 @@ class TestAbsence:
 
     def test_unknown_language_is_read(self, encoder: TextEncoder) -> None:
         assert encoder.prepare(said("What a café!", None)) is not None
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "I am so happy \u2600\ufe0f\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467",
+            "I\x00 am\x07 so\x1b[31m happy\u202e\u200b\ufeff",
+            "I am so happy, " + "very " * 10_000 + "happy",
+            "I am so happy " + "a" * 50_000,
+            "I am so happy, \u043f\u0440\u0438\u0432\u0435\u0442 \u4f60\u597d",
+            "I AM SO HAPPY\r\n\t\u2028 today",
+        ],
+    )
+    def test_is_read_all_the_same(self, encoder: TextEncoder, text: str) -> None:
+        ids = encoder.prepare(said(text, None))
+        assert ids is not None
+        assert len(ids) <= 128
+        found = scores(encoder, text)[0]
+        assert np.isfinite(found).all()
+        assert EKMAN7[int(found.argmax())] == "happiness"
+
+    def test_special_tokens_that_somebody_wrote_are_words(self, encoder: TextEncoder) -> None:
+        ids = encoder.tokenize("nice [SEP] day [CLS] [PAD]")
+        assert (ids == encoder.separator).sum() == 1
+        assert ids[-1] == encoder.separator
+        assert encoder.encode([ids]).mask.all()
+
+
+class TestContext:
+    before = (Turn("Did you win?", "Ann"), Turn("We lost the game.", "Bob"))
+
+    def test_marks_of_speakers(self, encoder: TextEncoder) -> None:
+        pieces = [encoder.tokenizer.id_to_token(i) for i in encoder.tokenize("Again.", self.before, "Bob")]
+        assert " ".join(pieces) == ("[CLS] b : did you win ? a : we lost the game . [SEP] again . [SEP]")
+        unknown = [encoder.tokenizer.id_to_token(i) for i in encoder.tokenize("Again.", (Turn("Did you win?"),), None)]
+        assert " ".join(unknown) == "[CLS] - : did you win ? [SEP] again . [SEP]"
+
+    def test_evidence_is_read_with_as_many_lines_as_asked_for(self, encoder: TextEncoder) -> None:
+        words = TextEvidence("Again.", "en", 1.0, 1.0, "Bob", self.before)
+        lengths = []
+        for count in (0, 1, 2):
+            reader = copy.copy(encoder)
+            reader.context = count
+            lengths.append(len(reader.prepare(Evidence(0.0, 2.0, text=words))))
+        assert lengths == [4, 12, 18]
+
+    def test_only_the_line_itself_is_judged(self, encoder: TextEncoder) -> None:
+        alone, after = encoder.tokenize("Again."), encoder.tokenize("Again.", self.before, "Bob")
+        ids, mask, judged = padded([alone, after], encoder.separator)
+        assert judged[0].sum() == len(alone)
+        assert [encoder.tokenizer.id_to_token(i) for i in ids[1][judged[1]]] == ["again", ".", "[SEP]"]
+        assert mask[1].all()
+        logits = encoder.encode([alone, after]).logits
+        assert np.abs(logits[0] - logits[1]).max() > 0.1  # it is read with what was said before
+
+    def test_the_latest_lines_are_kept_where_room_is_short(self, encoder: TextEncoder) -> None:
+        long = tuple(Turn(f"{word} " * 60) for word in ("first", "second", "third"))
+        ids = encoder.tokenize("word " * 100, long)
+        assert len(ids) <= 128
+        pieces = [encoder.tokenizer.id_to_token(i) for i in ids]
+        assert "third" in pieces
+        assert "first" not in pieces
+        full = encoder.tokenize("word " * 200, long)
+        assert (full == encoder.separator).sum() == 1  # a line that fills all leaves no room
+
+    def test_affect_of_pleasant_and_unpleasant_words(self, encoder: TextEncoder) -> None:
+        pleasant, unpleasant = encoder.encode(
+            [encoder.tokenize("What a wonderful, lovely day!"), encoder.tokenize("He was murdered and we wept.")]
+        ).affect
+        assert pleasant[0] > 0.1 > -0.1 > unpleasant[0]
+        assert np.abs([pleasant, unpleasant]).max() <= 1
 
 
 class TestScores:

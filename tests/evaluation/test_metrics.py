@@ -10,10 +10,13 @@ from sklearn import metrics as reference
 
 from mmemo.evaluation.metrics import (
     accuracy,
+    best_thresholds,
+    concordance,
     confusion,
     expected_calibration_error,
     f1_scores,
     macro_f1,
+    multilabel_f1,
     negative_log_likelihood,
     recalls,
     uar,
@@ -98,3 +101,30 @@ def test_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1]] * 4)
     assert expected_calibration_error(np.array([0, 0, 0, 1]), probabilities) == pytest.approx(0.15)
     assert expected_calibration_error(np.array([0]), np.array([[1.0, 0.0]])) == 0.0
+
+
+def test_several_labels_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    target, predicted = rng.random((200, 4)) < 0.3, rng.random((200, 4)) < 0.4
+    expected = reference.f1_score(target, predicted, average=None)
+    assert multilabel_f1(target, predicted) == pytest.approx(expected)
+    assert np.isnan(multilabel_f1(np.zeros((3, 1), bool), np.zeros((3, 1), bool))).all()
+
+
+def test_thresholds_are_the_best_there_are() -> None:
+    rng = np.random.default_rng(1)
+    target = rng.random((60, 3)) < np.array([0.5, 0.2, 0.1])
+    scores = np.round(rng.random((60, 3)) + 0.4 * target, 1)  # rounded, so that many are equal
+    chosen = best_thresholds(target, scores)
+    for label in range(3):
+        tried = [multilabel_f1(target[:, [label]], scores[:, [label]] >= one)[0] for one in np.unique(scores[:, label])]
+        found = multilabel_f1(target[:, [label]], scores[:, [label]] >= chosen[label])[0]
+        assert found == pytest.approx(max(tried))
+
+
+def test_concordance_by_hand() -> None:
+    target = np.array([1.0, 2.0, 3.0, 4.0])
+    assert concordance(target, target) == pytest.approx(1)
+    assert concordance(target, 5 - target) == pytest.approx(-1)
+    assert concordance(target, target + 1) == pytest.approx(2 * 1.25 / (1.25 + 1.25 + 1))  # a shift is punished
+    assert concordance(target, 2 * target) == pytest.approx(2 * 2.5 / (1.25 + 5 + 2.5**2))  # and so is a scale

@@ -5,6 +5,7 @@ import pytest
 
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError
+from mmemo.fusion.gated import GatedFusion
 from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import LabelSet
 
@@ -120,3 +121,37 @@ def test_the_fit_is_no_worse_than_weights_tried_by_hand(seed: int) -> None:
     for weight in (0.02, 0.1, 0.3, 0.5, 0.9):
         for agreement in (0.0, 0.3, 0.7, 1.0):
             assert fitted < loss(LateFusion(LABELS, {"face": 1 - weight, "voice": weight}, agreement)) + 1e-4
+
+
+def doubted(scores: np.ndarray, trust: float) -> Encoding:
+    one = encoding(scores)
+    return Encoding(one.tokens, one.mask, one.logits, np.array([[1.0, trust]] * len(scores), np.float32))
+
+
+@pytest.mark.parametrize("agreement", [0.0, 0.6, 1.0])
+def test_words_that_are_unsure_weigh_less(agreement: float) -> None:
+    head = LateFusion(LABELS, {"face": 1.0, "text": 1.0}, agreement)
+    face = encoding(P)
+    sure, unsure = ({"face": face, "text": doubted(Q, trust)} for trust in (1.0, 0.5))
+    assert head.shares(sure)["text"][0] == pytest.approx(0.5)
+    assert head.shares(unsure)["text"][0] == pytest.approx(1 / 3)
+    np.testing.assert_allclose(head.fuse(sure), head.fuse({"face": face, "text": encoding(Q)}), atol=1e-9)
+    distance = [
+        np.abs(head.fuse({"face": face, "text": doubted(Q, trust)}) - P).sum() for trust in (1.0, 0.7, 0.4, 0.0)
+    ]
+    assert distance == sorted(distance, reverse=True)
+    assert distance[-1] < 0.15 * distance[0]
+    np.testing.assert_allclose(head.fuse({"text": doubted(Q, 0.3)}), Q, atol=1e-6)  # alone they say what they say
+
+
+def test_only_words_are_weighed_by_their_trust() -> None:
+    head = LateFusion(LABELS, {"face": 1.0, "voice": 1.0})
+    plain = head.fuse({"face": encoding(P), "voice": encoding(Q)})
+    np.testing.assert_array_equal(head.fuse({"face": encoding(P), "voice": doubted(Q, 0.2)}), plain)
+
+
+def test_the_gates_weigh_unsure_words_less_too() -> None:
+    zeros = {"face": np.zeros(3), "text": np.zeros(3)}
+    head = GatedFusion(LABELS, {"face": 0.0, "text": 0.0}, zeros, 0.5)
+    shares = head.shares({"face": encoding(P), "text": doubted(Q, 0.5)})
+    assert shares["text"][0] == pytest.approx(1 / 3)

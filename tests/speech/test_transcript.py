@@ -1,14 +1,17 @@
 import csv
+import re
 from pathlib import Path
 
 import pytest
 
 from mmemo.errors import ArgumentError, TranscriptError
+from mmemo.evidence import Turn
 from mmemo.speech.language import guess_language
 from mmemo.speech.subtitle_file import FileCue, language_of
 from mmemo.speech.transcript import (
     Line,
     Transcript,
+    Word,
     find_sidecar,
     from_cues,
     given,
@@ -118,6 +121,70 @@ class TestReading:
         assert read_subtitles(write(name, "")).lines == ()
 
 
+ASS = r"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname
+Style: Default,Arial
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: 0,0:00:03.10,0:00:04.50,Default,Bob,0,0,0,,I don't know, {\i1}really{\i0}.\NDo you?
+Comment: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,not said
+Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,Where were you?
+Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\p1}m 0 0 l 1 1
+"""
+
+
+class TestOtherFormats:
+    @pytest.mark.parametrize("name", ["a.ass", "a.SSA"])
+    def test_ass(self, write, name: str) -> None:
+        transcript = read_subtitles(write(name, ASS))
+        assert lines(transcript) == [(1.0, 2.5, "Where were you?"), (3.1, 4.5, "I don't know, really. Do you?")]
+        assert [line.speaker for line in transcript.lines] == [None, "Bob"]
+
+    def test_ass_found_beside_the_media_after_srt(self, write) -> None:
+        ass = write("clip.ass", ASS)
+        assert find_sidecar(ass.with_name("clip.mp4")) == ass
+        srt = write("clip.srt", SRT)
+        assert find_sidecar(ass.with_name("clip.mp4")) == srt
+
+    @pytest.mark.parametrize(
+        ("row", "what"),
+        [
+            ("Dialogue: 0,0:00:03.10,0:0x:04.50,Default,Bob,0,0,0,,Hi", "line 10: '0:0x:04.50' is no time"),
+            ("Dialogue: 0,0:00:03.10", "line 10: expected 10 values"),
+        ],
+    )
+    def test_damaged_ass(self, write, row: str, what: str) -> None:
+        rows = ASS.splitlines()
+        rows[9] = row
+        with pytest.raises(TranscriptError, match=re.escape(what)):
+            read_subtitles(write("a.ass", "\n".join(rows)))
+
+    def test_ass_without_its_format(self, write) -> None:
+        with pytest.raises(TranscriptError, match="line 2: no Format"):
+            read_subtitles(write("a.ass", "[Events]\nDialogue: 0,0:00:03.10,0:00:04.50,Hi\n"))
+
+    def test_plain_text_fills_the_clip(self, write) -> None:
+        transcript = read_subtitles(write("a.txt", "I know. I know!\r\n\r\ncaf\xe9".encode("cp1252")), 10.0)
+        assert [line.text for line in transcript.lines] == ["I know.", "I know!", "caf\xe9"]
+        assert (transcript.lines[0].start, transcript.lines[-1].end) == (0.0, 10.0)
+        assert (transcript.source, transcript.detail) == ("sidecar", "a.txt")
+
+    def test_plain_text_is_not_taken_unasked(self, write) -> None:
+        assert find_sidecar(write("clip.txt", "notes of mine").with_name("clip.mp4")) is None
+
+    def test_speakers_of_webvtt(self, write) -> None:
+        text = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v.loud Ann Lee>Listen!</v>\n\n00:03.000 --> 00:04.000\nWhat?\n"
+        assert [line.speaker for line in read_subtitles(write("a.vtt", text)).lines] == ["Ann Lee", None]
+
+    def test_signs_that_do_not_show(self, write) -> None:
+        text = "1\n00:00:01,000 --> 00:00:02,000\nI\u200b kn\x0cow\x1b you\u202e \x07now\n"
+        assert lines(read_subtitles(write("a.srt", text)))[0][2] == "I kn ow you now"
+
+
 class TestDamage:
     @pytest.mark.parametrize(
         ("name", "content", "line", "what"),
@@ -224,6 +291,33 @@ class TestWindows:
         transcript = Transcript((Line(0.0, 100.0, "long"), *short), "given", None)
         assert words_between(transcript, 70.0, 72.0).text == "long"
         assert words_between(transcript, 10.0, 12.0).text == "long w10 w11"
+
+    def test_of_a_very_long_line_what_is_said_then(self) -> None:
+        said = " ".join(f"w{i}" for i in range(100, 200))  # 100 words as long as each other over 100 s
+        evidence = words_between(Transcript((Line(0.0, 100.0, said),), "given", "en"), 50.0, 52.0)
+        assert evidence is not None
+        assert evidence.text == "w148 w149 w150 w151 w152 w153"
+        assert evidence.coverage == 1.0
+
+    def test_of_a_very_long_line_by_the_times_of_its_words(self) -> None:
+        words = (Word(0.0, 1.0, "early"), Word(30.0, 31.0, "late"), Word(31.0, 32.0, "words"))
+        transcript = Transcript((Line(0.0, 40.0, "early late words", 1.0, words),), "recognition", "en")
+        assert words_between(transcript, 30.0, 32.0).text == "late words"
+        assert words_between(transcript, 10.0, 12.0) is None
+
+    def test_the_lines_before_are_context(self) -> None:
+        spoken = [Line(2.0 * i, 2.0 * i + 1, f"line {i}", speaker="AB"[i % 2]) for i in range(6)]
+        spoken.append(Line(60.0, 61.0, "after a long silence"))
+        transcript = Transcript(tuple(spoken), "sidecar", "en")
+        evidence = words_between(transcript, 10.0, 11.0)
+        assert evidence is not None
+        assert (evidence.text, evidence.speaker) == ("line 5", "B")
+        assert evidence.context == (Turn("line 2", "A"), Turn("line 3", "B"), Turn("line 4", "A"))
+        both = words_between(transcript, 8.0, 11.0)
+        assert both is not None
+        assert (both.text, both.speaker) == ("line 4 line 5", None)
+        assert words_between(transcript, 60.0, 62.0).context == ()
+        assert words_between(transcript, 0.0, 1.0).context == ()
 
     def test_cues_are_sorted_and_empty_ones_left_out(self) -> None:
         cues = [FileCue(2.0, 3.0, " b\n c "), FileCue(1.0, 2.0, "a"), FileCue(0.0, 1.0, " ")]
