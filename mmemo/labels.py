@@ -297,3 +297,15 @@ MAPPINGS = tuple(one for one in list(globals().values()) if isinstance(one, Labe
 def find_mapping(source: LabelSet, target: LabelSet) -> LabelMapping | None:
     """The mapping of one label set into another; None if there is none."""
     return next((one for one in MAPPINGS if one.source == source and one.target == target), None)
+
+
+def to_ekman7(source: LabelSet) -> LabelMapping:
+    """How a label set of this module, or one of words from the seven, goes into the seven.
+
+    Raises:
+        LabelError: if labels of ``source`` are known to none of the mappings; give a `LabelMapping` of your own.
+    """
+    try:
+        return find_mapping(source, EKMAN7) or _to_ekman7(source)
+    except LabelError as error:
+        raise LabelError(f"{error} Map them with a LabelMapping of your own, or take those rows out.") from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, MissingExtraError
 from mmemo.evidence import Seconds
 from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
@@ -264,6 +264,14 @@ class EmotionResult:
         from mmemo.report.page import fragment
 
         return fragment(self)
+
+    def _repr_png_(self) -> bytes | None:
+        """What a front end without HTML shows: the plot, or nothing where matplotlib is not installed."""
+        try:
+            picture: bytes = self.plot()._repr_png_()  # type: ignore[attr-defined]
+        except MissingExtraError:
+            return None
+        return picture
 
     def save(self, path: str | Path, *, anonymize: Literal["blur", "mask"] | None = None) -> Path:
         """Write a file, whole or not at all; the suffix of ``path`` chooses the format.

@@ -25,14 +25,13 @@ from face_fer2013 import CK_CLASSES, TERMS, end_to_end, read_fer, refuse_leaks, 
 from torch import nn
 from torch.nn import functional
 
-from mmemo.encoders.base import Encoding
 from mmemo.encoders.blendshapes import FEATURES, BlendshapeEncoder, mirror
 from mmemo.encoders.face import FaceEncoder
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
-from mmemo.fusion.late import LateFusion
+from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import EKMAN7
 from mmemo.training.loop import Schedule, fit
 
@@ -133,11 +132,16 @@ def encode(encoder: BlendshapeEncoder, found: Found) -> np.ndarray:
     return encoder.encode(list(windows[:, None])).logits
 
 
+def together(face: np.ndarray, blendshapes: np.ndarray, label: np.ndarray) -> LateFusion:
+    """Step 4: the late fusion of both encoders' logits (N, 7)."""
+    return LateFusion.fit(EKMAN7, {"face": scores_only(face), "blendshapes": scores_only(blendshapes)}, label)
+
+
 def compare(
     label: np.ndarray, face: np.ndarray, blendshapes: np.ndarray, head: LateFusion, groups: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Step 4: each encoder alone, both fused, and the paired difference of fused and network, over groups if known."""
-    fused = head.fuse({"face": _single(face), "blendshapes": _single(blendshapes)})
+    """Step 5: each encoder alone, both fused, and the paired difference of fused and network, over groups if known."""
+    fused = head.fuse({"face": scores_only(face), "blendshapes": scores_only(blendshapes)})
     alone, both, classes = face.argmax(axis=1), fused.argmax(axis=1), len(EKMAN7)
     measures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
         "accuracy": accuracy,
@@ -155,10 +159,6 @@ def compare(
         "fused": scores(label, np.log(fused), groups),
         "gain": gain,
     }
-
-
-def _single(logits: np.ndarray) -> Encoding:
-    return Encoding(np.zeros((len(logits), 1, 1), np.float32), np.ones((len(logits), 1), bool), logits)
 
 
 def main(
@@ -249,7 +249,7 @@ def main(
         pairs[usage] = rows, said.both, encode(encoder, _part(found, rows))
     rows, first, second = pairs["PublicTest"]
     kept = target[rows].sum(axis=1) > 0
-    head = LateFusion.fit(EKMAN7, {"face": first[kept], "blendshapes": second[kept]}, fer.label[rows][kept])
+    head = together(first[kept], second[kept], fer.label[rows][kept])
     log.info("weights %s, agreement %.2f", head.weights, head.agreement)
     report["weights"] = head.weights
     for usage, (rows, first, second) in pairs.items():

@@ -1,12 +1,12 @@
 """Train face encoders that see movement, and measure what time adds: the inflated network and the CNN-LSTM.
 
     pip install 'mmemo[train]'
-    python recipes/face_sequence.py MANIFEST --out runs/face_sequence
+    mmemo prepare ck48 CK+48 --out ck48.jsonl
+    python recipes/face_sequence.py ck48.jsonl --frames 3 --out runs/face_sequence
 
-MANIFEST is a CSV with the columns ``path`` (of a clip, relative to the manifest; with a ``*`` in it, the pictures of a
-sequence), ``label`` (one of neutral, happiness, sadness, anger, fear, disgust, surprise; rows of other labels are left
-out) and ``subject``; or the folder of CK+48. People are kept apart: each fifth of the subjects is tested by networks
-trained on the others.
+The manifest names videos, or pictures of which those with the same ``extra["sequence"]`` are one sequence, in the order
+of their names. Labels without a counterpart among the seven are left out. People are kept apart: each fifth of the
+speakers is tested by networks trained on the others, and what the audit finds to leak between them is refused.
 
 Each network is trained twice: on the frames in their order, and on the same frames apart, each as a clip of its own.
 The two have the same parameters and see the same pictures, so their difference is what time adds, and not what more
@@ -15,42 +15,33 @@ training on the corpus adds.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import typer
-from face_fer2013 import CK_CLASSES, scores
+from face_fer2013 import scores
 from torch import nn
 from torch.nn import functional
 
 from mmemo import media
+from mmemo.clip import Clip
+from mmemo.data import Manifest
 from mmemo.encoders.face import FaceEncoder, gray_crops
 from mmemo.encoders.face_sequence import FaceSequenceEncoder
 from mmemo.encoders.face_sequence_network import LstmNetwork, SequenceArchitecture, SequenceNetwork
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
-from mmemo.labels import EKMAN7
+from mmemo.labels import EKMAN7, to_ekman7
 
 log = logging.getLogger("face_sequence")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One clip of a manifest."""
-
-    path: Path
-    label: str
-    subject: str
-    corpus: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,76 +53,73 @@ class Clips:
         label: (N,) int, in the order of EKMAN7.
         subject: (N,) str.
         corpus: (N,) str.
+        fold: (N,) str, the one in which the clip is tested.
     """
 
     crops: np.ndarray
     label: np.ndarray
     subject: np.ndarray
     corpus: np.ndarray
+    fold: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> Clips:
-        return Clips(self.crops[rows], self.label[rows], self.subject[rows], self.corpus[rows])
+        return Clips(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def read_manifest(path: Path) -> list[Row]:
+def read_clips(path: Path) -> Manifest:
     """Step 1: the clips with one of our labels."""
-    if path.is_dir():
-        sequences = sorted({file.with_name(f"{file.name[:8]}_*.png") for file in path.glob("*/S*.png")})
-        return [
-            Row(file, CK_CLASSES[file.parent.name], file.name[:4], "CK+48")
-            for file in sequences
-            if file.parent.name in CK_CLASSES
-        ]
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Row(
-                path.parent / row["path"],
-                row["label"],
-                row.get("subject") or row["speaker"],
-                row.get("corpus", path.stem),
-            )
-            for row in csv.DictReader(file)
-            if row["label"] in EKMAN7.labels
-        ]
+    manifest = Manifest.read(path)
+    return manifest.map_labels(to_ekman7(manifest.labels)).filter(lambda clip: bool(clip.path and clip.label))
 
 
-def read_pictures(path: Path, count: int) -> list[np.ndarray]:
-    """Up to ``count`` pictures (H, W, 3) of a clip or of a sequence of pictures, evenly spread over it."""
-    if "*" in path.name:
-        files = sorted(path.parent.glob(path.name))
-        return [next(iter(media.frames(files[i]))).image for i in _spread(len(files), count)]
-    frames = [frame.image for frame in media.frames(path, max_side=1280)]
-    return [frames[i] for i in _spread(len(frames), count)]
+def sequences_of(clips: Manifest) -> list[list[Clip]]:
+    """Each video by itself, and the pictures of each sequence together, in the order of their names."""
+    sequences: dict[tuple[str | None, str], list[Clip]] = {}
+    for clip in sorted(clips, key=lambda clip: str(clip.path)):
+        sequences.setdefault((clip.corpus, clip.extra.get("sequence", clip.id)), []).append(clip)
+    return list(sequences.values())
+
+
+def read_pictures(sequence: Sequence[Clip], count: int) -> list[np.ndarray]:
+    """Up to ``count`` pictures (H, W, 3) of a video or of a sequence of pictures, evenly spread over it."""
+    if len(sequence) > 1:
+        return [next(iter(media.frames(sequence[i].path))).image for i in _spread(len(sequence), count)]
+    clip = sequence[0]
+    frames = [frame.image for frame in media.frames(clip.path, start=clip.start, end=clip.end, max_side=1280)]
+    return [frames[i] for i in _spread(len(frames), count)] if frames else []
 
 
 def _spread(length: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, length - 1, count).round().astype(int))
 
 
-def find_faces(rows: Sequence[Row], count: int, run: Path) -> Clips:
-    """Step 2: the largest face in ``count`` pictures of each clip that has any; kept in ``run``."""
-    cache = run / f"faces_{hashlib.sha256(repr((rows, count)).encode()).hexdigest()[:12]}.npz"
+def find_faces(clips: Manifest, count: int, run: Path) -> Clips:
+    """Step 2: the largest face in ``count`` pictures of each sequence that has any; kept in ``run``."""
+    sequences = sequences_of(clips)
+    named = [[(clip.id, str(clip.path), clip.start, clip.end) for clip in sequence] for sequence in sequences]
+    cache = run / f"faces_{hashlib.sha256(repr((named, count)).encode()).hexdigest()[:12]}.npz"
     if not cache.exists():
         finder, crops, kept = FaceFinder(), [], []
-        for place, row in enumerate(rows):
-            found = [faces[0].crop for image in read_pictures(row.path, count) if (faces := finder.find(image))]
+        for place, sequence in enumerate(sequences):
+            found = [faces[0].crop for image in read_pictures(sequence, count) if (faces := finder.find(image))]
             if found:
                 chosen = np.linspace(0, len(found) - 1, count).round().astype(int)  # repeats some where there are few
                 crops.append(np.stack([found[i] for i in chosen]))
                 kept.append(place)
-        log.info("a face in %d of %d clips", len(kept), len(rows))
+        log.info("a face in %d of %d clips", len(kept), len(sequences))
         luma = (gray_crops(np.concatenate(crops), 112) * 255).round().astype(np.uint8)
         cache.parent.mkdir(parents=True, exist_ok=True)
         partial = cache.with_suffix(".partial.npz")
         np.savez(partial, crops=luma.reshape(len(kept), count, 112, 112), kept=np.array(kept))
         partial.replace(cache)
     saved = np.load(cache)
-    chosen = [rows[i] for i in saved["kept"]]
+    firsts = [sequences[i][0] for i in saved["kept"]]
     return Clips(
         saved["crops"],
-        np.array([EKMAN7.index(row.label) for row in chosen]),
-        np.array([row.subject for row in chosen]),
-        np.array([row.corpus for row in chosen]),
+        np.array([EKMAN7.index(str(clip.label)) for clip in firsts]),
+        np.array([str(clip.speaker) for clip in firsts]),
+        np.array([clip.corpus or "" for clip in firsts]),
+        np.array([clip.fold or "" for clip in firsts]),
     )
 
 
@@ -222,7 +210,7 @@ def report_of(clips: Clips, said: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def main(
-    manifest: Annotated[Path, typer.Argument(help="CSV with path, label, subject; or the folder of CK+48.")],
+    manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest with labels and speakers.")],
     test: Annotated[list[Path] | None, typer.Option(help="More manifests, to measure on only.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where the weights of both networks go; none are kept without.")
@@ -233,13 +221,14 @@ def main(
     face: Annotated[Path, typer.Option(help="The image encoder to begin with.")] = Path("mmemo/weights/face"),
     frames: Annotated[int, typer.Option(help="Pictures of each clip.")] = 8,
     test_frames: Annotated[int, typer.Option(help="The same of the other manifests' clips.")] = 8,
-    folds: Annotated[int, typer.Option(help="Parts the subjects are divided into.")] = 5,
+    folds: Annotated[int, typer.Option(help="Parts the speakers are divided into.")] = 5,
     lstm_epochs: Annotated[int, typer.Option(help="Passes over the clips for the LSTM.")] = 30,
     lstm_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
     inflated_epochs: Annotated[int, typer.Option(help="Passes over the clips for the inflated network.")] = 5,
     inflated_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Of folds, weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
+    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks between people that are accepted.")] = None,
 ) -> None:
     """Train the inflated network and the CNN-LSTM with people kept apart, and report what time adds."""
     settings = {name: value for name, value in locals().items() if isinstance(value, int | float)}
@@ -257,31 +246,32 @@ def main(
         train(sequence.network, inputs, label, apart=apart, epochs=epochs[kind], rate=rates[kind], seed=seed)
         return sequence
 
-    clips = find_faces(read_manifest(manifest), frames, run)
-    subjects = np.random.default_rng(seed).permutation(np.unique(clips.subject))
+    named = read_clips(manifest).folds(folds, by="speaker", seed=seed)
+    named.audit(media="hashes").refuse_leaks(allow or ())
+    clips = find_faces(named, frames, run)
     image = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind="lstm")).network
     said = {"image network": predict(image, inputs_of(clips, encoder.size))}
 
     # Step 4: each fold's people are answered by networks that have not seen them.
-    for fold, held_out in enumerate(np.array_split(subjects, folds)):
-        tested = np.isin(clips.subject, held_out)
+    for fold in np.unique(clips.fold):
+        tested = clips.fold == fold
         for kind in kinds:
             for apart in (True, False):
                 name = f"{kind}, frames apart" if apart else kind
                 network = trained(kind, apart, clips[~tested]).network
                 answers = said.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
                 answers[tested] = predict(network, inputs_of(clips[tested], encoder.size), apart=apart)
-        log.info("fold %d of %d", fold + 1, folds)
+        log.info("fold %s of %d", fold, folds)
     report: dict[str, Any] = {
         "clips": len(clips.label),
-        "subjects": len(subjects),
+        "subjects": len(np.unique(clips.subject)),
         "folds": report_of(clips, said),
         "tests": {},
     }
 
     final = {(kind, apart): trained(kind, apart, clips) for kind in kinds for apart in (True, False)} if test else {}
     for other in test or []:
-        seen = find_faces(read_manifest(other), test_frames, run)
+        seen = find_faces(read_clips(other), test_frames, run)
         seen = seen[np.isin(seen.label, clips.label)]  # what is not in training can't be answered
         inputs = inputs_of(seen, encoder.size)
         answers = {"image network": predict(image, inputs)}

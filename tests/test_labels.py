@@ -44,3 +44,13 @@ def test_every_mapping_is_complete() -> None:
 def test_a_mapping_that_forgets_a_label_is_refused() -> None:
     with pytest.raises(LabelError, match="says nothing of"):
         LabelMapping(RAVDESS8, EKMAN7, {"neutral": "neutral"})
+
+
+def test_every_corpus_finds_its_way_into_the_seven() -> None:
+    for name, mapping in vars(labels).items():
+        if name.endswith("_TO_EKMAN7"):
+            assert labels.to_ekman7(mapping.source) is mapping
+    assert labels.to_ekman7(labels.EKMAN7)("fear") == "fear"
+    assert labels.to_ekman7(labels.LabelSet("mine", ("happy", "anger")))("happy") == "happiness"
+    with pytest.raises(LabelError, match=r"bored.*of your own"):
+        labels.to_ekman7(labels.LabelSet("mine", ("bored", "anger")))

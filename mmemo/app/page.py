@@ -35,8 +35,12 @@ def theme() -> gr.themes.Base:
     )
 
 
-def blocks(analyst: Analyst) -> gr.Blocks:
-    """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed."""
+def blocks(analyst: Analyst, address: str) -> gr.Blocks:
+    """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed.
+
+    Args:
+        address: of the server, for the examples of requests.
+    """
     page: gr.Blocks
     with gr.Blocks(title="mmemo", analytics_enabled=False, delete_cache=(_SWEEP, 3600), fill_width=False) as page:
         gr.HTML(
@@ -44,22 +48,15 @@ def blocks(analyst: Analyst) -> gr.Blocks:
             "Nothing leaves this machine.</p></div>"
         )
         with gr.Tab("Analyze"):
-            done = _analyze_tab(analyst)
+            listen = _analyze_tab(analyst)
         with gr.Tab("Compare modalities"):
             choice, comparison = _compare_tab(analyst)
         with gr.Tab("Live"):
             gr.HTML('<iframe class="live" src="/live" allow="camera" title="Live view of the camera"></iframe>')
         with gr.Tab("For programs"):
-            gr.HTML(_programs(analyst))
+            gr.HTML(_programs(analyst, address))
 
-        def compare_all(request: gr.Request) -> tuple[object, str]:
-            finding = analyst.findings.of(_visitor(request))
-            names = list(finding.result.modalities) if finding else []
-            choices = [(name_of(name), name) for name in names]
-            html = views.compared(finding, analyst.analyzer.model, names)
-            return gr.CheckboxGroup(choices=choices, value=names, visible=bool(names)), html
-
-        done(lambda ended: ended.then(compare_all, None, [choice, comparison], api_visibility="private"))
+        listen(choice, comparison)
 
         def leave(request: gr.Request) -> None:
             analyst.findings.drop(_visitor(request))
@@ -68,11 +65,12 @@ def blocks(analyst: Analyst) -> gr.Blocks:
     return page
 
 
-Chain = Callable[[Callable[["gr.events.Dependency"], object]], None]
+Shown = tuple[str, object, str]
+"""What is found, the modalities to choose from, and what each adds."""
 
 
-def _analyze_tab(analyst: Analyst) -> Chain:
-    """A way to add what happens after each analysis."""
+def _analyze_tab(analyst: Analyst) -> Callable[[gr.CheckboxGroup, gr.HTML], None]:
+    """What ties the tab to the comparison, once that is there."""
     megabytes = analyst.most_bytes / 1e6
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -99,14 +97,19 @@ def _analyze_tab(analyst: Analyst) -> Chain:
             faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
             with gr.Row():
                 start = gr.Button("Analyze", variant="primary", elem_id="start", scale=2)
-                clear = gr.Button("Clear", elem_id="clear", scale=1)
-            gr.HTML('<p class="small" style="margin:.4rem 0 0;color:#636c76">Or try an example:</p>')
+                clear = gr.ClearButton([file, camera, microphone, words], elem_id="clear", scale=1)
+            gr.HTML('<p class="hint">Or try an example:</p>')
             with gr.Row():
                 tries = {name: gr.Button(title, size="sm", min_width=80) for name, title in NAMES.items()}
         with gr.Column(scale=4, min_width=320):
             result = gr.HTML(views.waiting(), elem_id="result", min_height=180)
 
-    inputs = [file, camera, microphone]
+    def shown(request: gr.Request, found: str) -> Shown:
+        finding = analyst.findings.of(_visitor(request))
+        names = list(finding.result.modalities) if finding else []
+        choices = [(name_of(name), name) for name in names]
+        choice = gr.CheckboxGroup(choices=choices, value=names, visible=bool(names))
+        return found, choice, _compared(analyst, request, names)
 
     def run(
         request: gr.Request,
@@ -116,37 +119,37 @@ def _analyze_tab(analyst: Analyst) -> Chain:
         said: str,
         hidden: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands one in
-    ) -> str:
+    ) -> Shown:
         path = next((Path(one) for one in (given, filmed, spoken) if one), None)
-        return _told(analyst, _visitor(request), path, said, hidden, progress)
+        return shown(request, _told(analyst, _visitor(request), path, said, hidden, progress))
 
     def run_example(
         request: gr.Request,
         name: str,
         hidden: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> str:
+    ) -> Shown:
         with tempfile.TemporaryDirectory(dir=analyst.findings.root) as folder:
             path = write_example(name, Path(folder))
             said = WORDS if path is None else ""
-            return _told(analyst, _visitor(request), path, said, hidden, progress)
+            return shown(request, _told(analyst, _visitor(request), path, said, hidden, progress))
 
-    def forget(request: gr.Request) -> tuple[None, None, None, str, str]:
+    def forget(request: gr.Request) -> Shown:
         analyst.findings.drop(_visitor(request))
-        return None, None, None, "", views.waiting()
+        return shown(request, views.waiting())
 
-    # One analysis at a time; who waits sees the place in the queue.
-    queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "analysis", "api_visibility": "private"}
-    ended = [start.click(run, [*inputs, words, faces], result, **queue)]
-    for name, button in tries.items():
-        ended.append(button.click(run_example, [gr.State(name), faces], result, **queue))
-    ended.append(clear.click(forget, None, [*inputs, words, result], api_visibility="private"))
+    def listen(choice: gr.CheckboxGroup, comparison: gr.HTML) -> None:
+        # One analysis at a time; who waits sees the place in the queue. All that changes comes in one answer: Gradio
+        # loses a click that meets the end of the answers to the one before.
+        outputs: list[Any] = [result, choice, comparison]
+        queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "analysis", "api_visibility": "private"}
+        inputs = [file, camera, microphone, words, faces]
+        start.click(run, inputs, outputs, show_progress_on=result, **queue)
+        for name, button in tries.items():
+            button.click(run_example, [gr.State(name), faces], outputs, show_progress_on=result, **queue)
+        clear.click(forget, None, outputs, show_progress="hidden", api_visibility="private")
 
-    def chain(add: Callable[[gr.events.Dependency], object]) -> None:
-        for event in ended:
-            add(event)
-
-    return chain
+    return listen
 
 
 def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
@@ -154,14 +157,18 @@ def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
     comparison = gr.HTML(views.compared(None, analyst.analyzer.model, ()), elem_id="comparison")
 
     def compare(request: gr.Request, chosen: Sequence[str]) -> str:
-        finding = analyst.findings.of(_visitor(request))
-        try:
-            return views.compared(finding, analyst.analyzer.model, chosen)
-        except MmemoError as error:
-            return views.failure(str(error))
+        return _compared(analyst, request, chosen)
 
     choice.input(compare, choice, comparison, api_visibility="private", show_progress="hidden")
     return choice, comparison
+
+
+def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> str:
+    """What the fused answer is with the chosen modalities, or why there is none."""
+    try:
+        return views.compared(analyst.findings.of(_visitor(request)), analyst.analyzer.model, chosen)
+    except MmemoError as error:
+        return views.failure(str(error))
 
 
 def _told(analyst: Analyst, visitor: str, path: Path | None, said: str, hidden: str, progress: gr.Progress) -> str:
@@ -182,14 +189,14 @@ def _visitor(request: gr.Request) -> str:
     return str(request.session_hash)
 
 
-def _programs(analyst: Analyst) -> str:
+def _programs(analyst: Analyst, address: str) -> str:
     kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
     return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
 <p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
 The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
-<pre>curl -F file=@clip.mp4 http://127.0.0.1:7860/api/analyze
-curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text http://127.0.0.1:7860/api/analyze
-curl -F text="What a lovely day." http://127.0.0.1:7860/api/analyze</pre>
+<pre>curl -F file=@clip.mp4 {address}/api/analyze
+curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text {address}/api/analyze
+curl -F text="What a lovely day." {address}/api/analyze</pre>
 <p>Up to {analyst.most_bytes / 1e6:.0f} MB; {kinds}. A refusal has the status 413 or 422 and says why:</p>
 <pre>{{"error": "MediaError", "message": "clip.mp4 can't be read as video, audio or image …"}}</pre>
 <p class="small">Uploads are removed as soon as they are analyzed.</p></div>"""

@@ -31,13 +31,14 @@ def serve(analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEG
     if not most_megabytes > 0:
         raise ArgumentError(f"Expected a positive number of megabytes, got {most_megabytes}.")
     listening = _listen(port)
+    address = f"http://{HOST}:{listening.getsockname()[1]}"
     try:
         with tempfile.TemporaryDirectory(prefix="mmemo-app-") as folder:
-            app = build(analyzer, Path(folder), most_megabytes)
+            app = build(analyzer, Path(folder), address, most_megabytes)
             import uvicorn
 
             analyzer.model  # noqa: B018 - loaded before the first visitor comes
-            print(f"mmemo is at http://{HOST}:{listening.getsockname()[1]} (Ctrl+C ends it)", flush=True)
+            print(f"mmemo is at {address} (Ctrl+C ends it)", flush=True)
             # Nobody waits for a connection that a browser keeps open.
             config = uvicorn.Config(app, log_level="warning", ws_max_size=2**21, timeout_graceful_shutdown=2)
             uvicorn.Server(config).run(sockets=[listening])
@@ -45,7 +46,7 @@ def serve(analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEG
         listening.close()
 
 
-def build(analyzer: Analyzer, root: Path, most_megabytes: float = MOST_MEGABYTES) -> Any:
+def build(analyzer: Analyzer, root: Path, address: str, most_megabytes: float = MOST_MEGABYTES) -> Any:
     """The ASGI application; its files are under ``root``."""
     most = round(most_megabytes * 1e6)
     uploads, findings = root / "uploads", root / "findings"
@@ -67,7 +68,7 @@ def build(analyzer: Analyzer, root: Path, most_megabytes: float = MOST_MEGABYTES
     app = application(analyst)
     app = gr.mount_gradio_app(
         app,
-        blocks(analyst),
+        blocks(analyst, address),
         path="/",
         server_name=HOST,
         footer_links=[],

@@ -14,6 +14,8 @@ from mmemo.fusion.base import check_training, present
 from mmemo.labels import LabelSet
 from mmemo.probability import log_softmax, softmax
 
+_WIDEST = 6.0
+"""The largest logarithm of a ratio of two weights that `LateFusion.fit` tries: 400 to 1."""
 _SHRINKAGE = 0.003
 """How strongly the weights of classes are drawn towards the weight of their modality."""
 
@@ -133,7 +135,7 @@ class LateFusion:
                     modality: [float(weight * one) for one in row]
                     for (modality, weight), row in zip(table.items(), of_classes, strict=True)
                 }
-            return cls(labels, table, float(1 / (1 + np.exp(-parameters[0]))))
+            return cls(labels, table, float(parameters[0]))
 
         def loss(parameters: np.ndarray) -> float:
             head = build(parameters)
@@ -142,12 +144,15 @@ class LateFusion:
                 total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(right)), right] + 1e-12)))
             return total / len(subsets) + _SHRINKAGE * float(np.sum(parameters[len(modalities) :] ** 2))
 
-        found = minimize(loss, np.zeros(len(modalities)), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
-        start = found.x
+        start = np.append(0.5, np.zeros(len(modalities) - 1))
+        bounds = [(0.0, 1.0)] + [(-_WIDEST, _WIDEST)] * (len(modalities) - 1)
+        found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
         if per_class:
-            start = np.append(start, np.zeros(len(modalities) * len(labels)))
-            start = minimize(loss, start, method="L-BFGS-B", options={"maxiter": 40}).x
-        return cls(labels, build(start).weights, build(start).agreement)
+            start = np.append(found, np.zeros(len(modalities) * len(labels)))
+            bounds += [(-_WIDEST, _WIDEST)] * (len(start) - len(bounds))
+            found = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x
+        head = build(found)
+        return cls(labels, head.weights, head.agreement)
 
 
 class RuleFusion:

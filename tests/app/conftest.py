@@ -95,14 +95,19 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(camera: Path) -> Iterator[Browser]:
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the browser's microphone hears: somebody who speaks."""
+    return make_clip(tmp_path_factory.mktemp("microphone") / "voice.wav", seconds=3.0, picture=False)
+
+
+@pytest.fixture(scope="session")
+def browser(camera: Path, microphone: Path) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs Chromium (apt-get install chromium)")
     fakes = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", *fakes, f"--use-file-for-fake-video-capture={camera}"]
-        )
+        seen, heard = f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}"
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *fakes, seen, heard])
         yield chromium
         chromium.close()
 

@@ -143,6 +143,33 @@ def test_the_camera_is_scored_live(visit: Callable[[], Page]) -> None:
     expect(frame.locator("#verdict")).to_have_text("")
 
 
+def test_what_is_recorded_in_the_page_is_analyzed(visit: Callable[[], Page]) -> None:
+    page = visit()
+    page.click("role=tab[name='Camera']")
+    page.click("button:has-text('Click to Access Webcam')")
+    page.click("button:visible:has-text('Record')")
+    page.wait_for_timeout(2500)
+    page.click("button:visible:has-text('Stop')")
+    expect(page.locator("video[src*='.webm']:visible")).to_be_attached()  # uploaded
+    page.click("#start")
+    shown(page)
+    table = page.locator("#result .mmemo table").first
+    assert "happiness" in table.locator("tr", has_text="Face").inner_text()
+    assert table.locator("tr", has_text="Voice").count() == 1
+
+
+def test_a_voice_alone_is_recorded(visit: Callable[[], Page]) -> None:
+    page = visit()
+    page.click("role=tab[name='Microphone']")
+    page.click("button:visible:has-text('Record')")
+    page.wait_for_timeout(2500)
+    page.click("button:visible:has-text('Stop')")
+    page.wait_for_selector("button[aria-label='Play']:visible")
+    page.click("#start")
+    shown(page)
+    assert page.locator("#result .mmemo table tr", has_text="Voice").count() == 1
+
+
 def test_what_a_visitor_leaves_behind_is_removed(server: Running, visit: Callable[[], Page], smile: Path) -> None:
     page = visit()
     analyze(page, smile)

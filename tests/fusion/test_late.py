@@ -101,3 +101,22 @@ def test_fitting_needs_two_modalities_in_one_sample() -> None:
     apart = {"a": scores_only(logits, np.array([True, False])), "b": scores_only(logits, np.array([False, True]))}
     with pytest.raises(ArgumentError, match="two modalities"):
         LateFusion.fit(LABELS, apart, np.array([0, 1]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fit_is_no_worse_than_weights_tried_by_hand(seed: int) -> None:
+    """Also where the second expert knows little that the first does not, and the best weight lies near the edge."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(len(LABELS), size=1500)
+    truth = np.eye(len(LABELS))[target]
+    first = 2.0 * truth + rng.normal(size=truth.shape)
+    second = 0.4 * first + 0.3 * truth + 0.5 * rng.normal(size=truth.shape)
+    encodings = {"face": scores_only(first.astype(np.float32)), "voice": scores_only(second.astype(np.float32))}
+
+    def loss(head: LateFusion) -> float:
+        return float(-np.mean(np.log(head.fuse(encodings)[np.arange(len(target)), target])))
+
+    fitted = loss(LateFusion.fit(LABELS, encodings, target))
+    for weight in (0.02, 0.1, 0.3, 0.5, 0.9):
+        for agreement in (0.0, 0.3, 0.7, 1.0):
+            assert fitted < loss(LateFusion(LABELS, {"face": 1 - weight, "voice": weight}, agreement)) + 1e-4

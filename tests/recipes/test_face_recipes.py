@@ -6,12 +6,15 @@ import csv
 import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
 
+from mmemo.data.prepare import prepare
 from mmemo.encoders.face_sequence import FaceSequenceEncoder
+from mmemo.errors import LeakError
 from mmemo.testing import make_clip, portrait
 
 typer_testing = pytest.importorskip("typer.testing")
@@ -35,25 +38,16 @@ def test_help_explains_every_option(recipes: None, name: str) -> None:
         assert word in shown.output
 
 
-def test_sequences_from_clips_and_pictures_to_networks(
-    recipes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = importlib.import_module("face_sequence")
-    rows = []
-    for i, label in enumerate(["happiness", "sadness", "happiness", "sadness"]):
-        make_clip(tmp_path / f"clip{i}.mp4", seconds=0.6, size=(160, 120), sound=None)
-        rows.append({"path": f"clip{i}.mp4", "label": label, "subject": f"s{i}"})
-    for i in range(3):
-        cv2.imwrite(str(tmp_path / f"still_{i}.png"), portrait()[:, :, ::-1])
-    rows += [{"path": "still_*.png", "label": "surprise", "subject": "s4"}]
-    rows += [{"path": "missing.mp4", "label": "contempt", "subject": "s5"}]  # no label of ours: never opened
-    with (tmp_path / "clips.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["path", "label", "subject"])
-        writer.writeheader()
-        writer.writerows(rows)
-    found = recipe.read_manifest(tmp_path / "clips.csv")
-    assert [row.subject for row in found] == ["s0", "s1", "s2", "s3", "s4"]
-    assert len(recipe.read_pictures(found[4].path, 2)) == 2
+def test_blendshapes_are_compared_with_and_beside_the_network(recipes: None) -> None:
+    recipe = importlib.import_module("face_blendshapes")
+    rng = np.random.default_rng(0)
+    label = rng.integers(7, size=700)
+    good, poor = ((width * np.eye(7)[label] + rng.normal(size=(700, 7))).astype(np.float32) for width in (1.5, 1.0))
+    report = recipe.compare(label, good, poor, recipe.together(good, poor, label))
+    assert report["gain"]["accuracy"][1] > 0, report  # two independent looks are better than one
+
+
+def run_sequences(recipe: ModuleType, tmp_path: Path, allow: list[str]) -> None:
     recipe.main(
         tmp_path / "clips.csv",
         test=[tmp_path / "clips.csv"],
@@ -69,7 +63,32 @@ def test_sequences_from_clips_and_pictures_to_networks(
         inflated_rate=1e-3,
         seed=0,
         threads=1,
+        allow=allow,
     )
+
+
+def test_sequences_from_clips_and_pictures_to_networks(
+    recipes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = importlib.import_module("face_sequence")
+    columns = ["id", "path", "label", "speaker", "extra.sequence"]
+    rows = []
+    for i, label in enumerate(["happiness", "sadness", "happiness", "sadness"]):
+        make_clip(tmp_path / f"clip{i}.mp4", seconds=0.6, size=(160, 120), sound=None)
+        rows.append([f"clip{i}", f"clip{i}.mp4", label, f"s{i}", ""])
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"still_{i}.png"), portrait()[:, :, ::-1])
+        rows.append([f"still{i}", f"still_{i}.png", "surprise", "s4", "still"])
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    rows.append(["broken", "broken.mp4", "contempt", "s5", ""])  # no label of ours: never opened
+    with (tmp_path / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    found = recipe.sequences_of(recipe.read_clips(tmp_path / "clips.csv"))
+    assert [[clip.speaker for clip in sequence] for sequence in found] == [["s0"], ["s1"], ["s2"], ["s3"], ["s4"] * 3]
+    assert len(recipe.read_pictures(found[4], 2)) == 2
+    with pytest.raises(LeakError, match="--allow same-media"):  # the clips of all four people are one
+        run_sequences(recipe, tmp_path, allow=[])
+    run_sequences(recipe, tmp_path, allow=["same-media"])
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert (report["clips"], report["subjects"]) == (5, 5)
     assert set(report["folds"]) >= {"image network", "lstm", "inflated", "time adds to lstm", "time adds to inflated"}
@@ -83,12 +102,14 @@ def test_sequences_from_clips_and_pictures_to_networks(
 
 def test_ck48_is_read_by_sequence(recipes: None, tmp_path: Path) -> None:
     recipe = importlib.import_module("face_sequence")
-    for folder, names in {"happy": ["S010_004_00000017", "S010_004_00000018", "S011_001_00000009"], "contempt": ["S138_008_00000007"]}.items():  # fmt: skip
+    for folder, names in {"happy": ["S010_004_00000018", "S010_004_00000017", "S011_001_00000009"], "contempt": ["S138_008_00000007"]}.items():  # fmt: skip
         (tmp_path / folder).mkdir()
         for name in names:
             cv2.imwrite(str(tmp_path / folder / f"{name}.png"), np.zeros((8, 8), np.uint8))
-    rows = recipe.read_manifest(tmp_path)
-    assert [(row.path.name, row.label, row.subject) for row in rows] == [
-        ("S010_004_*.png", "happiness", "S010"),
-        ("S011_001_*.png", "happiness", "S011"),
+    prepare("ck48", tmp_path, tmp_path / "ck48.jsonl")
+    found = recipe.sequences_of(recipe.read_clips(tmp_path / "ck48.jsonl"))
+    assert [[clip.path.stem for clip in sequence] for sequence in found] == [
+        ["S010_004_00000017", "S010_004_00000018"],
+        ["S011_001_00000009"],
     ]
+    assert {clip.label for sequence in found for clip in sequence} == {"happiness"}

@@ -82,10 +82,17 @@ def test_subtitles_without_words_name_the_emotion(made: EmotionResult, tmp_path:
 
 
 def test_speech_as_rttm(made: EmotionResult, tmp_path: Path) -> None:
-    rows = [line.split() for line in made.save(tmp_path / "r.rttm").read_text().splitlines()]
-    assert all(len(row) == 10 and row[0] == "SPEAKER" for row in rows)
-    assert [row[1] for row in rows] == ["a_<b>_&_c"] * 2
-    assert [(float(row[3]), float(row[4])) for row in rows] == [(2.0, 2.0), (7.0, 2.0)]
+    """As pyannote.database reads it: a table of ten columns with one blank between them."""
+    pandas = pytest.importorskip("pandas")
+    names = ["type", "uri", "channel", "start", "duration", "text", "kind", "speaker", "confidence", "lookahead"]
+    file = made.save(tmp_path / "r.rttm")
+    table = pandas.read_csv(
+        file, names=names, sep=" ", keep_default_na=False, dtype={"start": float, "duration": float}
+    )
+    assert list(table["type"]) == ["SPEAKER"] * 2
+    assert list(table["uri"]) == ["a_<b>_&_c"] * 2
+    assert list(zip(table["start"], table["duration"], strict=True)) == [(2.0, 2.0), (7.0, 2.0)]
+    assert set(table["lookahead"]) == {"<NA>"}
 
 
 def test_elan_reads_the_tiers(made: EmotionResult, tmp_path: Path) -> None:

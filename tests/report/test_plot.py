@@ -102,6 +102,7 @@ def test_a_span_of_a_file_keeps_the_files_times(real: EmotionResult) -> None:
 
 def test_notebooks_show_figure_and_result(made: EmotionResult) -> None:
     assert made.plot()._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    assert made._repr_png_()[:4] == b"\x89PNG"  # type: ignore[index]
     html = made._repr_html_()
     assert html.startswith('<div class="mmemo">')
     assert "<svg" in html
