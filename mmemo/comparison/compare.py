@@ -22,7 +22,7 @@ from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
-from mmemo.labels import find_mapping
+from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.speech.recognition import Transcriber, default_transcriber
@@ -184,18 +184,7 @@ class _Asker:
 
     def _asked(self, model: EmotionModel, fitted: frozenset[str]) -> tuple[Answers, tuple[Curve, ...]]:
         assert self.manifest is not None
-        clips, notes = self.manifest, []
-        if clips.labels != model.labels:
-            mapping = find_mapping(clips.labels, model.labels)
-            if mapping is None:
-                raise ArgumentError(
-                    f"The clips have labels {list(clips.labels)}, the model {list(model.labels)}, and there is no "
-                    "mapping between them. Map them first: Manifest.map_labels."
-                )
-            clips = clips.map_labels(mapping)
-            notes.append(
-                f"Labels of {mapping.source.name} are mapped to {mapping.target.name}. {mapping.loses}".strip()
-            )
+        clips, notes = _in_labels(self.manifest, model.labels)
         if seen := sorted(fitted & {clip.id for clip in clips}):
             raise LeakError(
                 f"The run was fitted on {len(seen)} of these clips ({', '.join(seen[:3])} …): its figures would not be "
@@ -237,6 +226,22 @@ def _manifest(on: str | Path | Manifest | None, split: str | None) -> Manifest |
     if split == ALL or (split is None and all(clip.split != "test" for clip in manifest)):
         return manifest
     return manifest.part(split or "test")
+
+
+def _in_labels(clips: Manifest, labels: LabelSet) -> tuple[Manifest, list[str]]:
+    """The clips with labels of a model, and what a reader must know of how they came to them."""
+    if clips.labels == labels:
+        return clips, []
+    if all(name in labels.labels for name in clips.labels):
+        return Manifest(clips.clips, labels), []
+    mapping = find_mapping(clips.labels, labels)
+    if mapping is None:
+        raise ArgumentError(
+            f"The clips have labels {list(clips.labels)}, the model {list(labels)}, and there is no mapping between "
+            "them. Map them first: Manifest.map_labels."
+        )
+    told = f"Labels of {mapping.source.name} are mapped to {mapping.target.name}. {mapping.loses}"
+    return clips.map_labels(mapping), [told.strip()]
 
 
 def _alone(answers: Answers) -> tuple[str, ...]:

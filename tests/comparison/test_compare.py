@@ -21,7 +21,7 @@ from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7, EMODB7, RAVDESS8
+from mmemo.labels import EKMAN7, EMODB7, RAVDESS8, LabelSet
 from mmemo.testing import TinyEncoder, make_corpus
 
 
@@ -212,6 +212,15 @@ def test_labels_of_a_corpus_are_mapped_and_told() -> None:
     found = mmemo.compare(tiny, on=Manifest(said, RAVDESS8), draws=20)
     assert found.clips == 8
     assert any("Calm is counted as neutral" in note for note in found.notes)
+
+
+def test_some_of_the_models_labels_need_no_mapping() -> None:
+    few = LabelSet("few", ("sadness", "anger"))
+    said = tuple(mmemo.Clip(text=f"well {label}", id=label, label=label) for label in few)
+    tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
+    found = mmemo.compare(tiny, on=Manifest(said, few), draws=20)
+    assert found.labels == tuple(EKMAN7)
+    assert not any("mapped" in note for note in found.notes)
 
 
 def test_only_the_test_split_is_asked_about() -> None:
