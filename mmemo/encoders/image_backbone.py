@@ -7,7 +7,6 @@ The checkpoint brings its own preprocessing and its own class names; a mapping s
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.frames import choose_frames, pool_frames
 from mmemo.encoders.image_classifier import (
+    HUB_NAME,
     HuggingFaceClassifier,
     ImageClassifier,
     OnnxClassifier,
@@ -35,7 +35,6 @@ KIND = "image-backbone"
 SETTINGS = "mmemo.json"
 UNSAID = 1e-3
 """Share of a class that no name of the checkpoint means: small, yet not zero, so that it can't veto other experts."""
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 class ImageBackboneEncoder:
@@ -198,7 +197,7 @@ def load_image_backbone(
         raise ArgumentError("names and preprocessing are for ONNX files; a Hugging Face checkpoint brings its own.")
     elif path.is_dir():
         classifier = HuggingFaceClassifier(path, device)
-    elif path.exists() or not _HUB_NAME.fullmatch(str(name_or_path)):
+    elif path.exists() or not HUB_NAME.fullmatch(str(name_or_path)):
         raise UnknownModelError(
             f"{name_or_path} is no folder with a Hugging Face checkpoint, no .onnx file, and no name on the Hub."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import numpy as np
 
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError
 
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+"""Of a checkpoint on the Hugging Face Hub."""
 CHUNK = 16
 """Crops that go through a classifier at once."""
 
