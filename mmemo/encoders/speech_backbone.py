@@ -288,7 +288,7 @@ class Regression(nn.Module):
         Raises:
             WeightsError: if they are not there.
         """
-        found = {}
+        found: dict[str, Tensor] = {}
         for file in sorted(folder.glob("*.safetensors")):
             with safe_open(file, "pt") as tensors:
                 names = [name for name in tensors.keys() if name.startswith("classifier.")]  # noqa: SIM118

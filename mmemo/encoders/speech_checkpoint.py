@@ -201,7 +201,7 @@ class SpeechCheckpointEncoder:
         frames = max(1, round(self.network.backbone.rate / self.network.backbone.stride / TOKENS_PER_SECOND))
         tokens = [self.network.tokens([layer[None] for layer in layers])[0] for layers, _ in heard]
         logits = np.stack([self._logits(one, answers) for one, (_, answers) in zip(tokens, heard, strict=True)])
-        thinned = [torch.stack([part.mean(0) for part in one.split(frames)]).cpu().numpy() for one in tokens]
+        thinned = [torch.stack([part.mean(0) for part in torch.split(one, frames)]).cpu().numpy() for one in tokens]
         padded = np.zeros((len(batch), max(map(len, thinned)), self.dim), np.float32)
         mask = np.zeros(padded.shape[:2], bool)
         for row, one in enumerate(thinned):
@@ -226,7 +226,8 @@ class SpeechCheckpointEncoder:
         with torch.inference_mode():
             found = [self.network.tokens([layer[None] for layer in layers]) for layers, _ in self._hear(batch)]
             pooled = [self.network.pool(one, one.new_ones(one.shape[:2], dtype=torch.bool))[0] for one in found]
-        return np.stack([one.cpu().numpy() for one in pooled])
+        stacked: np.ndarray = torch.stack(pooled).cpu().numpy()
+        return stacked
 
     def _logits(self, tokens: Tensor, answers: Tensor | None) -> np.ndarray:
         """(K,) of one window, from its frames (T, D)."""

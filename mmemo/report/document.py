@@ -181,12 +181,12 @@ def _prosody(prosody: Prosody) -> dict[str, Any]:
 
 
 def _read_prosody(document: Mapping[str, Any]) -> Prosody:
-    curves = (
+    pitch, energy, rate = (
         np.array([np.nan if value is None else value for value in document[name]], np.float32)
         for name in ("pitch", "energy", "rate")
     )
     pauses = tuple((float(start), float(end)) for start, end in document["pauses"])
-    return Prosody(float(document["start"]), *curves, pauses)
+    return Prosody(float(document["start"]), pitch, energy, rate, pauses)
 
 
 def _transcript(transcript: Transcript) -> dict[str, Any]:
