@@ -3,8 +3,9 @@
     pip install 'mmemo[asr,report]'
     python examples/make_pictures.py --out docs/images
 
-Writes the timeline, a frame of the annotated video, the same with the face hidden, and the top of the report; the last
-needs Chromium (``apt-get install chromium``) and is left out without it. The picture of the app is made by
+Writes the timeline, the same with prosody, what speaks for the label of the voice, a frame of the annotated video, the
+same with the face hidden, and the top of the report; the last needs Chromium (``apt-get install chromium``) and is left
+out without it. The picture of the app is made by
 ``make_app_picture.py``.
 """
 
@@ -14,6 +15,7 @@ import argparse
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -32,10 +34,13 @@ PAGE = (1100, 1560)
 def main(out: Path) -> None:
     """Analyze the example clip and write the pictures into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    result = mmemo.analyze(CLIP)
+    measured = mmemo.analyze(CLIP, prosody=True)
+    result = replace(measured, prosody=None)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         write(out / "timeline.png", picture(result.save(scratch / "timeline.png")))
+        write(out / "prosody.png", picture(measured.save(scratch / "prosody.png")))
+        write(out / "explain_voice.png", picture(mmemo.explain.voice(result).save(scratch / "explain_voice.png")))
         for name, how in (("video", None), ("anonymized", "blur")):
             video = result.save_video(scratch / f"{name}.mp4", anonymize=how)
             write(out / f"{name}.jpg", next(media.frames(video, MOMENT)).image)

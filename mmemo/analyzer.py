@@ -14,7 +14,7 @@ from mmemo.clip import Clip
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
-from mmemo.media import MediaInfo, probe
+from mmemo.media import MediaInfo, probe, waveform_blocks
 from mmemo.micro.expression import MicroExpression
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
@@ -22,6 +22,7 @@ from mmemo.perception import Perception, perceive
 from mmemo.pretrained import find_model, load_model
 from mmemo.result import EmotionResult
 from mmemo.scoring import score
+from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
 from mmemo.windows import Grid
 
@@ -38,6 +39,7 @@ class Analyzer:
         device: "auto", "cpu", "cuda", "mps"; for a model given by name or folder.
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         micro: look for micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
+        prosody: measure pitch, loudness, speaking rate and pauses too.
         transcriber: recognises speech where a clip brings no words: "auto" takes Whisper tiny.en if the extra ``asr``
             is installed; None never recognises.
 
@@ -55,6 +57,7 @@ class Analyzer:
         hop: Seconds = 1.0,
         *,
         micro: bool = False,
+        prosody: bool = False,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
     ) -> None:
         Grid(0.0, window, hop)
@@ -70,7 +73,7 @@ class Analyzer:
         self._given = model
         self._device = device
         self.window, self.hop = window, hop
-        self._micro = micro
+        self._micro, self._prosody = micro, prosody
         self._transcriber = transcriber
 
     def __call__(
@@ -119,6 +122,7 @@ class Analyzer:
             start=found.grid.start,
             speech=None if found.activity is None else found.activity.spans,
             micro_expressions=micro,
+            prosody=_prosody(clip, found) if self._prosody else None,
         )
 
     @property
@@ -161,6 +165,7 @@ def analyze(
     window: Seconds = 2.0,
     hop: Seconds = 1.0,
     micro: bool = False,
+    prosody: bool = False,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     progress: Progress | None = None,
 ) -> EmotionResult:
@@ -168,7 +173,7 @@ def analyze(
 
     The arguments, and what is raised, are those of `Analyzer` and of calling it.
     """
-    analyzer = Analyzer(model, modalities, device, window, hop, micro=micro, transcriber=transcriber)
+    analyzer = Analyzer(model, modalities, device, window, hop, micro=micro, prosody=prosody, transcriber=transcriber)
     return analyzer(path, text=text, subtitles=subtitles, progress=progress)
 
 
@@ -190,6 +195,14 @@ def _micro_expressions(
 
     spotted = spot_micro(clip.path, clip.start, clip.end)
     return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
+
+
+def _prosody(clip: Clip, found: Perception) -> Prosody | None:
+    """How the words of a clip are said; None where nobody speaks, or nobody listened."""
+    sound = clip.audio or clip.path
+    if sound is None or found.activity is None or not found.activity.spans:
+        return None
+    return measure(waveform_blocks(sound, clip.start, clip.end), found.activity.spans, clip.start)
 
 
 def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> str:

@@ -70,6 +70,7 @@ def analyze(
     window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = 2.0,
     hop: Annotated[float, typer.Option(help="Seconds from one window's start to the next.")] = 1.0,
     micro: Annotated[bool, typer.Option("--micro", help="Look for micro-expressions too.")] = False,
+    prosody: Annotated[bool, typer.Option("--prosody", help="Measure pitch, speaking rate and pauses too.")] = False,
     workers: Annotated[
         int | None, typer.Option(help="Of many clips: processes; half of the cores by default.", min=1)
     ] = None,
@@ -86,7 +87,7 @@ def analyze(
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
-            "micro": micro,
+            "micro": micro, "prosody": prosody,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop}
         analyze_and_tell(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
@@ -104,7 +105,7 @@ def analyze(
         if file is not None:
             check_suffix(file, suffixes)
     check_anonymize(anonymize)
-    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro)
+    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):

@@ -48,7 +48,7 @@ MODELS = {
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "c1a0ab5afee7fa6d1e366d4687138356371d56645460ea1a6ae7b14a5e0f354b",
+                "5f1606c2e31d31868cefc567f04c7d9a17375622bc34efc34bdbd706f7feb46d",
                 "docs/models/voice.md",
             ),
             "text": Weights(

@@ -13,6 +13,7 @@ from mmemo.errors import ArgumentError, MissingExtraError
 from mmemo.evidence import Seconds
 from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
+from mmemo.speech.prosody import Prosody
 from mmemo.speech.transcript import Transcript
 from mmemo.trails import Box, Trail
 
@@ -159,6 +160,7 @@ class EmotionResult:
         speech: spans in which somebody speaks, start and end in seconds; None where nobody listened.
         micro_expressions: in order of their onset; None unless they were looked for. Their persons are numbered as
             they were followed at the full frame rate, mostly but not always as in ``people``.
+        prosody: pitch, loudness, speaking rate and pauses; None unless it was asked for and somebody speaks.
     """
 
     source: str | None
@@ -173,6 +175,7 @@ class EmotionResult:
     start: Seconds = 0.0
     speech: tuple[tuple[Seconds, Seconds], ...] | None = None
     micro_expressions: tuple[MicroExpression, ...] | None = None
+    prosody: Prosody | None = None
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -219,7 +222,9 @@ class EmotionResult:
         """The same as `to_dict`, as a JSON text; a list of numbers stands on one line."""
         text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
         # Strings hold no line breaks in JSON, so a bracket followed by one is always a list.
-        return re.sub(r"\[\n\s+(-?\d[^\[\]{}\"]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+        return re.sub(
+            r"\[\n\s+((?:-?\d|null)[^\[\]{}\"]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
+        )
 
     def to_frame(self) -> pandas.DataFrame:
         """One row for the whole clip and one for each window, fused and by modality and person (extra ``export``).

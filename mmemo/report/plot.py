@@ -16,6 +16,7 @@ from mmemo.report.fonts import families
 from mmemo.report.footage import Footage
 from mmemo.report.names import name_of
 from mmemo.report.palette import EMPTY, FAINT, TEXT, colors, ink
+from mmemo.report.plot_prosody import draw_prosody
 from mmemo.report.plot_scores import plot_scores
 from mmemo.report.sheet import LEFT, RIGHT, WIDTH, Picture, Sheet, inches_high, side, title, verdict
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _GAP = 0.09  # inches, as all lengths below
 _THUMBNAIL = 0.8
+_PROSODY = 0.7
 _MOST_PEOPLE = 6
 _MOST_POINTS = 2000
 _DENSE = 150
@@ -59,6 +61,7 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
         (0.36 + _GAP) * len(people),
         0.16 + _GAP if result.micro_expressions else 0.0,
         0.5 + _GAP if sound else 0.0,
+        _PROSODY + _GAP if result.prosody else 0.0,
         0.36,
         0.12 + _LINE * max(lines, 1) + _GAP if words else 0.0,
         0.4,
@@ -103,6 +106,10 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
     if sound:
         axes = sheet.row(0.5)
         _sound(axes, result, envelope)
+        sheet.skip(_GAP)
+    if result.prosody:
+        axes = sheet.row(_PROSODY)
+        draw_prosody(axes, result.prosody, result.start, result.start + result.duration)
         sheet.skip(_GAP)
     _seconds(axes, result)
     sheet.skip(0.36)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import irfft, rfft
+from scipy.fft import irfft, next_fast_len, rfft
 
 SAMPLE_RATE = 16_000
 
@@ -22,6 +22,7 @@ class Augmentation:
         noise: share of the samples that get noise of a random colour.
         snr_db: lowest and highest ratio of speech to noise, in dB.
         band: share that loses the highs, the lows, or both, as over a telephone or from another room.
+        room: share that is heard in a room, at a distance.
         mask: share in which a stretch of up to ``longest_mask`` seconds falls silent.
     """
 
@@ -29,11 +30,14 @@ class Augmentation:
     noise: float = 0.5
     snr_db: tuple[float, float] = (5.0, 35.0)
     band: float = 0.3
+    room: float = 0.25
     mask: float = 0.3
     longest_mask: float = 0.25
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """One random change of ``waveform``, of the same length, in [-1, 1]."""
+        if rng.random() < self.room:
+            waveform = add_room(waveform, rng)
         if rng.random() < self.band:
             waveform = limit_band(waveform, rng)
         if rng.random() < self.noise:
@@ -52,6 +56,24 @@ def add_noise(waveform: np.ndarray, snr_db: float, rng: np.random.Generator) -> 
     noise = irfft(spectrum, len(waveform))
     power = np.mean(np.square(waveform)) / max(np.mean(np.square(noise)), 1e-12)
     return np.asarray(waveform + noise * np.sqrt(power / 10 ** (snr_db / 10)), np.float32)
+
+
+def add_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add the echo of a room of random size and distance, with the direct sound left in place and the level as it was.
+
+    The echo is noise that dies away by 60 dB in 0.1 to 0.8 s, begins up to 20 ms late, and has -15 to 3 dB of the
+    direct sound's energy.
+    """
+    decay, late = rng.uniform(0.1, 0.8), int(rng.uniform(0.001, 0.02) * SAMPLE_RATE)
+    time = np.arange(int(decay * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
+    echo = rng.standard_normal(len(time), np.float32) * 10 ** (-3 * time / np.float32(decay))
+    echo *= 10 ** (rng.uniform(-15, 3) / 20) / np.sqrt(np.sum(np.square(echo)))
+    size = next_fast_len(len(waveform) + late + len(echo), real=True)
+    response = np.zeros(size, np.float32)
+    response[0], response[late : late + len(echo)] = 1, echo
+    heard = irfft(rfft(waveform, size) * rfft(response), size)[: len(waveform)]
+    scale = np.sqrt(np.mean(np.square(waveform)) / max(np.mean(np.square(heard)), 1e-12))
+    return np.asarray(heard * scale, np.float32)
 
 
 def limit_band(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:

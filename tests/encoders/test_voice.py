@@ -1,6 +1,7 @@
 import csv
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.voice import VoiceArchitecture, VoiceEncoder, VoiceNetwork, prepare
+from mmemo.encoders.voice import VoiceEncoder, prepare
+from mmemo.encoders.voice_network import LogMel, VoiceArchitecture, VoiceNetwork, WhisperEncoder
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, VoiceEvidence
 from mmemo.labels import EKMAN7
@@ -16,6 +18,7 @@ from mmemo.media import waveform
 from mmemo.speech.activity import speech_mask, speech_spans
 
 RATE = 16_000
+SPEECH = Path(__file__).parents[2] / "mmemo" / "testing_assets" / "speech.opus"
 EMBEDDED = Path(__file__).parents[2] / "mmemo" / "weights" / "voice"
 
 
@@ -78,7 +81,7 @@ def test_padding_changes_nothing(encoder: VoiceEncoder, seconds: float):
 
 
 def test_a_window_must_be_a_waveform_of_one_frame(encoder: VoiceEncoder):
-    for window in (np.zeros(1199, np.float32), np.zeros((2, 4000), np.float32)):
+    for window in (np.zeros(319, np.float32), np.zeros((2, 4000), np.float32)):
         with pytest.raises(ArgumentError, match="expected waveforms"):
             encoder.encode([window])
 
@@ -105,19 +108,51 @@ def test_silence_around_the_speech_does_not_matter(encoder: VoiceEncoder):
     np.testing.assert_array_equal(encoder.prepare(evidence(around, mask)), encoder.prepare(evidence(near, near_mask)))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda x: x * 0.01, id="-40 dB"),
-        pytest.param(lambda x: x + 0.25, id="offset"),
-        pytest.param(lambda x: np.where(np.arange(len(x)) % 4001 == 0, np.nan, x), id="a few NaN"),
-    ],
-)
-def test_what_does_not_change_the_voice_does_not_change_the_scores(encoder: VoiceEncoder, change):
-    plain = encoder.prepare(evidence(sound(2.0)))
-    changed = encoder.prepare(evidence(change(sound(2.0)).astype(np.float32)))
-    logits = encoder.encode([plain, changed]).logits
-    np.testing.assert_allclose(logits[1], logits[0], atol=0.1)
+@pytest.fixture(scope="module")
+def spoken() -> VoiceEvidence:
+    """Two seconds of a sentence read aloud."""
+    samples = waveform(SPEECH)[RATE : 3 * RATE]
+    return VoiceEvidence(samples, speech_mask(speech_spans([samples]).spans, 0.0, len(samples)), 1.0)
+
+
+def logits_of(encoder: VoiceEncoder, voice: VoiceEvidence) -> np.ndarray:
+    prepared = encoder.prepare(Evidence(0.0, 2.0, voice=voice))
+    assert prepared is not None
+    return encoder.encode([prepared]).logits[0]
+
+
+@pytest.mark.parametrize("level_db", range(-40, 1, 5))
+def test_gain_changes_nothing(encoder: VoiceEncoder, spoken: VoiceEvidence, level_db: int):
+    """Speech of -40 to 0 dBFS (loud peaks then lie above 1, as float files have them)."""
+    level = np.sqrt(np.mean(np.square(spoken.waveform[spoken.speech])))
+    louder = replace(spoken, waveform=(spoken.waveform / level * 10 ** (level_db / 20)).astype(np.float32))
+    np.testing.assert_allclose(logits_of(encoder, louder), logits_of(encoder, spoken), atol=2e-3)
+
+
+@pytest.mark.parametrize("level_db", [-40, -20, 0])
+def test_gain_changes_nothing_through_the_speech_detector_either(encoder: VoiceEncoder, level_db: int):
+    """In 16 bits, peaks at the level: what is said to be speech may move by a little."""
+    samples = waveform(SPEECH)[RATE : 3 * RATE]
+    scaled = samples / np.abs(samples).max() * 10 ** (level_db / 20)
+    rounded = (np.round(scaled * 32767) / 32768).astype(np.float32)
+    shares = []
+    for one in (samples, rounded):
+        mask = speech_mask(speech_spans([one]).spans, 0.0, len(one))
+        logits = logits_of(encoder, VoiceEvidence(one, mask, float(mask.mean())))
+        shares.append(np.exp(logits) / np.exp(logits).sum())
+    np.testing.assert_allclose(shares[1], shares[0], atol=0.05)
+
+
+def test_an_offset_changes_nothing(encoder: VoiceEncoder, spoken: VoiceEvidence):
+    moved = replace(spoken, waveform=spoken.waveform + np.float32(0.25))
+    np.testing.assert_allclose(logits_of(encoder, moved), logits_of(encoder, spoken), atol=2e-3)
+
+
+def test_a_few_samples_that_are_no_numbers_change_little(encoder: VoiceEncoder, spoken: VoiceEvidence):
+    broken = spoken.waveform.copy()
+    broken[::8001] = np.nan
+    broken[5::8001] = np.inf
+    np.testing.assert_allclose(logits_of(encoder, replace(spoken, waveform=broken)), logits_of(encoder, spoken), atol=1)
 
 
 def test_clipped_sound_is_scored(encoder: VoiceEncoder):
@@ -136,7 +171,7 @@ def test_damaged_folders(encoder: VoiceEncoder, tmp_path: Path):
         VoiceEncoder.load(tmp_path)
     folder = encoder.save(tmp_path / "copy")
     config = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(config.replace('"hidden_size": 384', '"hidden_size": 192'))
+    (folder / "config.json").write_text(config.replace('"d_model": 384', '"d_model": 192'))
     with pytest.raises(WeightsError, match="don't make a voice encoder"):
         VoiceEncoder.load(folder)
     (folder / "config.json").write_text(config.replace("mmemo.encoders.voice", "mmemo.encoders.text"))
@@ -145,25 +180,21 @@ def test_damaged_folders(encoder: VoiceEncoder, tmp_path: Path):
 
 
 def test_other_shapes_train():
-    small = VoiceArchitecture(
-        conv_dim=(16, 16),
-        conv_kernel=(400, 4),
-        conv_stride=(160, 2),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        num_conv_pos_embeddings=8,
-        num_conv_pos_embedding_groups=4,
-    )
+    small = VoiceArchitecture(80, 64, 2, 2, 128)
     torch.manual_seed(0)
     network = VoiceNetwork(small, 7, dropout=0.1, head_dropout=0.1)
     waveforms, lengths = torch.randn(4, 8000), torch.tensor([8000, 8000, 4000, 900])
     _, mask, logits = network(waveforms, lengths)
-    assert mask.sum(1).tolist() == small.frames(lengths).tolist()
+    assert mask.sum(1).tolist() == [25, 25, 13, 3]
     torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
-    # The last layer's key bias moves no attention weight, so its gradient is zero up to rounding, but it is there.
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_the_longest_window_of_an_analysis_and_more(encoder: VoiceEncoder):
+    """Whisper's positions end at 30 s; the sinusoids go on."""
+    encoding = encoder.encode([sound(35.0)])
+    assert encoding.mask.sum() == 350
+    assert np.isfinite(encoding.logits).all()
 
 
 def test_transformers_is_not_imported():
@@ -174,19 +205,33 @@ def test_transformers_is_not_imported():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_transformers_loads_the_same_network(encoder: VoiceEncoder):
-    transformers = pytest.importorskip("transformers")
-    model = transformers.Wav2Vec2Model.from_pretrained(EMBEDDED, dtype=torch.float32).eval()
-    assert type(model) is transformers.Wav2Vec2Model
-    waveforms, lengths = torch.from_numpy(np.stack([sound(2.0), sound(2.0, seed=1)])), torch.tensor([32_000, 32_000])
-    waveforms[1, 20_000:], lengths[1] = 0, 20_000
-    attention = torch.arange(32_000) < lengths[:, None]
+def test_it_is_the_encoder_of_transformers():
+    """Its WhisperEncoder loads the arrays under the same names and says the same of the same 30 s."""
+    whisper = pytest.importorskip("transformers.models.whisper.modeling_whisper")
+    shape = VoiceArchitecture(80, 128, 2, 2, 256)
+    torch.manual_seed(0)
+    ours = WhisperEncoder(shape).eval()
+    settings = {name: value for name, value in asdict(shape).items() if name != "frames_per_token"}
+    theirs = whisper.WhisperEncoder(whisper.WhisperConfig(**settings)).eval()
+    missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
+    assert (missing, unexpected) == (["embed_positions.weight"], [])
+    mel = torch.randn(1, 80, 3000)
     with torch.inference_mode():
-        theirs = model(waveforms, attention_mask=attention.long(), output_hidden_states=True)
-        ours, mask = encoder.network.layers(waveforms, lengths)
-    assert (ours[-1] - theirs.last_hidden_state)[mask].abs().max() < 1e-4
-    for own, other in zip(ours[:-1], theirs.hidden_states[1:-1], strict=True):
-        assert (own - other)[mask].abs().max() < 1e-3
+        # Beside its 30 s theirs sees zeros, ours the one value more that it is given.
+        found = ours(torch.nn.functional.pad(mel, (0, 1)), None)
+        expected = theirs(mel, output_hidden_states=True)
+    for own, other in zip(found[:-1], expected.hidden_states, strict=False):
+        assert (own - other).abs().max() < 1e-3
+    assert (found[-1] - expected.last_hidden_state).abs().max() < 1e-3
+
+
+def test_the_spectrum_is_that_of_transformers():
+    transformers = pytest.importorskip("transformers")
+    samples = np.pad(waveform(SPEECH)[: 3 * RATE], (RATE, 0))  # at the very start theirs mirrors the sound
+    expected = transformers.WhisperFeatureExtractor()(samples, sampling_rate=RATE, return_tensors="np")
+    found = LogMel(80)(torch.from_numpy(samples)[None])[0].numpy()
+    apart = np.abs(found - expected["input_features"][0][:, : found.shape[1]])
+    assert apart.max() < 1e-3
 
 
 @pytest.mark.data
@@ -203,4 +248,4 @@ def test_it_hears_emotion_in_actors_it_never_heard(encoder: VoiceEncoder, shared
         target = names.get(row["emotion"], row["emotion"])
         predicted = EKMAN7[int(encoder.encode([window]).logits[0].argmax())]
         right.setdefault(target, []).append(predicted == target)
-    assert np.mean([np.mean(hits) for hits in right.values()]) > 0.3
+    assert np.mean([np.mean(hits) for hits in right.values()]) > 0.55

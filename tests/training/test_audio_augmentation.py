@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mmemo.training.audio_augmentation import Augmentation, add_noise, change_speed, limit_band, mask_stretch
+from mmemo.training.audio_augmentation import (
+    Augmentation,
+    add_noise,
+    add_room,
+    change_speed,
+    limit_band,
+    mask_stretch,
+)
 
 RATE = 16_000
 
@@ -18,7 +25,7 @@ def power(sound: np.ndarray) -> float:
 def test_length_type_and_range_are_kept(size: int):
     rng = np.random.default_rng(0)
     for _ in range(20):
-        out = Augmentation(noise=1, band=1, mask=1)(tone(300)[:size], rng)
+        out = Augmentation(noise=1, band=1, room=1, mask=1)(tone(300)[:size], rng)
         assert out.shape == (size,)
         assert out.dtype == np.float32
         assert np.isfinite(out).all()
@@ -31,7 +38,7 @@ def test_one_seed_gives_one_sound():
 
 
 def test_nothing_asked_for_changes_nothing():
-    none = Augmentation(gain_db=0, noise=0, band=0, mask=0)
+    none = Augmentation(gain_db=0, noise=0, band=0, room=0, mask=0)
     np.testing.assert_array_equal(none(tone(300), np.random.default_rng(0)), tone(300))
 
 
@@ -43,7 +50,7 @@ def test_noise_has_the_ratio_asked_for(snr_db: float):
 
 def test_silence_stays_silent():
     silence = np.zeros(RATE, np.float32)
-    assert not Augmentation(noise=1, band=1, mask=1)(silence, np.random.default_rng(0)).any()
+    assert not Augmentation(noise=1, band=1, room=1, mask=1)(silence, np.random.default_rng(0)).any()
 
 
 def test_the_middle_of_the_band_passes():
@@ -52,6 +59,19 @@ def test_the_middle_of_the_band_passes():
     assert min(kept) > 0.7
     lost = [power(limit_band(tone(7500), rng)) / power(tone(7500)) for _ in range(30)]
     assert min(lost) < 0.05
+
+
+def test_a_room_rings_on_and_keeps_level_and_time():
+    click = np.zeros(RATE, np.float32)
+    click[4000] = 1
+    for seed in range(10):
+        heard = add_room(click, np.random.default_rng(seed))
+        assert power(heard) == pytest.approx(power(click), rel=1e-3)
+        assert np.abs(heard).argmax() == 4000
+        assert np.abs(heard[:3990]).max() < 1e-6
+        assert power(heard[4016:5600]) > 0.01 * power(click)
+        # 60 dB down at the end of the longest echo.
+        assert power(heard[-400:]) < 1e-3 * power(heard[4016:5600])
 
 
 def test_a_mask_is_at_most_a_quarter():

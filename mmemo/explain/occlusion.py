@@ -1,0 +1,182 @@
+"""When a voice sounds like a label: the score without each short stretch of the sound, as a curve over time.
+
+Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV 2014, over time instead of over
+a picture. It asks nothing of the encoder, so checkpoints of other projects are explained as well as our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mmemo import media
+from mmemo.encoders.base import Encoder
+from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of
+from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
+from mmemo.model import EmotionModel
+from mmemo.pretrained import load_model
+from mmemo.probability import log_softmax, softmax
+from mmemo.result import EmotionResult, Scores
+from mmemo.speech.activity import speech_mask, speech_spans
+
+STEP: Seconds = 0.05
+"""Between two values of a curve."""
+_HIDDEN: Seconds = 0.15
+_FADE: Seconds = 0.01
+"""A stretch is faded out and in, since a click is a sound of its own."""
+_LONGEST: Seconds = 30.0
+_CHUNK = 16
+
+
+@dataclass(frozen=True, eq=False)
+class VoiceExplanation:
+    """What speaks for one label in one stretch of sound.
+
+    Attributes:
+        label: that is explained; ``score`` is its share, ``scores`` those of all labels, by the voice alone.
+        start: seconds in the file at which ``waveform`` begins.
+        waveform: (N,) float32 mono at 16 kHz.
+        times: (T,) seconds in the file.
+        curve: (T,) float32: by how much the label's log odds fall, in nats, if the 0.15 s around each time are silent.
+            Above zero: what is heard there speaks for the label; below: against it.
+    """
+
+    label: str
+    score: float
+    scores: Scores
+    start: Seconds
+    waveform: np.ndarray
+    times: np.ndarray
+    curve: np.ndarray
+
+    def save(self, path: str | Path) -> Path:
+        """Draw the curve over the waveform, as ``.png``, ``.svg`` or ``.pdf`` (extra ``report``).
+
+        Raises:
+            MissingExtraError: if matplotlib is not installed.
+            ArgumentError: for another suffix, or if it can't be written.
+        """
+        from mmemo.report.needs import need
+
+        need("A picture", "report", "matplotlib")
+        from mmemo.report.plot_attribution import save_attribution
+
+        return save_attribution(self.label, self.score, self.start, self.waveform, self.times, self.curve, Path(path))
+
+
+def voice(
+    source: EmotionResult | np.ndarray | str | Path,
+    *,
+    label: str | None = None,
+    at: Seconds | None = None,
+    length: Seconds = 4.0,
+    model: str | Path | EmotionModel = "default",
+) -> VoiceExplanation:
+    """Show when in a sound a label is heard.
+
+    Args:
+        source: a result of `mmemo.analyze`, whose file is read again; an audio or video file; or a waveform (N,)
+            float32 mono at 16 kHz.
+        label: to explain; by default the one with the highest score of the voice.
+        at: seconds at which the stretch begins; by default, of a result where its voice shows its label most clearly,
+            of anything else its beginning.
+        length: seconds that are explained, at most 30.
+        model: whose voice encoder is explained.
+
+    Raises:
+        MissingStreamError: if nobody speaks there.
+        MediaError: if the file can't be read.
+        ArgumentError: for a label that there is not, a model without a voice, or an impossible length.
+    """
+    if not 0.5 <= length <= _LONGEST:
+        raise ArgumentError(f"length: expected 0.5 to {_LONGEST:.0f} s, got {length}.")
+    loaded = model if isinstance(model, EmotionModel) else load_model(model, modalities=("voice",), device="cpu")
+    encoder = loaded.encoders.get("voice")
+    if encoder is None:
+        raise ArgumentError(f"The model has no voice to explain; it looks at {list(loaded.modalities)}.")
+    if label is not None and label not in encoder.labels.labels:
+        raise ArgumentError(expected_one_of("Label", encoder.labels, label))
+    start, sound = _find(source, at, length)
+    mask = speech_mask(speech_spans([sound]).spans, 0.0, len(sound))
+    heard = VoiceEvidence(sound, mask, float(mask.mean()) if len(mask) else 0.0)
+    temperature = loaded.temperatures["voice"]
+    whole = _logits(encoder, [heard])[0]
+    if whole is None:
+        raise MissingStreamError(
+            f"Nobody speaks within {length:g} s of {start:.1f} s, so there is no voice to explain."
+        )
+    scores = encoder.labels.scores(softmax(whole.astype(float) / temperature))
+    label = label or max(scores, key=lambda name: scores[name])
+    times = np.arange(STEP / 2, len(sound) / SAMPLE_RATE, STEP)
+    curve = np.zeros(len(times), np.float32)
+    odds = _odds(whole / temperature, encoder.labels.index(label))
+    # Where nobody speaks there is nothing to hide: what is said elsewhere would only be heard more loudly.
+    spoken = [i for i, time in enumerate(times) if mask[_around(time, len(mask))].any()]
+    for first in range(0, len(spoken), _CHUNK):
+        chosen = spoken[first : first + _CHUNK]
+        hidden = [replace(heard, waveform=_without(sound, float(times[i]))) for i in chosen]
+        for i, logits in zip(chosen, _logits(encoder, hidden), strict=True):
+            curve[i] = 0 if logits is None else odds - _odds(logits / temperature, encoder.labels.index(label))
+    return VoiceExplanation(label, scores[label], scores, start, sound, start + times, curve)
+
+
+def _logits(encoder: Encoder, heard: list[VoiceEvidence]) -> list[np.ndarray | None]:
+    prepared = [encoder.prepare(Evidence(0.0, len(one.waveform) / SAMPLE_RATE, voice=one)) for one in heard]
+    present = [item for item in prepared if item is not None]
+    found = iter(encoder.encode(present).logits if present else ())
+    return [None if item is None else next(found) for item in prepared]
+
+
+def _odds(logits: np.ndarray, index: int) -> float:
+    """Log odds of one class against all others."""
+    chances = log_softmax(logits.astype(np.float64)[None])[0]
+    return float(chances[index] - np.logaddexp.reduce(np.delete(chances, index)))
+
+
+def _around(time: Seconds, samples: int) -> slice:
+    return slice(
+        max(0, round((time - _HIDDEN / 2) * SAMPLE_RATE)), min(samples, round((time + _HIDDEN / 2) * SAMPLE_RATE))
+    )
+
+
+def _without(sound: np.ndarray, time: Seconds) -> np.ndarray:
+    """The sound with the stretch around a time silent."""
+    place = _around(time, len(sound))
+    size = place.stop - place.start
+    fade = min(int(_FADE * SAMPLE_RATE), size // 2)
+    gain = np.zeros(size, np.float32)
+    gain[:fade], gain[size - fade :] = np.linspace(1, 0, fade), np.linspace(0, 1, fade)
+    quieter = sound.copy()
+    quieter[place] *= gain
+    return quieter
+
+
+def _find(
+    source: EmotionResult | np.ndarray | str | Path, at: Seconds | None, length: Seconds
+) -> tuple[Seconds, np.ndarray]:
+    """The stretch to explain, and when it begins."""
+    if isinstance(source, np.ndarray):
+        if source.ndim != 1:
+            raise ArgumentError(f"voice: expected a mono waveform of shape (N,) at 16 kHz, got {source.shape}.")
+        start = at or 0.0
+        first = round(start * SAMPLE_RATE)
+        return start, np.asarray(source[first : first + round(length * SAMPLE_RATE)], np.float32)
+    result = source if isinstance(source, EmotionResult) else None
+    path = source.source if isinstance(source, EmotionResult) else source
+    if path is None:
+        raise MissingStreamError("This result is of text alone: it has no voice to explain.")
+    if media.probe(path).audio is None:
+        raise MissingStreamError(f"{path} has no sound, so there is no voice to explain.")
+    start = at if at is not None else _clearest(result) if result is not None else 0.0
+    blocks = list(media.waveform_blocks(path, start, start + length))
+    return start, np.nan_to_num(np.concatenate(blocks)) if blocks else np.zeros(0, np.float32)
+
+
+def _clearest(result: EmotionResult) -> Seconds:
+    """The start of the window in which the voice is surest of one label."""
+    sure = [(max(s.modalities["voice"].scores.values()), s.start) for s in result.segments if "voice" in s.modalities]
+    if not sure:
+        raise MissingStreamError("This result has no voice to explain.")
+    return max(sure)[1]
