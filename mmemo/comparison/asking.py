@@ -44,6 +44,12 @@ def ask(model: EmotionModel, clips: EncodedClips) -> Answers:
     if missing:
         notes.append(f"{missing} clips have no modality at all: no answer, which counts as wrong.")
     scores, removed = subsets(model, encodings)
+    true, strange = values_of(clips, labelled)
+    told = {
+        modality: dict(zip(DIMENSIONS, clips.affect[modality][labelled].T.astype(float), strict=True))
+        for modality in encodings
+        if modality in clips.affect and true
+    }
     return Answers(
         tuple(model.labels),
         np.array([clips.manifest[int(row)].id for row in labelled]),
@@ -51,8 +57,9 @@ def ask(model: EmotionModel, clips: EncodedClips) -> Answers:
         scores,
         removed,
         groups_of(clips, labelled),
-        values_of(clips, labelled),
-        notes=tuple(notes),
+        true,
+        {modality: {what: one for what, one in of.items() if what in true} for modality, of in told.items()},
+        (*notes, *strange),
     )
 
 
@@ -101,14 +108,24 @@ def groups_of(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.array(column) for name, column in found.items() if any(column)}
 
 
-def values_of(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Annotated valence, arousal and dominance, where the manifest has any."""
-    found = {name: [getattr(clips.manifest[int(row)], name) for row in rows] for name in DIMENSIONS}
-    return {
-        name: np.array([np.nan if value is None else value for value in column])
-        for name, column in found.items()
-        if any(value is not None for value in column)
-    }
+def values_of(clips: EncodedClips, rows: np.ndarray) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Annotated valence, arousal and dominance, where the manifest has any, and a note on those of another scale.
+
+    Encoders tell them from -1 to 1, and concordance asks for the same scale.
+    """
+    kept, notes = {}, []
+    for name in DIMENSIONS:
+        column = [getattr(clips.manifest[int(row)], name) for row in rows]
+        values = np.array([np.nan if value is None else value for value in column], float)
+        known = values[np.isfinite(values)]
+        if len(known) and np.abs(known).max() > 1:
+            notes.append(
+                f"The manifest's {name} goes from {known.min():g} to {known.max():g}; encoders tell it from -1 to 1. "
+                "Bring it to that scale (Manifest.update) to compare."
+            )
+        elif len(known):
+            kept[name] = values
+    return kept, notes
 
 
 def _fused(model: EmotionModel, encodings: Mapping[str, Encoding]) -> np.ndarray:

@@ -41,6 +41,8 @@ class EncodedClips:
         logits: for each modality (N, K) float32; zeros where it is absent.
         quality: for each modality (N, 2) float32, see `Encoding.quality`.
         faults: what was wrong with clips that were left out.
+        affect: for each modality whose encoder tells them (N, 3) float32, valence, arousal and dominance from -1 to 1;
+            NaN where it is absent.
     """
 
     manifest: Manifest
@@ -49,6 +51,7 @@ class EncodedClips:
     dims: Mapping[str, int]
     faults: tuple[str, ...] = ()
     quality: Mapping[str, np.ndarray] = field(default_factory=dict)
+    affect: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def target(self) -> np.ndarray:
@@ -191,7 +194,8 @@ def encoded(encoder: Encoder, prepared: np.ndarray | None, quality: np.ndarray) 
     if prepared is None:
         return {}
     encoding = encoder.encode([prepared])
-    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality}
+    told = {} if encoding.affect is None else {"affect": encoding.affect[0]}
+    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality, **told}
 
 
 def gather(
@@ -201,6 +205,7 @@ def gather(
     tokens: dict[str, list[np.ndarray | None]] = {}
     logits: dict[str, np.ndarray] = {}
     quality: dict[str, np.ndarray] = {}
+    affect: dict[str, np.ndarray] = {}
     for encoder in encoders:
         arrays = [clip[encoder.modality] for clip in found.values()]
         tokens[encoder.modality] = [one.get("tokens") for one in arrays]
@@ -208,9 +213,12 @@ def gather(
         logits[encoder.modality] = np.stack([one.get("logits", nothing) for one in arrays] or [nothing])[: len(arrays)]
         unseen = np.ones(len(QUALITIES), np.float32)
         quality[encoder.modality] = np.stack([one.get("quality", unseen) for one in arrays] or [unseen])[: len(arrays)]
+        if any("affect" in one for one in arrays):
+            unknown = np.full(3, np.nan, np.float32)
+            affect[encoder.modality] = np.stack([one.get("affect", unknown) for one in arrays])
     clips = tuple(manifest[row] for row in found)
     dims = {encoder.modality: encoder.dim for encoder in encoders}
-    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, told, quality)
+    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, told, quality, affect)
 
 
 def _as_it_is(item: Any) -> Any:

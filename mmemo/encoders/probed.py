@@ -51,7 +51,7 @@ class ProbedEncoder:
         """Its tokens, with the probe's log scores."""
         found = self.base.encode(batch)
         logits = self.probe.logits(mean_tokens(found)).astype(np.float32)
-        return Encoding(found.tokens, found.mask, logits, found.quality)
+        return Encoding(found.tokens, found.mask, logits, found.quality, found.affect)
 
     def save(self, folder: str | Path) -> Path:
         """Write the encoder beneath, and the probe beside its files.

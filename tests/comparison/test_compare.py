@@ -14,6 +14,7 @@ import mmemo
 from mmemo.cli import app
 from mmemo.comparison.answers import Answers
 from mmemo.comparison.compare import compared
+from mmemo.comparison.page import page
 from mmemo.comparison.run_folder import write_run
 from mmemo.data import FeatureCache, Manifest, encode
 from mmemo.data.corpora import read_corpus
@@ -221,6 +222,28 @@ def test_some_of_the_models_labels_need_no_mapping() -> None:
     found = mmemo.compare(tiny, on=Manifest(said, few), draws=20)
     assert found.labels == tuple(EKMAN7)
     assert not any("mapped" in note for note in found.notes)
+
+
+def test_what_an_encoder_tells_of_valence_is_measured_too() -> None:
+    class Feeling(TinyEncoder):
+        def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
+            good = super().encode(batch)
+            means = np.array([item.mean() for item in batch], np.float32)
+            affect = np.stack([means / 200, means * 0, 0.5 - means / 200], axis=1).astype(np.float32)
+            return Encoding(good.tokens, good.mask, good.logits, affect=affect)
+
+    words = ["aaa", "ggg", "mmm", "sss", "yyy"]
+    valence = {word: ord(word[0]) / 200 for word in words}
+    said = tuple(
+        mmemo.Clip(text=word, id=word, label="anger", valence=valence[word], dominance=4.0 + n)
+        for n, word in enumerate(words)
+    )
+    model = mmemo.EmotionModel([Feeling()], LateFusion(EKMAN7, {"text": 1.0}))
+    found = mmemo.compare(model, on=Manifest(said, EKMAN7), draws=50)
+    assert found["text"].concordance["valence"].value == pytest.approx(1, abs=1e-4)
+    assert set(found["text"].concordance) == {"valence"}
+    assert any("dominance goes from 4 to 8; encoders tell it from -1 to 1" in note for note in found.notes)
+    assert "<h2>Dimensions" in page(found)
 
 
 def test_only_the_test_split_is_asked_about() -> None:
