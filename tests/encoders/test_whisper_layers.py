@@ -47,6 +47,6 @@ def test_saved_and_loaded_it_is_the_same(encoder: WhisperLayersEncoder, tmp_path
 
 
 def test_missing_weights_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmemo.encoders.whisper_layers.find_spec", lambda name: None)
+    monkeypatch.setattr("mmemo.training.whisper_weights.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"mmemo\[asr\]"):
         WhisperLayersEncoder(RAVDESS8)
