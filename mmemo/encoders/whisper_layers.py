@@ -49,7 +49,8 @@ class WhisperLayersEncoder:
     @property
     def fingerprint(self) -> str:
         """Changes with the weights and with what is taken of them."""
-        return f"{self._weights.parent.name} {self._weights.stat().st_size} layers {LAYERS}, the last normed, chunk {CHUNK}"
+        weights = f"{self._weights.parent.name} {self._weights.stat().st_size}"
+        return f"{weights} layers {LAYERS}, the last normed, chunk {CHUNK}"
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """(N,) the whole sound of the window, pauses included; Whisper itself levels its spectrum."""
