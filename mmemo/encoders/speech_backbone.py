@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -262,8 +263,10 @@ class TorchaudioBackbone(nn.Module):
         return list(self.model.encoder.transformer.layers)[first:]
 
     def save(self, folder: Path) -> None:
-        """The bundle's name only: its weights stay in torch's cache."""
+        """The bundle's name, for its shape, and the weights, as they may have been trained further."""
         (folder / "bundle.json").write_text(json.dumps({"torchaudio": self.bundle}) + "\n", encoding="utf-8")
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(state, folder / "bundle.safetensors")
 
 
 class Regression(nn.Module):
@@ -301,6 +304,21 @@ class Regression(nn.Module):
                 f"{folder} names arousal, dominance and valence, but has no such head ({error})."
             ) from None
         return head.eval()
+
+
+def load_bundle(folder: Path) -> TorchaudioBackbone:
+    """What `TorchaudioBackbone.save` wrote; the bundle itself must be in torch's cache, or is fetched.
+
+    Raises:
+        UnknownModelError: if it can't be had.
+        WeightsError: if the weights are damaged.
+    """
+    backbone = TorchaudioBackbone(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["torchaudio"])
+    try:
+        backbone.model.load_state_dict(load_file(folder / "bundle.safetensors"))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{folder} holds no weights of {backbone.bundle}: {error}") from None
+    return backbone
 
 
 def bundles() -> dict[str, Any]:

@@ -26,11 +26,11 @@ from mmemo.encoders.foreign import map_scores, mapping_of
 from mmemo.encoders.image_classifier import read_settings
 from mmemo.encoders.speech_backbone import (
     DIMENSIONS,
-    PREFIX,
     Heard,
     TorchaudioBackbone,
     TransformersBackbone,
     load_backbone,
+    load_bundle,
 )
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds
@@ -233,8 +233,8 @@ class SpeechCheckpointEncoder:
         """(K,) of one window, from its frames (T, D)."""
         network = self.network
         if self.mapping is not None and answers is not None and not network.classifier.weight.any():
-            scores: np.ndarray = map_scores(answers[None].float().cpu().numpy(), self.mapping)[0]
-            return scores
+            mapped: np.ndarray = map_scores(answers[None].float().cpu().numpy(), self.mapping)[0]
+            return mapped
         mask = torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)
         return np.asarray(network.classifier(network.pool(tokens[None], mask))[0].cpu().numpy(), np.float32)
 
@@ -262,7 +262,7 @@ class SpeechCheckpointEncoder:
         return ready
 
     def save(self, folder: str | Path) -> Path:
-        """Write backbone, head and ``mmemo.json`` into ``folder``; of a torchaudio bundle its name only."""
+        """Write backbone, head and ``mmemo.json`` into ``folder``."""
         settings = {
             "kind": KIND,
             "labels": self.labels.name,
@@ -288,9 +288,7 @@ class SpeechCheckpointEncoder:
         folder = Path(folder)
         settings = read_settings(folder / SETTINGS, KIND)
         try:
-            bundle = folder / "bundle.json"
-            name = PREFIX + json.loads(bundle.read_text())["torchaudio"] if bundle.is_file() else folder
-            backbone = load_backbone(name)
+            backbone = load_bundle(folder) if (folder / "bundle.json").is_file() else TransformersBackbone(folder)
             labels, pairs = LABEL_SETS[settings["labels"]], settings["mapping"]
             mapping = None if pairs is None else LabelMapping(LabelSet("checkpoint", backbone.names), labels, pairs)
             layers = None if settings["layers"] is None else tuple(settings["layers"])

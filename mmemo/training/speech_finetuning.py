@@ -21,7 +21,7 @@ def fine_tune(
     windows: Sequence[np.ndarray],
     targets: Sequence[int],
     held_out: tuple[Sequence[np.ndarray], Sequence[int]],
-    run: Path,
+    run: str | Path,
     *,
     unfreeze: Sequence[int] = (0,),
     schedule: Schedule | None = None,
@@ -77,7 +77,7 @@ def fine_tune(
         {"params": own, "lr": schedule.learning_rate},
         {"params": list(backbone.parameters()), "lr": backbone_rate},
     ]
-    fit(network, batches, steps, loss, validate, schedule, run, groups=groups)
+    fit(network, batches, steps, loss, validate, schedule, Path(run), groups=groups)
     network.unfreeze(0)
     return encoder
 

@@ -233,7 +233,7 @@ def test_only_equal_lengths_share_a_batch_where_padding_matters():
 
 
 @pytest.mark.parametrize("group", [False, True])
-def test_torchaudio_bundles(monkeypatch: pytest.MonkeyPatch, group: bool):
+def test_torchaudio_bundles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: bool):
     """A bundle whose weights are tiny and made here."""
     from torchaudio.models import wav2vec2_model
 
@@ -253,6 +253,16 @@ def test_torchaudio_bundles(monkeypatch: pytest.MonkeyPatch, group: bool):
         heard = encoder.network.backbone([encoder.network.backbone.input(windows[0])])
     for own, theirs in zip(heard.layers[1:], expected, strict=True):
         torch.testing.assert_close(own, theirs, atol=1e-4, rtol=0)
+    before = encoder.encode(windows).tokens
+    with torch.no_grad():
+        model.encoder.transformer.layers[1].attention.k_proj.weight.mul_(3)
+    trained = encoder.encode(windows).tokens
+    encoder.save(tmp_path / "trained")
+    with torch.no_grad():
+        model.encoder.transformer.layers[1].attention.k_proj.weight.div_(3)
+    assert np.abs(trained - before).max() > 1e-3
+    again = VoiceEncoder.from_pretrained(tmp_path / "trained").encode(windows).tokens
+    np.testing.assert_allclose(again, trained, atol=1e-5)
     with pytest.raises(UnknownModelError, match="WAVLM_BASE"):
         VoiceEncoder.from_pretrained("torchaudio:WAV2VEC")
 
