@@ -58,7 +58,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "77567fce5e560681bb0fc832fecf10b51ae73890114b78d3bc49a5d30534ec48",
+                "078ca1748e139b6e314c6d7fdc5b91bff60154b2ea3180357cb6702dfbb6567f",
                 "docs/models/fusion.md",
             ),
         },
