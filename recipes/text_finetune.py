@@ -8,6 +8,10 @@
 CORPUS is one of those that `mmemo.data.corpora` reads, DATA its folder or file. ``--start mmemo`` is the embedded
 encoder; anything else is a folder with a checkpoint of `transformers`, or the name of one on the Hugging Face Hub,
 which is fetched. What is written serves ``TextEncoder.from_pretrained``.
+
+Measured: the embedded encoder on dair-ai emotion, ``--epochs 2 --batch 64 --learning-rate 1e-4``, 4 to 13 minutes an
+epoch on one busy CPU core: accuracy .935 [.924, .945] on the 1,989 test texts that are not in training, .931
+[.920, .942] on all 2,000.
 """
 
 from __future__ import annotations
