@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +66,10 @@ class Analyst:
     def _alone(self, work: Callable[[], Done]) -> Done:
         context = copy_context()  # it knows whose progress bar is to move
         with self._turn:
-            return self._thread.submit(context.run, work).result()
+            try:
+                return self._thread.submit(context.run, work).result()
+            finally:
+                _give_back()
 
     def _scores(
         self, file: Path | None, name: str, text: str | None, progress: Progress, analyzer: Analyzer
@@ -133,6 +138,12 @@ class Analyst:
                 f"{name} has {size / 1e6:.0f} MB, this server takes {self.most_bytes / 1e6:.0f} MB. Cut or compress "
                 "it, or start the app with a larger --max-mb."
             )
+
+
+def _give_back() -> None:
+    """Hand freed memory back to the system, which glibc does by itself only where nothing lies above it."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def plain_name(name: str) -> str:
