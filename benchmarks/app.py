@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 from mmemo import load_model
 from mmemo.app.live import LiveScorer
 from mmemo.media import frames
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 WARM = 5
 """Uploads before the level is taken: models, codecs and fonts are loaded with the first."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmemo.encoders.face import FaceEncoder
+from mmemo.encoders.face.encoder import FaceEncoder
 from mmemo.pretrained import WEIGHTS
 
 

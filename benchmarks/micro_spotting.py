@@ -29,10 +29,10 @@ from mmemo import media
 from mmemo.evaluation.spotting import SpottingScore, spotting_score
 from mmemo.evidence import Seconds
 from mmemo.media import Frame
-from mmemo.micro.spotting import RATE
-from mmemo.spot import embedded_recogniser, spot_frames, spot_micro
-from mmemo.testing import portrait
-from mmemo.testing_micro import MadeSequence, Movement, Unrest, brow_raise, corpus_flow
+from mmemo.micro.intervals import RATE
+from mmemo.micro.spot import embedded_recogniser, spot_frames, spot_micro
+from mmemo.samples import portrait
+from mmemo.testing import MadeSequence, Movement, Unrest, brow_raise, corpus_flow
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
 from micro_megc2019 import read_flows

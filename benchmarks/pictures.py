@@ -2,7 +2,7 @@
 
     python benchmarks/pictures.py            # about three minutes on 2 cores
 
-Makes its clips from the portrait and the sentence of `mmemo.testing`: 20 s of 640x360 at 25 frames a second, and one
+Makes its clips from the portrait and the sentence of `mmemo.samples`: 20 s of 640x360 at 25 frames a second, and one
 and five minutes of the same for memory. Run it on a machine that does nothing else.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmemo import Analyzer, EmotionResult
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 WAYS: tuple[Literal["blur", "mask"] | None, ...] = (None, "blur", "mask")
 

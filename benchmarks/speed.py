@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py            # about ten minutes on 2 cores
 
-Makes its clips from the portrait and the sentence of `mmemo.testing`: 10 s of 640x360 at 25 frames a second with
+Makes its clips from the portrait and the sentence of `mmemo.samples`: 10 s of 640x360 at 25 frames a second with
 speech, and 30 minutes of the same at 320x240. Run it on a machine that does nothing else.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mmemo import media
 from mmemo.faces import FaceTracker
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 
 def main(runs: int, minutes: float) -> None:
@@ -74,8 +74,8 @@ def _watch(pid: int, peak: list[float]) -> None:
 def _faces(clip: Path) -> float:
     """Frames a second of decoding, tracking, cropping and encoding on a warm machine."""
     from mmemo.evidence import Evidence
+    from mmemo.pipeline.windows import Grid, Sighting, face_windows
     from mmemo.pretrained import load_model
-    from mmemo.windows import Grid, Sighting, face_windows
 
     model = load_model(modalities=("face",))
     figures = []

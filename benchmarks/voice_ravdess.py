@@ -35,17 +35,17 @@ from torch.nn import functional
 
 from mmemo import media
 from mmemo.data.corpora.ravdess import EMOBOX_FOLDS, read
-from mmemo.encoders.probe import LinearProbe
-from mmemo.encoders.voice import pad, prepare
-from mmemo.encoders.voice_network import VoiceNetwork, frames_mask, statistics
-from mmemo.evaluation.intervals import bootstrap
+from mmemo.encoders.linear_probe import LinearProbe
+from mmemo.encoders.voice.encoder import pad, prepare
+from mmemo.encoders.voice.network import VoiceNetwork, frames_mask, statistics
+from mmemo.encoders.voice.whisper_weights import find_whisper, whisper_encoder
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import uar
 from mmemo.evidence import SAMPLE_RATE, VoiceEvidence
 from mmemo.labels import RAVDESS8
 from mmemo.speech.activity import speech_mask, speech_spans
 from mmemo.training.audio_augmentation import Augmentation, change_speed
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.whisper_weights import find_whisper, whisper_encoder
 
 log = logging.getLogger("voice_ravdess")
 STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2)

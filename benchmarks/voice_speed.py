@@ -2,7 +2,7 @@
 
 python benchmarks/voice_speed.py --threads 2
 
-The minute is the sentence of `mmemo.testing` over and over, decoded, searched for speech and scored each second, with
+The minute is the sentence of `mmemo.samples` over and over, decoded, searched for speech and scored each second, with
 the model loaded. Run it on a machine that does nothing else.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from mmemo import Analyzer
-from mmemo.encoders.voice import VoiceEncoder
+from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.pretrained import WEIGHTS
-from mmemo.testing import make_clip, speech
+from mmemo.samples import make_clip, speech
 
 
 def main(threads: int, runs: int) -> None:

@@ -2,7 +2,7 @@
 
     python examples/draw_micro_expression.py docs/images/micro_expression.png
 
-The face is NASA's portrait of Eileen Collins (public domain); the movement is made, as in `mmemo.testing_micro`.
+The face is NASA's portrait of Eileen Collins (public domain); the movement is made, as in `mmemo.testing.micro`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from matplotlib import pyplot
 from mmemo.faces import FaceFinder
 from mmemo.faces.align import alignment
 from mmemo.micro.flow_image import flow_image
-from mmemo.micro.motion import SIZE, dense_flow, strain, without_head_motion
+from mmemo.micro.optical_flow import SIZE, dense_flow, strain, without_head_motion
 from mmemo.micro.tracking import grey_crop
-from mmemo.testing import portrait
-from mmemo.testing_micro import MadeSequence, Movement, Unrest, brow_raise, smile_corner
+from mmemo.samples import portrait
+from mmemo.testing import MadeSequence, Movement, Unrest, brow_raise, smile_corner
 
 
 def main(out: Path) -> None:

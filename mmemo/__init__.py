@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmemo import explain as explain
-    from mmemo.analyzer import Analyzer, analyze
-    from mmemo.batch.many import analyze_many
+    from mmemo.batch.analyze_many import analyze_many
     from mmemo.clip import Clip
     from mmemo.comparison.compare import compare
+    from mmemo.micro.spot import spot_micro
     from mmemo.model import EmotionModel
+    from mmemo.pipeline.analyzer import Analyzer, analyze
     from mmemo.pretrained import load_model
     from mmemo.result import EmotionResult
-    from mmemo.spot import spot_micro
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Analyzer": "mmemo.analyzer",
+    "Analyzer": "mmemo.pipeline.analyzer",
     "Clip": "mmemo.clip",
     "EmotionModel": "mmemo.model",
     "EmotionResult": "mmemo.result",
-    "analyze": "mmemo.analyzer",
-    "analyze_many": "mmemo.batch.many",
+    "analyze": "mmemo.pipeline.analyzer",
+    "analyze_many": "mmemo.batch.analyze_many",
     "compare": "mmemo.comparison.compare",
     "load_model": "mmemo.pretrained",
-    "spot_micro": "mmemo.spot",
+    "spot_micro": "mmemo.micro.spot",
 }
 
 

@@ -14,7 +14,7 @@ import typer
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
 
 if TYPE_CHECKING:
-    from mmemo.analyzer import Progress
+    from mmemo.pipeline.analyzer import Progress
 
 app = typer.Typer(
     add_completion=False,
@@ -83,7 +83,7 @@ def analyze(
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
-        from mmemo.batch.command import analyze_and_tell
+        from mmemo.batch.cli import analyze_and_tell
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
@@ -96,8 +96,8 @@ def analyze(
     if given := [name for name, value in of_many.items() if value is not None]:
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
     path = paths[0] if paths else None
-    from mmemo.analyzer import Analyzer
-    from mmemo.report.files import PICTURES, VIDEOS, check_anonymize, check_suffix
+    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.report.save import PICTURES, VIDEOS, check_anonymize, check_suffix
 
     if path is None and text is None:
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
@@ -119,7 +119,7 @@ def analyze(
         return
     from rich.console import Console
 
-    from mmemo.report.tables import terminal
+    from mmemo.report.export.tables import terminal
 
     Console(highlight=False).print(terminal(result))
 
@@ -132,8 +132,8 @@ def serve_app(
     max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
-    from mmemo.analyzer import Analyzer
     from mmemo.app.server import serve
+    from mmemo.pipeline.analyzer import Analyzer
 
     serve(Analyzer(model, device=device), port, max_mb)
 
@@ -219,7 +219,7 @@ def compare(
 ) -> None:
     """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
     from mmemo.comparison.compare import compare as comparing
-    from mmemo.comparison.writing import check_suffix
+    from mmemo.comparison.export import check_suffix
 
     for file in out or ():
         check_suffix(file)
@@ -256,7 +256,7 @@ def micro(
     magnify: Annotated[float, typer.Option(help="Enlarge motion so much before its class is told.")] = 0.0,
 ) -> None:
     """Find micro-expressions: short, faint, isolated movements of a face."""
-    from mmemo.spot import spot_micro
+    from mmemo.micro.spot import spot_micro
 
     result = spot_micro(path, start, end, magnification=magnify)
     if json:

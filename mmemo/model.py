@@ -11,12 +11,12 @@ import numpy as np
 from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.quality import quality_of
-from mmemo.encoders.saved import SavedEncoder, load_encoder
+from mmemo.encoders.registry import SavedEncoder, load_encoder
 from mmemo.errors import ArgumentError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
 from mmemo.fusion.base import FusionHead
 from mmemo.labels import LABEL_SETS, LabelSet
-from mmemo.probability import softmax
+from mmemo.softmax import softmax
 
 KIND = "emotion-model"
 FUSION = "fusion"

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmemo.checkpoint import load_checkpoint
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
 from mmemo.model import FUSION, KIND, EmotionModel
-
-if TYPE_CHECKING:
-    from mmemo.micro.recognition import MicroRecogniser
 
 WEIGHTS = Path(__file__).parent / "weights"
 RUN = "model"
@@ -73,18 +69,6 @@ MICRO = Weights(
 """The recogniser of micro-expressions, which is no part of a model."""
 
 
-def load_micro() -> MicroRecogniser:
-    """The embedded recogniser of micro-expressions.
-
-    Raises:
-        WeightsError: if a file is damaged, or not the one this version was released with.
-    """
-    from mmemo.micro.recognition import MicroRecogniser
-
-    _verify(MICRO)
-    return MicroRecogniser.load(MICRO.folder)
-
-
 def find_model(name: str | Path = "default", modalities: Sequence[str] | None = None) -> tuple[str, ...]:
     """Look a model up without loading it.
 
@@ -125,7 +109,7 @@ def load_model(
     chosen = find_model(name, modalities)
     if str(name) in MODELS:
         for part in (*chosen, FUSION):
-            _verify(MODELS[str(name)].parts[part])
+            verify(MODELS[str(name)].parts[part])
     return EmotionModel.load(_folder(name), modalities=chosen, device=_device(device), name=str(name))
 
 
@@ -141,7 +125,12 @@ def _folder(name: str | Path) -> Path:
     return Path(name)
 
 
-def _verify(weights: Weights) -> None:
+def verify(weights: Weights) -> None:
+    """Check an embedded weight against its fingerprint.
+
+    Raises:
+        WeightsError: if a file is damaged, or not the one this version was released with.
+    """
     if fingerprint(weights.folder) != weights.sha256:
         raise WeightsError(
             f"{weights.folder} is missing or not what this version of mmemo was released with. "

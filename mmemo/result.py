@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmemo.box_tracks import Box, Trail
 from mmemo.errors import ArgumentError, MissingExtraError
 from mmemo.evidence import Seconds
-from mmemo.micro.expression import MicroExpression
+from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.speech.prosody import Prosody
 from mmemo.speech.transcript import Transcript
-from mmemo.trails import Box, Trail
 
 if TYPE_CHECKING:
     import pandas
@@ -236,7 +236,7 @@ class EmotionResult:
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        from mmemo.report.tables import frame
+        from mmemo.report.export.tables import frame
 
         return frame(self)
 
@@ -258,7 +258,7 @@ class EmotionResult:
         from mmemo.report.needs import need
 
         need("A plot", "report", "matplotlib")
-        from mmemo.report.plot import plot
+        from mmemo.report.plots.timeline import plot
 
         return plot(self, faces=faces)
 
@@ -286,13 +286,13 @@ class EmotionResult:
         from mmemo.report.needs import need
 
         need("An annotated video", "report", "matplotlib")
-        from mmemo.report.video import save_video
+        from mmemo.report.video.render import save_video
 
         return save_video(self, Path(path), anonymize, progress)
 
     def _repr_html_(self) -> str:
         """What notebooks show: the verdict, the timeline and the table by modality."""
-        from mmemo.report.page import fragment
+        from mmemo.report.html.page import fragment
 
         return fragment(self)
 
@@ -318,6 +318,6 @@ class EmotionResult:
             ArgumentError: for another suffix, or a format that the result has nothing for.
             MissingExtraError: if the format needs packages that are not installed.
         """
-        from mmemo.report.files import save
+        from mmemo.report.save import save
 
         return save(self, Path(path), anonymize)

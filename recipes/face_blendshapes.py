@@ -25,10 +25,10 @@ from face_fer2013 import CK_CLASSES, TERMS, end_to_end, read_fer, refuse_leaks, 
 from torch import nn
 from torch.nn import functional
 
-from mmemo.encoders.blendshapes import FEATURES, BlendshapeEncoder, mirror
-from mmemo.encoders.face import FaceEncoder
+from mmemo.encoders.face.blendshapes import FEATURES, BlendshapeEncoder, mirror
+from mmemo.encoders.face.encoder import FaceEncoder
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
-from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
 from mmemo.fusion.late import LateFusion, scores_only

@@ -38,11 +38,11 @@ from torch.nn import functional
 from mmemo import media
 from mmemo.clip import Clip
 from mmemo.data import Manifest
-from mmemo.encoders.face import FaceEncoder, gray_crops
-from mmemo.encoders.face_network import FaceArchitecture, FaceNetwork
-from mmemo.encoders.frames import Doubt
+from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
+from mmemo.encoders.face.frames import Doubt
+from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
-from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, confusion, expected_calibration_error, macro_f1, recalls, uar
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder

@@ -33,10 +33,10 @@ from torch.nn import functional
 from mmemo import media
 from mmemo.clip import Clip
 from mmemo.data import Manifest
-from mmemo.encoders.face import FaceEncoder, gray_crops
-from mmemo.encoders.face_sequence import FaceSequenceEncoder
-from mmemo.encoders.face_sequence_network import LstmNetwork, SequenceArchitecture, SequenceNetwork
-from mmemo.evaluation.intervals import bootstrap
+from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
+from mmemo.encoders.face.sequence import FaceSequenceEncoder
+from mmemo.encoders.face.sequence_network import LstmNetwork, SequenceArchitecture, SequenceNetwork
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
 from mmemo.labels import EKMAN7, to_ekman7

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.checkpoint import save_checkpoint
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
-from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import expected_calibration_error, uar
 from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import EKMAN7

@@ -41,14 +41,14 @@ from rich.console import Console
 import mmemo
 from mmemo import EmotionModel, load_model
 from mmemo.checkpoint import replacing_file
-from mmemo.comparison.answers import Answers
-from mmemo.comparison.asking import groups_of, subsets
 from mmemo.comparison.compare import compared
+from mmemo.comparison.predict import groups_of, subsets
+from mmemo.comparison.predictions import Answers
 from mmemo.comparison.run_folder import write_run
 from mmemo.data import EncodedClips, FeatureCache, Manifest, encode
 from mmemo.encoders.base import Encoder, Encoding
-from mmemo.encoders.probe import LinearProbe
-from mmemo.encoders.probed import ProbedEncoder, mean_tokens
+from mmemo.encoders.linear_probe import LinearProbe
+from mmemo.encoders.probe_encoder import ProbedEncoder, mean_tokens
 from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, negative_log_likelihood

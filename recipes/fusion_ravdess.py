@@ -40,17 +40,17 @@ from threadpoolctl import threadpool_limits
 
 from mmemo import EmotionModel
 from mmemo.checkpoint import replacing_file
-from mmemo.comparison.answers import Answers, Removed
 from mmemo.comparison.compare import compared
+from mmemo.comparison.predictions import Answers, Removed
 from mmemo.comparison.run_folder import write_run
 from mmemo.comparison.tables import said
 from mmemo.data import FeatureCache, Manifest, encode
 from mmemo.data.corpora.ravdess import LUNA_FOLDS, read
-from mmemo.encoders.action_units import ActionUnitEncoder, ActionUnits
 from mmemo.encoders.base import Encoder, Encoding
-from mmemo.encoders.probe import LinearProbe
-from mmemo.encoders.probed import ProbedEncoder, mean_tokens
-from mmemo.encoders.whisper_layers import CHUNK, LAYERS, WhisperLayersEncoder
+from mmemo.encoders.face.action_units import ActionUnitEncoder, ActionUnits
+from mmemo.encoders.linear_probe import LinearProbe
+from mmemo.encoders.probe_encoder import ProbedEncoder, mean_tokens
+from mmemo.encoders.voice.whisper_layers import CHUNK, LAYERS, WhisperLayersEncoder
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, expected_calibration_error
 from mmemo.evaluation.reliance import Reliance, reliance
@@ -61,7 +61,7 @@ from mmemo.fusion.gated import GatedFusion
 from mmemo.fusion.late import LateFusion, RuleFusion
 from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import RAVDESS8
-from mmemo.probability import softmax
+from mmemo.softmax import softmax
 
 log = logging.getLogger("fusion_ravdess")
 UNITS = "av/ravdess_features/data/trainingData/avg_MLP80_AUs/data_AUs_avg/df_average_AUs_total.csv"

@@ -44,13 +44,13 @@ from torch import nn
 
 from mmemo.data import Manifest
 from mmemo.errors import ManifestError
-from mmemo.evaluation.intervals import bootstrap
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import confusion, macro_f1, recalls, uar
 from mmemo.labels import MEGC3, LabelSet
 from mmemo.micro.flow_image import SIDE, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
-from mmemo.micro.motion import SIZE
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
+from mmemo.micro.optical_flow import SIZE
 from mmemo.micro.recognition import MicroRecogniser, probabilities
 from mmemo.micro.regions import FRAME, pixels
 from mmemo.training.micro import MadeSequence, MicroSchedule, train
@@ -140,7 +140,7 @@ def read_manifest(file: Path, allow: Sequence[str] = ()) -> Samples:
         ManifestError: if no clip has all that is needed, or one has no speaker.
         LeakError: if the audit finds clips of one speaker with another.
     """
-    from mmemo.spot import flow_between
+    from mmemo.micro.spot import flow_between
 
     clips = Manifest.read(file).filter(lambda clip: None not in (clip.path, clip.label, clip.onset, clip.apex))
     shown = sorted({str(clip.label) for clip in clips})

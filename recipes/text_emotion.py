@@ -49,10 +49,10 @@ from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.data.corpora import corpus as corpus_named
 from mmemo.data.corpora import read_corpus
-from mmemo.encoders.text import CONTEXT, TextEncoder, padded
-from mmemo.encoders.text_network import TextArchitecture, TextNet, bert_weights, smaller_vocabulary
+from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, padded
+from mmemo.encoders.text.network import TextArchitecture, TextNet, bert_weights, smaller_vocabulary
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
-from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import (
     best_thresholds,
     concordance,
@@ -74,7 +74,7 @@ from mmemo.labels import (
     XED9_TO_EKMAN7,
 )
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.text_mixture import Batch, Corpus, Row, Sampler, negations, rows_of, without_leaks
+from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, negations, rows_of, without_leaks
 
 CORPORA = {
     "goemotions": ("goemotions/original", GOEMOTIONS28_TO_EKMAN7),

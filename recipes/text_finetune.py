@@ -31,23 +31,23 @@ from torch import nn
 
 from mmemo.checkpoint import checkpoint_kind
 from mmemo.data.corpora import read_corpus
-from mmemo.encoders.foreign import HUB_NAME, fetch, mapping_of
-from mmemo.encoders.text import KIND, TextEncoder, padded
-from mmemo.encoders.text_backbone import (
+from mmemo.encoders.external import HUB_NAME, fetch, mapping_of
+from mmemo.encoders.text.backbone import (
     PATTERNS,
     PUBLISHED,
     HuggingFaceText,
     TextBackboneEncoder,
     positions_of,
 )
-from mmemo.encoders.text_network import TextNet
+from mmemo.encoders.text.encoder import KIND, TextEncoder, padded
+from mmemo.encoders.text.network import TextNet
 from mmemo.errors import ArgumentError
-from mmemo.evaluation.intervals import bootstrap
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import accuracy, macro_f1, weighted_f1
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.text_mixture import key
+from mmemo.training.text_corpora import key
 
 TOKENS = 128
 """Longest text in training, for a transformer of Hugging Face; the embedded encoder has its own limit."""

@@ -37,10 +37,11 @@ from torch.nn import functional
 from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.encoders.base import Encoding
-from mmemo.encoders.voice import VoiceEncoder, pad, prepare
-from mmemo.encoders.voice_network import VoiceNetwork, frames_mask, statistics
+from mmemo.encoders.voice.encoder import VoiceEncoder, pad, prepare
+from mmemo.encoders.voice.network import VoiceNetwork, frames_mask, statistics
+from mmemo.encoders.voice.whisper_weights import find_whisper, whisper_encoder
+from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
-from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import confusion, uar
 from mmemo.evidence import SAMPLE_RATE, Evidence, VoiceEvidence
 from mmemo.labels import EKMAN7, RAVDESS8_TO_EKMAN7, LabelMapping, LabelSet
@@ -48,7 +49,6 @@ from mmemo.media import waveform
 from mmemo.speech.activity import speech_mask, speech_spans
 from mmemo.training.audio_augmentation import Augmentation, change_speed
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.whisper_weights import find_whisper, whisper_encoder
 
 log = logging.getLogger("voice_speech")
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmemo import Analyzer
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mmemo.batch.command import progress_line
-from mmemo.batch.many import State
+from mmemo.batch.analyze_many import State
+from mmemo.batch.cli import progress_line
 from mmemo.cli import main
 from mmemo.media import probe
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

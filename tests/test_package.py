@@ -13,7 +13,7 @@ import pytest
 
 import mmemo
 from mmemo.pretrained import MICRO, MODELS, WEIGHTS
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

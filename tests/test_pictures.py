@@ -12,8 +12,8 @@ import pytest
 from mmemo import Analyzer
 from mmemo.errors import MediaError, MissingStreamError
 from mmemo.media import Frame, frames, write_video
-from mmemo.orientation import jpeg_orientation, upright
-from mmemo.testing import portrait, speech
+from mmemo.media.orientation import jpeg_orientation, upright
+from mmemo.samples import portrait, speech
 
 Image = pytest.importorskip("PIL.Image", reason="needs the extra dev")
 Draw = pytest.importorskip("PIL.ImageDraw")

@@ -16,7 +16,7 @@ from mmemo.data.corpora import read_corpus
 from mmemo.errors import ArgumentError, LeakError, ManifestError, WeightsError
 from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import EKMAN7, LabelSet
-from mmemo.testing import make_corpus
+from mmemo.samples import make_corpus
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 

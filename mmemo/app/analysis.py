@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mmemo.analyzer import Analyzer
-from mmemo.app.findings import Finding, Findings
+from mmemo.app.sessions import Finding, Findings
 from mmemo.errors import ArgumentError, MmemoError
 from mmemo.media import probe
-from mmemo.report.footage import Footage
-from mmemo.report.page import timeline
+from mmemo.pipeline.analyzer import Analyzer
+from mmemo.report.html.page import timeline
+from mmemo.report.previews import Footage
 from mmemo.result import EmotionResult
 
 Done = TypeVar("Done")

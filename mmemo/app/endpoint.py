@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
 import mmemo
-from mmemo.analyzer import Analyzer
 from mmemo.app.analysis import Analyst, plain_name
 from mmemo.app.live import LiveScorer, picture
 from mmemo.app.schema import Answer, Refusal
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError
-from mmemo.report.palette import colors
+from mmemo.pipeline.analyzer import Analyzer
+from mmemo.report.style.colors import colors
 
 _USERS_FAULT = (ArgumentError, MediaError, MissingStreamError)
 _MOST_LIVE = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mmemo.testing import ASSETS, SPEECH_TEXT, make_clip, speech
+from mmemo.samples import ASSETS, SPEECH_TEXT, make_clip, speech
 
 NAMES = {"video": "A video", "voice": "A voice", "picture": "A picture", "words": "Words alone"}
 WORDS = SPEECH_TEXT

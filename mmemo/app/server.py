@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mmemo.analyzer import Analyzer
 from mmemo.errors import ArgumentError
+from mmemo.pipeline.analyzer import Analyzer
 from mmemo.report.needs import need
 
 HOST = "127.0.0.1"
@@ -60,9 +60,9 @@ def build(analyzer: Analyzer, root: Path, address: str, most_megabytes: float = 
 
     from mmemo.app.analysis import Analyst
     from mmemo.app.endpoint import application
-    from mmemo.app.findings import Findings
-    from mmemo.app.guard import Guard
-    from mmemo.app.page import CSS, blocks, theme
+    from mmemo.app.middleware import Guard
+    from mmemo.app.sessions import Findings
+    from mmemo.app.ui import CSS, blocks, theme
 
     analyst = Analyst(analyzer, Findings(findings), most)
     app = application(analyst)

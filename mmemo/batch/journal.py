@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from types import TracebackType
 
-from mmemo.batch.rows import Row
+from mmemo.batch.row import Row
 from mmemo.errors import ArgumentError
 
 _SCHEMA = """

@@ -10,7 +10,7 @@ from threading import Thread
 
 from mmemo.batch.plan import Task
 from mmemo.batch.process import Process
-from mmemo.batch.rows import Row
+from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 
 Finding = tuple[Task, str, Row]

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import mmemo
 from mmemo.batch.plan import pack
-from mmemo.batch.rows import Row
+from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.errors import WorkerError

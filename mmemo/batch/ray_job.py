@@ -17,7 +17,7 @@ from typing import Any
 from mmemo.batch.plan import Task, pack, unpack
 from mmemo.batch.pool import Finding
 from mmemo.batch.process import Process
-from mmemo.batch.rows import Row
+from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError, WorkerError
 from mmemo.report.needs import need

@@ -11,12 +11,12 @@ from socket import gethostname
 from typing import Any
 
 import mmemo
-from mmemo.analyzer import Analyzer
 from mmemo.clip import Clip
 from mmemo.data.content import content
 from mmemo.errors import ArgumentError, WorkerError
 from mmemo.evidence import Seconds
 from mmemo.model import FUSION
+from mmemo.pipeline.analyzer import Analyzer
 from mmemo.pretrained import MODELS, WEIGHTS, fingerprint
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber
 

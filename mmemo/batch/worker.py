@@ -16,12 +16,12 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TextIO
 
-from mmemo.analyzer import Analyzer
 from mmemo.batch.plan import unpack
-from mmemo.batch.rows import Row
+from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.errors import MmemoError
+from mmemo.pipeline.analyzer import Analyzer
 
 log = logging.getLogger(__name__)
 

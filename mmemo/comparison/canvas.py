@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from mmemo.report.palette import FAINT
-from mmemo.report.sheet import Picture
+from mmemo.report.plots.figure import Picture
+from mmemo.report.style.colors import FAINT
 
 if TYPE_CHECKING:
-    from mmemo.comparison.outcome import Comparison
+    from mmemo.comparison.result import Comparison
 
 ALONE = ("#d9822b", "#0f8f82", "#7c4dbd", "#8c6d1f", "#b03a6f", "#4c5b66")
 """One modality alone: the first three differ by 18 and more in CIEDE2000, from `BEST` and `OTHER` too."""

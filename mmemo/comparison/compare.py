@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mmemo.comparison.answers import Answers, together
-from mmemo.comparison.asking import GROUPS, ask
-from mmemo.comparison.degrading import sweep
-from mmemo.comparison.losing import Curve, losses
-from mmemo.comparison.measuring import measure
-from mmemo.comparison.outcome import Comparison
-from mmemo.comparison.pairs import compare_pairs
+from mmemo.comparison.corruptions import sweep
+from mmemo.comparison.measures import measure
+from mmemo.comparison.missing_modality import Curve, losses
+from mmemo.comparison.predict import GROUPS, ask
+from mmemo.comparison.predictions import Answers, together
 from mmemo.comparison.resampling import Draws
+from mmemo.comparison.result import Comparison
 from mmemo.comparison.run_folder import is_run, read_run
+from mmemo.comparison.significance import compare_pairs
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest

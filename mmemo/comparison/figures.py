@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmemo.comparison.canvas import OTHER, bare, colors_of, sheet
-from mmemo.comparison.measuring import BINS, Measured
-from mmemo.comparison.writing import signed
-from mmemo.evaluation.intervals import Interval
-from mmemo.report.palette import FAINT, TEXT, ink
+from mmemo.comparison.export import signed
+from mmemo.comparison.measures import BINS, Measured
+from mmemo.evaluation.bootstrap import Interval
+from mmemo.report.style.colors import FAINT, TEXT, ink
 
 if TYPE_CHECKING:
-    from mmemo.comparison.outcome import Comparison
+    from mmemo.comparison.result import Comparison
 
 _MOST_PANELS = 6
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmemo.evaluation.intervals import Interval
+from mmemo.evaluation.bootstrap import Interval
 
 _BLOCK = 500
 """Draws that are summed up at a time."""
 
 
 class Draws:
-    """Resamplings of clusters such as speakers, the same as `mmemo.evaluation.intervals.bootstrap` makes.
+    """Resamplings of clusters such as speakers, the same as `mmemo.evaluation.bootstrap.bootstrap` makes.
 
     A figure that is a function of sums over clips needs each cluster's sum only, so ten thousand draws cost no more
     than one matrix product.

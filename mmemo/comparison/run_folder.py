@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.checkpoint import replacing_file
-from mmemo.comparison.answers import Answers, Removed
+from mmemo.comparison.predictions import Answers, Removed
 from mmemo.errors import UnknownModelError, WeightsError
 
 SCORES = "scores.npz"

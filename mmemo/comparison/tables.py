@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmemo.comparison.answers import answered
+from mmemo.comparison.predictions import answered
 
 
 def said(scores: np.ndarray) -> np.ndarray:

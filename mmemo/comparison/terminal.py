@@ -9,12 +9,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mmemo.comparison.writing import chance, signed
+from mmemo.comparison.export import chance, signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mmemo.comparison.outcome import Comparison
+    from mmemo.comparison.result import Comparison
 
 
 def terminal(comparison: Comparison) -> RenderableType:

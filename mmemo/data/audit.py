@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mmemo.data import leaks, shortcuts
-from mmemo.data.findings import Audit, Finding
-from mmemo.data.scan import Look, scan
+from mmemo.data.checks import leaks, shortcuts
+from mmemo.data.checks.report import Audit, Finding
+from mmemo.data.checks.scan import Look, scan
 
 if TYPE_CHECKING:
     from mmemo.data.manifest import Manifest
@@ -25,7 +25,8 @@ def audit(
     """Look for leaks between the splits and folds of a manifest, and for labels that give themselves away.
 
     Looked for: speakers, sessions and dialogues in two splits; the same picture, sound or video in two splits, bit
-    for bit or as a copy (`mmemo.data.likeness`); texts in two splits; labels missing from a split; too few speakers;
+    for bit or as a copy (`mmemo.data.checks.fingerprints`); texts in two splits; labels missing from a split; too few
+    speakers;
     copies with different labels; a length, level or sentence that alone predicts the label or the corpus; changed and
     unreadable media.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmemo.clip import Clip
-from mmemo.data.likeness import hash_file
+from mmemo.data.checks.fingerprints import hash_file
 from mmemo.speech.transcript import find_sidecar
 
 

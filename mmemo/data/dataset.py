@@ -17,7 +17,7 @@ from mmemo.encoders.quality import quality_of
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.media import probe
-from mmemo.perception import perceive
+from mmemo.pipeline.extract import perceive
 from mmemo.speech.recognition import Transcriber
 
 NO_LABEL = -1

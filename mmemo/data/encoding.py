@@ -19,7 +19,7 @@ from mmemo.data.content import content
 from mmemo.data.dataset import NO_LABEL, ClipDataset
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import QUALITIES, Encoder, Encoding
-from mmemo.encoders.saved import SavedEncoder
+from mmemo.encoders.registry import SavedEncoder
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
 from mmemo.pretrained import fingerprint
 from mmemo.speech.recognition import Transcriber

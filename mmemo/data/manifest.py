@@ -16,7 +16,7 @@ from mmemo.errors import ManifestError, expected_one_of
 from mmemo.labels import LabelMapping, LabelSet
 
 if TYPE_CHECKING:
-    from mmemo.data.findings import Audit
+    from mmemo.data.checks.report import Audit
 
 log = logging.getLogger(__name__)
 

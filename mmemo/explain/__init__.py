@@ -1,7 +1,7 @@
 """Why a model says what it says: `mmemo.explain.face`, `.voice` and `.text` (extra ``explain`` for face and text)."""
 
 from mmemo.explain.grad_cam import FaceExplanation, face
+from mmemo.explain.integrated_gradients import TextExplanation, text
 from mmemo.explain.occlusion import VoiceExplanation, voice
-from mmemo.explain.words import TextExplanation, text
 
 __all__ = ["FaceExplanation", "TextExplanation", "VoiceExplanation", "face", "text", "voice"]

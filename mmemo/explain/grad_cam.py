@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mmemo import media
-from mmemo.encoders.face import FaceEncoder, gray_crops
+from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceFinder
@@ -22,8 +22,8 @@ from mmemo.faces.align import alignment
 from mmemo.faces.warp import transform
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
-from mmemo.probability import softmax
 from mmemo.result import EmotionResult, Scores, Segment
+from mmemo.softmax import softmax
 
 _LOOKS = 6  # pictures of a window among which the best is explained
 _SUFFIXES = (".png", ".jpg", ".jpeg")

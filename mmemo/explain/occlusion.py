@@ -17,8 +17,8 @@ from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
-from mmemo.probability import log_softmax, softmax
 from mmemo.result import EmotionResult, Scores
+from mmemo.softmax import log_softmax, softmax
 from mmemo.speech.activity import speech_mask, speech_spans
 
 STEP: Seconds = 0.05
@@ -61,7 +61,7 @@ class VoiceExplanation:
         from mmemo.report.needs import need
 
         need("A picture", "report", "matplotlib")
-        from mmemo.report.plot_attribution import save_attribution
+        from mmemo.report.plots.attribution import save_attribution
 
         return save_attribution(self.label, self.score, self.start, self.waveform, self.times, self.curve, Path(path))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmemo.errors import ArgumentError
 from mmemo.fusion.base import hold_out
-from mmemo.probability import log_softmax
+from mmemo.softmax import log_softmax
 
 _NEVER = -30.0
 """Log score of a class that no training sample had."""

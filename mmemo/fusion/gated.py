@@ -13,7 +13,7 @@ from mmemo.errors import ArgumentError
 from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.fusion.late import weighted_product
 from mmemo.labels import LabelSet
-from mmemo.probability import log_softmax, softmax
+from mmemo.softmax import log_softmax, softmax
 
 FEATURES = (*QUALITIES, "certainty")
 """What a gate looks at: coverage and trust of `Encoding.quality`, and how far the expert's scores are from equal."""

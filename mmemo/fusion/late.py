@@ -12,7 +12,7 @@ from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.labels import LabelSet
-from mmemo.probability import log_softmax, softmax
+from mmemo.softmax import log_softmax, softmax
 
 _WIDEST = 6.0
 """The largest logarithm of a ratio of two weights that `LateFusion.fit` tries: 400 to 1."""

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from mmemo.encoders.base import Encoding
 from mmemo.fusion.base import hold_out
-from mmemo.fusion.processes import add_up_gradients, of_the_first, own_part, rank_and_count
-from mmemo.probability import log_softmax
+from mmemo.fusion.distributed import add_up_gradients, of_the_first, own_part, rank_and_count
+from mmemo.softmax import log_softmax
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def train(
     on the groups held out.
 
     Launched in several processes they share each batch, on their CUDA devices if they have any
-    (`mmemo.fusion.processes`); the network is on the CPU again at the end.
+    (`mmemo.fusion.distributed`); the network is on the CPU again at the end.
     """
     device = torch.device("cuda" if rank_and_count()[1] > 1 and torch.cuda.is_available() else "cpu")
     network.to(device)

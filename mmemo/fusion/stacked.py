@@ -9,12 +9,12 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from mmemo.encoders.base import Encoding
-from mmemo.encoders.probe import LinearProbe
+from mmemo.encoders.linear_probe import LinearProbe
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.fusion.base import check_training, present
 from mmemo.fusion.boosting import BoostedTrees
 from mmemo.labels import LabelSet
-from mmemo.probability import log_softmax, softmax
+from mmemo.softmax import log_softmax, softmax
 
 _FLOOR = -12.0
 """Log scores below this say no more: an expert that is sure and wrong must not outvote all others."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from mmemo.errors import MediaError
 from mmemo.evidence import SAMPLE_RATE, Seconds
-from mmemo.orientation import READ, jpeg_orientation, upright
+from mmemo.media.orientation import READ, jpeg_orientation, upright
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mmemo.errors import ArgumentError
-from mmemo.micro.motion import strain
+from mmemo.micro.optical_flow import strain
 from mmemo.micro.regions import FRAME, pixels
 
 SIDE = 28

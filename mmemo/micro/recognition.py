@@ -15,6 +15,7 @@ from mmemo.errors import ArgumentError, WeightsError, expected_one_of
 from mmemo.labels import LabelSet
 from mmemo.micro.flow_image import SIDE, mirrored
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
+from mmemo.pretrained import MICRO, verify
 
 KIND = "micro-recogniser"
 
@@ -104,3 +105,13 @@ def probabilities(network: nn.Module, images: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         said = [network(torch.from_numpy(part)).softmax(dim=1).numpy() for part in (images, mirrored(images))]
     return np.asarray(np.mean(said, axis=0))
+
+
+def load_micro() -> MicroRecogniser:
+    """The embedded recogniser of micro-expressions.
+
+    Raises:
+        WeightsError: if a file is damaged, or not the one this version was released with.
+    """
+    verify(MICRO)
+    return MicroRecogniser.load(MICRO.folder)

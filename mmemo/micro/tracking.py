@@ -11,7 +11,7 @@ from mmemo.evidence import Seconds
 from mmemo.faces import BLENDSHAPES, Face
 from mmemo.faces.align import alignment
 from mmemo.faces.warp import invert, transform, warp
-from mmemo.micro.motion import SIZE, dense_flow, without_head_motion
+from mmemo.micro.optical_flow import SIZE, dense_flow, without_head_motion
 from mmemo.micro.regions import REGIONS, RIGID, pixels
 
 CELL = 8

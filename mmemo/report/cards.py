@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmemo.report.names import name_of
+from mmemo.report.style.wording import name_of
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from mmemo.box_tracks import Trail
 from mmemo.errors import ArgumentError, MmemoError
-from mmemo.micro.expression import MicroExpression
+from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.result import Affect, EmotionResult, ModalityScores, Person, Scores, Segment
 from mmemo.speech.prosody import STEP, Prosody
 from mmemo.speech.transcript import Line, Transcript, Word
-from mmemo.trails import Trail
 
 
 def to_dict(result: EmotionResult) -> dict[str, Any]:

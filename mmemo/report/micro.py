@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mmemo.micro.expression import MicroExpression
-    from mmemo.spot import MicroResult
+    from mmemo.micro.spot import MicroResult
+    from mmemo.micro_expression import MicroExpression
 
 
 def terminal(result: MicroResult) -> RenderableType:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mmemo.report.bands import Span, spans
-from mmemo.report.clock import clock, length
-from mmemo.report.names import name_of
+from mmemo.report.style.clock import clock, length
+from mmemo.report.style.wording import name_of
+from mmemo.report.timeline import Span, spans
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult

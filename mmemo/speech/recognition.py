@@ -15,7 +15,7 @@ import numpy as np
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.notes import Note
-from mmemo.speech.gates import Heard, gate
+from mmemo.speech.hallucination_filter import Heard, gate
 from mmemo.speech.subtitle_file import LANGUAGES
 from mmemo.speech.transcript import Line, Transcript, Word
 
@@ -95,7 +95,7 @@ def _joined(spans: Sequence[tuple[Seconds, Seconds]], longest: Seconds) -> Itera
 
 
 class WhisperTranscriber:
-    """Whisper (Radford et al., ICML 2023) by faster-whisper, with the gates of `mmemo.speech.gates`.
+    """Whisper (Radford et al., ICML 2023) by faster-whisper, with the gates of `mmemo.speech.hallucination_filter`.
 
     The model is read at the first segment, so a file without speech costs nothing.
 

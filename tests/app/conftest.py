@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mmemo import media
-from mmemo.testing import make_clip, portrait
+from mmemo.samples import make_clip, portrait
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MOST_MEGABYTES = 3

@@ -9,7 +9,7 @@ import pytest
 from mmemo import Analyzer
 from mmemo.app.live import LiveScorer, picture
 from mmemo.errors import ArgumentError
-from mmemo.testing import portrait
+from mmemo.samples import portrait
 
 FACE = cv2.resize(portrait(), (480, 480))
 WALL = np.full((480, 480, 3), 128, np.uint8)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from mmemo import analyze_many
-from mmemo.batch.many import State
+from mmemo.batch.analyze_many import State
 
 folder, out = sys.argv[1:]
 # A dead machine is noticed after ten seconds; a live one on a busy computer may pause for some.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmemo import analyze_many
-from mmemo.batch.rows import Row
+from mmemo.batch.row import Row
 from mmemo.errors import ArgumentError
 
 pytest.importorskip("ray")

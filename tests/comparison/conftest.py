@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmemo.comparison.answers import Answers
 from mmemo.comparison.compare import compared
-from mmemo.comparison.outcome import Comparison
-from mmemo.probability import softmax
+from mmemo.comparison.predictions import Answers
+from mmemo.comparison.result import Comparison
+from mmemo.softmax import softmax
 
 LABELS = ("a", "b", "c")
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import mmemo
 from mmemo.cli import app
-from mmemo.comparison.answers import Answers
 from mmemo.comparison.compare import compared
-from mmemo.comparison.page import page
+from mmemo.comparison.html import page
+from mmemo.comparison.predictions import Answers
 from mmemo.comparison.run_folder import write_run
 from mmemo.data import FeatureCache, Manifest, encode
 from mmemo.data.corpora import read_corpus
@@ -23,7 +23,8 @@ from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelEr
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, EMODB7, RAVDESS8, LabelSet
-from mmemo.testing import TinyEncoder, make_corpus
+from mmemo.samples import make_corpus
+from mmemo.testing import TinyEncoder
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_the_second_time_comes_from_the_cache(
     def refuse(*given: object) -> None:
         raise AssertionError("media were read again")
 
-    monkeypatch.setattr("mmemo.comparison.degrading.clip_evidence", refuse)
+    monkeypatch.setattr("mmemo.comparison.corruptions.clip_evidence", refuse)
     monkeypatch.setattr("mmemo.data.dataset.clip_evidence", refuse)
     mmemo.compare(model, on=clips, degrade=True, draws=10, cache=cache)
 
@@ -81,7 +82,7 @@ def test_one_modality_is_what_analyze_says_of_it(
     clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache
 ) -> None:
     found = encode(clips, list(model.encoders.values()), cache)
-    from mmemo.comparison.asking import ask
+    from mmemo.comparison.predict import ask
 
     answers = ask(model, found)
     result = mmemo.analyze(clips[0].path, text=clips[0].text, model=model, window=10, hop=10)
@@ -139,7 +140,7 @@ def test_nan_in_an_encoding_leaves_the_clip_out_by_name(clips: Manifest, model: 
 
 
 def test_encodings_of_another_width_than_the_head_was_trained_on(clips: Manifest) -> None:
-    from mmemo.comparison.asking import ask
+    from mmemo.comparison.predict import ask
 
     tiny = TinyEncoder()
     model = mmemo.EmotionModel([tiny], ConcatFusion(EKMAN7, {"text": tiny.dim}))

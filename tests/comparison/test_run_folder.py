@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mmemo
-from mmemo.comparison.answers import Answers
+from mmemo.comparison.predictions import Answers
 from mmemo.comparison.run_folder import SCORES, is_run, read_run, write_run
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from mmemo import Clip, media
 from mmemo.cli import app
 from mmemo.data import Manifest
-from mmemo.data.findings import Audit
+from mmemo.data.checks.report import Audit
 from mmemo.errors import LeakError
 from mmemo.labels import EKMAN7, FER7, MELD7, LabelSet
-from mmemo.testing import make_clip, speech
+from mmemo.samples import make_clip, speech
 
 LABELS = LabelSet("two", ("anger", "neutral"))
 

@@ -23,7 +23,8 @@ from mmemo.errors import ArgumentError, ManifestError
 from mmemo.evidence import Evidence
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, LabelSet
-from mmemo.testing import TinyEncoder, make_clip, make_corpus
+from mmemo.samples import make_clip, make_corpus
+from mmemo.testing import TinyEncoder
 
 
 class Counting(TinyEncoder):
@@ -239,7 +240,7 @@ def test_an_encoder_without_identity_is_not_cached(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_is_that_of_weights_and_settings(model: EmotionModel) -> None:
-    from mmemo.encoders.face import FaceEncoder
+    from mmemo.encoders.face.encoder import FaceEncoder
 
     face = model.encoders["face"]
     assert isinstance(face, FaceEncoder)

@@ -5,7 +5,7 @@ import pytest
 
 from mmemo.encoders.quality import quality_of, signal_to_noise
 from mmemo.evidence import Evidence, TextEvidence, VoiceEvidence
-from mmemo.testing import sound, speech
+from mmemo.samples import sound, speech
 
 
 def test_signal_to_noise_by_hand() -> None:

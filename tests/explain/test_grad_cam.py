@@ -14,14 +14,15 @@ from scipy.stats import spearmanr
 
 import mmemo
 from mmemo import Analyzer, EmotionModel
-from mmemo.encoders.face import FaceEncoder
+from mmemo.encoders.face.encoder import FaceEncoder
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError
 from mmemo.explain.grad_cam import heat_map, outline
 from mmemo.faces import FaceFinder
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
 from mmemo.pretrained import WEIGHTS
-from mmemo.testing import TinyEncoder, make_clip, portrait
+from mmemo.samples import make_clip, portrait
+from mmemo.testing import TinyEncoder
 
 pytest.importorskip("captum", reason="needs the extra explain")
 
@@ -54,7 +55,7 @@ def test_it_is_the_definition_of_grad_cam(encoder: FaceEncoder) -> None:
     """Computed again by hand: channel weights are the mean gradients; their weighted sum, rectified."""
     crop = FaceFinder().find(portrait())[0].crop
     network = encoder.network
-    from mmemo.encoders.face import gray_crops
+    from mmemo.encoders.face.encoder import gray_crops
 
     total = np.zeros(())
     for flipped in (False, True):

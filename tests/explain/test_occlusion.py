@@ -16,10 +16,11 @@ from mmemo.evidence import Evidence
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
 from mmemo.media import waveform
-from mmemo.testing import TinyEncoder, make_clip
+from mmemo.samples import make_clip
+from mmemo.testing import TinyEncoder
 
 RATE = 16_000
-SPEECH = Path(__file__).parents[2] / "mmemo" / "testing_assets" / "speech.opus"
+SPEECH = Path(__file__).parents[2] / "mmemo" / "sample_media" / "speech.opus"
 
 
 class Loudest:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmemo.encoders.base import Encoding
-from mmemo.encoders.text import TextEncoder  # noqa: F401  (torch is loaded once for all heads)
+from mmemo.encoders.text.encoder import TextEncoder  # noqa: F401  (torch is loaded once for all heads)
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.reliance import reliance
 from mmemo.fusion.concat import ConcatFusion

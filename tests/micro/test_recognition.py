@@ -11,11 +11,10 @@ from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.labels import MEGC3, LabelSet
 from mmemo.micro.flow_image import SIDE, flow_image, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
-from mmemo.micro.motion import SIZE
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
-from mmemo.micro.recognition import MicroRecogniser
-from mmemo.pretrained import load_micro
-from mmemo.testing_micro import brow_raise, corpus_flow, smile_corner
+from mmemo.micro.optical_flow import SIZE
+from mmemo.micro.recognition import MicroRecogniser, load_micro
+from mmemo.testing import brow_raise, corpus_flow, smile_corner
 from mmemo.training.micro import MadeSequence, MicroSchedule, train, variants
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mmemo.data.prepare import prepare
-from mmemo.encoders.face_sequence import FaceSequenceEncoder
+from mmemo.encoders.face.sequence import FaceSequenceEncoder
 from mmemo.errors import LeakError
-from mmemo.testing import make_clip, portrait
+from mmemo.samples import make_clip, portrait
 
 typer_testing = pytest.importorskip("typer.testing")
 import typer  # noqa: E402

@@ -15,8 +15,8 @@ from mmemo.data import Manifest
 from mmemo.errors import ManifestError
 from mmemo.labels import LabelSet
 from mmemo.micro.recognition import MicroRecogniser
-from mmemo.testing import portrait
-from mmemo.testing_micro import MadeSequence, Movement, brow_raise, smile_corner
+from mmemo.samples import portrait
+from mmemo.testing import MadeSequence, Movement, brow_raise, smile_corner
 from mmemo.training.micro import MicroSchedule
 
 pytest.importorskip("typer")

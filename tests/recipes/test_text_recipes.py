@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import mmemo
-from mmemo.encoders.text import TextEncoder
-from mmemo.encoders.text_backbone import TextBackboneEncoder
+from mmemo.encoders.text.backbone import TextBackboneEncoder
+from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence, TextEvidence
 from mmemo.fusion.late import LateFusion

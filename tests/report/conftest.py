@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from mmemo import Analyzer, EmotionResult
+from mmemo.box_tracks import Trail
 from mmemo.labels import EKMAN7
 from mmemo.notes import Note
 from mmemo.result import ModalityScores, Person, Segment
 from mmemo.speech.transcript import Line, Transcript, Word
-from mmemo.trails import Trail
 
 
 def scores(best: str, share: float = 0.7) -> dict[str, float]:

@@ -9,7 +9,7 @@ from mmemo.speech.activity import speech_spans
 from mmemo.speech.prosody import STEP, Prosody, measure
 
 RATE = 16_000
-SPEECH = Path(__file__).parents[2] / "mmemo" / "testing_assets" / "speech.opus"
+SPEECH = Path(__file__).parents[2] / "mmemo" / "sample_media" / "speech.opus"
 
 
 def buzz(frequency: np.ndarray, level: float = 0.1) -> np.ndarray:

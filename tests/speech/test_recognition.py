@@ -12,7 +12,7 @@ from mmemo import media
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.speech import recognition
-from mmemo.speech.gates import Heard, gate
+from mmemo.speech.hallucination_filter import Heard, gate
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber, speech_segments
 from mmemo.speech.transcript import Line, Word, words_between
 

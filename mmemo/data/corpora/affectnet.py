@@ -19,7 +19,7 @@ import numpy as np
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
-from mmemo.data.rows import read_rows
+from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ManifestError
 from mmemo.labels import AFFECTNET8
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import AUDIO, VIDEO, Gathering
-from mmemo.data.rows import read_rows
+from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.labels import CREMAD6
 

@@ -24,7 +24,7 @@ import numpy as np
 from mmemo.checkpoint import replacing_file
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import IMAGE, NAME, Gathering
-from mmemo.data.rows import read_rows
+from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.labels import FER7
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import MISSING, Gathering
-from mmemo.data.rows import read_text_lines
+from mmemo.data.spreadsheets import read_text_lines
 from mmemo.errors import ManifestError
 from mmemo.labels import GOEMOTIONS28, MELD7
 

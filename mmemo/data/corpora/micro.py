@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from mmemo.data.corpora.gathering import IMAGE, MISSING, VIDEO, Gathering
-from mmemo.data.rows import Row, has_columns, read_rows
+from mmemo.data.spreadsheets import Row, has_columns, read_rows
 from mmemo.errors import ManifestError
 
 RATE = 200.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import AUDIO, MISSING, Gathering
-from mmemo.data.rows import read_rows
+from mmemo.data.spreadsheets import read_rows
 from mmemo.labels import NEMO6
 
 _NAME = re.compile(r"([A-Z]{2}\d)_(anger|fear|happiness|neutral|sadness|surprised?)_(\d+)")

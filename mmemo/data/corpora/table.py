@@ -14,7 +14,7 @@ from mmemo.data.columns import COLUMNS, PATHS, from_record, from_row, known_colu
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import Gathering
 from mmemo.data.manifest_file import infer_labels
-from mmemo.data.rows import Row, read_rows
+from mmemo.data.spreadsheets import Row, read_rows
 from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.labels import EKMAN7
 

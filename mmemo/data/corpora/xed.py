@@ -16,7 +16,7 @@ from pathlib import Path
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import Gathering
 from mmemo.data.corpora.goemotions import SEVERAL
-from mmemo.data.rows import read_rows, read_text_lines
+from mmemo.data.spreadsheets import read_rows, read_text_lines
 from mmemo.errors import ManifestError
 from mmemo.labels import XED9
 

@@ -20,7 +20,7 @@ from mmemo.checkpoint import replacing_file
 from mmemo.data.columns import NUMBERS, PATHS, to_record
 from mmemo.data.interchange.cells import to_cells, to_manifest
 from mmemo.data.manifest import Manifest
-from mmemo.data.rows import read_rows
+from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ArgumentError, ManifestError, MissingExtraError, expected_one_of
 from mmemo.labels import LabelSet
 

@@ -22,7 +22,7 @@ from typing import Any
 from mmemo.checkpoint import replacing_file
 from mmemo.data.interchange.cells import to_manifest
 from mmemo.data.manifest import Manifest
-from mmemo.data.rows import read_text_lines
+from mmemo.data.spreadsheets import read_text_lines
 from mmemo.errors import ManifestError, MediaError
 from mmemo.labels import LabelSet
 from mmemo.media import probe

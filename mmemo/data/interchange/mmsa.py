@@ -19,7 +19,7 @@ from mmemo.checkpoint import replacing_file
 from mmemo.data.interchange.cells import to_manifest
 from mmemo.data.interchange.mmsa_features import SPLITS
 from mmemo.data.manifest import Manifest
-from mmemo.data.rows import read_rows
+from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ManifestError
 from mmemo.labels import SENTIMENT3
 

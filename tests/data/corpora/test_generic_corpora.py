@@ -11,7 +11,7 @@ from mmemo.data import Manifest
 from mmemo.data.corpora import CORPORA, corpus, read_corpus
 from mmemo.data.corpora.unreadable import unreadable
 from mmemo.errors import ArgumentError, ManifestError
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 from .conftest import Tree
 from .sheets import write_xlsx

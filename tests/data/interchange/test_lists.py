@@ -24,7 +24,7 @@ from mmemo.data.interchange import (
 )
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.labels import ASED5, EKMAN7, SENTIMENT3
-from mmemo.testing import make_clip
+from mmemo.samples import make_clip
 
 LABELS = """video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode
 -3g5yACwYnA,10,"Key is part of the people, we use",1.0,,,,Positive,train

@@ -1,0 +1,202 @@
+"""The page: a place to drop a clip, what was found, what each modality adds, the camera, and help for programs."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mmemo.app import html
+from mmemo.app.analysis import PICTURES, SOUNDS, SUFFIXES, VIDEOS, Analyst, Anonymize
+from mmemo.app.examples import NAMES, WORDS, write_example
+from mmemo.errors import MmemoError
+from mmemo.report.style.wording import name_of
+
+log = logging.getLogger(__name__)
+
+CSS = files("mmemo.app").joinpath("ui.css").read_text(encoding="utf-8")
+_SWEEP = 600
+"""Seconds between looks at uploads that were never analyzed, which go when they are an hour old."""
+_HIDING: dict[str, Anonymize | None] = {"shown": None, "blurred": "blur", "masked": "mask"}
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the system: none is fetched."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
+
+
+def blocks(analyst: Analyst, address: str) -> gr.Blocks:
+    """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed.
+
+    Args:
+        address: of the server, for the examples of requests.
+    """
+    page: gr.Blocks
+    with gr.Blocks(title="mmemo", analytics_enabled=False, delete_cache=(_SWEEP, 3600), fill_width=False) as page:
+        gr.HTML(
+            '<div class="masthead"><h1>mmemo</h1><p>What emotion a person shows, from face, voice and words together. '
+            "Nothing leaves this machine.</p></div>"
+        )
+        with gr.Tab("Analyze"):
+            listen = _analyze_tab(analyst)
+        with gr.Tab("Compare modalities"):
+            choice, comparison = _compare_tab(analyst)
+        with gr.Tab("Live"):
+            gr.HTML('<iframe class="live" src="/live" allow="camera" title="Live view of the camera"></iframe>')
+        with gr.Tab("For programs"):
+            gr.HTML(_programs(analyst, address))
+
+        listen(choice, comparison)
+
+        def leave(request: gr.Request) -> None:
+            analyst.findings.drop(_visitor(request))
+
+        page.unload(leave)
+    return page
+
+
+Shown = tuple[str, object, str]
+"""What is found, the modalities to choose from, and what each adds."""
+
+
+def _analyze_tab(analyst: Analyst) -> Callable[[gr.CheckboxGroup, gr.HTML], None]:
+    """What ties the tab to the comparison, once that is there."""
+    megabytes = analyst.most_bytes / 1e6
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            with gr.Tab("File"):
+                file = gr.File(
+                    label=f"Video, sound or picture, up to {megabytes:.0f} MB",
+                    file_types=list(SUFFIXES),
+                    elem_id="file",
+                    height=170,
+                )
+            with gr.Tab("Camera"):
+                camera = gr.Video(
+                    sources=["webcam"],
+                    include_audio=True,
+                    label="Record yourself, with sound",
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    height=280,
+                )
+            with gr.Tab("Microphone"):
+                microphone = gr.Audio(sources=["microphone"], type="filepath", label="Record your voice")
+            words = gr.Textbox(
+                label="Words", placeholder="What is said, if you know it. Words alone are analyzed, too.", lines=2
+            )
+            faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
+            with gr.Row():
+                start = gr.Button("Analyze", variant="primary", elem_id="start", scale=2)
+                clear = gr.ClearButton([file, camera, microphone, words], elem_id="clear", scale=1)
+            gr.HTML('<p class="hint">Or try an example:</p>')
+            with gr.Row():
+                tries = {name: gr.Button(title, size="sm", min_width=80) for name, title in NAMES.items()}
+        with gr.Column(scale=4, min_width=320):
+            result = gr.HTML(html.waiting(), elem_id="result", min_height=180)
+
+    def shown(request: gr.Request, found: str) -> Shown:
+        finding = analyst.findings.of(_visitor(request))
+        names = list(finding.result.modalities) if finding else []
+        choices = [(name_of(name), name) for name in names]
+        choice = gr.CheckboxGroup(choices=choices, value=names, visible=bool(names))
+        return found, choice, _compared(analyst, request, names)
+
+    def run(
+        request: gr.Request,
+        given: str | None,
+        filmed: str | None,
+        spoken: str | None,
+        said: str,
+        hidden: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands one in
+    ) -> Shown:
+        path = next((Path(one) for one in (given, filmed, spoken) if one), None)
+        return shown(request, _told(analyst, _visitor(request), path, said, hidden, progress))
+
+    def run_example(
+        request: gr.Request,
+        name: str,
+        hidden: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Shown:
+        with tempfile.TemporaryDirectory(dir=analyst.findings.root) as folder:
+            path = write_example(name, Path(folder))
+            said = WORDS if path is None else ""
+            return shown(request, _told(analyst, _visitor(request), path, said, hidden, progress))
+
+    def forget(request: gr.Request) -> Shown:
+        analyst.findings.drop(_visitor(request))
+        return shown(request, html.waiting())
+
+    def listen(choice: gr.CheckboxGroup, comparison: gr.HTML) -> None:
+        # One analysis at a time; who waits sees the place in the queue. All that changes comes in one answer: Gradio
+        # loses a click that meets the end of the answers to the one before.
+        outputs: list[Any] = [result, choice, comparison]
+        queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "analysis", "api_visibility": "private"}
+        inputs = [file, camera, microphone, words, faces]
+        start.click(run, inputs, outputs, show_progress_on=result, **queue)
+        for name, button in tries.items():
+            button.click(run_example, [gr.State(name), faces], outputs, show_progress_on=result, **queue)
+        clear.click(forget, None, outputs, show_progress="hidden", api_visibility="private")
+
+    return listen
+
+
+def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
+    choice = gr.CheckboxGroup([], label="Look at", elem_id="choice", visible=False)
+    comparison = gr.HTML(html.compared(None, analyst.analyzer.model, ()), elem_id="comparison")
+
+    def compare(request: gr.Request, chosen: Sequence[str]) -> str:
+        return _compared(analyst, request, chosen)
+
+    choice.input(compare, choice, comparison, api_visibility="private", show_progress="hidden")
+    return choice, comparison
+
+
+def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> str:
+    """What the fused answer is with the chosen modalities, or why there is none."""
+    try:
+        return html.compared(analyst.findings.of(_visitor(request)), analyst.analyzer.model, chosen)
+    except MmemoError as error:
+        return html.failure(str(error))
+
+
+def _told(analyst: Analyst, visitor: str, path: Path | None, said: str, hidden: str, progress: gr.Progress) -> str:
+    """Analyze, and tell what came of it, also where it failed."""
+    try:
+        finding = analyst.find(visitor, path, said, _HIDING.get(hidden), lambda done, what: progress(done, desc=what))
+    except MmemoError as error:
+        analyst.findings.drop(visitor)
+        return html.failure(str(error))
+    except Exception:
+        log.exception("an analysis failed")
+        analyst.findings.drop(visitor)
+        return html.failure("This is a fault of mmemo. The window in which the app was started says what happened.")
+    return html.shown(finding)
+
+
+def _visitor(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _programs(analyst: Analyst, address: str) -> str:
+    kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
+    return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
+<p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
+The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
+<pre>curl -F file=@clip.mp4 {address}/api/analyze
+curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text {address}/api/analyze
+curl -F text="What a lovely day." {address}/api/analyze</pre>
+<p>Up to {analyst.most_bytes / 1e6:.0f} MB; {kinds}. A refusal has the status 413 or 422 and says why:</p>
+<pre>{{"error": "MediaError", "message": "clip.mp4 can't be read as video, audio or image …"}}</pre>
+<p class="small">Uploads are removed as soon as they are analyzed.</p></div>"""

@@ -1,0 +1,115 @@
+"""`analyze_many`: clips in, one row each out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmemo.batch.export import check_suffix
+from mmemo.batch.journal import Journal
+from mmemo.batch.plan import Source, Task, plan
+from mmemo.batch.pool import on_this_machine, usable_cores
+from mmemo.batch.row import Batch
+from mmemo.batch.settings import Settings
+from mmemo.errors import ArgumentError
+from mmemo.evidence import Seconds
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a batch is: ``done`` of ``total`` clips, ``failed`` of them, ``kept`` from an earlier run."""
+
+    done: int
+    total: int
+    failed: int
+    kept: int
+
+
+def analyze_many(
+    sources: Iterable[Source] | Source,
+    out: str | Path | None = None,
+    *,
+    model: str | Path = "default",
+    modalities: Sequence[str] | None = None,
+    device: str = "auto",
+    window: Seconds = 2.0,
+    hop: Seconds = 1.0,
+    workers: int | None = None,
+    threads: int = 1,
+    ray: str | None = None,
+    progress: Callable[[State], None] | None = None,
+) -> Batch:
+    """Analyze many clips in several processes, or on a cluster. A clip that fails is a row with its error.
+
+    With ``out``, each row is kept in ``OUT.journal`` beside it as soon as it is found. Stopped midway, at any moment
+    and in any way, the next run goes on from there. The journal stays: a later run takes from it the rows of clips
+    whose files, span, words, model and settings are the same, and analyzes the others and those that failed. Remove it
+    to begin anew.
+
+    Args:
+        sources: media files, folders with all below them, patterns such as ``"clips/**/*.mp4"``, clips, manifests, or
+            their ``.jsonl`` and ``.csv`` files.
+        out: the table to write at the end, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``.
+        model: "default", or a folder; ``modalities``, ``device``, ``window`` and ``hop`` as for `Analyzer`.
+        workers: processes, or actors of a cluster; by default half of this machine's cores, or all that the
+            cluster has room for.
+        threads: CPU threads of each process.
+        ray: address of a Ray cluster to work on instead, such as "auto" or ``"host:6379"`` (extra ``ray``).
+        progress: is called with the `State` at the beginning and after each clip.
+
+    Raises:
+        ArgumentError: for arguments that don't fit, and if another run is writing to ``out``.
+        ManifestError: if a manifest can't be read.
+        UnknownModelError: if there is no such model.
+        WorkerError: if no process can be started.
+    """
+    out = None if out is None else Path(out)
+    if out is not None:
+        check_suffix(out)
+    if workers is not None and workers < 1:
+        raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
+    settings = Settings.of(model, modalities, device, window, hop, threads)
+    own = () if out is None else (out, journal_of(out))
+    tasks = plan(sources, own)
+    with Journal(None if out is None else journal_of(out)) as journal:
+        todo = [task for task in tasks if not _known(task, settings, journal)]
+        kept = len(tasks) - len(todo)
+        done, failed = kept, 0
+        if progress is not None:
+            progress(State(done, len(tasks), failed, kept))
+        if todo:
+            if ray is None:
+                found = on_this_machine(todo, settings, workers or max(1, usable_cores() // 2 // threads))
+            else:
+                from mmemo.batch.ray_job import on_ray
+
+                found = on_ray(todo, settings, ray, workers)
+            with closing(found):
+                for task, key, row in found:
+                    journal.put(task.identity, key, row)
+                    done, failed = done + 1, failed + (row.error is not None)
+                    if progress is not None:
+                        progress(State(done, len(tasks), failed, kept))
+        rows = tuple(journal.row(task.identity).named(task) for task in tasks)
+        batch = Batch(rows, settings.modalities, settings.model)
+        if out is not None:
+            batch.save(out)
+    return batch
+
+
+def journal_of(out: Path) -> Path:
+    """Where the rows found so far are kept."""
+    return out.with_name(f"{out.name}.journal")
+
+
+def _known(task: Task, settings: Settings, journal: Journal) -> bool:
+    """Whether the journal has the clip's row, and nothing it depends on has changed. Other clips are not read."""
+    key = journal.key(task.identity)
+    if key is None:
+        return False
+    try:
+        return key == settings.key(task.clip)
+    except OSError:
+        return False

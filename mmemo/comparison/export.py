@@ -1,0 +1,143 @@
+"""A comparison as a file; the suffix chooses the format."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmemo.checkpoint import replacing, replacing_file
+from mmemo.comparison.result import Comparison, rows
+from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.evaluation.bootstrap import Interval
+from mmemo.report.needs import need
+
+if TYPE_CHECKING:
+    import pandas
+
+PICTURES = (".png", ".svg", ".pdf")
+SUFFIXES = (".json", ".csv", ".md", ".tex", ".html", *PICTURES)
+_LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"})
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file name that names no format, before any work is done; a folder has no suffix.
+
+    Raises:
+        ArgumentError: if the suffix is not one of `SUFFIXES`.
+        MissingExtraError: if the format needs packages that are not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix and suffix not in SUFFIXES:
+        raise ArgumentError(expected_one_of(f"Suffix of {path.name}, of a comparison", SUFFIXES, suffix))
+    if not suffix or suffix in (".html", *PICTURES):
+        need(f"Writing {path.name}", "report", "matplotlib")
+
+
+def save(comparison: Comparison, path: Path) -> Path:
+    """Write a comparison under a temporary name and rename it; see `Comparison.save`."""
+    check_suffix(path)
+    suffix = path.suffix.lower()
+    if not suffix:
+        _save_figures(comparison, path)
+        return path
+    with replacing_file(path) as partial:
+        if suffix == ".json":
+            partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
+        elif suffix == ".csv":
+            table = rows(comparison)
+            columns = dict.fromkeys(name for row in table for name in row)
+            with partial.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(table)
+        elif suffix == ".md":
+            partial.write_text(markdown(comparison), encoding="utf-8")
+        elif suffix == ".tex":
+            partial.write_text(latex(comparison), encoding="utf-8")
+        elif suffix == ".html":
+            from mmemo.comparison.html import page
+
+            partial.write_text(page(comparison), encoding="utf-8")
+        else:
+            figure = comparison.figures()["systems"]
+            figure.savefig(partial, format=suffix.removeprefix("."), bbox_inches="tight")
+    return path
+
+
+def frame(comparison: Comparison) -> pandas.DataFrame:
+    """The rows as a pandas table; see `Comparison.to_frame`."""
+    need("A data frame", "export", "pandas")
+    import pandas
+
+    return pandas.DataFrame(rows(comparison))
+
+
+def markdown(comparison: Comparison) -> str:
+    """A row a system, as the pages of documentation have it."""
+    best = comparison.best_alone
+    head = ["system", "accuracy", "UAR", "weighted F1", "macro F1", "ECE", "NLL", "Brier"]
+    head += [f"accuracy gained over {best}", "p"] if best and comparison.fused else []
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for system in comparison.systems:
+        cells = [system.name, str(system.accuracy), str(system.uar), str(system.weighted_f1), str(system.macro_f1)]
+        cells += [f"{system.ece.value:.3f}", f"{system.nll.value:.3f}", f"{system.brier.value:.3f}"]
+        if len(head) > len(cells):
+            pair = comparison.gain(system.name)
+            cells += ["-", "-"] if pair is None else [signed(pair.gain), chance(pair.bootstrap_corrected)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def latex(comparison: Comparison) -> str:
+    """A table for a paper; needs the package booktabs."""
+    best = comparison.best_alone
+    over = f"{comparison.speakers} speakers" if comparison.speakers else "clips"
+    lines = [
+        f"% {comparison.clips} clips; 95% intervals and paired bootstrap over {over}, {comparison.draws} draws,",
+        f"% p after Holm over {len(comparison.pairs)} pairs",
+        r"\begin{tabular}{lrrrrrr}",
+        r"\toprule",
+        rf"System & Accuracy & UAR & Macro F1 & ECE & Gain over {_escaped(best or '-')} & $p$ \\",
+        r"\midrule",
+    ]
+    for system in comparison.systems:
+        pair = comparison.gain(system.name)
+        cells = [
+            _escaped(system.name),
+            _limits(system.accuracy),
+            _limits(system.uar),
+            _limits(system.macro_f1),
+            f"{system.ece.value:.3f}",
+            "--" if pair is None else _limits(pair.gain, "+"),
+            "--" if pair is None else chance(pair.bootstrap_corrected).replace("<", "$<$"),
+        ]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def signed(figure: Interval) -> str:
+    """``+0.120 [+0.088, +0.151]``."""
+    return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]"
+
+
+def chance(p: float) -> str:
+    """A p value for people: no more digits than it deserves."""
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1"
+
+
+def _limits(figure: Interval, sign: str = "") -> str:
+    return f"{figure.value:{sign}.3f} [{figure.low:{sign}.3f}, {figure.high:{sign}.3f}]"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _save_figures(comparison: Comparison, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ArgumentError(f"{folder} is a file; figures go into a folder.")
+    with replacing(folder) as partial:
+        for name, figure in comparison.figures().items():
+            for suffix in ("png", "pdf"):
+                figure.savefig(partial / f"{name}.{suffix}", bbox_inches="tight", dpi=150)

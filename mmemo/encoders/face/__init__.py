@@ -1,0 +1,1 @@
+"""Encoders of the face, and the networks behind them."""

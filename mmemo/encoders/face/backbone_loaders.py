@@ -1,0 +1,260 @@
+"""Image classifiers of other projects, each with its own preprocessing: Hugging Face checkpoints and ONNX files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import cv2
+import numpy as np
+
+from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError
+
+CHUNK = 16
+"""Crops that go through a classifier at once."""
+
+
+class ImageClassifier(Protocol):
+    """What an `mmemo.encoders.face.backbone.ImageBackboneEncoder` needs.
+
+    Attributes:
+        names: the classes of the logits, as the checkpoint calls them.
+        dim: D, the width of a feature vector.
+    """
+
+    names: tuple[str, ...]
+    dim: int
+
+    def prepare(self, crops: np.ndarray) -> np.ndarray:
+        """Crops (N, S, S, 3) uint8 RGB to the classifier's input (N, C, H, W) float32."""
+        ...
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features (N, D) and logits (N, J), float32, of prepared images."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything needed to load it again into an existing folder."""
+        ...
+
+
+class HuggingFaceClassifier:
+    """A local image-classification checkpoint of `transformers` with its image processor. Opens no network.
+
+    Args:
+        folder: with ``config.json``, ``preprocessor_config.json`` and safetensors.
+        device: of torch.
+
+    Raises:
+        MissingExtraError: if transformers is not installed.
+        WeightsError: if it is no image classifier, has no trained head, or no safetensors.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        try:
+            from transformers import AutoImageProcessor, AutoModelForImageClassification
+        except ImportError:
+            raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
+        if not (folder / "config.json").is_file():
+            raise UnknownModelError(f"No Hugging Face checkpoint in {folder}: expected config.json there.")
+        try:
+            model, report = AutoModelForImageClassification.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+            processors: Any = AutoImageProcessor  # untyped in transformers
+            self._processor = processors.from_pretrained(folder, local_files_only=True, backend="pil")
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise WeightsError(f"{folder} can't be used as an image classifier: {error}") from None
+        if report["missing_keys"]:
+            raise WeightsError(
+                f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}: its answers would be random. It is "
+                "likely a backbone that was not trained to classify; fine-tune it first."
+            )
+        self._model = model.eval().to(device)
+        self._device = device
+        config = model.config
+        self.names = tuple(str(config.id2label[i]) for i in range(config.num_labels))
+        self.dim = self(self.prepare(np.zeros((1, 8, 8, 3), np.uint8)))[0].shape[1]
+
+    def prepare(self, crops: np.ndarray) -> np.ndarray:
+        """By the checkpoint's image processor."""
+        return np.asarray(self._processor(images=list(crops), return_tensors="np")["pixel_values"], np.float32)
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The features are the mean of the last hidden state over positions."""
+        import torch
+
+        features, logits = [], []
+        with torch.inference_mode():
+            for start in range(0, len(images), CHUNK):
+                chunk = torch.from_numpy(images[start : start + CHUNK]).to(self._device)
+                out = self._model(pixel_values=chunk, output_hidden_states=True)
+                hidden = out.hidden_states[-1]
+                # Transformers give (N, positions, D), convolutional networks (N, D, H, W).
+                features.append((hidden.mean(1) if hidden.ndim == 3 else hidden.mean((2, 3))).float().cpu().numpy())
+                logits.append(out.logits.float().cpu().numpy())
+        return np.concatenate(features), np.concatenate(logits)
+
+    def save(self, folder: Path) -> None:
+        """As `transformers` writes it."""
+        self._model.save_pretrained(folder)
+        self._processor.save_pretrained(folder)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an ONNX file wants its images.
+
+    Attributes:
+        size: side in pixels.
+        channels: 3 for RGB, 1 for luma.
+        layout: "NCHW" or "NHWC".
+        scale: the value of white: 1, or 255 for files that take pixels as they are.
+        mean: subtracted from each channel after scaling; ``std`` divides after that. One value, or one a channel.
+        output: "logits" or "probabilities".
+    """
+
+    size: int
+    channels: int = 3
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    output: Literal["logits", "probabilities"] = "logits"
+
+    def __post_init__(self) -> None:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                raise ArgumentError(f"Preprocessing: expected 1 or {self.channels} values of {name}, got {values}.")
+        if self.channels not in (1, 3) or self.size < 1 or self.layout not in ("NCHW", "NHWC"):
+            raise ArgumentError(
+                "Preprocessing: expected 1 or 3 channels, a size of 1 or more and the layout NCHW or NHWC, got "
+                f"{self.channels}, {self.size} and {self.layout!r}."
+            )
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        """Crops (N, S, S, 3) uint8 RGB to (N, C, size, size) float32; the layout is changed only at the last moment."""
+        images = np.empty((len(crops), self.channels, self.size, self.size), np.float32)
+        for row, crop in enumerate(crops):
+            how = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
+            picture = crop if self.channels == 3 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None]
+            resized = cv2.resize(picture, (self.size, self.size), interpolation=how)
+            images[row] = resized.reshape(self.size, self.size, self.channels).transpose(2, 0, 1)
+        mean, std = (np.array(values, np.float32)[:, None, None] for values in (self.mean, self.std))
+        normalized: np.ndarray = (images * np.float32(self.scale / 255) - mean) / std
+        return normalized
+
+
+class OnnxClassifier:
+    """An ONNX image classifier on the CPU. Features are its log scores, as a file has no more to give.
+
+    Args:
+        path: of the file.
+        names: its classes in the order of its first output.
+        preprocessing: by default what its input's shape says.
+
+    Raises:
+        MissingExtraError: if onnxruntime is not installed.
+        UnknownModelError: if there is no such file.
+        WeightsError: if it can't be loaded, or has not the classes that ``names`` has.
+        ArgumentError: if ``names`` is missing, or the size of the input is not known.
+    """
+
+    FILE = "model.onnx"
+
+    def __init__(
+        self, path: Path, names: Sequence[str] | None = None, preprocessing: Preprocessing | None = None
+    ) -> None:
+        if not path.is_file():
+            raise UnknownModelError(f"There is no file {path}.")
+        if names is None or isinstance(names, str):
+            raise ArgumentError(f"{path} doesn't say what its classes are: give names=[…] in the order of its output.")
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtraError("An ONNX file", "backbones") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # what it would print, the error below says
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no common base but this
+            raise WeightsError(f"{path} can't be loaded as an ONNX model: {error}") from None
+        self._path = path
+        self._input = self._session.get_inputs()[0]
+        self.preprocessing = preprocessing or self._from_shape()
+        self.names = tuple(names)
+        try:
+            logits = self(self.prepare(np.zeros((1, 8, 8, 3), np.uint8)))[1]
+        except Exception as error:
+            raise WeightsError(
+                f"{path}, whose input is {self._input.shape}, doesn't take what {self.preprocessing} gives: {error}"
+            ) from None
+        if logits.shape != (1, len(self.names)):
+            raise WeightsError(
+                f"{path} gives scores of shape {logits.shape[1:]}, but {len(self.names)} names were given."
+            )
+        self.dim = len(self.names)
+
+    def _from_shape(self) -> Preprocessing:
+        shape = self._input.shape
+        for layout, channels, height in (("NCHW", 1, 2), ("NHWC", 3, 1)):
+            if len(shape) == 4 and shape[channels] in (1, 3) and isinstance(shape[height], int):
+                return Preprocessing(shape[height], shape[channels], layout)  # type: ignore[arg-type]
+        raise ArgumentError(
+            f"{self._path}: its input {shape} doesn't say the size of its images. Give preprocessing=Preprocessing(…)."
+        )
+
+    def prepare(self, crops: np.ndarray) -> np.ndarray:
+        """By `Preprocessing`."""
+        return self.preprocessing(crops)
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log scores, twice."""
+        if self.preprocessing.layout == "NHWC":
+            images = images.transpose(0, 2, 3, 1)
+        kind = np.float16 if self._input.type == "tensor(float16)" else np.float32
+        # A file exported for one image takes no more than one at a time.
+        step = self._input.shape[0] if isinstance(self._input.shape[0], int) else CHUNK
+        images = np.ascontiguousarray(images, kind)
+        parts = [
+            self._session.run(None, {self._input.name: images[start : start + step]})[0]
+            for start in range(0, len(images), step)
+        ]
+        scores = np.concatenate(parts).astype(np.float32)
+        if self.preprocessing.output == "probabilities":
+            scores = np.log(np.maximum(scores, 1e-6))
+        return scores, scores
+
+    def save(self, folder: Path) -> None:
+        """A copy of the file; weights that it keeps in files of their own don't come along.
+
+        Raises:
+            ArgumentError: if there are such files.
+        """
+        beside = [file.name for file in self._path.parent.glob(f"{self._path.name}*data*")]
+        if beside:
+            raise ArgumentError(f"{self._path} keeps weights in {beside}; store it as one file, then save again.")
+        shutil.copyfile(self._path, folder / self.FILE)
+
+
+def read_settings(path: Path, kind: str) -> dict[str, Any]:
+    """The JSON object that an encoder wrote beside its weights.
+
+    Raises:
+        UnknownModelError: if there is none.
+        WeightsError: if it is damaged or of another kind.
+    """
+    if not path.is_file():
+        raise UnknownModelError(f"No encoder in {path.parent}: expected {path.name} there.")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path} is not valid JSON ({error}).") from None
+    if not isinstance(settings, dict) or settings.get("kind") != kind:
+        raise WeightsError(f"{path} is not of the kind {kind!r}.")
+    return settings

@@ -1,0 +1,1 @@
+"""Encoders of the words, and the networks behind them."""

@@ -1,0 +1,326 @@
+"""Any transformer of `transformers` as the text encoder: a sequence classifier, or a bare encoder for its tokens.
+
+The checkpoint brings its own tokenizer and its own class names; a mapping says what the names mean. `transformers` is
+not imported before such a checkpoint is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmemo.checkpoint import replacing
+from mmemo.encoders.base import Encoding
+from mmemo.encoders.external import HUB_NAME, fetch, map_scores, mapping_of
+from mmemo.encoders.face.backbone_loaders import read_settings
+from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
+from mmemo.evidence import Evidence
+from mmemo.labels import (
+    DAIR6_TO_EKMAN7,
+    EKMAN7,
+    EMORYNLP7_TO_EKMAN7,
+    GOEMOTIONS28_TO_EKMAN7,
+    LABEL_SETS,
+    MELD7_TO_EKMAN7,
+    SMP6_TO_EKMAN7,
+    XED9_TO_EKMAN7,
+    LabelMapping,
+    LabelSet,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from mmemo.encoders.text.encoder import Gradients
+
+KIND = "text-backbone"
+SETTINGS = "mmemo.json"
+CHUNK = 32
+"""Texts that go through a network at once."""
+MOST_TOKENS = 256
+"""Word pieces of a text that are read, at most, also where the checkpoint could take more."""
+PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
+"""Files of a checkpoint: settings, weights, vocabularies."""
+PUBLISHED = (
+    MELD7_TO_EKMAN7,
+    GOEMOTIONS28_TO_EKMAN7,
+    DAIR6_TO_EKMAN7,
+    EMORYNLP7_TO_EKMAN7,
+    XED9_TO_EKMAN7,
+    SMP6_TO_EKMAN7,
+)
+
+
+class HuggingFaceText:
+    """A local checkpoint of `transformers` with its tokenizer. Opens no network and runs no code from the folder.
+
+    Args:
+        folder: with ``config.json``, a tokenizer and safetensors.
+        device: of torch.
+        bare: take an encoder without a trained classification head; ``names`` is then empty.
+
+    Attributes:
+        names: the classes of the logits, as the checkpoint calls them.
+        dim: D, the width of a token.
+
+    Raises:
+        MissingExtraError: if transformers is not installed.
+        UnknownModelError: if the folder holds no checkpoint.
+        WeightsError: if it is damaged, is no text encoder, or has no trained head and none of ``bare`` was asked for.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu", *, bare: bool = False) -> None:
+        try:
+            from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+        except ImportError:
+            raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
+        if not (folder / "config.json").is_file():
+            raise UnknownModelError(f"No Hugging Face checkpoint in {folder}: expected config.json there.")
+        kind: Any = AutoModel if bare else AutoModelForSequenceClassification
+        try:
+            model, report = kind.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+            tokenizers: Any = AutoTokenizer  # untyped in transformers
+            self._tokenizer = tokenizers.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # transformers and tokenizers raise whatever their parsers do
+            raise WeightsError(f"{folder} can't be used as a text encoder: {error}") from None
+        # a pooler that is missing from a bare encoder is of no use here
+        missing = [name for name in report["missing_keys"] if not bare or "pooler" not in name]
+        if missing:
+            raise WeightsError(
+                f"{folder} has no weights for {sorted(missing)[:3]}: its answers would be random. Train a head first "
+                "(recipes/text_finetune.py), or take its tokens alone with bare=True."
+            )
+        if self._tokenizer.pad_token_id is None:
+            raise WeightsError(f"The tokenizer in {folder} has no padding token, so texts can't be read in batches.")
+        self._model = model.eval().to(device)
+        self.device, self.bare = device, bare
+        config = model.config
+        self.names = () if bare else tuple(str(config.id2label[i]) for i in range(config.num_labels))
+        self._several = getattr(config, "problem_type", None) == "multi_label_classification"
+        self.positions = positions_of(config, self._tokenizer)
+        self.dim = int(config.hidden_size)
+
+    def tokenize(self, text: str) -> np.ndarray:
+        """Ids (T,) int64, special ones included; longer texts are cut."""
+        ids = self._tokenizer(text[: 20 * self.positions], truncation=True, max_length=self.positions)["input_ids"]
+        return np.array(ids, np.int64)
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (B, T, D) of the last layer and logits (B, J), float32; (B, 0) of a bare encoder.
+
+        Logits of a checkpoint whose labels may hold together are the logarithms of its probabilities.
+        """
+        import torch
+
+        tokens, logits = [], []
+        ids = np.where(mask, ids, self._tokenizer.pad_token_id)
+        with torch.inference_mode():
+            for start in range(0, len(ids), CHUNK):
+                rows = slice(start, start + CHUNK)
+                out = self._model(
+                    input_ids=torch.from_numpy(ids[rows]).to(self.device),
+                    attention_mask=torch.from_numpy(mask[rows].astype(np.int64)).to(self.device),
+                    output_hidden_states=True,
+                )
+                tokens.append(out.hidden_states[-1].float().cpu().numpy())
+                if not self.bare:
+                    raw = out.logits.float()
+                    logits.append((torch.nn.functional.logsigmoid(raw) if self._several else raw).cpu().numpy())
+        none = np.zeros((len(ids), 0), np.float32)
+        return np.concatenate(tokens) * mask[..., None], np.concatenate(logits) if logits else none
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in ``text`` each token of `tokenize` is, start and end; special ones are nowhere."""
+        encoded = self._tokenizer(
+            text[: 20 * self.positions], truncation=True, max_length=self.positions, return_offsets_mapping=True
+        )
+        return [(int(start), int(end)) for start, end in encoded["offset_mapping"]]
+
+    def gradients(self, shares: np.ndarray, temperature: float) -> Gradients:
+        """What an explanation needs; ``shares`` (2, J) of 0 and 1: names that mean the label, or anything."""
+        import torch
+
+        meant = torch.from_numpy(shares).float().to(self.device)
+
+        def forward(ids: torch.Tensor) -> torch.Tensor:
+            logits = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float()
+            logits = torch.nn.functional.logsigmoid(logits) if self._several else logits
+            kept = (logits / temperature).softmax(-1)
+            return torch.log((kept * meant[0]).sum(-1) / (kept * meant[1]).sum(-1))
+
+        special = set(self._tokenizer.all_special_ids) - {self._tokenizer.pad_token_id, self._tokenizer.unk_token_id}
+        return forward, self._model.get_input_embeddings(), special, int(self._tokenizer.pad_token_id)
+
+    def save(self, folder: Path) -> None:
+        """As `transformers` writes it."""
+        self._model.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+
+
+class TextBackboneEncoder:
+    """Encoder of the modality "text" (see `mmemo.encoders.base.Encoder`) around a transformer.
+
+    Args:
+        backbone: with its tokenizer and class names.
+        mapping: from the backbone's names to the labels of this encoder; for a bare encoder, whose logits are all
+            equal, the labels alone.
+        languages: ISO 639-1 codes of what it reads; None for any. Words known to be in another one are absent words.
+
+    Raises:
+        LabelError: if the mapping is not from the backbone's names.
+    """
+
+    modality = "text"
+
+    def __init__(
+        self,
+        backbone: HuggingFaceText,
+        mapping: LabelMapping | LabelSet,
+        *,
+        languages: tuple[str, ...] | None = ("en",),
+    ) -> None:
+        if isinstance(mapping, LabelMapping) and mapping.source.labels != backbone.names:
+            raise LabelError(
+                f"TextBackboneEncoder: the checkpoint's classes are {list(backbone.names)}, "
+                f"the mapping is from {list(mapping.source)}."
+            )
+        if isinstance(mapping, LabelSet) != backbone.bare:
+            raise ArgumentError("TextBackboneEncoder: a classifier needs a mapping, a bare encoder the labels alone.")
+        self.mapping = mapping if isinstance(mapping, LabelMapping) else None
+        self.labels = mapping if isinstance(mapping, LabelSet) else mapping.target
+        self.dim = backbone.dim
+        self.languages, self.device = languages, backbone.device
+        self._backbone = backbone
+
+    def prepare(self, evidence: Evidence) -> np.ndarray | None:
+        """Token ids (T,) int64; None without words, or where they are known to be in a language it doesn't read."""
+        words = evidence.text
+        if words is None or not any(sign.isalpha() for sign in words.text):
+            return None
+        if words.language is not None and self.languages is not None and words.language not in self.languages:
+            return None
+        return self._backbone.tokenize(words.text)
+
+    def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
+        """Encode B prepared windows: tokens (B, T, D) with T the longest of them, and log scores after the mapping.
+
+        Raises:
+            ArgumentError: if the batch is empty.
+        """
+        if not len(batch):
+            raise ArgumentError("TextBackboneEncoder.encode: expected at least one window, got an empty batch.")
+        longest = max(map(len, batch))
+        ids, mask = np.zeros((len(batch), longest), np.int64), np.zeros((len(batch), longest), bool)
+        for row, window in enumerate(batch):
+            ids[row, : len(window)], mask[row, : len(window)] = window, True
+        tokens, logits = self._backbone(ids, mask)
+        if self.mapping is None:
+            return Encoding(tokens, mask, np.zeros((len(batch), len(self.labels)), np.float32))
+        return Encoding(tokens, mask, map_scores(logits, self.mapping))
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in ``text`` each of its tokens is, start and end; special ones are nowhere."""
+        return self._backbone.spans(text)
+
+    def gradients(self, label: int, temperature: float) -> Gradients:
+        """What an explanation needs, see `mmemo.encoders.text.encoder.Gradients`.
+
+        Raises:
+            ArgumentError: if nothing means the label, as in a bare encoder.
+        """
+        matrix = np.zeros((0, len(self.labels))) if self.mapping is None else self.mapping.matrix()
+        if not matrix[:, label].any():
+            raise ArgumentError(f"No class of the checkpoint means {self.labels[label]!r}, so nothing speaks for it.")
+        return self._backbone.gradients(np.stack([matrix[:, label], matrix.any(axis=1)]), temperature)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the checkpoint and ``mmemo.json``, with mapping and languages, into ``folder``."""
+        settings = {
+            "kind": KIND,
+            "bare": self.mapping is None,
+            "labels": self.labels.name,
+            "mapping": None if self.mapping is None else dict(self.mapping.pairs),
+            "languages": None if self.languages is None else list(self.languages),
+        }
+        with replacing(folder) as partial:
+            self._backbone.save(partial)
+            (partial / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> TextBackboneEncoder:
+        """Read what `save` wrote.
+
+        Raises:
+            UnknownModelError: if there is no such encoder.
+            WeightsError: if it is damaged.
+            MissingExtraError: if transformers is not installed.
+        """
+        folder = Path(folder)
+        settings = read_settings(folder / SETTINGS, KIND)
+        backbone = HuggingFaceText(folder, device, bare=settings["bare"])
+        target = LABEL_SETS[settings["labels"]]
+        languages = None if settings["languages"] is None else tuple(settings["languages"])
+        if settings["bare"]:
+            return cls(backbone, target, languages=languages)
+        mapping = LabelMapping(LabelSet("checkpoint", backbone.names), target, settings["mapping"])
+        return cls(backbone, mapping, languages=languages)
+
+
+def positions_of(config: Any, tokenizer: Any) -> int:
+    """The most tokens that a network of this ``config`` should be given at once."""
+    # RoBERTa counts its positions from the padding's id on, so two of them are never used
+    positions = int(getattr(config, "max_position_embeddings", MOST_TOKENS)) - 2
+    return max(8, min(positions, int(tokenizer.model_max_length), MOST_TOKENS))
+
+
+def load_text_backbone(
+    name_or_path: str | Path,
+    *,
+    labels: Mapping[str, str | None] | None = None,
+    languages: Sequence[str] | None = ("en",),
+    target: LabelSet = EKMAN7,
+    bare: bool = False,
+    device: str = "cpu",
+    revision: str | None = None,
+) -> TextBackboneEncoder:
+    """A text encoder from a checkpoint of another project.
+
+    Args:
+        name_or_path: a folder with a Hugging Face checkpoint, or, if there is no such path, the name of one on the
+            Hugging Face Hub, which is then fetched (no pickled weights) unless it is in the local cache.
+        labels: what each of the checkpoint's names means, None for names that are dropped. It may be left out for the
+            names of MELD, GoEmotions, dair-ai, EmoryNLP, XED, SMP2020 and of ``target`` itself.
+        languages: ISO 639-1 codes of what it reads; None for any.
+        target: the labels of the encoder.
+        bare: take an encoder without a classification head. Its scores are all equal; its tokens serve a fusion head
+            that looks at tokens.
+        device: of torch.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        UnknownModelError: if nothing of that name is found, here or on the Hub.
+        WeightsError: if it is no text classifier (or, ``bare``, no text encoder), or has no safetensors weights.
+        LabelError: if the names' meaning is not known, or ``labels`` doesn't fit them.
+        MissingExtraError: if transformers is not installed.
+    """
+    if isinstance(languages, str):
+        raise ArgumentError(f"languages: expected a sequence such as ('en', 'de') or None, got {languages!r}.")
+    path = Path(name_or_path).expanduser()
+    if not path.is_dir():
+        if path.exists() or not HUB_NAME.fullmatch(str(name_or_path)):
+            raise UnknownModelError(
+                f"{name_or_path} is no folder with a Hugging Face checkpoint, and no name on the Hub."
+            )
+        path = fetch(str(name_or_path), revision, PATTERNS)
+    backbone = HuggingFaceText(path, device, bare=bare)
+    read = None if languages is None else tuple(languages)
+    if bare:
+        return TextBackboneEncoder(backbone, target, languages=read)
+    return TextBackboneEncoder(backbone, mapping_of(backbone.names, labels, target, PUBLISHED), languages=read)

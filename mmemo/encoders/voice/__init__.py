@@ -1,0 +1,1 @@
+"""Encoders of the voice, and the networks behind them."""

@@ -1,0 +1,349 @@
+"""Speech networks of other projects, each with its own input: transformers' wav2vec2 family, Whisper, torchaudio."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from mmemo.encoders.external import HUB_NAME, fetch
+from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError, expected_one_of
+
+FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-bert", "data2vec-audio", "whisper")
+"""Values of ``model_type`` in a checkpoint's ``config.json`` that are read."""
+DIMENSIONS = ("arousal", "dominance", "valence")
+PREFIX = "torchaudio:"
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a backbone makes of B inputs.
+
+    Attributes:
+        layers: 1 + L arrays (B, T, D): what enters the first transformer layer and what leaves each.
+        mask: (B, T) bool, True = valid.
+        answers: (B, J) of the checkpoint's own head: logits, or values of `DIMENSIONS`; None if it has none.
+    """
+
+    layers: list[Tensor]
+    mask: Tensor
+    answers: Tensor | None
+
+
+class SpeechBackbone(Protocol):
+    """What a `mmemo.encoders.voice.backbone.SpeechCheckpointEncoder` needs; also a ``torch.nn.Module``.
+
+    Attributes:
+        rate: samples a second of its input.
+        stride: samples from one frame to the next.
+        width: D. depth: L, the transformer layers.
+        names: what its head answers, empty if it has none.
+        exact: whether inputs of different lengths may be padded to one: whether the mask reaches all that mixes frames.
+    """
+
+    rate: int
+    stride: int
+    width: int
+    depth: int
+    names: tuple[str, ...]
+    exact: bool
+
+    def input(self, waveform: np.ndarray) -> Tensor:
+        """A waveform (N,) float32, level and rate right, as the network takes it: (N,) or (T, F)."""
+        ...
+
+    def __call__(self, inputs: Sequence[Tensor]) -> Heard:
+        """B inputs, of different lengths only if ``exact``."""
+        ...
+
+    def layers_from(self, first: int) -> list[nn.Module]:
+        """The transformer layers ``first`` to L - 1, for unfreezing."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything needed to load it again into an existing folder."""
+        ...
+
+
+class TransformersBackbone(nn.Module):
+    """A local checkpoint of one of `FAMILIES` with its feature extractor. Opens no network.
+
+    Args:
+        folder: with ``config.json``, ``preprocessor_config.json`` and safetensors.
+
+    Raises:
+        MissingExtraError: if transformers is not installed.
+        UnknownModelError: if there is no checkpoint.
+        WeightsError: if it is of another family, lacks weights or safetensors, or does not say how to prepare sound.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        try:
+            from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification
+        except ImportError:
+            raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
+        if not (folder / "config.json").is_file():
+            raise UnknownModelError(f"No Hugging Face checkpoint in {folder}: expected config.json there.")
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.family = str(config.get("model_type"))
+        if self.family not in FAMILIES:
+            raise WeightsError(
+                f"{folder}: " + expected_one_of("model_type of a speech checkpoint", FAMILIES, self.family)
+            )
+        if not (folder / "preprocessor_config.json").is_file():
+            raise WeightsError(
+                f"{folder} has no preprocessor_config.json, so its sample rate and normalisation are not known. Save "
+                "the feature extractor of the model it was trained from beside it."
+            )
+        kinds = [str(name) for name in config.get("architectures") or []]
+        answers = any(name.endswith(("ForSequenceClassification", "ForAudioClassification")) for name in kinds)
+        auto: Any = AutoModelForAudioClassification if answers else AutoModel
+        extractors: Any = AutoFeatureExtractor  # untyped in transformers
+        try:
+            model, report = auto.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+            self._extractor = extractors.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise WeightsError(f"{folder} can't be used as a speech checkpoint: {error}") from None
+        # A vector that only pre-training uses; checkpoints fine-tuned elsewhere leave it out.
+        missing = [key for key in report["missing_keys"] if not key.endswith("masked_spec_embed")]
+        if missing:
+            raise WeightsError(f"{folder} has no weights for {sorted(missing)[:3]}: its answers would be random.")
+        encoder_only = self.family == "whisper" and not answers
+        self.model: Any = (model.get_encoder() if encoder_only else model).eval()
+        self.rate = int(self._extractor.sampling_rate)
+        settings = model.config
+        # Layers that are left out at random in training would be missing in the mixture.
+        settings.layerdrop = settings.encoder_layerdrop = 0.0
+        for part in self.model.modules():
+            if hasattr(part, "layerdrop"):
+                part.layerdrop = 0.0
+        self.names: tuple[str, ...] = ()
+        self.regression: Regression | None = None
+        if answers:
+            self.names = tuple(str(settings.id2label[i]) for i in range(settings.num_labels))
+        elif set(map(str, getattr(settings, "id2label", {}).values())) == set(DIMENSIONS):
+            self.names = tuple(str(settings.id2label[i]) for i in range(len(DIMENSIONS)))
+            self.regression = Regression.read(folder)
+        self.width = int(settings.hidden_size)
+        self.depth = int(settings.encoder_layers if self.family == "whisper" else settings.num_hidden_layers)
+        self._convolutions: list[tuple[int, int]] = []
+        self.stride = self.rate // 50
+        if self.family not in ("whisper", "wav2vec2-bert"):  # those begin with a spectrum
+            self._convolutions = list(zip(settings.conv_kernel, settings.conv_stride, strict=True))
+            self.stride = int(np.prod(settings.conv_stride))
+        # A group norm over time sees the padding; so do the stacked convolutions in front of data2vec's layers.
+        grouped = getattr(settings, "feat_extract_norm", "layer") == "group"
+        self.exact = self.family != "data2vec-audio" and not grouped
+
+    def input(self, waveform: np.ndarray) -> Tensor:
+        """By the checkpoint's feature extractor; see `SpeechBackbone.input`."""
+        made = self._extractor(waveform, sampling_rate=self.rate, return_tensors="np")
+        if self.family == "whisper":
+            # What is kept holds all of the sound; the silence up to 30 s is added again in `forward`.
+            frames = -(-len(waveform) // self.stride)
+            return torch.from_numpy(np.asarray(made["input_features"][0], np.float32)).T[: 2 * frames + 2]
+        if self.family == "wav2vec2-bert":
+            kept = np.asarray(made["attention_mask"][0], bool)
+            return torch.from_numpy(np.asarray(made["input_features"][0], np.float32)[kept])
+        return torch.from_numpy(np.asarray(made["input_values"][0], np.float32))
+
+    def forward(self, inputs: Sequence[Tensor]) -> Heard:
+        """See `SpeechBackbone`."""
+        device = next(self.parameters()).device
+        lengths = torch.tensor([len(one) for one in inputs], device=device)
+        if self.family == "whisper":
+            size = self.model.config.max_source_positions * 2
+            mel = torch.stack([one.new_full((size, one.shape[1]), float(one.max()) - 2) for one in inputs])
+            for row, one in zip(mel, inputs, strict=True):
+                row[: len(one)] = one
+            out = self.model(input_features=mel.transpose(1, 2).to(device), output_hidden_states=True)
+            frames = lengths // 2 - 1
+        else:
+            padded = pad_sequence(list(inputs), batch_first=True).to(device)
+            attention = (torch.arange(padded.shape[1], device=device) < lengths[:, None]).long()
+            name = "input_features" if self.family == "wav2vec2-bert" else "input_values"
+            given = attention if self.exact else None
+            out = self.model(**{name: padded}, attention_mask=given, output_hidden_states=True)
+            frames = lengths
+            if self.family != "wav2vec2-bert":
+                for kernel, stride in self._convolutions:
+                    frames = torch.div(frames - kernel, stride, rounding_mode="floor") + 1
+        layers = list(out.encoder_hidden_states if "encoder_hidden_states" in out else out.hidden_states)
+        mask = torch.arange(layers[0].shape[1], device=device) < frames[:, None]
+        answers = getattr(out, "logits", None)
+        if self.regression is not None:
+            valid = mask[..., None].float()
+            answers = self.regression((layers[-1] * valid).sum(1) / valid.sum(1))
+        return Heard(layers, mask, answers)
+
+    def layers_from(self, first: int) -> list[nn.Module]:
+        """See `SpeechBackbone`."""
+        lists = [part for part in self.model.modules() if isinstance(part, nn.ModuleList) and len(part) == self.depth]
+        return list(lists[-1])[first:]
+
+    def save(self, folder: Path) -> None:
+        """As `transformers` writes it.
+
+        Raises:
+            ArgumentError: for a head of dimensions, which `transformers` does not know how to write.
+        """
+        if self.regression is not None:
+            raise ArgumentError(
+                "A checkpoint of arousal, dominance and valence can't be written again; keep its folder."
+            )
+        self.model.save_pretrained(folder)
+        self._extractor.save_pretrained(folder)
+
+
+class TorchaudioBackbone(nn.Module):
+    """A bundle of ``torchaudio.pipelines``: wav2vec 2.0, HuBERT, WavLM, XLS-R without a head.
+
+    Args:
+        name: of the bundle, such as "WAV2VEC2_BASE". Its weights are fetched unless torch's cache has them.
+
+    Raises:
+        UnknownModelError: if there is no such bundle, or it can't be fetched.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        bundle = bundles().get(name)
+        if bundle is None:
+            raise UnknownModelError(expected_one_of("Bundle of torchaudio", bundles(), name))
+        try:
+            model = bundle.get_model()
+        except Exception as error:  # no network, no disk: each has its own exception
+            raise UnknownModelError(f"The torchaudio bundle {name} can't be fetched: {error}") from None
+        self.bundle = name
+        self.normalise = bool(bundle._normalize_waveform)  # torchaudio's own models wrap themselves in it
+        # That wrapper takes the mean over padding, too; we take it over the sound.
+        self.model: Any = getattr(model, "model", model) if self.normalise else model
+        self.model.eval()
+        self.rate = int(bundle.sample_rate)
+        layers = self.model.encoder.transformer.layers
+        self.depth, self.width = len(layers), int(self.model.encoder.feature_projection.projection.out_features)
+        convolutions = self.model.feature_extractor.conv_layers
+        self.stride = int(np.prod([layer.stride for layer in convolutions]))
+        # See `TransformersBackbone`: a group norm over time sees the padding.
+        self.exact = not any(isinstance(part, nn.GroupNorm) for part in convolutions.modules())
+
+    def input(self, waveform: np.ndarray) -> Tensor:
+        """Of mean 0 and deviation 1 where the bundle was trained so."""
+        sound = torch.from_numpy(waveform)
+        return nn.functional.layer_norm(sound, sound.shape) if self.normalise else sound
+
+    def forward(self, inputs: Sequence[Tensor]) -> Heard:
+        """See `SpeechBackbone`."""
+        device = next(self.parameters()).device
+        lengths = torch.tensor([len(one) for one in inputs], device=device)
+        padded = pad_sequence(list(inputs), batch_first=True).to(device)
+        features, frames = self.model.feature_extractor(padded, lengths)
+        entering, attention = self.model.encoder._preprocess(features, frames)
+        transformer = self.model.encoder.transformer
+        leaving = transformer.get_intermediate_outputs(entering, attention_mask=attention)
+        layers = [transformer._preprocess(entering), *leaving]
+        return Heard(layers, torch.arange(entering.shape[1], device=device) < frames[:, None], None)
+
+    def layers_from(self, first: int) -> list[nn.Module]:
+        """See `SpeechBackbone`."""
+        return list(self.model.encoder.transformer.layers)[first:]
+
+    def save(self, folder: Path) -> None:
+        """The bundle's name, for its shape, and the weights, as they may have been trained further."""
+        (folder / "bundle.json").write_text(json.dumps({"torchaudio": self.bundle}) + "\n", encoding="utf-8")
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(state, folder / "bundle.safetensors")
+
+
+class Regression(nn.Module):
+    """The head of audEERING's model: a dense layer, a hyperbolic tangent, and one value for each of `DIMENSIONS`.
+
+    Source: Wagner et al., "Dawn of the transformer era in speech emotion recognition", IEEE TPAMI 2023.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense, self.out_proj = nn.Linear(width, width), nn.Linear(width, len(DIMENSIONS))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(B, 3) about 0 to 1, of the mean (B, D) of the last layer."""
+        out: Tensor = self.out_proj(self.dense(pooled).tanh())
+        return out
+
+    @classmethod
+    def read(cls, folder: Path) -> Regression:
+        """From a checkpoint's safetensors.
+
+        Raises:
+            WeightsError: if they are not there.
+        """
+        found: dict[str, Tensor] = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            with safe_open(file, "pt") as tensors:
+                names = [name for name in tensors.keys() if name.startswith("classifier.")]  # noqa: SIM118
+                found |= {name.removeprefix("classifier."): tensors.get_tensor(name).float() for name in names}
+        try:
+            head = cls(found["dense.weight"].shape[0])
+            head.load_state_dict(found)
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError(
+                f"{folder} names arousal, dominance and valence, but has no such head ({error})."
+            ) from None
+        return head.eval()
+
+
+def load_bundle(folder: Path) -> TorchaudioBackbone:
+    """What `TorchaudioBackbone.save` wrote; the bundle itself must be in torch's cache, or is fetched.
+
+    Raises:
+        UnknownModelError: if it can't be had.
+        WeightsError: if the weights are damaged.
+    """
+    backbone = TorchaudioBackbone(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["torchaudio"])
+    try:
+        backbone.model.load_state_dict(load_file(folder / "bundle.safetensors"))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{folder} holds no weights of {backbone.bundle}: {error}") from None
+    return backbone
+
+
+def bundles() -> dict[str, Any]:
+    """The self-supervised speech models of ``torchaudio.pipelines`` by name."""
+    from torchaudio import pipelines
+
+    kind = type(pipelines.WAV2VEC2_BASE)
+    return {name: value for name in dir(pipelines) if type(value := getattr(pipelines, name)) is kind}
+
+
+def load_backbone(name_or_path: str | Path, revision: str | None = None) -> TransformersBackbone | TorchaudioBackbone:
+    """A backbone by a folder, "torchaudio:" and the name of a bundle, or a name on the Hugging Face Hub.
+
+    Raises:
+        UnknownModelError: if nothing of that name is found.
+        WeightsError: if it is no speech checkpoint that is read here.
+        MissingExtraError: if transformers is needed and not installed.
+    """
+    if str(name_or_path).startswith(PREFIX):
+        return TorchaudioBackbone(str(name_or_path).removeprefix(PREFIX))
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return TransformersBackbone(path)
+    if path.exists() or not HUB_NAME.fullmatch(str(name_or_path)):
+        raise UnknownModelError(
+            f"{name_or_path} is no folder with a Hugging Face checkpoint, no name on the Hub, and no {PREFIX}BUNDLE."
+        )
+    return TransformersBackbone(fetch(str(name_or_path), revision))

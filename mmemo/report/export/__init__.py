@@ -1,0 +1,1 @@
+"""Exports of a result to tables, subtitles and annotation tools."""

@@ -1,0 +1,100 @@
+"""A result as subtitles that name the emotion: SubRip and WebVTT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmemo.errors import ArgumentError
+from mmemo.evidence import Seconds
+from mmemo.report.style.colors import colors, ink
+from mmemo.report.timeline import scores_between, spans
+
+if TYPE_CHECKING:
+    from mmemo.result import EmotionResult
+
+
+@dataclass(frozen=True)
+class TaggedLine:
+    """One line of subtitles; ``text`` is empty where no words are known, ``label`` where nothing was scored."""
+
+    start: Seconds
+    end: Seconds
+    label: str
+    text: str
+
+
+def tagged_lines(result: EmotionResult) -> list[TaggedLine]:
+    """The lines of the transcript with the fused label of their time; without words, the labels over time.
+
+    Times are those of the file, and none is without length.
+
+    Raises:
+        ArgumentError: if the result has no times: it is of a still image, or of text alone.
+    """
+    if not result.duration:
+        raise ArgumentError("A still image or text alone has no times, so there are no subtitles to write.")
+    return [
+        TaggedLine(line.start, max(line.end, line.start + 0.001), line.label, line.text)
+        for line in _lines(result)
+        if line.end > result.start and line.start < result.start + result.duration
+    ]
+
+
+def srt(result: EmotionResult) -> str:
+    """SubRip: the label in brackets before the words."""
+    cues = (
+        f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{_tag(line)}\n"
+        for number, line in enumerate(tagged_lines(result), 1)
+    )
+    return "\n".join(cues)
+
+
+def vtt(result: EmotionResult) -> str:
+    """WebVTT: the same in a class named after the label, with the label's colour in a style."""
+    lines = tagged_lines(result)
+    used = [label for label in result.scores if any(line.label == label for line in lines)]
+    chosen = colors(result.scores)
+    styles = (
+        f"STYLE\n::cue(.{_class(label)}) {{ background-color: {chosen[label]}; color: {ink(chosen[label])}; }}\n"
+        for label in used
+    )
+    cues = (
+        f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n"
+        + (f"<c.{_class(line.label)}>{_escaped(_tag(line))}</c>\n" if line.label else f"{_escaped(_tag(line))}\n")
+        for line in lines
+    )
+    return "\n".join(["WEBVTT\n", *styles, *cues])
+
+
+def _lines(result: EmotionResult) -> Iterator[TaggedLine]:
+    if result.transcript is None or not result.transcript.lines:
+        for span in spans(result.segments, "fused"):
+            yield TaggedLine(span.start, span.end, span.label, "")
+        return
+    for line in result.transcript.lines:
+        scores = scores_between(result, line.start, max(line.end, line.start + 0.001))
+        label = max(scores, key=lambda label: scores[label]) if scores else ""
+        yield TaggedLine(line.start, line.end, label, " ".join(line.text.split()))
+
+
+def _tag(line: TaggedLine) -> str:
+    tag = f"[{line.label}]" if line.label else ""
+    # An arrow within the text would be read as times.
+    return " ".join(part for part in (tag, line.text) if part).replace("-->", "\u2192") or "[]"
+
+
+def _clock(time: Seconds, point: str) -> str:
+    milliseconds = max(0, round(time * 1000))
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
+def _class(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", label)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,1 @@
+"""HTML reports: the page of a result, and the pieces that all pages share."""

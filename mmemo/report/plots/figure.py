@@ -1,0 +1,116 @@
+"""A figure filled with rows from top to bottom, and what every picture of a result bears."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mmemo.report.style.clock import length
+from mmemo.report.style.colors import FAINT, TEXT
+from mmemo.report.style.fonts import families
+
+if TYPE_CHECKING:
+    from mmemo.result import EmotionResult, ModalityScores, Person
+
+WIDTH = 12.0
+"""Inches, as all lengths here."""
+LEFT, RIGHT = 1.45, 0.25
+
+
+class Picture(Figure):
+    """A matplotlib Figure that notebooks show by themselves, without pyplot."""
+
+    def savefig(self, *arguments: Any, **settings: Any) -> None:
+        """As that of `matplotlib.figure.Figure`; a letter that no font has is drawn as a box, without a warning."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            super().savefig(*arguments, **settings)
+
+    def _repr_png_(self) -> bytes:
+        data = io.BytesIO()
+        self.savefig(data, format="png")
+        return data.getvalue()
+
+
+class Sheet:
+    """A figure filled with rows from top to bottom; its height is what the rows need."""
+
+    def __init__(self, height: float) -> None:
+        self.figure = Picture(figsize=(WIDTH, height), dpi=100, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self._height, self._y = height, height
+
+    def row(self, height: float, left: float = LEFT, width: float | None = None) -> Axes:
+        self._y -= height
+        width = WIDTH - left - RIGHT if width is None else width
+        axes = self.figure.add_axes((left / WIDTH, self._y / self._height, width / WIDTH, height / self._height))
+        for side in axes.spines.values():
+            side.set_visible(False)
+        axes.set(xticks=[], yticks=[], facecolor="none")
+        return axes
+
+    def skip(self, height: float) -> None:
+        self._y -= height
+
+    def text(self, x: float, text: str, size: float, color: str = TEXT, weight: str = "normal") -> None:
+        self.figure.text(
+            x / WIDTH,
+            self._y / self._height,
+            text,
+            size=size,
+            color=color,
+            weight=weight,
+            va="center",
+            parse_math=False,
+            family=families(),
+        )
+
+
+def title(sheet: Sheet, result: EmotionResult) -> None:
+    sheet.skip(0.25)
+    name = Path(result.source).name if result.source else "Text"
+    sheet.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
+    sheet.skip(0.26)
+    over = f" over {length(result.duration)}" if result.duration else ""
+    told = f"{result.label}, {result.scores[result.label]:.0%} of the fused score{over}"
+    sheet.text(0.3, f"{told}. The expression that shows, not what a person feels.", 9.5, FAINT)
+    sheet.skip(0.24)
+
+
+def side(axes: Axes, name: str, detail: str, *, large: bool = False, inline: bool = False, top: bool = False) -> None:
+    """The name of a row, left of it, and a word about it below or beside."""
+    at_left: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "parse_math": False}
+    if inline:
+        axes.text(-0.012, 0.72, name, size=8.5, color=TEXT, va="center", **at_left)
+        axes.text(-0.012, 0.22, detail, size=7.5, color=FAINT, va="center", **at_left)
+        return
+    inches = inches_high(axes)
+    middle, step = (1 - 0.1 / inches, 0.17 / inches) if top else (0.5 + (0.09 / inches if detail else 0), 0.18 / inches)
+    axes.text(
+        -0.012,
+        middle,
+        name,
+        size=12 if large else 10,
+        weight="bold" if large else "normal",
+        color=TEXT,
+        va="center",
+        **at_left,
+    )
+    axes.text(-0.012, middle - step * (1.15 if large else 1), detail, size=8, color=FAINT, va="center", **at_left)
+
+
+def inches_high(axes: Axes) -> float:
+    """The height of a row."""
+    box = axes.get_window_extent()
+    return float(box.height) / float(axes.get_figure(root=True).dpi)  # type: ignore[union-attr]  # it has one
+
+
+def verdict(said: EmotionResult | ModalityScores | Person) -> str:
+    return f"{said.label} {said.scores[said.label]:.0%}"

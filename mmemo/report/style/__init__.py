@@ -1,0 +1,1 @@
+"""Colors, wording, fonts and time formats that all reports share."""

@@ -1,0 +1,88 @@
+"""Train the head of a speech checkpoint, and its uppermost layers one after the other if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmemo.encoders.voice.backbone import SpeechCheckpointEncoder, SpeechNetwork, together
+from mmemo.errors import ArgumentError
+from mmemo.evaluation.metrics import uar
+from mmemo.training.loop import Schedule, fit
+
+
+def fine_tune(
+    encoder: SpeechCheckpointEncoder,
+    windows: Sequence[np.ndarray],
+    targets: Sequence[int],
+    held_out: tuple[Sequence[np.ndarray], Sequence[int]],
+    run: str | Path,
+    *,
+    unfreeze: Sequence[int] = (0,),
+    schedule: Schedule | None = None,
+    backbone_rate: float = 3e-5,
+    batch: int = 16,
+    seed: int = 0,
+) -> SpeechCheckpointEncoder:
+    """Train ``encoder`` in place and return it with the weights of its best epoch.
+
+    Args:
+        windows: what `SpeechCheckpointEncoder.prepare` gives, at most 20 s each. targets: their classes.
+        held_out: windows and classes of other speakers, on which the epoch is chosen.
+        run: folder for checkpoints; a run begun there is resumed.
+        unfreeze: how many of the uppermost layers learn, epoch by epoch; the last number holds from there on. (0,)
+            trains the head alone; (0, 1, 2, 4) thaws gradually, as Howard and Ruder do ("Universal language model
+            fine-tuning for text classification", ACL 2018).
+        schedule: 10 epochs at 1e-3 by default; the rate is that of the head.
+        backbone_rate: peak learning rate of the layers.
+        batch: windows a step.
+        seed: of the order.
+
+    Raises:
+        ArgumentError: if there is nothing to train on or to choose by.
+    """
+    if not len(windows) or len(windows) != len(targets) or not len(held_out[0]):
+        raise ArgumentError(
+            "fine_tune: expected a class for each window, and windows of other speakers to choose by, got "
+            f"{len(windows)} windows, {len(targets)} classes and {len(held_out[0])} held out."
+        )
+    network, backbone = encoder.network, encoder.network.backbone
+    inputs = [backbone.input(window) for window in windows]
+    target = torch.tensor(list(targets))
+    steps = len(list(_batches([len(one) for one in inputs], backbone.exact, batch, 0)))
+
+    def batches(epoch: int) -> Iterator[list[int]]:
+        network.unfreeze(unfreeze[min(epoch, len(unfreeze) - 1)])
+        network.train()
+        return _batches([len(one) for one in inputs], backbone.exact, batch, seed + epoch)
+
+    def loss(model: nn.Module, rows: list[int]) -> Tensor:
+        assert isinstance(model, SpeechNetwork)
+        logits = model([inputs[row] for row in rows])
+        return functional.cross_entropy(logits.float(), target[rows].to(logits.device), label_smoothing=0.1)
+
+    def validate(model: nn.Module) -> float:
+        assert model is network
+        said = np.concatenate([encoder.encode([window]).logits for window in held_out[0]]).argmax(1)
+        return float(uar(np.array(held_out[1]), said, len(encoder.labels)))
+
+    own = [value for name, value in network.named_parameters() if not name.startswith("backbone.")]
+    schedule = schedule or Schedule(10, 1e-3)
+    groups = [
+        {"params": own, "lr": schedule.learning_rate},
+        {"params": list(backbone.parameters()), "lr": backbone_rate},
+    ]
+    fit(network, batches, steps, loss, validate, schedule, Path(run), groups=groups)
+    network.unfreeze(0)
+    return encoder
+
+
+def _batches(lengths: Sequence[int], exact: bool, size: int, seed: int) -> Iterator[list[int]]:
+    """Rows of similar lengths, in random order."""
+    groups = together(lengths, exact, size)
+    return iter([groups[i] for i in np.random.default_rng(seed).permutation(len(groups))])

@@ -1,0 +1,276 @@
+"""Corpora of words brought together: their labels as shares of seven, without what is measured, drawn in batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, product
+
+import numpy as np
+import torch
+
+from mmemo.clip import Clip
+from mmemo.encoders.text.encoder import TextEncoder, padded
+from mmemo.evidence import Turn
+from mmemo.labels import EKMAN7, GOEMOTIONS28, LabelMapping
+
+CONTEXT = 3
+"""Lines of a dialogue that are kept with each of its lines."""
+TELLING = 4
+"""Words from which a line of dialogue is one of a kind: such a line that is measured on is no context in training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One text of a corpus.
+
+    Attributes:
+        target: (7,) float32, shares of `EKMAN7`; all zero where the corpus has no classes.
+        group: the dialogue, or the text's own id.
+        speaker: of a dialogue, else empty.
+        context: the lines before it, oldest first.
+        fine: (28,) float32 of 0 and 1 in the order of `GOEMOTIONS28`, or None.
+        affect: (3,) float32, valence, arousal and dominance on the scale of the corpus, or None.
+    """
+
+    text: str
+    target: np.ndarray
+    group: str
+    speaker: str = ""
+    context: tuple[Turn, ...] = ()
+    fine: np.ndarray | None = None
+    affect: np.ndarray | None = None
+
+
+Corpus = dict[str, list[Row]]
+"""Rows by split: "train", "val", "test"."""
+
+
+def rows_of(clips: Sequence[Clip], mapping: LabelMapping | None) -> Corpus:
+    """The clips of a corpus that have words, a split and a target.
+
+    A text with several labels shares its target among those that have a counterpart. Clips of a dialogue get the lines
+    before them as context, also those whose own label has no counterpart.
+
+    Args:
+        mapping: to `EKMAN7`; None for a corpus of valence, arousal and dominance.
+    """
+    corpus: Corpus = {"train": [], "val": [], "test": []}
+    ordered = sorted(clips, key=lambda clip: (clip.split or "", clip.dialogue or "", clip.turn or 0))
+    for (split, dialogue), group in groupby(ordered, key=lambda clip: (clip.split or "", clip.dialogue)):
+        before: tuple[Turn, ...] = ()
+        for clip in group:
+            text = (clip.text or "").strip()
+            labels = (clip.extra.get("labels") or clip.label or "").split("|")
+            mapped = {to for label in labels if label and mapping and (to := mapping(label)) is not None}
+            affect = None
+            if clip.valence is not None:
+                affect = np.array([clip.valence, clip.arousal, clip.dominance], np.float32)
+            if split in corpus and key(text) and (mapped or affect is not None):
+                target = np.array([label in mapped for label in EKMAN7], np.float32)
+                fine = None
+                if mapping is not None and mapping.source is GOEMOTIONS28:
+                    fine = np.array([label in labels for label in GOEMOTIONS28], np.float32)
+                speaker = clip.speaker or ""
+                target /= max(1, len(mapped))
+                corpus[split].append(Row(text, target, dialogue or clip.id, speaker, before, fine, affect))
+            if dialogue:
+                before = (*before, Turn(text, clip.speaker))[-CONTEXT:]
+    return corpus
+
+
+def key(text: str) -> str:
+    """What two texts share that differ only in case, signs and blanks; empty for a text without letters."""
+    return " ".join(re.findall(r"\w+", text.lower())) if re.search(r"[^\W\d_]", text) else ""
+
+
+def without_leaks(corpora: Mapping[str, Corpus]) -> dict[str, Corpus]:
+    """No text both in training and in measuring.
+
+    Two corpora may be of the same series. What one measures on leaves the training texts of the corpora after it;
+    then the texts to measure on that are still in any training split go. Lines of four words or more that any corpus
+    measures on leave the contexts of training too.
+    """
+    clean: dict[str, Corpus] = {}
+    measured: set[str] = set()
+    for name, corpus in corpora.items():
+        clean[name] = {"train": [row for row in corpus["train"] if key(row.text) not in measured]}
+        measured |= {key(row.text) for split in ("val", "test") for row in corpus[split]}
+    trained = {key(row.text) for corpus in clean.values() for row in corpus["train"]}
+    telling = {text for text in measured if len(text.split()) >= TELLING}
+    for name, corpus in corpora.items():
+        for split in ("val", "test"):
+            clean[name][split] = [row for row in corpus[split] if key(row.text) not in trained]
+        clean[name]["train"] = [
+            replace(row, context=tuple(turn for turn in row.context if key(turn.text) not in telling))
+            for row in clean[name]["train"]
+        ]
+    return clean
+
+
+_PEOPLE = (
+    ("I", "am", "was"),
+    ("He", "is", "was"),
+    ("She", "is", "was"),
+    ("We", "are", "were"),
+    ("They", "are", "were"),
+)
+_FEELINGS = {
+    "happiness": ("glad", "pleased", "excited", "thrilled", "cheerful"),
+    "sadness": ("sad", "depressed", "lonely", "heartbroken", "miserable"),
+    "anger": ("mad", "annoyed", "furious", "outraged", "irritated"),
+    "fear": ("afraid", "frightened", "worried", "nervous", "terrified"),
+    "disgust": ("disgusted", "grossed out", "revolted"),
+    "surprise": ("surprised", "amazed", "astonished", "stunned"),
+}
+_DENIED = {"happiness": {"sadness": 0.5, "anger": 0.25, "neutral": 0.25}}
+_CALM = {"neutral": 0.85, "happiness": 0.15}
+
+
+def negations() -> list[Row]:
+    """Sentences that name a feeling, and the same with "not": what corpora have too few of to teach it.
+
+    A denied feeling is mostly no feeling, a denied joy mostly a sorrow. "happy", "angry" and "scared" are left out, so
+    that they can show whether the rule was learned or the words.
+    """
+    rows = []
+    for (who, now, then), (label, words) in product(_PEOPLE, _FEELINGS.items()):
+        for word, verb, tail in product(words, (now, then), ("", " about it", " at all")):
+            plain, not_ = f"{who} {verb} {word}", f"{who} {verb} not {word}{tail}."
+            if verb == "am":
+                plain, not_ = f"I'm {word}", f"I'm not {word}{tail}."
+            if not tail:
+                rows.append(_made(f"{plain}.", {label: 1.0}))
+                rows.append(_made(f"{plain.replace(word, 'so ' + word)}!", {label: 1.0}))
+            rows.append(_made(not_, _DENIED.get(label, _CALM)))
+    return rows
+
+
+def _made(text: str, shares: Mapping[str, float]) -> Row:
+    return Row(text, np.array([shares.get(label, 0.0) for label in EKMAN7], np.float32), text)
+
+
+NAMES = ("Anna", "Sam", "Maria", "Peter", "Lee", "Fatima", "David", "Sofia", "Omar", "Kate")
+
+
+def natural(text: str, rng: np.random.Generator) -> str:
+    """GoEmotions hides names as ``[NAME]``; half of the time a real one stands there, as in speech."""
+    if "[" not in text or rng.random() < 0.5:
+        return text
+    return text.replace("[NAME]", str(rng.choice(NAMES))).replace("[RELIGION]", "religion")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B texts of T tokens.
+
+    Attributes:
+        ids, mask, said: (B, T) as of `mmemo.encoders.text.encoder.padded`.
+        target: (B, 7) float32 shares; all zero where there are no classes.
+        prior: (B, 7) float32, log share of each class in the draws of the row's corpus.
+        weight: (B,) float32 of the row's corpus.
+        fine: (B, 28) float32; NaN where it is not known.
+        affect: (B, 3) float32; NaN where it is not known.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    said: torch.Tensor
+    target: torch.Tensor
+    prior: torch.Tensor
+    weight: torch.Tensor
+    fine: torch.Tensor
+    affect: torch.Tensor
+
+
+NEVER = -20.0
+"""Log share of a class that a corpus does not have."""
+
+
+class Sampler:
+    """Batches of texts of like length, drawn anew each epoch with soft class balancing.
+
+    A text is drawn with a probability in proportion to (how often its rarest label occurs in its corpus) ** -balance:
+    0 leaves the corpus as it is, 1 makes all classes equally frequent.
+
+    Args:
+        corpora: training rows by name.
+        draws: how many of each in an epoch.
+        weights: of each corpus in the loss; 1 if it is not named.
+        encoder: for its tokens.
+        tokens: longest text; longer ones are cut.
+        with_context: share of the lines of dialogue that come with the lines before them, half of these without
+            the marks of who speaks.
+    """
+
+    def __init__(
+        self,
+        corpora: Mapping[str, Sequence[Row]],
+        draws: Mapping[str, int],
+        weights: Mapping[str, float],
+        encoder: TextEncoder,
+        *,
+        balance: float,
+        batch: int,
+        tokens: int,
+        with_context: float,
+    ) -> None:
+        self.rows = {name: corpora[name] for name in draws}
+        self.draws, self.weights, self.encoder = dict(draws), weights, encoder
+        self.batch, self.tokens, self.with_context = batch, tokens, with_context
+        self.chances, self.priors = {}, {}
+        for name, rows in self.rows.items():
+            shares = np.stack([row.target for row in rows])
+            counts = np.where(shares > 0, (shares > 0).sum(axis=0), len(rows) + 1).min(axis=1)
+            weight = counts.astype(float) ** -balance
+            self.chances[name] = weight / weight.sum()
+            self.priors[name] = np.log(np.maximum(self.chances[name] @ shares, np.exp(NEVER))).astype(np.float32)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return sum(self.draws.values()) // self.batch
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """The batches of this epoch, the same ones each time."""
+        rng = np.random.default_rng(epoch)
+        chosen = [
+            (name, self.rows[name][i])
+            for name, count in self.draws.items()
+            for i in rng.choice(len(self.rows[name]), count, p=self.chances[name])
+        ]
+        ids = [self._tokens(row, rng) for _, row in chosen]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]) + 2 * rng.random())
+        batches = [order[i * self.batch : (i + 1) * self.batch] for i in range(self.steps)]
+        for number in rng.permutation(self.steps):
+            yield self._batch([(*chosen[i], ids[i]) for i in batches[number]])
+
+    def _tokens(self, row: Row, rng: np.random.Generator) -> np.ndarray:
+        context: tuple[Turn, ...] = ()
+        if row.context and rng.random() < self.with_context:
+            context = row.context[-int(rng.integers(1, CONTEXT + 1)) :]
+            if rng.random() < 0.5:
+                context = tuple(Turn(turn.text) for turn in context)
+        ids = self.encoder.tokenize(natural(row.text, rng), context, row.speaker or None)
+        return ids if context else ids[: self.tokens]
+
+    def _batch(self, drawn: Sequence[tuple[str, Row, np.ndarray]]) -> Batch:
+        texts = [ids for _, _, ids in drawn]
+        # a few lengths only: the first batch of each costs seconds of preparation in bfloat16
+        longest = -(-max(map(len, texts)) // 8) * 8
+        arrays = [np.pad(a, ((0, 0), (0, longest - a.shape[1]))) for a in padded(texts, self.encoder.separator)]
+        unknown_fine, unknown_affect = np.full(len(GOEMOTIONS28), np.nan, np.float32), np.full(3, np.nan, np.float32)
+        fine = [unknown_fine if row.fine is None else row.fine for _, row, _ in drawn]
+        affect = [unknown_affect if row.affect is None else row.affect for _, row, _ in drawn]
+        ids, mask, said = map(torch.from_numpy, arrays)
+        return Batch(
+            ids,
+            mask,
+            said,
+            target=torch.from_numpy(np.stack([row.target for _, row, _ in drawn])),
+            prior=torch.from_numpy(np.stack([self.priors[name] for name, _, _ in drawn])),
+            weight=torch.tensor([self.weights.get(name, 1.0) for name, _, _ in drawn]),
+            fine=torch.from_numpy(np.stack(fine)),
+            affect=torch.from_numpy(np.stack(affect)),
+        )

@@ -1,0 +1,74 @@
+"""The summary page: whole, self-contained, and no name of a file becomes markup."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mmemo.batch.agreement import compare
+from mmemo.batch.html import page
+from mmemo.batch.row import Batch, Row
+from mmemo.labels import EKMAN7
+from mmemo.result import ModalityScores
+
+
+def row(number: int, label: str, **known: object) -> Row:
+    scores = {name: 0.7 if name == label else 0.05 for name in EKMAN7}
+    said = {"voice": ModalityScores(scores, 0.5, 1.0)}
+    return Row(path=f"clips/{number}.mp4", duration=2.0, scores=scores, modalities=said, people=1, **known)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    found = ["anger", "anger", "sadness", "anger"]
+    annotated = ["anger", "sadness", "sadness", "contempt"]
+    rows = [row(n, f, annotated=a, speaker=f"s{n}") for n, (f, a) in enumerate(zip(found, annotated, strict=True))]
+    rows.append(Row(path="<script>alert(1)</script>.mp4", error="MediaError: <b>damaged</b>"))
+    rows.append(row(5, "fear", notes=("no-face",)))
+    return Batch(tuple(rows), ("face", "voice"))
+
+
+def test_what_it_says(batch: Batch) -> None:
+    html = page(batch)
+    assert "5 analyzed" in html
+    assert "1 not analyzed" in html
+    assert "no-face" in html
+    assert "clips/3.mp4" in html
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "<script>alert" not in html
+    assert "&lt;b&gt;damaged&lt;/b&gt;" in html
+
+
+def test_the_comparison_with_a_manifest(batch: Batch) -> None:
+    found = compare(batch)
+    assert found is not None
+    assert int(found.table.sum()) == 3  # contempt is no label of the model
+    assert found.others == 1
+    assert found.uar.value == pytest.approx((1 / 1 + 1 / 2) / 2)
+    assert found.by == "speaker"
+    assert "contempt" not in page(batch)
+    assert compare(Batch((row(0, "anger"),), ("voice",))) is None
+
+
+def test_nothing_could_be_analyzed() -> None:
+    html = page(Batch((Row(path="a.mp4", error="MediaError: gone"),), ("face",)))
+    assert "0 analyzed" in html
+    assert "MediaError: gone" in html
+    assert page(Batch((row(0, "anger"),), ("voice",))).count("<section>") >= 4
+
+
+def test_a_browser_finds_clips(batch: Batch, tmp_path: Path) -> None:
+    """The page's own script runs under its policy: what does not fit the words in the box is hidden."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    file = tmp_path / "page.html"
+    file.write_text(page(batch).replace('aria-label="Find"', 'aria-label="Find" value="sadness 2.mp4"'))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run([browser, *options, file.as_uri()], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.count('<tr class="clip" hidden="">') == 4
+    assert "1 of 5" in done.stdout

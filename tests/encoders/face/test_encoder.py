@@ -1,0 +1,308 @@
+"""The face encoder: its contract on a tiny network, and what the embedded weights say of real faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+
+from mmemo.encoders.base import Encoder
+from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
+from mmemo.encoders.face.frames import Doubt, choose_frames
+from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork, normalize_contrast
+from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
+from mmemo.evidence import Evidence, FaceEvidence
+from mmemo.faces import FaceFinder
+from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3
+from mmemo.testing import check_encoder
+
+WEIGHTS = Path(__file__).parents[3] / "mmemo" / "weights" / "face"
+TWO_HEADS = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), heads=2)
+TINY = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1))
+
+
+def evidence(crops: np.ndarray, quality: np.ndarray | None = None, times: np.ndarray | None = None) -> Evidence:
+    count = len(crops)
+    face = FaceEvidence(
+        person=0,
+        times=np.arange(count) / 25 if times is None else times,
+        crops=crops,
+        quality=np.ones(count, np.float32) if quality is None else quality.astype(np.float32),
+        landmarks=np.zeros((count, 478, 3), np.float32),
+        blendshapes=np.zeros((count, 52), np.float32),
+        pose=np.zeros((count, 3), np.float32),
+        box=np.zeros((count, 4), np.float32),
+        frame_size=(640, 360),
+        coverage=1.0,
+    )
+    return Evidence(0.0, 2.0, face=face)
+
+
+def noise(count: int, side: int = 112, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def trained_looking(architecture: FaceArchitecture = TINY) -> FaceNetwork:
+    """A network whose batch norms are not the identity, as after training."""
+    torch.manual_seed(0)
+    network = FaceNetwork(architecture)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+            torch.nn.init.normal_(module.running_mean, 0, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def tiny() -> FaceEncoder:
+    return FaceEncoder(trained_looking(), EKMAN7)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> FaceEncoder:
+    return FaceEncoder.load(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+def test_is_an_encoder(tiny: FaceEncoder) -> None:
+    assert isinstance(tiny, Encoder)
+    assert (tiny.modality, tiny.dim, tiny.labels) == ("face", 16, EKMAN7)
+    check_encoder(tiny, [evidence(noise(count)) for count in (1, 4)])
+
+
+def test_prepare_gives_grey_and_quality(tiny: FaceEncoder) -> None:
+    crops = noise(3)
+    prepared = tiny.prepare(evidence(crops, np.array([0.2, 0.5, 1.0])))
+    assert prepared is not None
+    assert (prepared.shape, prepared.dtype) == ((3, 2, 16, 16), np.float32)
+    luma = crops.astype(np.float64) @ (0.299, 0.587, 0.114) / 255
+    means = luma.reshape(3, 16, 7, 16, 7).mean(axis=(2, 4))
+    assert prepared[:, 0] == pytest.approx(means, abs=0.6 / 255)
+    assert prepared[:, 1, 5, 5] == pytest.approx([0.2, 0.5, 1.0])
+
+
+def test_prepare_is_none_without_a_usable_face(tiny: FaceEncoder) -> None:
+    assert tiny.prepare(Evidence(0.0, 1.0)) is None
+    assert tiny.prepare(evidence(noise(2), np.array([0.0, 0.01]))) is None
+    prepared = tiny.prepare(evidence(noise(2), np.array([0.0, 0.4])))
+    assert prepared is not None
+    assert len(prepared) == 1
+
+
+def test_frames_are_spread_and_the_best_of_their_slot() -> None:
+    times = np.arange(100) / 25
+    quality = np.full(100, 0.5)
+    quality[3::10] = 0.9
+    assert choose_frames(times, quality, 10, 0.05).tolist() == list(range(3, 100, 10))
+    assert choose_frames(times[:5], quality[:5], 10, 0.05).tolist() == [0, 1, 2, 3, 4]
+    quality[:50] = 0.0
+    chosen = choose_frames(times, quality, 10, 0.05)
+    assert chosen.min() >= 50
+    assert len(chosen) == 10
+
+
+def test_frames_with_a_gap_or_at_one_time() -> None:
+    gap = np.concatenate([np.arange(30) / 30, 5 + np.arange(30) / 30])
+    chosen = choose_frames(gap, np.ones(60), 16, 0.05)
+    assert (gap[chosen] < 2).any()
+    assert (gap[chosen] > 4).any()
+    assert len(choose_frames(np.zeros(40), np.ones(40), 16, 0.05)) == 1
+
+
+def test_encode_shapes_and_padding(tiny: FaceEncoder) -> None:
+    windows = [tiny.prepare(evidence(noise(count, seed=count))) for count in (1, 5, 3)]
+    together = tiny.encode(windows)
+    assert together.tokens.shape == (3, 5, 16)
+    assert together.mask.sum(axis=1).tolist() == [1, 5, 3]
+    assert not together.tokens[~together.mask].any()
+    for row, window in enumerate(windows):
+        alone = tiny.encode([window])
+        assert alone.logits[0] == pytest.approx(together.logits[row], abs=1e-5)
+        assert alone.tokens[0] == pytest.approx(together.tokens[row, : len(window)], abs=1e-5)
+
+
+def test_logits_are_the_quality_weighted_mean_of_log_scores() -> None:
+    network = trained_looking()
+    encoder = FaceEncoder(network, EKMAN7, mirror=False)
+    window = encoder.prepare(evidence(noise(3), np.array([0.1, 0.3, 0.6])))
+    with torch.no_grad():
+        scores = log_softmax(network(torch.from_numpy(window[:, :1]))[1].numpy(), axis=1)
+    expected = 0.1 * scores[0] + 0.3 * scores[1] + 0.6 * scores[2]
+    assert encoder.encode([window]).logits[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_confidence_falls_with_quality_and_the_answer_stays(tmp_path: Path) -> None:
+    sure = FaceEncoder(trained_looking(), EKMAN7)
+    doubtful = FaceEncoder(trained_looking(), EKMAN7, doubt=Doubt(amount=3.0, trusted=0.6))
+    highest = []
+    for quality in (1.0, 0.6, 0.4, 0.2, 0.06):
+        window = sure.prepare(evidence(noise(1), np.array([quality])))
+        plain, flat = (encoder.encode([window]).logits[0] for encoder in (sure, doubtful))
+        expected = plain / (1 + 3.0 * max(0.0, 1 - quality / 0.6))
+        assert flat == pytest.approx(expected, abs=1e-4)
+        highest.append(float(np.exp(log_softmax(flat)).max()))
+    assert highest[0] == pytest.approx(highest[1])
+    assert highest[1:] == sorted(highest[1:], reverse=True)
+    assert highest[1] > highest[-1] + 0.02
+    doubtful.save(tmp_path / "face")
+    assert FaceEncoder.load(tmp_path / "face").doubt == Doubt(3.0, 0.6)
+    pair = sure.prepare(evidence(noise(2), np.array([0.2, 0.6])))
+    assert doubtful.encode([pair]).logits[0] == pytest.approx(
+        sure.encode([pair]).logits[0] * Doubt(3.0, 0.6).confidence((0.2**2 + 0.6**2) / 0.8), abs=1e-4
+    )
+
+
+def test_two_heads_are_read_apart_and_together() -> None:
+    network = trained_looking(TWO_HEADS)
+    images = torch.rand(3, 1, 16, 16)
+    with torch.no_grad():
+        features, logits = network(images)
+        readings = network.readings(features)
+    assert readings.shape == (3, 2, 7)
+    weight, bias = network.head.weight.detach(), network.head.bias.detach()
+    assert readings[:, 1].numpy() == pytest.approx((features @ weight[7:].T + bias[7:]).numpy(), abs=1e-5)
+    assert logits.numpy() == pytest.approx(readings.mean(dim=1).numpy(), abs=1e-6)
+    assert not np.allclose(readings[:, 0], readings[:, 1], atol=0.01)
+
+
+def test_readings_of_tokens_are_those_of_the_crops() -> None:
+    """A head is linear, so what it says of a token, the mean of a crop and its mirror image, is the mean of both."""
+    network = trained_looking(TWO_HEADS)
+    encoder = FaceEncoder(network, EKMAN7)
+    windows = [encoder.prepare(evidence(noise(count, seed=count))) for count in (1, 3)]
+    encoding = encoder.encode(windows)
+    readings = encoder.readings(encoding.tokens)
+    assert readings.shape == (2, 3, 2, 7)
+    crops = torch.from_numpy(windows[1][:, :1])
+    with torch.no_grad():
+        both = [network.readings(network.features(view)) for view in (crops, crops.flip(3))]
+    assert readings[1] == pytest.approx(((both[0] + both[1]) / 2).numpy(), abs=1e-4)
+    alone = readings[0, 0].mean(axis=0)
+    assert encoding.logits[0] == pytest.approx(log_softmax(alone), abs=1e-4)
+
+
+def test_heads_survive_saving_and_are_one_where_a_file_names_none(tmp_path: Path) -> None:
+    encoder = FaceEncoder(trained_looking(TWO_HEADS), EKMAN7)
+    encoder.save(tmp_path / "two")
+    assert FaceEncoder.load(tmp_path / "two").readings(np.zeros((1, 16), np.float32)).shape == (1, 2, 7)
+    FaceEncoder(trained_looking(), EKMAN7).save(tmp_path / "one")
+    config = tmp_path / "one" / "config.json"
+    config.write_text(config.read_text().replace('"heads": 1,', ""))
+    assert "heads" not in config.read_text()
+    assert FaceEncoder.load(tmp_path / "one").readings(np.zeros((1, 16), np.float32)).shape == (1, 1, 7)
+
+
+def test_a_mirrored_face_scores_the_same(tiny: FaceEncoder) -> None:
+    crops = noise(2)
+    first, second = (tiny.prepare(evidence(c)) for c in (crops, np.ascontiguousarray(crops[:, :, ::-1])))
+    assert tiny.encode([first]).logits == pytest.approx(tiny.encode([second]).logits, abs=1e-4)
+
+
+def test_light_and_contrast_do_not_matter(tiny: FaceEncoder) -> None:
+    crops = (noise(2) // 2).astype(np.uint8)
+    first, second = (tiny.prepare(evidence(c)) for c in (crops, crops + np.uint8(60)))
+    assert tiny.encode([first]).logits == pytest.approx(tiny.encode([second]).logits, abs=1e-2)
+
+
+def test_contrast_normalisation_by_its_definition() -> None:
+    images = torch.rand(3, 1, 8, 8)
+    images[2] = 0.5 + 0.001 * images[2]
+    found = normalize_contrast(images).numpy()
+    values = images.numpy().astype(np.float64)
+    for row in range(2):
+        assert found[row] == pytest.approx((values[row] - values[row].mean()) / values[row].std(), abs=1e-5)
+    assert np.abs(found[2]).max() < 0.1
+
+
+def test_fusing_changes_nothing_but_speed() -> None:
+    network, fused = trained_looking(), trained_looking().fuse()
+    images = torch.rand(4, 1, 16, 16)
+    with torch.no_grad():
+        for plain, fast in zip(network(images), fused(images), strict=True):
+            assert fast.numpy() == pytest.approx(plain.numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [16, 20, 23])
+def test_takes_images_of_any_size(size: int) -> None:
+    with torch.no_grad():
+        features, logits = trained_looking()(torch.rand(2, 1, size, size))
+    assert (features.shape, logits.shape) == ((2, 16), (2, 7))
+
+
+def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
+    encoder = FaceEncoder(trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, info={"corpora": {"a": "b"}})
+    encoder.save(tmp_path / "face")
+    again = FaceEncoder.load(tmp_path / "face")
+    assert (again.frames, again.floor, again.mirror, again.labels) == (4, 0.3, False, EKMAN7)
+    assert again.info["corpora"] == {"a": "b"}
+    window = encoder.prepare(evidence(noise(6)))
+    # Matrices are rounded to float16, which has 11 bits.
+    assert again.encode([window]).logits == pytest.approx(encoder.encode([window]).logits, abs=0.02)
+    again.save(tmp_path / "again")
+    third = FaceEncoder.load(tmp_path / "again")
+    assert np.array_equal(third.encode([window]).logits, again.encode([window]).logits)
+
+
+def test_says_what_is_wrong(tiny: FaceEncoder, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="3 labels"):
+        FaceEncoder(trained_looking(), MEGC3)
+    with pytest.raises(ArgumentError, match="empty batch"):
+        tiny.encode([])
+    with pytest.raises(ArgumentError, match=r"\(T, 2, 16, 16\), got \(2, 1, 16, 16\)"):
+        tiny.encode([np.zeros((2, 1, 16, 16), np.float32)])
+    with pytest.raises(UnknownModelError):
+        FaceEncoder.load(tmp_path)
+    tiny.save(tmp_path / "face")
+    config = tmp_path / "face" / "config.json"
+    config.write_text(config.read_text().replace('"size": 16', '"sighs": 16'))
+    with pytest.raises(WeightsError, match="sighs"):
+        FaceEncoder.load(tmp_path / "face")
+
+
+def test_embedded_weights_are_small_and_say_where_they_come_from(embedded: FaceEncoder) -> None:
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 12e6
+    assert embedded.labels == EKMAN7
+    assert {"corpora", "split", "preprocessing", "training", "scores", "recipe"} <= set(embedded.info)
+
+
+def test_embedded_weights_see_a_smile(embedded: FaceEncoder, finder: FaceFinder) -> None:
+    data = pytest.importorskip("skimage.data")
+    faces = finder.find(data.astronaut())
+    encoding = embedded.encode([embedded.prepare(evidence(faces[0].crop[None]))])
+    assert EKMAN7[int(encoding.logits[0].argmax())] == "happiness"
+    assert np.exp(encoding.logits[0]).sum() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.data
+def test_embedded_weights_on_pictures_of_every_class(
+    embedded: FaceEncoder, finder: FaceFinder, shared_data: Path
+) -> None:
+    """From file to label on 50 test pictures a class: each class is said most often where it is true, so the classes
+    are in order, and the mean recall is far over chance (0.14)."""
+    table = np.zeros((len(EKMAN7), len(EKMAN7)))
+    for name in FER7:
+        paths = sorted((shared_data / "face/fer2013/test" / name).glob("PrivateTest_*.jpg"))[:50]
+        truth = EKMAN7.index(FER7_TO_EKMAN7(name))
+        for path in paths:
+            faces = finder.find(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
+            if faces:
+                logits = embedded.encode([embedded.prepare(evidence(faces[0].crop[None]))]).logits[0]
+                table[truth, logits.argmax()] += 1
+    assert table.sum() > 0.9 * 50 * len(EKMAN7)
+    shares = table / table.sum(axis=1, keepdims=True)
+    assert shares.argmax(axis=0).tolist() == list(range(len(EKMAN7)))
+    assert shares.diagonal().mean() > 0.45
+
+
+def test_gray_crops_of_nothing() -> None:
+    assert gray_crops(np.zeros((0, 112, 112, 3), np.uint8), 64).shape == (0, 64, 64)

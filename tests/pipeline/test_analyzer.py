@@ -1,0 +1,274 @@
+"""The whole way, with the embedded models: what is there is scored, what is not is told."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import mmemo
+from mmemo import Analyzer, Clip, EmotionModel, EmotionResult
+from mmemo.errors import ArgumentError, MediaError, MissingStreamError, TranscriptError, UnknownModelError, WeightsError
+from mmemo.fusion.late import LateFusion
+from mmemo.labels import EKMAN7
+from mmemo.media import write_video
+from mmemo.model import FUSION
+from mmemo.pipeline.prefetch import Ahead
+from mmemo.pretrained import MODELS
+from mmemo.samples import SPEECH_TEXT, make_clip, portrait, sound
+from mmemo.testing import TinyEncoder
+
+
+def codes(result: EmotionResult) -> set[str]:
+    return {note.code for note in result.notes}
+
+
+class TestWhatIsThere:
+    def test_a_smiling_face_and_a_voice(self, analyzer: Analyzer, clip: Path) -> None:
+        result = analyzer(clip, text=SPEECH_TEXT)
+        assert set(result.modalities) == {"face", "voice", "text"}
+        assert result.modalities["face"].label == "happiness"
+        assert result.modalities["face"].coverage > 0.95
+        assert result.modalities["voice"].coverage > 0.5
+        assert result.transcript is not None
+        assert result.transcript.source == "given"
+        assert sum(result.scores.values()) == pytest.approx(1)
+        assert tuple(result.scores) == EKMAN7.labels
+        assert [(segment.start, segment.end) for segment in result.segments] == [
+            (0.0, 2.0),
+            (1.0, pytest.approx(3.0, abs=0.1)),
+        ]
+        assert [person.id for person in result.people] == [0]
+        assert sum(said.weight or 0 for said in result.modalities.values()) == pytest.approx(1)
+
+    def test_one_modality_alone_is_its_own_fusion(self, analyzer: Analyzer, clip: Path) -> None:
+        result = Analyzer(analyzer.model, modalities=("face",))(clip)
+        assert set(result.modalities) >= {"face"}
+        face = Analyzer(modalities=("face",))(clip)
+        assert face.scores == pytest.approx(face.modalities["face"].scores)
+        assert set(face.modalities) == {"face"}
+
+    def test_a_still_image(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        import cv2
+
+        path = tmp_path / "face.png"
+        cv2.imwrite(str(path), portrait()[:, :, ::-1])
+        result = analyzer(path)
+        assert set(result.modalities) == {"face"}
+        assert result.label == "happiness"
+        assert result.duration == 0
+        assert len(result.segments) == 1
+        assert codes(result) == set()
+
+    def test_sound_alone(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "voice.wav", None, sound("speech", 3.0))
+        result = analyzer(path)
+        assert "voice" in result.modalities
+        assert "face" not in result.modalities
+        assert "no-video" in codes(result)
+
+    def test_text_alone(self, analyzer: Analyzer) -> None:
+        result = analyzer(text="I am so happy, this is wonderful!")
+        assert set(result.modalities) == {"text"}
+        assert result.label == "happiness"
+        assert result.source is None
+
+    def test_two_people(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        path = make_clip(tmp_path / "two.mp4", faces=2, size=(480, 240), sound=None, cut=1.2, seconds=2.0)
+        result = analyzer(path)
+        assert len(result.people) >= 3  # two before the cut, who end there
+        assert all(0 <= side <= 1 for person in result.people for side in person.box)
+        left, right = result.people[:2]
+        assert abs(left.box[0] - right.box[0]) > 0.2
+
+    def test_a_span_of_a_file(self, analyzer: Analyzer, clip: Path) -> None:
+        result = analyzer(Clip(clip, 1.0, 2.5))
+        assert (result.segments[0].start, result.segments[-1].end) == (1.0, 2.5)
+        assert result.duration == pytest.approx(1.5)
+
+    def test_a_sidecar_gives_the_words(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        path = make_clip(tmp_path / "clip.mp4", seconds=2.0)
+        (tmp_path / "clip.srt").write_text("1\n00:00:00,200 --> 00:00:01,900\nI hate this, it makes me furious!\n")
+        result = analyzer(path)
+        assert result.transcript is not None
+        assert (result.transcript.source, result.transcript.detail) == ("sidecar", "clip.srt")
+        assert result.modalities["text"].label == "anger"
+
+    def test_words_are_recognised(self, analyzer: Analyzer, clip: Path) -> None:
+        pytest.importorskip("faster_whisper", reason="needs the extra asr")
+        result = analyzer(clip)
+        assert result.transcript is not None
+        assert result.transcript.source == "recognition"
+        assert "always want to see" in result.transcript.text
+
+    def test_a_model_of_ones_own(self, clip: Path) -> None:
+        model = EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
+        assert set(mmemo.analyze(clip, text="hello", model=model).modalities) == {"text"}
+
+    def test_the_order_of_clips_does_not_matter(self, analyzer: Analyzer, clip: Path) -> None:
+        first = analyzer(clip, text="hello")
+        analyzer(text="something else")
+        assert analyzer(clip, text="hello").scores == pytest.approx(first.scores, abs=1e-5)
+
+    def test_progress_reaches_one(self, analyzer: Analyzer, clip: Path) -> None:
+        seen: list[float] = []
+        analyzer(clip, text="hello", progress=seen.append)
+        assert seen == sorted(seen)
+        assert seen[-1] == 1.0
+
+
+class TestWhatIsMissing:
+    def test_silence_is_an_absent_voice(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        result = analyzer(make_clip(tmp_path / "silent.mp4", sound="silence"))
+        assert set(result.modalities) == {"face"}
+        assert "silent-audio" in codes(result)
+
+    @pytest.mark.parametrize("kind", ["noise", "tone"])
+    def test_sound_without_speech_is_an_absent_voice(self, analyzer: Analyzer, tmp_path: Path, kind: str) -> None:
+        result = analyzer(make_clip(tmp_path / f"{kind}.mp4", sound=kind))  # type: ignore[arg-type]
+        assert "voice" not in result.modalities
+        assert codes(result) & {"no-speech", "quiet-audio"}
+
+    def test_no_sound_track(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        result = analyzer(make_clip(tmp_path / "mute.mp4", sound=None))
+        assert set(result.modalities) == {"face"}
+        assert "no-audio" in codes(result)
+
+    def test_a_wall_that_speaks(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        result = analyzer(make_clip(tmp_path / "wall.mp4", faces=0))
+        assert "face" not in result.modalities
+        assert "no-face" in codes(result)
+        assert result.people == ()
+
+    def test_nothing_at_all(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        path = make_clip(tmp_path / "nothing.mp4", faces=0, sound="silence")
+        with pytest.raises(MissingStreamError, match=r"looked for: face, voice, text\..*digital silence.*No face"):
+            analyzer(path)
+
+    def test_words_of_another_language_are_not_scored(self, analyzer: Analyzer, clip: Path) -> None:
+        result = analyzer(clip, text="Я очень рад тебя видеть сегодня вечером дома")
+        assert "text" not in result.modalities
+        assert "unsupported-text" in codes(result)
+
+    def test_a_gap_is_no_segment(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        voice = np.concatenate([sound("speech", 2.5), sound("silence", 6.0)])
+        path = write_video(tmp_path / "gap.wav", None, voice)
+        result = Analyzer(analyzer.model, modalities=("voice",), transcriber=None)(path)
+        assert result.segments
+        assert result.segments[-1].end < 6
+        assert result.modalities["voice"].coverage < 0.5
+
+
+class TestBadInput:
+    def test_nothing_given(self, analyzer: Analyzer) -> None:
+        with pytest.raises(ArgumentError, match="Nothing to analyze"):
+            analyzer()
+
+    def test_text_and_subtitles(self, analyzer: Analyzer, clip: Path) -> None:
+        with pytest.raises(ArgumentError, match="not both"):
+            analyzer(clip, text="a", subtitles="b.srt")
+
+    def test_empty_text(self, analyzer: Analyzer) -> None:
+        with pytest.raises(MissingStreamError):
+            analyzer(text="  ")
+
+    def test_a_folder(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        with pytest.raises(MediaError, match="is a folder"):
+            analyzer(tmp_path)
+
+    def test_broken_subtitles_leave_no_thread(self, analyzer: Analyzer, clip: Path, tmp_path: Path) -> None:
+        (tmp_path / "bad.srt").write_text("1\nnot a time\nhello\n")
+        with pytest.raises(TranscriptError, match=r"bad\.srt"):
+            analyzer(clip, subtitles=tmp_path / "bad.srt")
+        assert not [thread for thread in threading.enumerate() if thread.name == "mmemo-faces"]
+
+    def test_one_pixel(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        path = tmp_path / "pixel.mkv"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 1, 1, "bgr0"
+            frame = av.VideoFrame.from_ndarray(np.zeros((1, 1, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        with pytest.raises(MissingStreamError, match="No face"):
+            analyzer(path)
+
+    def test_sound_of_no_length(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        path = tmp_path / "nothing.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        with pytest.raises(MissingStreamError, match="holds no sound"):
+            analyzer(path)
+
+    def test_eight_channels_at_96_khz(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        voice = np.repeat(sound("speech", 2.0), 6)
+        path = write_video(tmp_path / "eight.wav", None, np.tile(voice, (8, 1)), sample_rate=96_000)
+        assert "voice" in analyzer(path).modalities
+
+    def test_samples_that_are_no_numbers(self, analyzer: Analyzer, tmp_path: Path) -> None:
+        voice = sound("speech", 2.0)
+        voice[1000:1100] = np.nan
+        result = analyzer(write_video(tmp_path / "nan.wav", None, voice))
+        assert "voice" in result.modalities
+        assert "invalid-samples" in codes(result)
+
+    def test_a_span_beyond_the_end(self, analyzer: Analyzer, clip: Path) -> None:
+        with pytest.raises(ArgumentError, match=r"starts at 60 s"):
+            analyzer(Clip(clip, 60))
+
+    def test_an_unknown_modality(self) -> None:
+        with pytest.raises(ArgumentError, match=r"expected one of .*'face'.*got 'faces'.*Did you mean 'face'"):
+            Analyzer(modalities=("faces",))
+        with pytest.raises(ArgumentError, match="sequence"):
+            Analyzer(modalities="face")
+
+    def test_an_unknown_model(self) -> None:
+        with pytest.raises(UnknownModelError, match="'default'"):
+            Analyzer("defualt")
+
+
+class TestModels:
+    def test_saved_and_loaded_it_says_the_same(self, analyzer: Analyzer, tmp_path: Path, clip: Path) -> None:
+        folder = analyzer.model.save(tmp_path / "model")
+        before, after = (
+            analyzer(clip, text="Oh no!"),
+            mmemo.analyze(clip, text="Oh no!", model=mmemo.load_model(folder)),
+        )
+        assert after.scores == pytest.approx(before.scores, abs=0.01)
+        assert {path.name for path in folder.iterdir()} == {"face", "voice", "text", FUSION}
+
+    def test_embedded_weights_are_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dataclasses import replace
+
+        parts = MODELS["default"].parts
+        monkeypatch.setitem(parts, "text", replace(parts["text"], sha256="0" * 64))
+        with pytest.raises(WeightsError, match="not what this version"):
+            mmemo.load_model(modalities=("text",))
+        assert mmemo.load_model(modalities=("face",)).modalities == ("face",)
+
+
+class TestAhead:
+    def test_items_and_errors_come_through(self) -> None:
+        def items() -> object:
+            yield 1
+            yield 2
+            raise MediaError("gone")
+
+        ahead = Ahead(items(), 1)  # type: ignore[arg-type]
+        assert [next(ahead), next(ahead)] == [1, 2]
+        with pytest.raises(MediaError, match="gone"):
+            next(ahead)
+
+    def test_no_more_is_made_than_can_wait(self) -> None:
+        made: list[int] = []
+        ahead = Ahead((made.append(number) or number for number in range(1000)), 3)
+        time.sleep(0.2)
+        assert len(made) <= 5
+        ahead.close()
+        gc.collect()

@@ -1,0 +1,146 @@
+"""The report: whole, self-contained, and no word of a clip becomes markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from mmemo import EmotionResult
+from mmemo.report.html.page import page
+from mmemo.report.summary import summary
+
+
+class Tags(HTMLParser):
+    """Collects every start tag and the text of each script."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self._in_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in_script = tag == "script"
+        if self._in_script:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script:
+            self.scripts[-1] += data
+
+
+def test_it_has_every_part(real: EmotionResult) -> None:
+    html = page(real)
+    for part in ("In words", "Over time", "By modality", "People", "Words", "Notes and limits", "Models"):
+        assert f"<h2>{part}" in html
+    assert html.count("data:image/jpeg;base64,") > 8
+    assert "superlative degree" in html
+    assert "FER2013" in html  # of the face's short card
+
+
+def test_it_needs_nothing_from_elsewhere(real: EmotionResult) -> None:
+    for tag, attributes in Tags(page(real)).tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        for name in ("src", "href", "xlink:href"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+
+
+@pytest.mark.parametrize("write", [page, EmotionResult._repr_html_])
+def test_an_attack_in_the_words_stays_words(made: EmotionResult, write: object) -> None:
+    html = write(made)  # type: ignore[operator]
+    found = Tags(html)
+    names = [tag for tag, _ in found.tags]
+    assert "img" not in names  # the attack's; there is no media to show faces of
+    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
+    assert names.count("script") == (2 if write is page else 0)
+    if write is page:
+        assert "&lt;/script&gt;&lt;script&gt;alert(1)" in html
+        assert "There are &lt;no&gt; words." in html
+        assert "a &lt;b&gt; &amp; c.mp4" in html
+        assert "alert" not in "".join(found.scripts)
+
+
+def test_only_its_own_script_may_run(made: EmotionResult) -> None:
+    html = page(made)
+    policy = next(attributes["content"] for tag, attributes in Tags(html).tags if "http-equiv" in attributes)
+    script = Tags(html).scripts[-1]
+    assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in str(policy)
+    assert str(policy).startswith("default-src 'none'")
+
+
+def test_the_data_behind_the_timeline_is_that_of_the_result(made: EmotionResult) -> None:
+    data = json.loads(Tags(page(made)).scripts[0])
+    assert data["labels"] == list(made.scores)
+    fused = data["bands"][0]["runs"]
+    assert [(run["times"][0], run["times"][-1]) for run in fused] == [(0.0, 4.0), (7.0, 9.0)]
+    assert fused[0]["shares"][0][1] == 0.7
+
+
+def test_it_needs_no_matplotlib(made: EmotionResult, tmp_path: Path) -> None:
+    made.save(tmp_path / "r.json")
+    code = (
+        "import sys; from mmemo import EmotionResult;"
+        "EmotionResult.load(sys.argv[1]).save(sys.argv[2]);"
+        "assert not {'matplotlib', 'pandas', 'torch'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "r.json"), str(tmp_path / "r.html")]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def test_faces_can_be_left_out(real: EmotionResult) -> None:
+    assert "data:image" not in page(real, faces=False)
+
+
+def test_of_many_people_those_seen_longest_are_shown(made: EmotionResult) -> None:
+    crowd = tuple(replace(made.people[0], id=number, coverage=number / 100) for number in range(40))
+    html = page(replace(made, people=crowd))
+    assert "the 12 of 40 that are seen longest" in html
+    assert "<strong>Person 39</strong>" in html
+    assert "<strong>Person 3</strong>" not in html
+
+
+def test_a_file_that_moved_is_noted(made: EmotionResult) -> None:
+    assert "is not where it was" in page(made)
+
+
+def test_the_summary_says_what_matters(made: EmotionResult) -> None:
+    told = " ".join(summary(made))
+    assert "say happiness (50%)" in told
+    assert "the voice says anger (70%): they differ" in told
+    assert "happiness (0.0 s to 2.5 s), surprise (2.5 s to 4.0 s) and anger (7.0 s to 9.0 s)" in told
+    assert "a face in 90% and speech in 40%" in told
+    flat = dict.fromkeys(made.scores, 1 / 7)
+    alone = EmotionResult(None, 0.0, made.scores, {"text": made.modalities["face"]})
+    assert "Only the words were scored." in summary(alone)
+    assert "undecided" in summary(EmotionResult(None, 0.0, flat, {}))[0]
+
+
+def test_the_timeline_answers_in_a_browser(made: EmotionResult, tmp_path: Path) -> None:
+    """The page's own script, run by Chromium, has written the scores of a moment."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs Chromium")
+    made.save(tmp_path / "r.html")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", (tmp_path / "r.html").as_uri()], capture_output=True, text=True, timeout=120
+    )
+    readout = re.search(r'<div class="readout".*?</section>', done.stdout, re.DOTALL)
+    assert readout is not None, done.stderr
+    assert "0:06.2" in readout[0]
+    assert readout[0].count("no evidence") == 3
