@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,32 @@ class LabelSet:
             return self.labels.index(label)
         except ValueError:
             raise LabelError(expected_one_of(f"Label of {self.name}", self.labels, label)) from None
+
+    def to_config(self) -> dict[str, Any]:
+        """The one form of a label set on disk: ``{"name": "mine", "labels": ["calm", "tense"]}``."""
+        return {"name": self.name, "labels": list(self.labels)}
+
+    @classmethod
+    def from_config(cls, config: Any) -> LabelSet:
+        """The label set that `to_config` wrote.
+
+        Weights saved by the first version are read too: they hold the name of a set in `LABEL_SETS`, or the labels
+        without a name.
+
+        Raises:
+            LabelError: if it is neither, or names a set that is not known.
+        """
+        match config:
+            case {"name": str(name), "labels": [*labels]} if all(isinstance(label, str) for label in labels):
+                return cls(name, tuple(labels))
+            case str(name) if name in LABEL_SETS:
+                return LABEL_SETS[name]
+            case [*labels] if all(isinstance(label, str) for label in labels):
+                known = (label_set for label_set in LABEL_SETS.values() if label_set.labels == tuple(labels))
+                return next(known, None) or cls("own", tuple(labels))
+            case str(name):
+                raise LabelError(expected_one_of("Label set", LABEL_SETS, name))
+        raise LabelError(f'Label set: expected {{"name": …, "labels": […]}}, got {config!r}.')
 
     def scores(self, values: np.ndarray) -> dict[str, float]:
         """Name the values of an array of shape ``(K,)``."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,22 @@ def test_every_corpus_finds_its_way_into_the_seven() -> None:
     assert labels.to_ekman7(labels.LabelSet("mine", ("happy", "anger")))("happy") == "happiness"
     with pytest.raises(LabelError, match=r"bored.*of your own"):
         labels.to_ekman7(labels.LabelSet("mine", ("bored", "anger")))
+
+
+@pytest.mark.parametrize("labels", [EKMAN7, LabelSet("mine", ("calm", "tense"))], ids=["ours", "own"])
+def test_a_label_set_has_one_form_on_disk(labels: LabelSet) -> None:
+    assert LabelSet.from_config(json.loads(json.dumps(labels.to_config()))) == labels
+
+
+def test_label_sets_of_the_first_version_are_read() -> None:
+    assert LabelSet.from_config("ekman7") == EKMAN7
+    assert LabelSet.from_config(list(EKMAN7)) == EKMAN7
+    assert LabelSet.from_config(["calm", "tense"]) == LabelSet("own", ("calm", "tense"))
+
+
+@pytest.mark.parametrize(
+    "config", ["ekman8", {"name": "mine"}, {"name": 1, "labels": ["a", "b"]}, [1, 2], ["a", "a"], 7, None]
+)
+def test_what_is_no_label_set_is_refused(config: object) -> None:
+    with pytest.raises(LabelError):
+        LabelSet.from_config(config)
