@@ -130,12 +130,15 @@ def serve_app(
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
+    ] = False,
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
     from mmemo.app.server import serve
     from mmemo.pipeline.analyzer import Analyzer
 
-    serve(Analyzer(model, device=device), port, max_mb)
+    serve(Analyzer(model, device=device), port, max_mb, with_token=not no_token)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mmemo.app.sessions import Finding, Findings
+from mmemo.app.sessions import Finding, Findings, Visitor
 from mmemo.errors import ArgumentError, MmemoError
 from mmemo.media import probe
 from mmemo.pipeline.analyzer import Analyzer
@@ -49,6 +49,11 @@ class Analyst:
         self.most_bytes = most_bytes
         self._turn = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "analysis")
+
+    @property
+    def busy(self) -> bool:
+        """Whether an analysis runs."""
+        return self._turn.locked()
 
     def scores(
         self, file: Path | None, name: str, text: str | None, progress: Progress, analyzer: Analyzer | None = None
@@ -90,7 +95,7 @@ class Analyst:
 
     def find(
         self,
-        visitor: str,
+        visitor: Visitor,
         file: Path | None,
         text: str | None,
         anonymize: Anonymize | None,

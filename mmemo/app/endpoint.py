@@ -7,15 +7,17 @@ import time
 from importlib.resources import files
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, File, Form, HTTPException, UploadFile, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
 import mmemo
 from mmemo.app.analysis import Analyst, plain_name
 from mmemo.app.live import LiveScorer, picture
+from mmemo.app.middleware import session_of
 from mmemo.app.schema import Answer, Refusal
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError
 from mmemo.pipeline.analyzer import Analyzer
@@ -51,7 +53,9 @@ def _routes(analyst: Analyst) -> APIRouter:
         "/api/analyze",
         summary="Analyze one clip",
         response_model=Answer,
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="The token that the command printed."))],
         responses={
+            401: {"model": Refusal, "description": "The token is missing or wrong."},
             413: {"model": Refusal, "description": "The file is too large."},
             422: {"model": Refusal, "description": "The file can't be read, or there is nothing to analyze."},
             500: {"model": Refusal, "description": "A fault of the server."},
@@ -85,12 +89,11 @@ def _routes(analyst: Analyst) -> APIRouter:
         return JSONResponse(document)
 
     @router.get("/results/{token}/{name}", include_in_schema=False)
-    def fetch(token: str, name: str, save: bool = False) -> FileResponse:
-        file = analyst.findings.file(token, name)
+    def fetch(request: Request, token: str, name: str, save: bool = False) -> FileResponse:
+        file = analyst.findings.file(session_of(request), token, name)
         if file is None or not file.is_file():
             raise HTTPException(404, "This result is not kept any more. Analyze the clip again.")
-        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
-        return FileResponse(file, headers=headers, filename=name if save else None)
+        return FileResponse(file, filename=name if save else None)
 
     @router.get("/live", include_in_schema=False)
     def page() -> HTMLResponse:

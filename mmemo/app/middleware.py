@@ -1,56 +1,176 @@
-"""What every request to the app must pass: this machine's name, the app's own page, and a size that is allowed."""
+"""What every request to the app must pass: this machine's name, the token, a known address, its own files, a size."""
 
 from __future__ import annotations
 
+import hmac
 import json
+import re
+import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+
+from mmemo.app.uploads import FETCH, Uploads
+from mmemo.errors import ArgumentError
+
+Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _LOCAL = {"127.0.0.1", "localhost"}
+_SESSION = "mmemo.session"
+_JOIN, _UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+_KNOWN = re.compile(
+    r"/|/live|/live/scores|/api/analyze|/openapi\.json|/results/[^/]+/[^/]+"
+    r"|/(assets|static)/.+|/theme\.css|/favicon\.ico|/manifest\.json"
+    rf"|{_JOIN}|{_UPLOAD}|/gradio_api/(upload_progress|queue/data|heartbeat/[^/]+)|{FETCH}.+"
+)
+"""All that the page and programs need. Gradio has far more: proxies, recordings, functions by name, monitoring."""
+_MOST_ASKED = 2**20
+"""Bytes of a request to analyze: words, and the names of files."""
+_PAGE_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
+    "connect-src 'self' data: blob: ws://127.0.0.1:{port} ws://localhost:{port}; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+"""Gradio's page has scripts in it and compiles templates; it can talk to this server only."""
+_FILE_POLICY = (
+    "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of results and uploads. A report says itself which script may run: its own."""
+_NO_TOKEN = (
+    "This address needs the token of the app. Open the link that was printed where `mmemo app` was started; programs "
+    "send the part after ?token= as the header `Authorization: Bearer …`."
+)
+
+_TO_THE_PAGE = '<meta http-equiv="refresh" content="0;url=/">'
+"""To the page without the token in its address. After a redirect a browser would keep the cookie back where the link
+was on a page of another site; not when a page of this server leads on."""
 
 
 class Guard:
-    """ASGI middleware that refuses what no page or program on this machine would send.
+    """ASGI middleware that refuses what neither the app's page nor a program of its owner would send.
 
     A page of another site that is open in the same browser could reach a local server: by a form, by a WebSocket, or
     by a name of its own that it lets point to 127.0.0.1. So the host must be this machine, and a request that names
-    the page it comes from must come from a page of this server.
+    the page it comes from must come from a page of this server. Other people's programs on the same machine could
+    reach it, too: so each request shows the token, or the cookie that a browser gets for the token.
 
     Args:
+        uploads: what requests may name.
         most_bytes: of the body of one request; more is answered with 413, whatever its header said.
+        token: that of all visitors; None lets everyone in, and keeps visitors apart only.
     """
 
-    def __init__(self, app: App, most_bytes: int) -> None:
+    def __init__(self, app: App, uploads: Uploads, most_bytes: int, token: str | None) -> None:
         self._app = app
+        self._uploads = uploads
         self._most = most_bytes
+        self._token = token
+        self._key = secrets.token_bytes(32)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or connection."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if urlsplit(f"//{host}").hostname not in _LOCAL or (origin is not None and urlsplit(origin).netloc != host):
-            await _refuse(scope, send, 403, "Only pages and programs on this machine may use this server.")
-        elif scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-        elif int(headers.get("content-length") or 0) > self._most:
-            await _refuse(scope, send, 413, self._too_large)
-        else:
-            await self._counted(scope, receive, send)
+        asked, path = HTTPConnection(scope), scope["path"]
+        send = _with_headers(scope, send)
+        try:
+            _check_origin(asked)
+            session = self._admitted(asked)
+            if _KNOWN.fullmatch(path) is None:
+                raise _RefusedError(404, "There is nothing at this address.")
+            if path == "/":
+                session = session or secrets.token_urlsafe(16)
+                send = _with_cookie(send, f"{_cookie_name(scope)}={session}.{self._sign(session)}")
+                if "token" in asked.query_params:
+                    await _answer(send, 200, _html("mmemo", _TO_THE_PAGE))
+                    return
+            scope[_SESSION] = session
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+            else:
+                await self._ask(asked, session, receive, send)
+        except _RefusedError as refused:
+            await _refuse(asked, send, refused)
+
+    async def _ask(self, asked: HTTPConnection, session: str, receive: Receive, send: Send) -> None:
+        """Pass on what asks for nothing but the session's own files, and is not too large."""
+        path = asked.scope["path"]
+        if int(asked.headers.get("content-length") or 0) > self._most:
+            raise _RefusedError(413, self._too_large)
+        if path.startswith(FETCH):
+            try:
+                self._uploads.own(session, path.removeprefix(FETCH))
+            except ArgumentError:
+                raise _RefusedError(404, "There is no such upload.") from None
+        elif path == _JOIN:
+            receive = await self._checked(asked, session, receive)
+        elif path == _UPLOAD:
+            send = self._noting(session, send)
+        await self._counted(asked, receive, send)
+
+    def _admitted(self, asked: HTTPConnection) -> str:
+        """The session of a browser that has shown the token, or "" for who shows it now."""
+        session, _, sign = asked.cookies.get(_cookie_name(asked.scope), "").partition(".")
+        if _same(sign, self._sign(session)):
+            return session
+        kind, _, shown = asked.headers.get("authorization", "").partition(" ")
+        given = shown if kind.lower() == "bearer" else asked.query_params.get("token", "")
+        if self._token is not None and not _same(given, self._token):
+            raise _RefusedError(401, _NO_TOKEN)
+        return ""
+
+    def _sign(self, session: str) -> str:
+        return hmac.digest(self._key, session.encode(), "sha256").hex()
 
     @property
     def _too_large(self) -> str:
         return f"The upload is larger than the {self._most / 1e6:.0f} MB that this server takes."
 
-    async def _counted(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _checked(self, asked: HTTPConnection, session: str, receive: Receive) -> Receive:
+        """What passes on a request to analyze, once all of it has come and was checked."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > _MOST_ASKED:
+                raise _RefusedError(413, f"A request to analyze has {_MOST_ASKED} bytes at most; upload files before.")
+        try:
+            body = self._uploads.checked(session, body, f"http://{asked.headers['host']}")
+        except ArgumentError as error:
+            raise _RefusedError(403, str(error)) from None
+        coming = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def checked() -> Message:
+            return next(coming, None) or await receive()
+
+        return checked
+
+    def _noting(self, session: str, send: Send) -> Send:
+        """Passes the answer to an upload on, and notes which files it names."""
+        status, body = 0, b""
+
+        async def noting(message: Message) -> None:
+            nonlocal status, body
+            status = message.get("status", status)
+            body += message.get("body", b"")
+            if message["type"] == "http.response.body" and not message.get("more_body") and status == 200:
+                self._uploads.add(session, json.loads(body))
+            await send(message)
+
+        return noting
+
+    async def _counted(self, asked: HTTPConnection, receive: Receive, send: Send) -> None:
         """Pass a request on whose length is only known once it has come."""
         got, refused = 0, False
 
@@ -60,21 +180,94 @@ class Guard:
             got += len(message.get("body", b""))
             if got > self._most and not refused:
                 refused = True
-                await _refuse(scope, send, 413, self._too_large)
+                await _refuse(asked, send, _RefusedError(413, self._too_large))
             return {"type": "http.disconnect"} if refused else message
 
         async def silenced(message: Message) -> None:
             if not refused:
                 await send(message)
 
-        await self._app(scope, counting, silenced)
+        await self._app(asked.scope, counting, silenced)
 
 
-async def _refuse(scope: MutableMapping[str, Any], send: Send, status: int, message: str) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008, "reason": message})
-        return
-    body = json.dumps({"error": "Refused", "message": message}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+def session_of(asked: HTTPConnection) -> str:
+    """Whose request it is: a browser's, or "" for all programs that send the token with each."""
+    return str(asked.scope[_SESSION])
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _check_origin(asked: HTTPConnection) -> None:
+    host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
+    try:
+        local = urlsplit(f"//{host}").hostname in _LOCAL and (origin is None or urlsplit(origin).netloc == host)
+    except ValueError:
+        local = False
+    if not local:
+        raise _RefusedError(403, "Only pages and programs on this machine may use this server.")
+
+
+def _cookie_name(scope: Scope) -> str:
+    return f"mmemo-{scope['server'][1]}"  # browsers don't keep the cookies of two ports apart
+
+
+def _same(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    """Adds to each answer what a browser may do with it."""
+    path = scope["path"]
+    policy = _FILE_POLICY if path.startswith(("/results/", FETCH)) else _PAGE_POLICY.format(port=scope["server"][1])
+
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["Content-Security-Policy"] = policy
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Referrer-Policy"] = "no-referrer"
+            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            if not path.startswith(("/assets/", "/static/")):
+                headers["Cache-Control"] = "private, no-store"
+        await send(message)
+
+    return adding
+
+
+def _with_cookie(send: Send, cookie: str) -> Send:
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append("Set-Cookie", f"{cookie}; Path=/; HttpOnly; SameSite=Strict")
+        await send(message)
+
+    return adding
+
+
+async def _refuse(asked: HTTPConnection, send: Send, refused: _RefusedError) -> None:
+    if asked.scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": str(refused)[:120]})
+    elif "text/html" in asked.headers.get("accept", ""):
+        page = _html("mmemo: refused", "", f"<h1>mmemo</h1><p>{escape(str(refused))}</p>")
+        await _answer(send, refused.status, page)
+    else:
+        # Gradio's page shows the "detail" of what it is refused.
+        body = {"error": "Refused", "message": str(refused), "detail": str(refused)}
+        await _answer(send, refused.status, json.dumps(body), b"application/json")
+
+
+async def _answer(send: Send, status: int, text: str, kind: bytes = b"text/html; charset=utf-8") -> None:
+    body = text.encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _html(title: str, head: str, body: str = "") -> str:
+    head = f'<meta charset="utf-8"><title>{title}</title>{head}'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'

@@ -1,27 +1,39 @@
-"""Starting the app: on 127.0.0.1 only, without telemetry, with a private folder that is removed at the end."""
+"""Starting the app: on 127.0.0.1 only, behind a token, without telemetry, its files in a private folder."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+import signal
 import socket
-import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from mmemo.app.analysis import Analyst
+from mmemo.app.folder import private_folder
+from mmemo.app.sessions import Findings
 from mmemo.errors import ArgumentError
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.report.needs import need
 
 HOST = "127.0.0.1"
 MOST_MEGABYTES = 200
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
 
 
-def serve(analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEGABYTES) -> None:
-    """Serve the app until it is interrupted.
+def serve(
+    analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEGABYTES, *, with_token: bool = True
+) -> None:
+    """Serve the app until it is interrupted (SIGINT), ended (SIGTERM) or its terminal is closed (SIGHUP).
 
     Args:
         port: 0 takes any that is free; the address is printed.
         most_megabytes: of one upload.
+        with_token: whether all requests must show a token, which is new each time and printed with the address.
 
     Raises:
         MissingExtraError: if Gradio is not installed.
@@ -32,25 +44,64 @@ def serve(analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEG
         raise ArgumentError(f"Expected a positive number of megabytes, got {most_megabytes}.")
     listening = _listen(port)
     address = f"http://{HOST}:{listening.getsockname()[1]}"
+    token = secrets.token_urlsafe(24) if with_token else None
     try:
-        with tempfile.TemporaryDirectory(prefix="mmemo-app-") as folder:
-            app = build(analyzer, Path(folder), address, most_megabytes)
-            import uvicorn
-
-            analyzer.model  # noqa: B018 - loaded before the first visitor comes
-            print(f"mmemo is at {address} (Ctrl+C ends it)", flush=True)
-            # Nobody waits for a connection that a browser keeps open.
-            config = uvicorn.Config(app, log_level="warning", ws_max_size=2**21, timeout_graceful_shutdown=2)
-            uvicorn.Server(config).run(sockets=[listening])
+        with _unwound_by_signals(), private_folder() as root:
+            analyst = Analyst(analyzer, Findings(root / "findings"), round(most_megabytes * 1e6))
+            _run(build(analyst, root, address, token), analyst, root, listening, f"{address}{_query(token)}")
     finally:
         listening.close()
 
 
-def build(analyzer: Analyzer, root: Path, address: str, most_megabytes: float = MOST_MEGABYTES) -> Any:
+def _run(app: Any, analyst: Analyst, root: Path, listening: socket.socket, link: str) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            if analyst.busy:  # for minutes, and a thread can't be ended
+                while root.exists():  # it may still write what it has begun
+                    shutil.rmtree(root, ignore_errors=True)
+                os._exit(0)
+
+    analyst.analyzer.model  # noqa: B018 - loaded before the first visitor comes
+    # Nobody waits for a connection that a browser keeps open.
+    server = Server(uvicorn.Config(app, log_level="warning", ws_max_size=2**21, timeout_graceful_shutdown=2))
+    for number in _ENDING:
+        if signal.getsignal(number) is _unwind:
+            signal.signal(number, server.handle_exit)
+    print(f"mmemo is at {link} (Ctrl+C ends it)", flush=True)
+    server.run(sockets=[listening])
+
+
+def _query(token: str | None) -> str:
+    return f"/?token={token}" if token else ""
+
+
+@contextmanager
+def _unwound_by_signals() -> Iterator[None]:
+    """Let the signals that would end the process on the spot unwind it, so that its folder goes."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may set how signals are taken
+        yield
+        return
+    taken = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # by nohup
+    before = {number: signal.signal(number, _unwind) for number in taken}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _unwind(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def build(analyst: Analyst, root: Path, address: str, token: str | None) -> Any:
     """The ASGI application; its files are under ``root``."""
-    most = round(most_megabytes * 1e6)
-    uploads, findings = root / "uploads", root / "findings"
-    findings.mkdir(mode=0o700)
+    uploads = root / "uploads"
+    analyst.findings.root.mkdir(mode=0o700)
+    uploads.mkdir(mode=0o700)
     # Gradio reads its settings from the environment when it is imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
@@ -58,29 +109,27 @@ def build(analyzer: Analyzer, root: Path, address: str, most_megabytes: float = 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import gradio as gr
 
-    from mmemo.app.analysis import Analyst
     from mmemo.app.endpoint import application
     from mmemo.app.middleware import Guard
-    from mmemo.app.sessions import Findings
     from mmemo.app.ui import CSS, blocks, theme
+    from mmemo.app.uploads import Uploads
 
-    analyst = Analyst(analyzer, Findings(findings), most)
-    app = application(analyst)
+    sent = Uploads(uploads)
     app = gr.mount_gradio_app(
-        app,
-        blocks(analyst, address),
+        application(analyst),
+        blocks(analyst, sent, address, token=token is not None),
         path="/",
         server_name=HOST,
         footer_links=[],
         run_history=False,
-        max_file_size=most,
+        max_file_size=analyst.most_bytes,
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,
         theme=theme(),
         css=CSS,
     )
-    return Guard(app, most + 2**20)  # the form around a file takes a little
+    return Guard(app, sent, analyst.most_bytes + 2**20, token)  # the form around a file takes a little
 
 
 def _listen(port: int) -> socket.socket:

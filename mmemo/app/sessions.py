@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from mmemo.evidence import Seconds
 from mmemo.result import EmotionResult
@@ -16,6 +17,13 @@ KEPT: Seconds = 3600.0
 """A result is dropped so long after it was made, whether its page is still open or not."""
 MOST = 32
 """Results kept at once; the oldest goes first."""
+
+
+class Visitor(NamedTuple):
+    """One open page: the session of its browser, and which of its pages."""
+
+    session: str
+    page: str
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Findings:
     def __init__(self, root: Path, *, kept: Seconds = KEPT, most: int = MOST) -> None:
         self.root = root
         self._kept, self._most = kept, most
-        self._by_visitor: dict[str, Finding] = {}
+        self._by_visitor: dict[Visitor, Finding] = {}
         self._lock = threading.Lock()
 
     def folder(self) -> Path:
@@ -56,7 +64,7 @@ class Findings:
         folder.mkdir(mode=0o700)
         return folder
 
-    def keep(self, visitor: str, folder: Path, result: EmotionResult, course: str) -> Finding:
+    def keep(self, visitor: Visitor, folder: Path, result: EmotionResult, course: str) -> Finding:
         """Keep a result with all files of its folder, in place of the visitor's last one."""
         files = tuple(sorted(file.name for file in folder.iterdir()))
         finding = Finding(folder.name, folder, result, course, files)
@@ -67,25 +75,25 @@ class Findings:
         self.sweep()
         return finding
 
-    def of(self, visitor: str) -> Finding | None:
+    def of(self, visitor: Visitor) -> Finding | None:
         """The visitor's last finding, or None if there is none, or none any more."""
         self.sweep()
         with self._lock:
             return self._by_visitor.get(visitor)
 
-    def file(self, token: str, name: str) -> Path | None:
-        """A file by its address, or None."""
+    def file(self, session: str, token: str, name: str) -> Path | None:
+        """A file by its address, or None; other sessions than the one it was made for get none."""
         self.sweep()
         with self._lock:
             found = (
                 finding
-                for finding in self._by_visitor.values()
-                if secrets.compare_digest(finding.token.encode(), token.encode())
+                for visitor, finding in self._by_visitor.items()
+                if visitor.session == session and secrets.compare_digest(finding.token.encode(), token.encode())
             )
             finding = next(found, None)
         return finding.folder / name if finding is not None and name in finding.files else None
 
-    def drop(self, visitor: str) -> None:
+    def drop(self, visitor: Visitor) -> None:
         """Remove what was kept for a visitor who has left."""
         with self._lock:
             finding = self._by_visitor.pop(visitor, None)

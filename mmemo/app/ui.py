@@ -14,6 +14,9 @@ import gradio as gr
 from mmemo.app import html
 from mmemo.app.analysis import PICTURES, SOUNDS, SUFFIXES, VIDEOS, Analyst, Anonymize
 from mmemo.app.examples import NAMES, WORDS, write_example
+from mmemo.app.middleware import session_of
+from mmemo.app.sessions import Visitor
+from mmemo.app.uploads import Uploads
 from mmemo.errors import MmemoError
 from mmemo.report.style.wording import name_of
 
@@ -35,11 +38,13 @@ def theme() -> gr.themes.Base:
     )
 
 
-def blocks(analyst: Analyst, address: str) -> gr.Blocks:
+def blocks(analyst: Analyst, uploads: Uploads, address: str, *, token: bool) -> gr.Blocks:
     """The page as Gradio blocks. What it keeps is kept by the visitor's session, and goes when the page is closed.
 
     Args:
+        uploads: the files that visitors may have analyzed.
         address: of the server, for the examples of requests.
+        token: whether requests need one.
     """
     page: gr.Blocks
     with gr.Blocks(title="mmemo", analytics_enabled=False, delete_cache=(_SWEEP, 3600), fill_width=False) as page:
@@ -48,13 +53,13 @@ def blocks(analyst: Analyst, address: str) -> gr.Blocks:
             "Nothing leaves this machine.</p></div>"
         )
         with gr.Tab("Analyze"):
-            listen = _analyze_tab(analyst)
+            listen = _analyze_tab(analyst, uploads)
         with gr.Tab("Compare modalities"):
             choice, comparison = _compare_tab(analyst)
         with gr.Tab("Live"):
             gr.HTML('<iframe class="live" src="/live" allow="camera" title="Live view of the camera"></iframe>')
         with gr.Tab("For programs"):
-            gr.HTML(_programs(analyst, address))
+            gr.HTML(_programs(analyst, address, token))
 
         listen(choice, comparison)
 
@@ -62,6 +67,7 @@ def blocks(analyst: Analyst, address: str) -> gr.Blocks:
             analyst.findings.drop(_visitor(request))
 
         page.unload(leave)
+    page.has_launched = True  # a page that is mounted is never launched, and Gradio would check no path
     return page
 
 
@@ -69,7 +75,7 @@ Shown = tuple[str, object, str]
 """What is found, the modalities to choose from, and what each adds."""
 
 
-def _analyze_tab(analyst: Analyst) -> Callable[[gr.CheckboxGroup, gr.HTML], None]:
+def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGroup, gr.HTML], None]:
     """What ties the tab to the comparison, once that is there."""
     megabytes = analyst.most_bytes / 1e6
     with gr.Row():
@@ -120,8 +126,12 @@ def _analyze_tab(analyst: Analyst) -> Callable[[gr.CheckboxGroup, gr.HTML], None
         hidden: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands one in
     ) -> Shown:
-        path = next((Path(one) for one in (given, filmed, spoken) if one), None)
-        return shown(request, _told(analyst, _visitor(request), path, said, hidden, progress))
+        path, visitor = next((one for one in (given, filmed, spoken) if one), None), _visitor(request)
+        try:
+            file = uploads.own(visitor.session, path) if path else None
+        except MmemoError as error:
+            return shown(request, html.failure(str(error)))
+        return shown(request, _told(analyst, visitor, file, said, hidden, progress))
 
     def run_example(
         request: gr.Request,
@@ -171,7 +181,7 @@ def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> s
         return html.failure(str(error))
 
 
-def _told(analyst: Analyst, visitor: str, path: Path | None, said: str, hidden: str, progress: gr.Progress) -> str:
+def _told(analyst: Analyst, visitor: Visitor, path: Path | None, said: str, hidden: str, progress: gr.Progress) -> str:
     """Analyze, and tell what came of it, also where it failed."""
     try:
         finding = analyst.find(visitor, path, said, _HIDING.get(hidden), lambda done, what: progress(done, desc=what))
@@ -185,18 +195,22 @@ def _told(analyst: Analyst, visitor: str, path: Path | None, said: str, hidden: 
     return html.shown(finding)
 
 
-def _visitor(request: gr.Request) -> str:
-    return str(request.session_hash)
+def _visitor(request: gr.Request) -> Visitor:
+    assert request.request is not None  # Gradio leaves it out only where a function is called by hand
+    return Visitor(session_of(request.request), str(request.session_hash))
 
 
-def _programs(analyst: Analyst, address: str) -> str:
+def _programs(analyst: Analyst, address: str, token: bool) -> str:
+    curl = 'curl -H "Authorization: Bearer $TOKEN"' if token else "curl"
+    how = "<p><code>TOKEN</code> is what follows <code>?token=</code> in the link that was printed at the start.</p>"
     kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
     return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
 <p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
 The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
-<pre>curl -F file=@clip.mp4 {address}/api/analyze
-curl -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text {address}/api/analyze
-curl -F text="What a lovely day." {address}/api/analyze</pre>
-<p>Up to {analyst.most_bytes / 1e6:.0f} MB; {kinds}. A refusal has the status 413 or 422 and says why:</p>
+<pre>{curl} -F file=@clip.mp4 {address}/api/analyze
+{curl} -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text {address}/api/analyze
+{curl} -F text="What a lovely day." {address}/api/analyze</pre>
+{how if token else ""}
+<p>Up to {analyst.most_bytes / 1e6:.0f} MB; {kinds}. A refusal has the status 401, 413 or 422 and says why:</p>
 <pre>{{"error": "MediaError", "message": "clip.mp4 can't be read as video, audio or image …"}}</pre>
 <p class="small">Uploads are removed as soon as they are analyzed.</p></div>"""

@@ -26,22 +26,33 @@ MOST_MEGABYTES = 3
 
 @dataclass
 class Running:
-    """A server that runs: its address, the folder of its temporary files, and the log of its system calls."""
+    """A server that runs: its address and token, the folder of its temporary files, the log of its system calls."""
 
     address: str
+    token: str
     folder: Path
     calls: Path | None
     process: subprocess.Popen[str]
     stop: Callable[[], None] = field(repr=False)
+
+    @property
+    def link(self) -> str:
+        """What the command prints."""
+        return f"{self.address}/?token={self.token}"
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that lets a program in."""
+        return {"Authorization": f"Bearer {self.token}"}
 
     def files(self) -> list[Path]:
         """All files the server has lying about."""
         return [file for file in self.folder.rglob("*") if file.is_file()]
 
 
-def start(folder: Path, calls: Path | None = None) -> Running:
-    folder.mkdir()
-    command = [sys.executable, "-m", "mmemo", "app", "--port", "0", "--max-mb", str(MOST_MEGABYTES)]
+def start(folder: Path, *options: str, calls: Path | None = None) -> Running:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "mmemo", "app", "--port", "0", "--max-mb", str(MOST_MEGABYTES), *options]
     if calls is not None:
         watch = ["--seccomp-bpf", "-e", "trace=connect,sendto,bind", "-o", str(calls)]
         command = [shutil.which("strace") or "strace", "-f", "-qq", *watch, *command]
@@ -53,7 +64,7 @@ def start(folder: Path, calls: Path | None = None) -> Running:
     guard.start()
     line = process.stdout.readline()
     guard.cancel()
-    found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    found = re.search(r"(http://127\.0\.0\.1:\d+)(?:/\?token=(\S+))?", line)
     if found is None:
         process.kill()
         pytest.fail(f"the app did not start: {line!r}")
@@ -63,7 +74,7 @@ def start(folder: Path, calls: Path | None = None) -> Running:
             os.killpg(process.pid, signal.SIGTERM)  # strace passes nothing on
         process.wait(30)
 
-    return Running(found[0], folder, calls, process, stop)
+    return Running(found[1], found[2] or "", folder, calls, process, stop)
 
 
 def may_trace(folder: Path) -> bool:
@@ -77,7 +88,7 @@ def may_trace(folder: Path) -> bool:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("app")
-    running = start(folder / "tmp", folder / "calls" if may_trace(folder) else None)
+    running = start(folder / "tmp", calls=folder / "calls" if may_trace(folder) else None)
     yield running
     running.stop()
 
@@ -116,6 +127,7 @@ def browser(camera: Path, microphone: Path) -> Iterator[Browser]:
 def visit(browser: Browser, server: Running) -> Iterator[Callable[[], Page]]:
     """Opens the page as a new visitor; at the end nothing may have been asked of another host."""
     asked: list[str] = []
+    blocked: list[str] = []
     contexts = []
 
     def open_page() -> Page:
@@ -124,7 +136,8 @@ def visit(browser: Browser, server: Running) -> Iterator[Callable[[], Page]]:
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(server.address)
+        page.on("console", lambda line: blocked.append(line.text) if "Content Security Policy" in line.text else None)
+        page.goto(server.link)
         page.wait_for_selector("#start")
         return page
 
@@ -133,6 +146,7 @@ def visit(browser: Browser, server: Running) -> Iterator[Callable[[], Page]]:
         context.close()
     elsewhere = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
     assert elsewhere == []
+    assert blocked == []  # nothing that the page needs
 
 
 @pytest.fixture(scope="session")

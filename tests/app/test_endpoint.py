@@ -19,7 +19,7 @@ from tests.app.conftest import MOST_MEGABYTES, Running, start
 
 
 def post(
-    address: str, file: tuple[str, bytes] | None = None, headers: dict[str, str] | None = None, **fields: str
+    server: Running, file: tuple[str, bytes] | None = None, headers: dict[str, str] | None = None, **fields: str
 ) -> tuple[int, dict[str, object]]:
     boundary = "----mmemo-test"
     parts = [
@@ -29,8 +29,8 @@ def post(
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file[0]}"\r\n\r\n'.encode()
         parts.append(head + file[1] + b"\r\n")
     body = b"".join(parts) + f"--{boundary}--\r\n".encode()
-    given = {"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})}
-    request = urllib.request.Request(f"{address}/api/analyze", body, given)
+    given = {"Content-Type": f"multipart/form-data; boundary={boundary}", **server.bearer, **(headers or {})}
+    request = urllib.request.Request(f"{server.address}/api/analyze", body, given)
     try:
         with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, json.load(answer)
@@ -40,21 +40,22 @@ def post(
 
 def test_a_file_is_answered_as_described(server: Running, smile: Path) -> None:
     before = server.files()
-    status, answer = post(server.address, ("smile.mp4", smile.read_bytes()), modalities="face,voice")
+    status, answer = post(server, ("smile.mp4", smile.read_bytes()), modalities="face,voice")
     assert status == 200
     Answer.model_validate(answer)  # every key is described, and nothing described is missing
     assert answer["source"] == "smile.mp4"
     assert answer["label"] == "happiness"
     assert set(answer["modalities"]) == {"face", "voice"}
     assert server.files() == before
-    with urllib.request.urlopen(f"{server.address}/openapi.json", timeout=30) as document:
+    asked = urllib.request.Request(f"{server.address}/openapi.json", headers=server.bearer)
+    with urllib.request.urlopen(asked, timeout=30) as document:
         described = json.load(document)
     assert "/api/analyze" in described["paths"]
     assert "Answer" in described["components"]["schemas"]
 
 
 def test_words_alone(server: Running) -> None:
-    status, answer = post(server.address, text="What a lovely day, I am so happy.")
+    status, answer = post(server, text="What a lovely day, I am so happy.")
     assert status == 200
     assert answer["source"] is None
     assert answer["label"] == "happiness"
@@ -73,7 +74,7 @@ def test_words_alone(server: Running) -> None:
 def test_refusals_say_why(
     server: Running, file: tuple[str, bytes] | None, fields: dict[str, str], status: int, says: str
 ) -> None:
-    got, answer = post(server.address, file, **fields)
+    got, answer = post(server, file, **fields)
     assert got == status
     assert says in str(answer["message"])
     assert str(server.folder) not in str(answer)
@@ -82,6 +83,7 @@ def test_refusals_say_why(
 def test_too_large_is_refused_before_it_is_sent(server: Running) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)
     connection.putrequest("POST", "/api/analyze")
+    connection.putheader("Authorization", server.bearer["Authorization"])
     connection.putheader("Content-Length", str((MOST_MEGABYTES + 2) * 1_000_000))
     connection.endheaders()
     answer = connection.getresponse()
@@ -93,25 +95,27 @@ def test_a_body_of_unknown_length_is_counted(server: Running) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     body = iter([head, *[bytes(1_000_000)] * (MOST_MEGABYTES + 2)])
-    given = {"Content-Type": "multipart/form-data; boundary=b"}
+    given = {"Content-Type": "multipart/form-data; boundary=b", **server.bearer}
     try:
         connection.request("POST", "/api/analyze", body, headers=given, encode_chunked=True)
         assert connection.getresponse().status == 413
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server hung up before all was sent: as good
-    assert post(server.address, text="hello")[0] == 200
+    assert post(server, text="hello")[0] == 200
 
 
 def test_pages_of_other_sites_are_refused(server: Running) -> None:
-    assert post(server.address, text="hello", headers={"Origin": "https://example.org"})[0] == 403
-    assert post(server.address, text="hello", headers={"Host": "example.org"})[0] == 403
-    assert post(server.address, text="hello", headers={"Origin": server.address})[0] == 200
+    assert post(server, text="hello", headers={"Origin": "https://example.org"})[0] == 403
+    assert post(server, text="hello", headers={"Host": "example.org"})[0] == 403
+    assert post(server, text="hello", headers={"Origin": server.address})[0] == 200
 
 
 def test_files_need_their_address(server: Running) -> None:
     for name in ("none/result.json", "..%2f..%2fuploads/x"):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{server.address}/results/{name}", timeout=30)
+            urllib.request.urlopen(
+                urllib.request.Request(f"{server.address}/results/{name}", headers=server.bearer), timeout=30
+            )
         assert refused.value.code == 404
 
 
@@ -137,7 +141,7 @@ def test_nothing_is_asked_of_another_host_and_nothing_is_left(tmp_path: Path, se
         assert others == []
     running = start(tmp_path / "tmp")
     try:
-        assert post(running.address, text="hello")[0] == 200
+        assert post(running, text="hello")[0] == 200
     finally:
         running.stop()
-    assert running.files() == []
+    assert list(running.folder.iterdir()) == []

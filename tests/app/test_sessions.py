@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmemo import EmotionResult
-from mmemo.app.sessions import Findings
+from mmemo.app.sessions import Findings, Visitor
 from mmemo.labels import EKMAN7
 from mmemo.result import ModalityScores
 
@@ -13,39 +13,43 @@ SCORES = dict.fromkeys(EKMAN7, 1 / 7)
 RESULT = EmotionResult(None, 0.0, SCORES, {"text": ModalityScores(SCORES, 1.0)})
 
 
-def keep(findings: Findings, visitor: str) -> str:
+A, B = Visitor("browser", "a"), Visitor("browser", "b")
+
+
+def keep(findings: Findings, visitor: Visitor) -> str:
     folder = findings.folder()
-    (folder / "result.json").write_text(visitor)
+    (folder / "result.json").write_text(visitor.page)
     return findings.keep(visitor, folder, RESULT, "").token
 
 
 def test_each_visitor_has_the_last_one_only(tmp_path: Path) -> None:
     findings = Findings(tmp_path)
-    first, other = keep(findings, "a"), keep(findings, "b")
-    second = keep(findings, "a")
-    assert findings.file(first, "result.json") is None
+    first, other = keep(findings, A), keep(findings, B)
+    second = keep(findings, A)
+    assert findings.file("browser", first, "result.json") is None
     assert not (tmp_path / first).exists()
-    file = findings.file(second, "result.json")
+    file = findings.file("browser", second, "result.json")
     assert file is not None
     assert file.read_text() == "a"
-    findings.drop("a")
-    assert findings.of("a") is None
+    assert findings.file("another browser", second, "result.json") is None
+    findings.drop(A)
+    assert findings.of(A) is None
     assert [folder.name for folder in tmp_path.iterdir()] == [other]
 
 
 def test_names_outside_are_no_files(tmp_path: Path) -> None:
     findings = Findings(tmp_path / "kept")
     findings.root.mkdir()
-    token = keep(findings, "a")
+    token = keep(findings, A)
     (tmp_path / "secret").write_text("x")
-    assert findings.file(token, "../../secret") is None
-    assert findings.file("", "result.json") is None
-    assert findings.file("\u00fc", "result.json") is None
+    assert findings.file("browser", token, "../../secret") is None
+    assert findings.file("browser", "", "result.json") is None
+    assert findings.file("browser", "\u00fc", "result.json") is None
 
 
 @pytest.mark.parametrize("limit", [{"kept": -1.0}, {"most": 0}])
 def test_the_old_and_the_too_many_go(tmp_path: Path, limit: dict[str, int]) -> None:
     findings = Findings(tmp_path, **limit)
-    keep(findings, "a")
-    assert findings.of("a") is None
+    keep(findings, A)
+    assert findings.of(A) is None
     assert list(tmp_path.iterdir()) == []
