@@ -1,12 +1,13 @@
 # make demo     see mmemo work: environment, pinned install, the example clip analyzed, its report written
 # make compare  the RAVDESS table: every fusion head against face and voice alone; MMEMO_DATA names the data
-# make test     everything that must pass: ruff, mypy, import contracts, tests
+# make check    the inner loop, under 90 s on two cores: lint, types, import contracts, quick tests
+# make test     everything that must pass: the same with all tests, and how much of the code they reach
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo compare test lint format docs clean
+.PHONY: demo compare check quick test lint format docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -23,12 +24,19 @@ compare: $(VENV)/installed-dev
 	    --out build/ravdess/table.tex --out build/ravdess/figures
 	@echo "The page: build/ravdess/compare.html"
 
+check: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint quick
+
+quick: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not data"
+
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,7 +1,8 @@
-"""Why a model says what it says: `mmemo.explain.face`, `.voice` and `.text` (extra ``explain`` for face and text)."""
+"""Why a model gives the scores it gives: `mmemo.explain.face`, `.voice` and `.text`.
 
-from mmemo.explain.grad_cam import FaceExplanation, face
-from mmemo.explain.integrated_gradients import TextExplanation, text
-from mmemo.explain.occlusion import VoiceExplanation, voice
+Those of face and text need the extra ``explain``.
+"""
 
-__all__ = ["FaceExplanation", "TextExplanation", "VoiceExplanation", "face", "text", "voice"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

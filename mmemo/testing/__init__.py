@@ -1,16 +1,5 @@
 """For tests, yours and ours: checks of encoders and fusion heads, and sequences with micro-expressions."""
 
-from mmemo.testing.checks import TinyEncoder, check_encoder, check_fusion
-from mmemo.testing.micro import MadeSequence, Movement, Unrest, brow_raise, corpus_flow, smile_corner
+import lazy_loader
 
-__all__ = [
-    "MadeSequence",
-    "Movement",
-    "TinyEncoder",
-    "Unrest",
-    "brow_raise",
-    "check_encoder",
-    "check_fusion",
-    "corpus_flow",
-    "smile_corner",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
