@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmemo.data.audit import audit
     from mmemo.data.cache import FeatureCache
+    from mmemo.data.checks.audit import audit
     from mmemo.data.dataset import ClipDataset, collate
     from mmemo.data.encoding import EncodedClips, encode
     from mmemo.data.manifest import Manifest
@@ -20,7 +20,7 @@ _HOMES = {
     "EncodedClips": "mmemo.data.encoding",
     "FeatureCache": "mmemo.data.cache",
     "Manifest": "mmemo.data.manifest",
-    "audit": "mmemo.data.audit",
+    "audit": "mmemo.data.checks.audit",
     "collate": "mmemo.data.dataset",
     "encode": "mmemo.data.encoding",
 }
