@@ -11,7 +11,7 @@ from mmemo.evaluation.bootstrap import Interval, bootstrap
 from mmemo.evaluation.metrics import confusion, uar
 
 if TYPE_CHECKING:
-    from mmemo.batch.row import Batch
+    from mmemo.batch.result import Batch
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from mmemo.batch.export import check_suffix
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import Source, Task, plan
 from mmemo.batch.pool import on_this_machine, usable_cores
-from mmemo.batch.row import Batch
+from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds

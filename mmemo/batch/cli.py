@@ -16,7 +16,7 @@ from mmemo.errors import ArgumentError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mmemo.batch.row import Batch
+    from mmemo.batch.result import Batch
 
 _TOLD = 5
 """Errors that are shown at the end; the table has all."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from mmemo.batch.row import Batch
+    from mmemo.batch.result import Batch
 
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".html")
 _TEXTS = ("path", "id", "annotated", "speaker", "label", "notes", "error")

@@ -14,7 +14,8 @@ from mmemo.report.style.colors import colors
 from mmemo.report.style.wording import name_of
 
 if TYPE_CHECKING:
-    from mmemo.batch.row import Batch, Row
+    from mmemo.batch.result import Batch
+    from mmemo.batch.row import Row
 
 MOST_ROWS = 5000
 """Clips that are listed: a browser is slow with more."""

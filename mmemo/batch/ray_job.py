@@ -15,8 +15,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from mmemo.batch.plan import Task, pack, unpack
-from mmemo.batch.pool import Finding
-from mmemo.batch.process import Process
+from mmemo.batch.pool import Finding, Process
 from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError, WorkerError

@@ -12,7 +12,7 @@ from typing import Any
 
 import mmemo
 from mmemo.clip import Clip
-from mmemo.data.content import content
+from mmemo.data.cache import cache_key
 from mmemo.errors import ArgumentError, WorkerError
 from mmemo.evidence import Seconds
 from mmemo.model import FUSION
@@ -104,4 +104,4 @@ class Settings:
         Raises:
             OSError: if a file can't be read.
         """
-        return sha256(json.dumps([self.surroundings, *content(clip)]).encode()).hexdigest()
+        return sha256(json.dumps([self.surroundings, *cache_key(clip)]).encode()).hexdigest()

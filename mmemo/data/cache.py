@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from mmemo.clip import Clip
 from mmemo.errors import ArgumentError
+from mmemo.files import hash_file
+from mmemo.speech.transcript import find_sidecar
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL)"
 _WAIT = 60.0
@@ -107,3 +111,17 @@ class FeatureCache:
 
     def __setstate__(self, state: dict[str, Path]) -> None:
         self.path, self._opened = state["path"], None
+
+
+def cache_key(clip: Clip) -> Iterator[Any]:
+    """Values for JSON on which the analysis of a clip depends: the bytes of its files, its span and its words.
+
+    The name and date of a file don't count.
+
+    Raises:
+        OSError: if a file can't be read.
+    """
+    sidecar = None if clip.path is None or clip.subtitles or clip.text is not None else find_sidecar(clip.path)
+    for file in (clip.path, clip.audio, clip.subtitles or sidecar):
+        yield file and hash_file(file)
+    yield from (clip.start, clip.end, clip.text, clip.language)

@@ -14,8 +14,7 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 import mmemo
-from mmemo.data.cache import FeatureCache
-from mmemo.data.content import content
+from mmemo.data.cache import FeatureCache, cache_key
 from mmemo.data.dataset import NO_LABEL, ClipDataset
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import QUALITIES, Encoder, Encoding
@@ -171,7 +170,7 @@ def cache_keys(
     faults: dict[int, str] = {}
     for row, clip in enumerate(manifest):
         try:
-            known = json.dumps([surroundings, *content(clip)])
+            known = json.dumps([surroundings, *cache_key(clip)])
         except OSError as error:
             faults[row] = f"{error.filename} can't be read: {error.strerror}."
             continue

@@ -191,8 +191,8 @@ class Manifest(Sequence[Clip]):
         return dict(Counter(tuple(getattr(clip, column) for column in columns) for clip in self))
 
     def audit(self, **options: Any) -> Audit:
-        """Look for leaks between the splits; options and details: `mmemo.data.audit.audit`."""
-        from mmemo.data.audit import audit  # reads media, which a manifest does not
+        """Look for leaks between the splits; options and details: `mmemo.data.checks.audit.audit`."""
+        from mmemo.data.checks.audit import audit  # reads media, which a manifest does not
 
         return audit(self, **options)
 

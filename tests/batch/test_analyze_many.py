@@ -23,8 +23,9 @@ from mmemo import Analyzer, analyze_many
 from mmemo.batch.analyze_many import State, journal_of
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import plan
-from mmemo.batch.process import Process
-from mmemo.batch.row import Batch, Row
+from mmemo.batch.pool import Process
+from mmemo.batch.result import Batch
+from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.data import Manifest

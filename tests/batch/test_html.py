@@ -10,7 +10,8 @@ import pytest
 
 from mmemo.batch.agreement import compare
 from mmemo.batch.html import page
-from mmemo.batch.row import Batch, Row
+from mmemo.batch.result import Batch
+from mmemo.batch.row import Row
 from mmemo.labels import EKMAN7
 from mmemo.result import ModalityScores
 

@@ -6,10 +6,8 @@ a copy that was compressed, scaled or made louder, clearly lower for another tak
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,12 +22,6 @@ _FLOOR_DB = -22.0
 """Below the loudest frame: what is quieter before the first and after the last sound is not part of a sound's print."""
 _QUIETEST = 1e-3
 """Of the strongest band: added to every band, so that faint noise counts little."""
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def picture_print(picture: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The checks of an audit that compare splits, copies and files. Each gives findings; `mmemo.data.audit` calls them.
+"""Checks of an audit that compare splits, copies and files, each an iterator of findings.
 
 Throughout, ``part`` (N,) holds the split, or the fold, of every clip, "" where it has none; ``groups`` are rows of
 clips that are the same bit for bit, ``copies`` pairs of rows that are one recording in another form.

@@ -1,0 +1,91 @@
+"""The result of many clips: a row each, in the order of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmemo.batch.row import Row
+from mmemo.report.export.tables import AFFECT
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of many clips, in the order of the plan.
+
+    Attributes:
+        modalities: those that were looked for; each has its columns, whether a clip has it or not.
+        model: its name, or the folder it came from.
+    """
+
+    rows: tuple[Row, ...]
+    modalities: tuple[str, ...]
+    model: str = "default"
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """Those that have an error instead of scores."""
+        return tuple(row for row in self.rows if row.error is not None)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the scores, in the model's order; empty if no clip could be analyzed."""
+        return tuple(next((row.scores for row in self.rows if row.scores), ()))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the table; see `records`."""
+        first = ("path", "id", "annotated", "speaker", "start", "duration", "label", *self.labels)
+        felt = {m for row in self.rows for m, said in row.modalities.items() if said.affect is not None}
+        each = (
+            f"{m}.{name}"
+            for m in self.modalities
+            for name in ("label", "coverage", "weight", *self.labels, *(AFFECT if m in felt else ()))
+        )
+        return (*first, *each, "people", "notes", "error")
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """A flat row for each clip; what is not known is None.
+
+        Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
+        fused score; for each modality ``face.label``, ``face.coverage``, ``face.weight`` and ``face.`` with each label;
+        of a modality that tells them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
+        (codes with spaces between them), ``error``.
+        """
+        columns = self.columns
+        for row in self.rows:
+            values: dict[str, Any] = {**row.scores, "label": row.label, "notes": " ".join(row.notes)}
+            for name in ("path", "annotated", "speaker", "start", "duration", "people", "error"):
+                values[name] = getattr(row, name)
+            values["id"] = row.id or None
+            for modality, said in row.modalities.items():
+                own = {"label": said.label, "coverage": said.coverage, "weight": said.weight, **said.scores}
+                own |= asdict(said.affect) if said.affect else {}
+                values |= {f"{modality}.{name}": value for name, value in own.items()}
+            yield {column: values.get(column) for column in columns}
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The `records` as a pandas table (extra ``export``).
+
+        Raises:
+            MissingExtraError: if pandas is not installed.
+        """
+        from mmemo.batch.export import frame
+
+        return frame(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a table, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``; whole or not at all.
+
+        Raises:
+            ArgumentError: for another suffix, or if the file can't be written.
+            MissingExtraError: if the format needs packages that are not installed.
+        """
+        from mmemo.batch.export import save
+
+        return save(self, Path(path))
