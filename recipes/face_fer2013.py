@@ -595,7 +595,7 @@ def main(
         report["clips"] = measure_clips(encoder, clips)
     (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     log.info("%s", json.dumps(report))
-    encoder.info = {
+    encoder.card = {
         "modality": "face",
         "recipe": "recipes/face_fer2013.py",
         "corpora": TERMS,

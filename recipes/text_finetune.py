@@ -40,7 +40,7 @@ from mmemo.encoders.text.backbone import (
     positions_of,
 )
 from mmemo.encoders.text.encoder import KIND, TextEncoder, padded
-from mmemo.encoders.text.network import TextNet
+from mmemo.encoders.text.network import TextNetwork
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import accuracy, macro_f1, weighted_f1
@@ -80,8 +80,8 @@ class Ours(nn.Module):
     def __init__(self, encoder: TextEncoder, labels: LabelSet) -> None:
         super().__init__()
         self.encoder, self.labels = encoder, labels
-        self.net = TextNet(replace(encoder.net.architecture, classes=len(labels), affect=0))
-        kept = {k: v for k, v in encoder.net.state_dict().items() if not k.startswith(("head.", "affect."))}
+        self.net = TextNetwork(replace(encoder.network.architecture, classes=len(labels), affect=0))
+        kept = {k: v for k, v in encoder.network.state_dict().items() if not k.startswith(("head.", "affect."))}
         self.net.load_state_dict(kept, strict=False)
         self.net.words.requires_grad_(False)
 

@@ -58,7 +58,7 @@ class BlendshapeEncoder:
         modality: "blendshapes" beside another face encoder; "face" to take its place.
         frames: the most frames of one window that are looked at.
         floor: frames of a lower quality are not looked at.
-        info: what else its weights' ``config.json`` says: corpora, split, scores.
+        card: what else its weights' ``config.json`` says: corpora, split, scores.
 
     Raises:
         ArgumentError: if the weights don't fit together.
@@ -72,7 +72,7 @@ class BlendshapeEncoder:
         modality: str = "blendshapes",
         frames: int = 8,
         floor: float = 0.05,
-        info: dict[str, Any] | None = None,
+        card: dict[str, Any] | None = None,
     ) -> None:
         shapes = {name: np.shape(weights[name]) for name in _PARTS if name in weights}
         hidden = shapes.get("bias1", (0,))[0]
@@ -83,7 +83,7 @@ class BlendshapeEncoder:
                 f"got the shapes {shapes}."
             )
         self.modality, self.labels, self.dim = modality, labels, hidden
-        self.frames, self.floor, self.info = frames, floor, dict(info or {})
+        self.frames, self.floor, self.card = frames, floor, dict(card or {})
         self._weights = {name: np.asarray(weights[name], np.float32) for name in _PARTS}
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
@@ -120,7 +120,7 @@ class BlendshapeEncoder:
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors`` (float32) into ``folder``."""
         settings = {
-            **self.info,
+            **self.card,
             "kind": KIND,
             "labels": self.labels.name,
             "modality": self.modality,
@@ -142,6 +142,6 @@ class BlendshapeEncoder:
         config = checkpoint.config
         try:
             settings = {name: config[name] for name in ("modality", "frames", "floor")}
-            return cls(checkpoint.tensors, LABEL_SETS[config["labels"]], **settings, info=config)
+            return cls(checkpoint.tensors, LABEL_SETS[config["labels"]], **settings, card=config)
         except (KeyError, ArgumentError) as error:
             raise WeightsError(f"{folder} does not hold a blendshape encoder of this version: {error}") from None

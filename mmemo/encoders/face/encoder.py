@@ -38,7 +38,7 @@ class FaceEncoder:
             accurate.
         doubt: how far scores are flattened where the quality is low.
         device: of torch: "cpu", "cuda", "mps" …
-        info: what else its weights' ``config.json`` says: corpora, split, scores.
+        card: what else its weights' ``config.json`` says: corpora, split, scores.
 
     Raises:
         ArgumentError: if labels and network don't agree on the number of classes.
@@ -56,7 +56,7 @@ class FaceEncoder:
         mirror: bool = True,
         doubt: Doubt = _NO_DOUBT,
         device: str = "cpu",
-        info: dict[str, Any] | None = None,
+        card: dict[str, Any] | None = None,
     ) -> None:
         if network.architecture.classes != len(labels):
             raise ArgumentError(
@@ -67,9 +67,9 @@ class FaceEncoder:
         self.dim = network.dim
         self.size = network.architecture.size
         self.frames, self.floor, self.mirror, self.device = frames, floor, mirror, device
-        self.doubt, self.info = doubt, dict(info or {})
+        self.doubt, self.card = doubt, dict(card or {})
         self.network = network.eval()
-        self._fast = copy.deepcopy(network).fuse().to(device)
+        self._fast = copy.deepcopy(network).fold_batchnorm().to(device)
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
@@ -162,7 +162,7 @@ class FaceEncoder:
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors`` (matrices in float16) into ``folder``."""
         settings = {
-            **self.info,
+            **self.card,
             "kind": KIND,
             "labels": self.labels.name,
             "architecture": self.network.architecture.to_dict(),
@@ -196,7 +196,7 @@ class FaceEncoder:
             network.load_state_dict({n: torch.from_numpy(a).float() for n, a in checkpoint.tensors.items()})
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder} does not hold a face encoder of this version: {error}") from None
-        return cls(network, labels, **settings, device=device, info=config)
+        return cls(network, labels, **settings, device=device, card=config)
 
 
 def gray_crops(crops: np.ndarray, size: int) -> np.ndarray:

@@ -99,12 +99,12 @@ class ResidualBlock(nn.Module):
         inner = self.attention(self.norm2(self.conv2(inner)))
         return functional.relu(inner + shortcut, inplace=True)
 
-    def fuse(self) -> None:
+    def fold_batchnorm(self) -> None:
         """Fold each batch norm into its convolution; for use only, not for training."""
-        self.conv1, self.norm1 = _fused(self.conv1, self.norm1)
-        self.conv2, self.norm2 = _fused(self.conv2, self.norm2)
+        self.conv1, self.norm1 = _folded(self.conv1, self.norm1)
+        self.conv2, self.norm2 = _folded(self.conv2, self.norm2)
         if self.project is not None:
-            self.project, self.project_norm = _fused(self.project, self.project_norm)
+            self.project, self.project_norm = _folded(self.project, self.project_norm)
 
 
 class FaceNetwork(nn.Module):
@@ -152,17 +152,17 @@ class FaceNetwork(nn.Module):
         values = functional.relu(self.stem_norm(self.stem(values)), inplace=True)
         return self.blocks(values).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
-    def fuse(self) -> FaceNetwork:
+    def fold_batchnorm(self) -> FaceNetwork:
         """Fold batch norms into convolutions: the same values, faster; for use only."""
         self.eval()
-        self.stem, self.stem_norm = _fused(self.stem, self.stem_norm)
+        self.stem, self.stem_norm = _folded(self.stem, self.stem_norm)
         for block in self.blocks:
             assert isinstance(block, ResidualBlock)
-            block.fuse()
+            block.fold_batchnorm()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _fused(convolution: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Any]:
-    if not isinstance(norm, nn.BatchNorm2d):  # fused before
+def _folded(convolution: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Any]:
+    if not isinstance(norm, nn.BatchNorm2d):  # folded before
         return convolution, norm
     return fuse_conv_bn_eval(convolution, norm), nn.Identity()

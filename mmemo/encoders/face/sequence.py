@@ -36,7 +36,7 @@ class FaceSequenceEncoder:
         mirror: score each window and its mirror image and take the mean.
         doubt: how far scores are flattened where the quality is low.
         device: of torch.
-        info: what else its weights' ``config.json`` says.
+        card: what else its weights' ``config.json`` says.
 
     Raises:
         ArgumentError: if labels and network don't agree on the number of classes.
@@ -54,7 +54,7 @@ class FaceSequenceEncoder:
         mirror: bool = True,
         doubt: Doubt = _NO_DOUBT,
         device: str = "cpu",
-        info: dict[str, Any] | None = None,
+        card: dict[str, Any] | None = None,
     ) -> None:
         image = network.architecture.image
         if image.classes != len(labels):
@@ -63,7 +63,7 @@ class FaceSequenceEncoder:
             )
         self.labels, self.dim, self.size = labels, network.dim, image.size
         self.frames, self.floor, self.mirror, self.device = frames, floor, mirror, device
-        self.doubt, self.info = doubt, dict(info or {})
+        self.doubt, self.card = doubt, dict(card or {})
         self.network = network.eval().to(device)
 
     @classmethod
@@ -131,7 +131,7 @@ class FaceSequenceEncoder:
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors`` (matrices in float16) into ``folder``."""
         settings = {
-            **self.info,
+            **self.card,
             "kind": KIND,
             "labels": self.labels.name,
             "architecture": self.network.architecture.to_dict(),
@@ -164,4 +164,4 @@ class FaceSequenceEncoder:
             labels = LABEL_SETS[config["labels"]]
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{folder} does not hold a sequence encoder of this version: {error}") from None
-        return cls(network, labels, **settings, device=device, info=config)
+        return cls(network, labels, **settings, device=device, card=config)

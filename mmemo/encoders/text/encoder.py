@@ -15,7 +15,7 @@ from torch import nn
 
 from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
-from mmemo.encoders.text.network import TextArchitecture, TextNet
+from mmemo.encoders.text.network import TextArchitecture, TextNetwork
 from mmemo.errors import WeightsError
 from mmemo.evidence import Evidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
@@ -35,7 +35,7 @@ class TextEncoder:
     """English words of one window in, tokens and seven class scores out.
 
     Args:
-        net: the network; put into evaluation mode.
+        network: the network; put into evaluation mode.
         tokenizer: its tokenizer, which adds the special tokens.
         languages: ISO 639-1 codes the network reads; words known to be in another language are absent words.
         context: how many of the lines before a window are read with its own, at most `CONTEXT`.
@@ -46,7 +46,7 @@ class TextEncoder:
 
     def __init__(
         self,
-        net: TextNet,
+        network: TextNetwork,
         tokenizer: Tokenizer,
         *,
         labels: LabelSet = EKMAN7,
@@ -55,9 +55,9 @@ class TextEncoder:
         device: str = "cpu",
         card: Mapping[str, Any] | None = None,
     ) -> None:
-        self.net = net.to(device).eval()
+        self.network = network.to(device).eval()
         self.labels, self.languages, self.context, self.device = labels, languages, context, device
-        self.dim = net.architecture.dim
+        self.dim = network.architecture.dim
         self.card = dict(card or {})
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
@@ -96,7 +96,7 @@ class TextEncoder:
             context: the lines before it, oldest first. Each is marked with who says it, seen from ``speaker``: "A" the
                 same person, "B", "C" … others, "-" somebody. They stand before the text, with a separator between.
         """
-        longest = self.net.architecture.positions
+        longest = self.network.architecture.positions
         line = self.tokenizer.encode(text[: 20 * longest]).ids
         if len(line) > longest:
             line = [*line[: longest - 1], self.separator]
@@ -135,15 +135,15 @@ class TextEncoder:
             return Encoding(tokens.astype(np.float32), mask, logits.astype(np.float32))
         with torch.inference_mode():
             inputs = [torch.from_numpy(array).to(self.device) for array in (ids, mask, said)]
-            tokens, logits = self.net(*inputs)
+            tokens, logits = self.network(*inputs)
             affect = None
-            if self.net.affect is not None:
-                affect = self.net.affect(self.net.summary(tokens, inputs[2])).cpu().numpy()
+            if self.network.affect is not None:
+                affect = self.network.affect(self.network.summary(tokens, inputs[2])).cpu().numpy()
         return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy(), affect=affect)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where in ``text`` each of its tokens is, start and end; special ones and what is cut off are nowhere."""
-        longest = self.net.architecture.positions
+        longest = self.network.architecture.positions
         spans = self.tokenizer.encode(text[: 20 * longest]).offsets
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
 
@@ -153,11 +153,11 @@ class TextEncoder:
         def forward(ids: torch.Tensor) -> torch.Tensor:
             said = [padded([row], self.separator)[2][0] for row in ids.cpu().numpy()]
             mask = torch.ones_like(ids, dtype=torch.bool)
-            logits = self.net(ids, mask, torch.from_numpy(np.stack(said)).to(ids.device))[1]
+            logits = self.network(ids, mask, torch.from_numpy(np.stack(said)).to(ids.device))[1]
             chosen: torch.Tensor = (logits / temperature).log_softmax(-1)[:, label]
             return chosen
 
-        return forward, self.net.words, {self._id("[CLS]"), self._id("[SEP]")}, self._id("[PAD]")
+        return forward, self.network.words, {self._id("[CLS]"), self._id("[SEP]")}, self._id("[PAD]")
 
     def _id(self, token: str) -> int:
         found: int | None = self.tokenizer.token_to_id(token)
@@ -168,7 +168,7 @@ class TextEncoder:
     def save(self, folder: str | Path) -> Path:
         """Write the encoder: word embeddings as int8 with one float32 scale a row, all else as float16."""
         tensors: dict[str, np.ndarray] = {}
-        for name, value in self.net.state_dict().items():
+        for name, value in self.network.state_dict().items():
             array = value.detach().cpu().float().numpy()
             if name == _WORDS:
                 scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-12).astype(np.float32)
@@ -180,8 +180,8 @@ class TextEncoder:
         config = {
             **self.card,
             "kind": KIND,
-            "architecture": asdict(self.net.architecture),
-            "preprocessing": {"lowercase": True, "max_tokens": self.net.architecture.positions},
+            "architecture": asdict(self.network.architecture),
+            "preprocessing": {"lowercase": True, "max_tokens": self.network.architecture.positions},
             "labels": list(self.labels),
             "languages": list(self.languages),
             "context": self.context,
@@ -204,14 +204,14 @@ class TextEncoder:
         arrays = {name: array.astype(np.float32) for name, array in found.tensors.items()}
         try:
             arrays[_WORDS] *= arrays.pop(_WORDS_SCALE)
-            net = TextNet(TextArchitecture(**found.config["architecture"]))
-            net.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, assign=True)
+            network = TextNetwork(TextArchitecture(**found.config["architecture"]))
+            network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, assign=True)
             labels = LabelSet("text", tuple(found.config["labels"]))
             languages = tuple(found.config["languages"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError(f"{found.folder} does not hold the weights its config names: {error}") from None
         return cls(
-            net,
+            network,
             Tokenizer.from_str(tokenizer.decode()),
             labels=EKMAN7 if labels.labels == EKMAN7.labels else labels,
             languages=languages,

@@ -16,7 +16,7 @@ from mmemo.labels import EKMAN7
 
 @dataclass(frozen=True)
 class TextArchitecture:
-    """The sizes of a `TextNet`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
+    """The sizes of a `TextNetwork`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
 
     Attributes:
         positions: the most tokens a text may have, the two special ones included; longer texts are cut.
@@ -42,7 +42,7 @@ def _layer(a: TextArchitecture) -> nn.TransformerEncoderLayer:
     return layer
 
 
-class TextNet(nn.Module):
+class TextNetwork(nn.Module):
     """BERT with masked mean pooling and a linear head.
 
     Source: Devlin et al., "BERT", NAACL 2019; Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
@@ -88,7 +88,7 @@ class TextNet(nn.Module):
 
 
 def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitecture) -> dict[str, torch.Tensor]:
-    """The weights of a Hugging Face ``BertModel`` under the names of `TextNet`, without the head.
+    """The weights of a Hugging Face ``BertModel`` under the names of `TextNetwork`, without the head.
 
     Raises:
         WeightsError: if a weight is missing.

@@ -128,7 +128,7 @@ class SpeechNetwork(nn.Module):
         return logits
 
 
-class SpeechCheckpointEncoder:
+class SpeechBackboneEncoder:
     """Encoder of the modality "voice" (see `mmemo.encoders.base.Encoder`) around a speech checkpoint.
 
     Args:
@@ -154,7 +154,7 @@ class SpeechCheckpointEncoder:
     ) -> None:
         if mapping is not None and (mapping.source.labels != backbone.names or mapping.target != labels):
             raise LabelError(
-                f"SpeechCheckpointEncoder: expected a mapping from {list(backbone.names)} to {list(labels)}, got one "
+                f"SpeechBackboneEncoder: expected a mapping from {list(backbone.names)} to {list(labels)}, got one "
                 f"from {list(mapping.source)} to {list(mapping.target)}."
             )
         self.labels, self.mapping, self.head = labels, mapping, head or Head()
@@ -245,7 +245,7 @@ class SpeechCheckpointEncoder:
         for window in batch:
             if window.ndim != 1 or len(window) < shortest:
                 raise ArgumentError(
-                    f"SpeechCheckpointEncoder: expected waveforms (N,) with N >= {shortest}, got {window.shape}."
+                    f"SpeechBackboneEncoder: expected waveforms (N,) with N >= {shortest}, got {window.shape}."
                 )
         pieces = [cut(window, backbone.rate, backbone.stride) for window in batch]
         inputs = [backbone.input(window[piece]) for window, own in zip(batch, pieces, strict=True) for piece in own]
@@ -277,7 +277,7 @@ class SpeechCheckpointEncoder:
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> SpeechCheckpointEncoder:
+    def load(cls, folder: str | Path, device: str = "cpu") -> SpeechBackboneEncoder:
         """Read what `save` wrote.
 
         Raises:
@@ -299,7 +299,7 @@ class SpeechCheckpointEncoder:
         return encoder
 
 
-def load_speech_checkpoint(
+def load_speech_backbone(
     name_or_path: str | Path,
     *,
     labels: Mapping[str, str | None] | None = None,
@@ -309,7 +309,7 @@ def load_speech_checkpoint(
     own_head: bool = False,
     device: str = "cpu",
     revision: str | None = None,
-) -> SpeechCheckpointEncoder:
+) -> SpeechBackboneEncoder:
     """A voice encoder from a checkpoint of another project.
 
     Args:
@@ -342,7 +342,7 @@ def load_speech_checkpoint(
         mapping = mapping_of(backbone.names, labels, target)
     elif labels is not None:
         raise ArgumentError(f"{name_or_path} has no emotion head, or it is left aside, so labels= has nothing to say.")
-    return SpeechCheckpointEncoder(backbone, target, mapping=mapping, head=Head(chosen, pooling), device=device)
+    return SpeechBackboneEncoder(backbone, target, mapping=mapping, head=Head(chosen, pooling), device=device)
 
 
 def cut(waveform: np.ndarray, rate: int, stride: int) -> list[slice]:

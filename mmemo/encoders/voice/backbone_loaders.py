@@ -40,7 +40,7 @@ class Heard:
 
 
 class SpeechBackbone(Protocol):
-    """What a `mmemo.encoders.voice.backbone.SpeechCheckpointEncoder` needs; also a ``torch.nn.Module``.
+    """What a `mmemo.encoders.voice.backbone.SpeechBackboneEncoder` needs; also a ``torch.nn.Module``.
 
     Attributes:
         rate: samples a second of its input.

@@ -52,7 +52,7 @@ class VoiceEncoder:
                 one on the Hugging Face Hub, or "torchaudio:" and a bundle's name. Only the latter two make mmemo use
                 the network.
             settings: ``device``; for a checkpoint of another project, what
-                `mmemo.encoders.voice.backbone.load_speech_checkpoint` takes: what its classes mean, above all.
+                `mmemo.encoders.voice.backbone.load_speech_backbone` takes: what its classes mean, above all.
 
         Raises:
             UnknownModelError: if nothing of that name is found.
@@ -62,11 +62,11 @@ class VoiceEncoder:
         """
         if checkpoint_kind(name_or_path) == KIND:
             return VoiceEncoder.load(name_or_path, **settings)
-        from mmemo.encoders.voice.backbone import SETTINGS, SpeechCheckpointEncoder, load_speech_checkpoint
+        from mmemo.encoders.voice.backbone import SETTINGS, SpeechBackboneEncoder, load_speech_backbone
 
         if (Path(name_or_path).expanduser() / SETTINGS).is_file():
-            return SpeechCheckpointEncoder.load(Path(name_or_path).expanduser(), **settings)
-        return load_speech_checkpoint(name_or_path, **settings)
+            return SpeechBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
+        return load_speech_backbone(name_or_path, **settings)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """The window's sound from its first to its last word, at level: (N,) float32, or None.

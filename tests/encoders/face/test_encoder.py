@@ -224,11 +224,11 @@ def test_contrast_normalisation_by_its_definition() -> None:
     assert np.abs(found[2]).max() < 0.1
 
 
-def test_fusing_changes_nothing_but_speed() -> None:
-    network, fused = trained_looking(), trained_looking().fuse()
+def test_folding_batch_norms_changes_nothing_but_speed() -> None:
+    network, folded = trained_looking(), trained_looking().fold_batchnorm()
     images = torch.rand(4, 1, 16, 16)
     with torch.no_grad():
-        for plain, fast in zip(network(images), fused(images), strict=True):
+        for plain, fast in zip(network(images), folded(images), strict=True):
             assert fast.numpy() == pytest.approx(plain.numpy(), abs=1e-4)
 
 
@@ -240,11 +240,11 @@ def test_takes_images_of_any_size(size: int) -> None:
 
 
 def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
-    encoder = FaceEncoder(trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, info={"corpora": {"a": "b"}})
+    encoder = FaceEncoder(trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, card={"corpora": {"a": "b"}})
     encoder.save(tmp_path / "face")
     again = FaceEncoder.load(tmp_path / "face")
     assert (again.frames, again.floor, again.mirror, again.labels) == (4, 0.3, False, EKMAN7)
-    assert again.info["corpora"] == {"a": "b"}
+    assert again.card["corpora"] == {"a": "b"}
     window = encoder.prepare(evidence(noise(6)))
     # Matrices are rounded to float16, which has 11 bits.
     assert again.encode([window]).logits == pytest.approx(encoder.encode([window]).logits, abs=0.02)
@@ -272,7 +272,7 @@ def test_says_what_is_wrong(tiny: FaceEncoder, tmp_path: Path) -> None:
 def test_embedded_weights_are_small_and_say_where_they_come_from(embedded: FaceEncoder) -> None:
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 12e6
     assert embedded.labels == EKMAN7
-    assert {"corpora", "split", "preprocessing", "training", "scores", "recipe"} <= set(embedded.info)
+    assert {"corpora", "split", "preprocessing", "training", "scores", "recipe"} <= set(embedded.card)
 
 
 def test_embedded_weights_see_a_smile(embedded: FaceEncoder, finder: FaceFinder) -> None:

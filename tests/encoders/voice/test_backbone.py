@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from mmemo import EmotionModel, load_model
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.voice.backbone import OVERLAP, SpeechCheckpointEncoder, cut, together
+from mmemo.encoders.voice.backbone import OVERLAP, SpeechBackboneEncoder, cut, together
 from mmemo.encoders.voice.backbone_loaders import DIMENSIONS, bundles
 from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
@@ -147,7 +147,7 @@ def test_it_is_an_encoder_and_survives_saving(checkpoints: dict[str, Path], fami
     model = EmotionModel([encoder], LateFusion(EKMAN7, {"voice": 1.0}))
     model.save(tmp_path / "model")
     copy = load_model(tmp_path / "model").encoders["voice"]
-    assert isinstance(copy, SpeechCheckpointEncoder)
+    assert isinstance(copy, SpeechBackboneEncoder)
     assert copy.head == encoder.head
     np.testing.assert_allclose(copy.encode([sound(1.0)]).logits, encoder.encode([sound(1.0)]).logits, atol=1e-6)
 
