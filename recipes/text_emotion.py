@@ -49,7 +49,7 @@ from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.data.corpora import corpus as corpus_named
 from mmemo.data.corpora import read_corpus
-from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, padded
+from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, pad_ids
 from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
@@ -103,7 +103,7 @@ class Learner(nn.Module):
 
         Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
         """
-        summary = self.net.summary(self.net.tokens(batch.ids, batch.mask), batch.said).float()
+        summary = self.net.pool(self.net.tokens(batch.ids, batch.mask), batch.said).float()
         logits = self.net.head(summary).float() + batch.prior
         target = (1 - smoothing) * batch.target + smoothing * batch.prior.exp()
         known = batch.target.sum(1)
@@ -388,7 +388,7 @@ class Readings:
             chosen = order[start : start + batch]
             texts = [inputs[row] for row in chosen]
             found = self.encoder.encode(texts)
-            said = padded(texts, self.encoder.separator)[2][..., None]
+            said = pad_ids(texts, self.encoder.separator)[2][..., None]
             mean = (found.tokens * said).sum(1) / said.sum(1)
             self._known |= dict(zip(chosen, zip(found.logits, found.affect, mean, strict=True), strict=True))
         parts = zip(*(self._known[id(row), context] for row in rows), strict=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmemo.encoders.voice.backbone import SpeechBackboneEncoder, SpeechNetwork, together
+from mmemo.encoders.voice.backbone import SpeechBackboneEncoder, SpeechNetwork, group_by_length
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.metrics import uar
 from mmemo.training.loop import Schedule, fit
@@ -84,5 +84,5 @@ def fine_tune(
 
 def _batches(lengths: Sequence[int], exact: bool, size: int, seed: int) -> Iterator[list[int]]:
     """Rows of similar lengths, in random order."""
-    groups = together(lengths, exact, size)
+    groups = group_by_length(lengths, exact, size)
     return iter([groups[i] for i in np.random.default_rng(seed).permutation(len(groups))])

@@ -52,9 +52,9 @@ def frozen(encoder: SpeechBackboneEncoder) -> dict[str, torch.Tensor]:
 
 def test_a_head_learns_while_the_backbone_stays(encoder: SpeechBackboneEncoder, tmp_path: Path):
     before, (windows, classes) = frozen(encoder), tones(24, 0)
-    assert not encoder.answers
+    assert not encoder.has_head
     fine_tune(encoder, windows, classes, tones(8, 1), tmp_path / "run", schedule=Schedule(8, 3e-2, bfloat16=False))
-    assert encoder.answers
+    assert encoder.has_head
     fresh, expected = tones(10, 2)
     assert np.mean(encoder.encode(fresh).logits.argmax(1) == expected) >= 0.8
     assert all(torch.equal(value, before[name]) for name, value in encoder.network.backbone.state_dict().items())

@@ -147,9 +147,9 @@ def test_saves_and_loads(encoder: BlendshapeEncoder, tmp_path: Path) -> None:
 def test_says_what_is_wrong(encoder: BlendshapeEncoder) -> None:
     with pytest.raises(ArgumentError, match="58 features and 3 labels"):
         BlendshapeEncoder(weights(), MEGC3)
-    with pytest.raises(ArgumentError, match=r"\(T, 59\)"):
+    with pytest.raises(ArgumentError, match="empty batch"):
         encoder.encode([])
-    with pytest.raises(ArgumentError, match=r"\(T, 59\), got \[\(2, 58\)\]"):
+    with pytest.raises(ArgumentError, match=r"\(T, 59\), got \(2, 58\)"):
         encoder.encode([np.zeros((2, 58), np.float32)])
 
 

@@ -167,7 +167,7 @@ def test_two_heads_are_read_apart_and_together() -> None:
     images = torch.rand(3, 1, 16, 16)
     with torch.no_grad():
         features, logits = network(images)
-        readings = network.readings(features)
+        readings = network.head_logits(features)
     assert readings.shape == (3, 2, 7)
     weight, bias = network.head.weight.detach(), network.head.bias.detach()
     assert readings[:, 1].numpy() == pytest.approx((features @ weight[7:].T + bias[7:]).numpy(), abs=1e-5)
@@ -181,11 +181,11 @@ def test_readings_of_tokens_are_those_of_the_crops() -> None:
     encoder = FaceEncoder(network, EKMAN7)
     windows = [encoder.prepare(evidence(noise(count, seed=count))) for count in (1, 3)]
     encoding = encoder.encode(windows)
-    readings = encoder.readings(encoding.tokens)
+    readings = encoder.head_logits(encoding.tokens)
     assert readings.shape == (2, 3, 2, 7)
     crops = torch.from_numpy(windows[1][:, :1])
     with torch.no_grad():
-        both = [network.readings(network.features(view)) for view in (crops, crops.flip(3))]
+        both = [network.head_logits(network.features(view)) for view in (crops, crops.flip(3))]
     assert readings[1] == pytest.approx(((both[0] + both[1]) / 2).numpy(), abs=1e-4)
     alone = readings[0, 0].mean(axis=0)
     assert encoding.logits[0] == pytest.approx(log_softmax(alone), abs=1e-4)
@@ -194,12 +194,12 @@ def test_readings_of_tokens_are_those_of_the_crops() -> None:
 def test_heads_survive_saving_and_are_one_where_a_file_names_none(tmp_path: Path) -> None:
     encoder = FaceEncoder(trained_looking(TWO_HEADS), EKMAN7)
     encoder.save(tmp_path / "two")
-    assert FaceEncoder.load(tmp_path / "two").readings(np.zeros((1, 16), np.float32)).shape == (1, 2, 7)
+    assert FaceEncoder.load(tmp_path / "two").head_logits(np.zeros((1, 16), np.float32)).shape == (1, 2, 7)
     FaceEncoder(trained_looking(), EKMAN7).save(tmp_path / "one")
     config = tmp_path / "one" / "config.json"
     config.write_text(config.read_text().replace('"heads": 1,', ""))
     assert "heads" not in config.read_text()
-    assert FaceEncoder.load(tmp_path / "one").readings(np.zeros((1, 16), np.float32)).shape == (1, 1, 7)
+    assert FaceEncoder.load(tmp_path / "one").head_logits(np.zeros((1, 16), np.float32)).shape == (1, 1, 7)
 
 
 def test_a_mirrored_face_scores_the_same(tiny: FaceEncoder) -> None:

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.text.encoder import TextEncoder, padded
+from mmemo.encoders.text.encoder import TextEncoder, pad_ids
 from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
@@ -142,7 +142,7 @@ class TestContext:
 
     def test_only_the_line_itself_is_judged(self, encoder: TextEncoder) -> None:
         alone, after = encoder.tokenize("Again."), encoder.tokenize("Again.", self.before, "Bob")
-        ids, mask, judged = padded([alone, after], encoder.separator)
+        ids, mask, judged = pad_ids([alone, after], encoder.separator)
         assert judged[0].sum() == len(alone)
         assert [encoder.tokenizer.id_to_token(i) for i in ids[1][judged[1]]] == ["again", ".", "[SEP]"]
         assert mask[1].all()
