@@ -36,8 +36,8 @@ from torch.nn import functional
 from mmemo import media
 from mmemo.data.corpora.ravdess import EMOBOX_FOLDS, read
 from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.voice.encoder import pad, prepare
 from mmemo.encoders.voice.network import VoiceNetwork, frames_mask, statistics
+from mmemo.encoders.voice.waveform import pad, prepare
 from mmemo.encoders.voice.whisper_weights import find_whisper, whisper_encoder
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import uar

@@ -267,7 +267,7 @@ def main(
         report["ck+48"] = compare(truth, said.both, encode(encoder, posed), head, people)
     (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     log.info("%s", json.dumps(report))
-    encoder.info = {
+    encoder.card = {
         "recipe": "recipes/face_blendshapes.py",
         "corpora": TERMS,
         "training": {**settings, "temperature": temperature, "schedule": asdict(schedule)},

@@ -307,7 +307,7 @@ def encode_crops(encoder: FaceEncoder, gray: np.ndarray, quality: np.ndarray) ->
 def said_of(encoder: FaceEncoder, windows: Sequence[np.ndarray]) -> Said:
     """The scores of prepared windows of one crop each, and what each head says for itself; it may be one head."""
     encoding = encoder.encode(windows)
-    readings = encoder.readings(encoding.tokens[:, 0])
+    readings = encoder.head_logits(encoding.tokens[:, 0])
     return Said(encoding.logits, readings[:, 0], readings[:, -1])
 
 
@@ -546,7 +546,7 @@ def main(
 
     def validate(model: nn.Module) -> float:
         assert isinstance(model, FaceNetwork)
-        readings = torch.cat([model.readings(model.features(chunk)) for chunk in inputs.split(256)])
+        readings = torch.cat([model.head_logits(model.features(chunk)) for chunk in inputs.split(256)])
         (first, second), both = readings.argmax(dim=2).T.numpy(), readings.mean(dim=1).argmax(dim=1).numpy()
         voted = majority >= 0
         figures = {
@@ -564,7 +564,7 @@ def main(
     def loss(model: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         assert isinstance(model, FaceNetwork)
         features, wanted = model.features(pair[0]), pair[1]
-        said = model.readings(features).float()
+        said = model.head_logits(features).float()
         total = functional.cross_entropy(said.flatten(0, 1), wanted.flatten(0, 1), label_smoothing=smoothing)
         if triplet:
             share, label = wanted[:, 0].max(dim=1)
@@ -595,7 +595,7 @@ def main(
         report["clips"] = measure_clips(encoder, clips)
     (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     log.info("%s", json.dumps(report))
-    encoder.info = {
+    encoder.card = {
         "modality": "face",
         "recipe": "recipes/face_fer2013.py",
         "corpora": TERMS,

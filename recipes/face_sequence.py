@@ -290,7 +290,7 @@ def main(
     if out is not None:
         for kind in kinds:
             sequence = final[kind, False] if final else trained(kind, False, clips)
-            sequence.info = {
+            sequence.card = {
                 "recipe": "recipes/face_sequence.py",
                 "training": settings,
                 "scores": report["folds"][kind],

@@ -48,7 +48,7 @@ from mmemo.comparison.run_folder import write_run
 from mmemo.data import EncodedClips, FeatureCache, Manifest, encode
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.probe_encoder import ProbedEncoder, mean_tokens
+from mmemo.encoders.probe_encoder import ProbeEncoder, mean_tokens
 from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, negative_log_likelihood
@@ -224,7 +224,7 @@ def probed(
         probe, held_out = LinearProbe.cross_fit(
             features, train.target[there], len(labels), groups=train.speakers[there]
         )
-        own.append(ProbedEncoder(encoder, probe, labels))
+        own.append(ProbeEncoder(encoder, probe, labels))
         for number, part in enumerate(parts):
             logits = probe.logits(mean_tokens(part[modality])).astype(np.float32)
             if number == 0:

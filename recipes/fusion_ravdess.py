@@ -49,7 +49,7 @@ from mmemo.data.corpora.ravdess import LUNA_FOLDS, read
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.face.action_units import ActionUnitEncoder, ActionUnits
 from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.probe_encoder import ProbedEncoder, mean_tokens
+from mmemo.encoders.probe_encoder import ProbeEncoder, mean_tokens
 from mmemo.encoders.voice.whisper_layers import CHUNK, LAYERS, WhisperLayersEncoder
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, expected_calibration_error
@@ -294,7 +294,7 @@ def fit_all(
     fitted = HEADS[head](RAVDESS8, known, target, groups=actors, seed=seed)
     own: list[Encoder] = [
         ActionUnitEncoder(face.units, RAVDESS8, probes[UNITS_SERVED], UNITS_SERVED),
-        ProbedEncoder(voice, probes["voice"], RAVDESS8),
+        ProbeEncoder(voice, probes["voice"], RAVDESS8),
     ]
     return EmotionModel(own, fitted, temperatures, name="ravdess")
 

@@ -49,8 +49,8 @@ from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.data.corpora import corpus as corpus_named
 from mmemo.data.corpora import read_corpus
-from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, padded
-from mmemo.encoders.text.network import TextArchitecture, TextNet, bert_weights, smaller_vocabulary
+from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, pad_ids
+from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import (
@@ -92,7 +92,7 @@ WEIGHTS = {"dair_emotion": 0.7, "emorynlp": 0.5, "xed": 0.5}
 class Learner(nn.Module):
     """The network with the heads that only training has: 7 and 28 labels of which several may hold at once."""
 
-    def __init__(self, net: TextNet) -> None:
+    def __init__(self, net: TextNetwork) -> None:
         super().__init__()
         self.net = net
         self.several = nn.Linear(net.architecture.dim, len(EKMAN7))
@@ -103,7 +103,7 @@ class Learner(nn.Module):
 
         Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
         """
-        summary = self.net.summary(self.net.tokens(batch.ids, batch.mask), batch.said).float()
+        summary = self.net.pool(self.net.tokens(batch.ids, batch.mask), batch.said).float()
         logits = self.net.head(summary).float() + batch.prior
         target = (1 - smoothing) * batch.target + smoothing * batch.prior.exp()
         known = batch.target.sum(1)
@@ -180,7 +180,7 @@ def main(
     smaller, old = smaller_vocabulary((base / "tokenizer.json").read_text(encoding="utf-8"), keep)
     logging.info("vocabulary %d of %d", len(old), full.get_vocab_size())
 
-    net = TextNet(TextArchitecture(len(old), affect=3))
+    net = TextNetwork(TextArchitecture(len(old), affect=3))
     weights = bert_weights(load_file(base / "model.safetensors"), net.architecture)
     weights["words.weight"] = weights["words.weight"][torch.from_numpy(old)]
     left = net.load_state_dict(weights, strict=False)
@@ -191,7 +191,7 @@ def main(
     net.words.requires_grad_(False)
     learner = Learner(net)
 
-    def encoder_of(network: TextNet, card: dict[str, Any] | None = None, context: int = 0) -> TextEncoder:
+    def encoder_of(network: TextNetwork, card: dict[str, Any] | None = None, context: int = 0) -> TextEncoder:
         return TextEncoder(network, Tokenizer.from_str(smaller), context=context, card=card)
 
     draws = {
@@ -329,7 +329,7 @@ def main(
     logging.info("validation %s; saved to %s", card["validation"], out)
 
 
-def place_affect(net: TextNet, scale: tuple[torch.Tensor, torch.Tensor]) -> None:
+def place_affect(net: TextNetwork, scale: tuple[torch.Tensor, torch.Tensor]) -> None:
     """Let the second head speak from -1 to 1 (raters' 1 to 5) instead of in standard deviations."""
     assert net.affect is not None
     with torch.no_grad():
@@ -337,7 +337,7 @@ def place_affect(net: TextNet, scale: tuple[torch.Tensor, torch.Tensor]) -> None
         net.affect.bias.copy_((net.affect.bias * scale[1] + scale[0] - 3) / 2)
 
 
-def stretch_affect(net: TextNet, found: np.ndarray, rated: np.ndarray) -> None:
+def stretch_affect(net: TextNetwork, found: np.ndarray, rated: np.ndarray) -> None:
     """Least squares shrinks: widen each output about its mean as the concordance on validation data wants it."""
     assert net.affect is not None
     rated = (rated - 3) / 2
@@ -388,7 +388,7 @@ class Readings:
             chosen = order[start : start + batch]
             texts = [inputs[row] for row in chosen]
             found = self.encoder.encode(texts)
-            said = padded(texts, self.encoder.separator)[2][..., None]
+            said = pad_ids(texts, self.encoder.separator)[2][..., None]
             mean = (found.tokens * said).sum(1) / said.sum(1)
             self._known |= dict(zip(chosen, zip(found.logits, found.affect, mean, strict=True), strict=True))
         parts = zip(*(self._known[id(row), context] for row in rows), strict=True)

@@ -31,16 +31,16 @@ from torch import nn
 
 from mmemo.checkpoint import checkpoint_kind
 from mmemo.data.corpora import read_corpus
-from mmemo.encoders.external import HUB_NAME, fetch, mapping_of
+from mmemo.encoders.external import HUB_NAME, fetch, map_classes
 from mmemo.encoders.text.backbone import (
     PATTERNS,
     PUBLISHED,
     HuggingFaceText,
     TextBackboneEncoder,
-    positions_of,
+    max_tokens,
 )
-from mmemo.encoders.text.encoder import KIND, TextEncoder, padded
-from mmemo.encoders.text.network import TextNet
+from mmemo.encoders.text.encoder import KIND, TextEncoder, pad_ids
+from mmemo.encoders.text.network import TextNetwork
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import accuracy, macro_f1, weighted_f1
@@ -80,8 +80,8 @@ class Ours(nn.Module):
     def __init__(self, encoder: TextEncoder, labels: LabelSet) -> None:
         super().__init__()
         self.encoder, self.labels = encoder, labels
-        self.net = TextNet(replace(encoder.net.architecture, classes=len(labels), affect=0))
-        kept = {k: v for k, v in encoder.net.state_dict().items() if not k.startswith(("head.", "affect."))}
+        self.net = TextNetwork(replace(encoder.network.architecture, classes=len(labels), affect=0))
+        kept = {k: v for k, v in encoder.network.state_dict().items() if not k.startswith(("head.", "affect."))}
         self.net.load_state_dict(kept, strict=False)
         self.net.words.requires_grad_(False)
 
@@ -118,7 +118,7 @@ class Theirs(nn.Module):
             use_safetensors=True,
         )
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.longest = min(TOKENS, positions_of(self.model.config, self.tokenizer))
+        self.longest = min(TOKENS, max_tokens(self.model.config, self.tokenizer))
         body = f"model.{self.model.base_model_prefix}."
         self.trained = tuple(
             name
@@ -138,7 +138,7 @@ class Theirs(nn.Module):
         self.model.save_pretrained(out)
         self.tokenizer.save_pretrained(out)
         (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        mapping = mapping_of(self.labels.labels, None, EKMAN7, PUBLISHED)
+        mapping = map_classes(self.labels.labels, None, EKMAN7, PUBLISHED)
         TextBackboneEncoder(HuggingFaceText(out), mapping, languages=languages).save(out)
 
 
@@ -229,7 +229,7 @@ def main(
         sorted_by_length = np.concatenate(blocks)
         for number in rng.permutation(steps):
             rows = sorted_by_length[number * batch : (number + 1) * batch]
-            ids, mask, _ = padded([train.ids[i] for i in rows], separator)
+            ids, mask, _ = pad_ids([train.ids[i] for i in rows], separator)
             yield torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(train.target[rows])
 
     def loss(network: nn.Module, sample: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
@@ -279,7 +279,7 @@ def logits_of(network: nn.Module, texts: Texts, separator: int, batch: int = 64)
     with torch.inference_mode():
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
-            ids, mask, _ = padded([texts.ids[i] for i in rows], separator)
+            ids, mask, _ = pad_ids([texts.ids[i] for i in rows], separator)
             logits = network(torch.from_numpy(ids), torch.from_numpy(mask)).float().numpy()
             found |= dict(zip(rows, logits, strict=True))
     return np.stack([found[i] for i in range(len(order))])

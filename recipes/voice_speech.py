@@ -37,8 +37,9 @@ from torch.nn import functional
 from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.encoders.base import Encoding
-from mmemo.encoders.voice.encoder import VoiceEncoder, pad, prepare
+from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.encoders.voice.network import VoiceNetwork, frames_mask, statistics
+from mmemo.encoders.voice.waveform import pad, prepare
 from mmemo.encoders.voice.whisper_weights import find_whisper, whisper_encoder
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
@@ -467,17 +468,15 @@ def main(
             if split == "validation":
                 report[f"temperature/{name}"] = round(fit_temperature(logits, target), 4)
     (run / "report.json").write_text(json.dumps(report, indent=2))
-    encoder.save(
-        out,
-        card={
-            "recipe": "recipes/voice_speech.py",
-            "settings": {**settings, "augmentation": asdict(Augmentation())},
-            "corpora": TERMS,
-            "mappings": {name: mapping.loses for name, mapping in CORPORA.items()},
-            "split": {"test": sorted(TEST), "validation": sorted(VALIDATION), "cross": "all of SAVEE"},
-            "scores": {name: value for name, value in report.items() if not name.startswith("validation")},
-        },
-    )
+    encoder.card = {
+        "recipe": "recipes/voice_speech.py",
+        "settings": {**settings, "augmentation": asdict(Augmentation())},
+        "corpora": TERMS,
+        "mappings": {name: mapping.loses for name, mapping in CORPORA.items()},
+        "split": {"test": sorted(TEST), "validation": sorted(VALIDATION), "cross": "all of SAVEE"},
+        "scores": {name: value for name, value in report.items() if not name.startswith("validation")},
+    }
+    encoder.save(out)
     log.info("%d parameters, written to %s", sum(p.numel() for p in network.parameters()), out)
 
 

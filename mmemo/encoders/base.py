@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
+
+if TYPE_CHECKING:
+    import torch
 
 QUALITIES = ("coverage", "trust")
 """Columns of `Encoding.quality`."""
@@ -111,3 +114,32 @@ class Encoder(Protocol):
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows, which may differ in length."""
         ...
+
+
+class Gradients(NamedTuple):
+    """The differentiable part of a text encoder, for explanations.
+
+    Attributes:
+        log_share: of token ids (B, T) int64: the logarithm (B,) of one label's score.
+        embedding: the layer that embeds the ids.
+        special: ids of the special tokens.
+        padding: id of the padding token.
+    """
+
+    log_share: Callable[[torch.Tensor], torch.Tensor]
+    embedding: torch.nn.Module
+    special: set[int]
+    padding: int
+
+
+def pad_tokens(windows: Sequence[np.ndarray], dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and mask of an `Encoding` from the tokens (T, D) of each of B windows, which may differ in length.
+
+    Returns:
+        (B, T, D) float32 with T the longest length, zero beyond each length, and (B, T) bool, True = valid.
+    """
+    tokens = np.zeros((len(windows), max(map(len, windows), default=0), dim), np.float32)
+    mask = np.zeros(tokens.shape[:2], bool)
+    for row, window in enumerate(windows):
+        tokens[row, : len(window)], mask[row, : len(window)] = window, True
+    return tokens, mask

@@ -22,7 +22,7 @@ from mmemo.labels import LabelSet
 _PROBE, _SETTINGS = "probe.safetensors", "probe.json"
 
 
-class ProbedEncoder:
+class ProbeEncoder:
     """Tokens of another encoder, which stays as it is, and log scores of labels of your own.
 
     Args:
@@ -37,7 +37,7 @@ class ProbedEncoder:
     def __init__(self, base: Encoder, probe: LinearProbe, labels: LabelSet) -> None:
         if probe.weights.shape != (base.dim, len(labels)):
             raise ArgumentError(
-                f"ProbedEncoder: the {base.modality} encoder gives {base.dim} features and there are {len(labels)} "
+                f"ProbeEncoder: the {base.modality} encoder gives {base.dim} features and there are {len(labels)} "
                 f"labels, the probe is {probe.weights.shape}."
             )
         self.base, self.probe, self.labels = base, probe, labels

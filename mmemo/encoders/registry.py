@@ -16,11 +16,11 @@ _ENCODERS = {
     "BlendshapeEncoder": "mmemo.encoders.face.blendshapes",
     "FaceSequenceEncoder": "mmemo.encoders.face.sequence",
     "VoiceEncoder": "mmemo.encoders.voice.encoder",
-    "SpeechCheckpointEncoder": "mmemo.encoders.voice.backbone",
+    "SpeechBackboneEncoder": "mmemo.encoders.voice.backbone",
     "TextEncoder": "mmemo.encoders.text.encoder",
     "TextBackboneEncoder": "mmemo.encoders.text.backbone",
     "ActionUnitEncoder": "mmemo.encoders.face.action_units",
-    "ProbedEncoder": "mmemo.encoders.probe_encoder",
+    "ProbeEncoder": "mmemo.encoders.probe_encoder",
     "WhisperLayersEncoder": "mmemo.encoders.voice.whisper_layers",
 }
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmemo.encoders.voice.backbone import SpeechCheckpointEncoder, SpeechNetwork, together
+from mmemo.encoders.voice.backbone import SpeechBackboneEncoder, SpeechNetwork, group_by_length
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.metrics import uar
 from mmemo.training.loop import Schedule, fit
 
 
 def fine_tune(
-    encoder: SpeechCheckpointEncoder,
+    encoder: SpeechBackboneEncoder,
     windows: Sequence[np.ndarray],
     targets: Sequence[int],
     held_out: tuple[Sequence[np.ndarray], Sequence[int]],
@@ -28,11 +28,11 @@ def fine_tune(
     backbone_rate: float = 3e-5,
     batch: int = 16,
     seed: int = 0,
-) -> SpeechCheckpointEncoder:
+) -> SpeechBackboneEncoder:
     """Train ``encoder`` in place and return it with the weights of its best epoch.
 
     Args:
-        windows: what `SpeechCheckpointEncoder.prepare` gives, at most 20 s each. targets: their classes.
+        windows: what `SpeechBackboneEncoder.prepare` gives, at most 20 s each. targets: their classes.
         held_out: windows and classes of other speakers, on which the epoch is chosen.
         run: folder for checkpoints; a run begun there is resumed.
         unfreeze: how many of the uppermost layers learn, epoch by epoch; the last number holds from there on. (0,)
@@ -84,5 +84,5 @@ def fine_tune(
 
 def _batches(lengths: Sequence[int], exact: bool, size: int, seed: int) -> Iterator[list[int]]:
     """Rows of similar lengths, in random order."""
-    groups = together(lengths, exact, size)
+    groups = group_by_length(lengths, exact, size)
     return iter([groups[i] for i in np.random.default_rng(seed).permutation(len(groups))])

@@ -10,7 +10,7 @@ import mmemo
 from mmemo.data.encoding import encoder_fingerprint
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.probe_encoder import ProbedEncoder, mean_tokens
+from mmemo.encoders.probe_encoder import ProbeEncoder, mean_tokens
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence
 from mmemo.fusion.late import LateFusion
@@ -31,7 +31,7 @@ def probe_of(width: int, seed: int = 0) -> LinearProbe:
 
 
 def test_the_scores_are_the_probes_of_the_mean_token(text: Encoder) -> None:
-    probed = ProbedEncoder(text, probe_of(text.dim), MOODS)
+    probed = ProbeEncoder(text, probe_of(text.dim), MOODS)
     check_encoder(probed)
     window = Evidence(0.0, 1.0, text=TextEvidence("What a day.", "en", 1.0, 1.0))
     prepared = probed.prepare(window)
@@ -44,7 +44,7 @@ def test_the_scores_are_the_probes_of_the_mean_token(text: Encoder) -> None:
 
 
 def test_a_model_with_labels_of_its_own_is_saved_and_loaded(text: Encoder, tmp_path: Path) -> None:
-    probed = ProbedEncoder(text, probe_of(text.dim), MOODS)
+    probed = ProbeEncoder(text, probe_of(text.dim), MOODS)
     model = mmemo.EmotionModel([probed], LateFusion(MOODS, {"text": 1.0}))
     model.save(tmp_path / "model")
     again = mmemo.load_model(tmp_path / "model")
@@ -52,21 +52,21 @@ def test_a_model_with_labels_of_its_own_is_saved_and_loaded(text: Encoder, tmp_p
     one, two = (mmemo.analyze(text="What a lovely day.", model=each) for each in (model, again))
     assert one.scores == pytest.approx(two.scores, abs=1e-3)
     assert encoder_fingerprint(probed) == encoder_fingerprint(again.encoders["text"])
-    assert encoder_fingerprint(probed) != encoder_fingerprint(ProbedEncoder(text, probe_of(text.dim, 1), MOODS))
+    assert encoder_fingerprint(probed) != encoder_fingerprint(ProbeEncoder(text, probe_of(text.dim, 1), MOODS))
 
 
 def test_what_does_not_fit_is_told(text: Encoder, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"4 features and there are 3 labels, the probe is \(5, 3\)"):
-        ProbedEncoder(TinyEncoder(), probe_of(5), MOODS)
+        ProbeEncoder(TinyEncoder(), probe_of(5), MOODS)
     with pytest.raises(ArgumentError, match="can't be saved"):
-        ProbedEncoder(TinyEncoder(), probe_of(4), MOODS).save(tmp_path / "tiny")
+        ProbeEncoder(TinyEncoder(), probe_of(4), MOODS).save(tmp_path / "tiny")
     with pytest.raises(UnknownModelError, match="No probe"):
-        ProbedEncoder.load(tmp_path)
-    folder = ProbedEncoder(text, probe_of(text.dim), MOODS).save(tmp_path / "text")
+        ProbeEncoder.load(tmp_path)
+    folder = ProbeEncoder(text, probe_of(text.dim), MOODS).save(tmp_path / "text")
     (folder / "probe.safetensors").write_bytes(b"no tensors")
     with pytest.raises(WeightsError, match="damaged"):
-        ProbedEncoder.load(folder)
+        ProbeEncoder.load(folder)
     settings = json.loads((folder / "probe.json").read_text())
     (folder / "probe.json").write_text(json.dumps({**settings, "base": "os.system"}))
     with pytest.raises(WeightsError):
-        ProbedEncoder.load(folder)
+        ProbeEncoder.load(folder)

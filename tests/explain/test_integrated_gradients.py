@@ -65,13 +65,13 @@ def test_random_weights_say_something_else(encoder: TextEncoder) -> None:
     ids = encoder.tokenize(LINE)
     trained, _ = attributions(encoder, ids, "happiness")
     torch.manual_seed(0)
-    net = copy.deepcopy(encoder.net)
-    for layer in [*net.layers, net.head]:
+    network = copy.deepcopy(encoder.network)
+    for layer in [*network.layers, network.head]:
         for parameter in layer.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.05)
     other = copy.copy(encoder)
-    other.net = net.eval()
+    other.network = network.eval()
     random, _ = attributions(other, ids, "happiness")
     assert abs(spearmanr(trained[1:-1], random[1:-1]).statistic) < 0.6
     assert trained.argmax() != random.argmax() or abs(trained - random).max() > 0.5 * abs(trained).max()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmemo.encoders.voice.backbone import SpeechCheckpointEncoder
+from mmemo.encoders.voice.backbone import SpeechBackboneEncoder
 from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.errors import ArgumentError
 from mmemo.labels import EKMAN7
@@ -20,7 +20,7 @@ ANGER, SADNESS = EKMAN7.index("anger"), EKMAN7.index("sadness")
 
 
 @pytest.fixture
-def encoder(tmp_path: Path) -> SpeechCheckpointEncoder:
+def encoder(tmp_path: Path) -> SpeechBackboneEncoder:
     torch.manual_seed(0)
     config = transformers.WavLMConfig(
         hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32, conv_dim=(16, 16),
@@ -30,7 +30,7 @@ def encoder(tmp_path: Path) -> SpeechCheckpointEncoder:
     transformers.WavLMModel(config).save_pretrained(tmp_path / "tiny")
     transformers.Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(tmp_path / "tiny")
     made = VoiceEncoder.from_pretrained(tmp_path / "tiny")
-    assert isinstance(made, SpeechCheckpointEncoder)
+    assert isinstance(made, SpeechBackboneEncoder)
     return made
 
 
@@ -46,21 +46,21 @@ def tones(count: int, seed: int) -> tuple[list[np.ndarray], list[int]]:
     return windows, classes
 
 
-def frozen(encoder: SpeechCheckpointEncoder) -> dict[str, torch.Tensor]:
+def frozen(encoder: SpeechBackboneEncoder) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in encoder.network.backbone.state_dict().items()}
 
 
-def test_a_head_learns_while_the_backbone_stays(encoder: SpeechCheckpointEncoder, tmp_path: Path):
+def test_a_head_learns_while_the_backbone_stays(encoder: SpeechBackboneEncoder, tmp_path: Path):
     before, (windows, classes) = frozen(encoder), tones(24, 0)
-    assert not encoder.answers
+    assert not encoder.has_head
     fine_tune(encoder, windows, classes, tones(8, 1), tmp_path / "run", schedule=Schedule(8, 3e-2, bfloat16=False))
-    assert encoder.answers
+    assert encoder.has_head
     fresh, expected = tones(10, 2)
     assert np.mean(encoder.encode(fresh).logits.argmax(1) == expected) >= 0.8
     assert all(torch.equal(value, before[name]) for name, value in encoder.network.backbone.state_dict().items())
 
 
-def test_layers_thaw_from_the_top(encoder: SpeechCheckpointEncoder, tmp_path: Path):
+def test_layers_thaw_from_the_top(encoder: SpeechBackboneEncoder, tmp_path: Path):
     before = frozen(encoder)
     fine_tune(
         encoder, *tones(16, 0), tones(4, 1), tmp_path / "run", unfreeze=(0, 1, 2),
@@ -75,7 +75,7 @@ def test_layers_thaw_from_the_top(encoder: SpeechCheckpointEncoder, tmp_path: Pa
     assert not any(parameter.requires_grad for parameter in encoder.network.backbone.parameters())
 
 
-def test_nothing_to_learn_from(encoder: SpeechCheckpointEncoder, tmp_path: Path):
+def test_nothing_to_learn_from(encoder: SpeechBackboneEncoder, tmp_path: Path):
     windows, classes = tones(4, 0)
     with pytest.raises(ArgumentError, match="4 windows, 3 classes"):
         fine_tune(encoder, windows, classes[:3], tones(2, 1), tmp_path)

@@ -1,7 +1,7 @@
-"""Facial action units measured by OpenFace: an encoder of numbers that lie in a file beside the clip.
+"""Encoder of facial action units that OpenFace measured, read from a file beside the clip.
 
 OpenFace (Baltrusaitis et al., "OpenFace 2.0", FG 2018) writes a CSV file a clip with a row a frame: intensities
-(``AU12_r``, 0 to 5) and presences (``AU12_c``, 0 or 1). Some corpora hand out the mean over each clip instead.
+(``AU12_r``, 0 to 5) and presences (``AU12_c``, 0 or 1). Some corpora publish the mean over each clip instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.encoders.base import Encoding, pad_tokens
 from mmemo.encoders.linear_probe import LinearProbe
 from mmemo.errors import ArgumentError, MediaError, WeightsError
 from mmemo.evidence import Evidence
@@ -29,14 +29,19 @@ _UNIT = re.compile(r"AU\d\d_[rc]")
 
 @dataclass(frozen=True, eq=False)
 class ActionUnits:
-    """Action units of one clip: ``times`` (T,) seconds, ``values`` (T, D) float32."""
+    """Action units of one clip, frame by frame.
+
+    Attributes:
+        times: (T,) seconds.
+        values: (T, D) float32: intensities 0 to 5, presences 0 or 1.
+    """
 
     times: np.ndarray
     values: np.ndarray
 
 
 def read_openface(path: str | Path) -> ActionUnits:
-    """Read what OpenFace's FeatureExtraction wrote for one clip; frames it failed on are left out.
+    """Action units of one clip from the CSV file of OpenFace's FeatureExtraction, without the frames it failed on.
 
     Raises:
         MediaError: if the file can't be read, or is none of OpenFace's.
@@ -55,18 +60,28 @@ def read_openface(path: str | Path) -> ActionUnits:
 
 
 class ActionUnitEncoder:
-    """Takes the action units of a window as tokens, one a frame; their square roots, as most are near zero.
+    """Encoder of measured action units: a token is the square roots of one frame's values, as most are near zero.
 
     Args:
         units: by the name of the clip's media file without folder and suffix; a clip that is not there has no face.
             More may be added to the attribute ``units`` later.
         labels: classes of the probe.
-        probe: turns the mean token into log scores; None gives each class the same.
-        modality: "face" stands in the place of the picture's face, and is asked only where one is seen; another name,
-            such as "action-units", makes it a modality of its own that needs no picture.
+        probe: gives log scores from the mean token; without one all classes have the same score.
+        modality: "face" to take the place of the face encoder, which is called only for windows with a detected face;
+            another name, such as "action-units", makes it a modality of its own that needs no picture.
 
     Raises:
         ArgumentError: if there are no clips, or they differ in width.
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from mmemo.encoders.face.action_units import ActionUnitEncoder, ActionUnits
+    >>> from mmemo.evidence import Evidence
+    >>> from mmemo.labels import EKMAN7
+    >>> units = ActionUnits(np.array([0.0, 0.04]), np.array([[4.0, 1.0], [2.25, 0.0]], np.float32))
+    >>> encoder = ActionUnitEncoder({"clip": units}, EKMAN7)
+    >>> encoder.prepare(Evidence(0.0, 2.0, source=Path("clip.mp4"))).tolist()
+    [[2.0, 1.0], [1.5, 0.0]]
     """
 
     def __init__(
@@ -87,7 +102,7 @@ class ActionUnitEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the measured values and with the probe."""
+        """A text that changes with the measured values and with the probe."""
         digest = hashlib.sha256()
         for name, one in sorted(self.units.items()):
             digest.update(name.encode() + one.times.tobytes() + one.values.tobytes())
@@ -97,37 +112,35 @@ class ActionUnitEncoder:
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """(T, D) float32: the frames within the window, or None where there are none."""
-        found = None if evidence.source is None else self.units.get(evidence.source.stem)
-        if found is None:
+        units = None if evidence.source is None else self.units.get(evidence.source.stem)
+        if units is None:
             return None
-        inside = found.values[(found.times >= evidence.start) & (found.times < evidence.end)]
+        inside = units.values[(units.times >= evidence.start) & (units.times < evidence.end)]
         return np.sqrt(np.maximum(inside, 0)) if len(inside) else None
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        """A token a frame; the logits are the probe's of the mean token."""
-        longest = max(len(item) for item in batch)
-        tokens = np.zeros((len(batch), longest, self.dim), np.float32)
-        mask = np.zeros((len(batch), longest), bool)
-        for row, item in enumerate(batch):
-            tokens[row, : len(item)], mask[row, : len(item)] = item, True
+        """Encode B prepared windows; the logits are the probe's of the mean token."""
+        tokens, mask = pad_tokens(batch, self.dim)
         logits = np.zeros((len(batch), len(self.labels)), np.float32)
         if self.probe is not None:
             logits = self.probe.logits(np.stack([item.mean(axis=0) for item in batch])).astype(np.float32)
         return Encoding(tokens, mask, logits)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the probe and the measured units; of other clips add them to ``units`` (see `read_openface`)."""
+        """Write the probe and the measured units of all clips."""
         lengths = [len(one.times) for one in self.units.values()]
         tensors = {
             "times": np.concatenate([one.times for one in self.units.values()]),
             "values": np.concatenate([one.values for one in self.units.values()]),
             **{f"probe.{name}": array for name, array in (self.probe.state() if self.probe else {}).items()},
         }
-        labels = {"name": self.labels.name, "labels": list(self.labels)}
-        clips = dict(zip(self.units, lengths, strict=True))
-        return save_checkpoint(
-            folder, {"kind": KIND, "modality": self.modality, "label_set": labels, "clips": clips}, tensors
-        )
+        config = {
+            "kind": KIND,
+            "modality": self.modality,
+            "labels": self.labels.to_config(),
+            "clips": dict(zip(self.units, lengths, strict=True)),
+        }
+        return save_checkpoint(folder, config, tensors)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> Self:
@@ -138,20 +151,21 @@ class ActionUnitEncoder:
         """
         del device
         checkpoint = load_checkpoint(folder, KIND)
+        config = checkpoint.config
         try:
-            known = checkpoint.config["label_set"]
-            labels = LabelSet(known["name"], tuple(known["labels"]))
-            ends = np.cumsum(list(checkpoint.config["clips"].values()))[:-1]
+            labels = LabelSet.from_config(config.get("labels", config.get("label_set")))
+            ends = np.cumsum(list(config["clips"].values()))[:-1]
             parts = [np.split(checkpoint.tensors[name], ends) for name in ("times", "values")]
             units = {
-                name: ActionUnits(*one)
-                for name, one in zip(checkpoint.config["clips"], zip(*parts, strict=True), strict=True)
+                name: ActionUnits(*one) for name, one in zip(config["clips"], zip(*parts, strict=True), strict=True)
             }
             arrays = {
                 name.removeprefix("probe."): one
                 for name, one in checkpoint.tensors.items()
                 if name.startswith("probe.")
             }
-            return cls(units, labels, LinearProbe.from_state(arrays) if arrays else None, checkpoint.config["modality"])
+            return cls(units, labels, LinearProbe.from_state(arrays) if arrays else None, config["modality"])
         except (KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"{folder}: settings and arrays don't make an encoder of units ({error}).") from None
+            raise WeightsError(
+                f"{folder}: settings and arrays don't make an action unit encoder ({error})."
+            ) from None

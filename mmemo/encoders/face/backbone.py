@@ -1,12 +1,11 @@
-"""Any image classifier as the face encoder: a Hugging Face checkpoint (ViT, ConvNeXt, ResNet …) or an ONNX file.
+"""Face encoder around any image classifier: a Hugging Face checkpoint (ViT, ConvNeXt, ResNet …) or an ONNX file.
 
-The checkpoint brings its own preprocessing and its own class names; a mapping says what the names mean. Neither
-`transformers` nor `onnxruntime` is imported before a checkpoint of that kind is asked for.
+The checkpoint brings its own preprocessing and class names; a mapping relates the names to labels. Neither
+`transformers` nor `onnxruntime` is imported before a checkpoint of that kind is loaded.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,39 +14,52 @@ from typing import Any
 import numpy as np
 
 from mmemo.checkpoint import replacing
-from mmemo.encoders.base import Encoding
-from mmemo.encoders.external import HUB_NAME, fetch, map_scores, mapping_of
+from mmemo.encoders.external import HUB_NAME, fetch, map_classes, map_scores, read_settings, write_settings
 from mmemo.encoders.face.backbone_loaders import (
     HuggingFaceClassifier,
     ImageClassifier,
     OnnxClassifier,
     Preprocessing,
-    read_settings,
 )
-from mmemo.encoders.face.frames import choose_frames, pool_frames
-from mmemo.errors import ArgumentError, LabelError, UnknownModelError
-from mmemo.evidence import Evidence
-from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8_TO_EKMAN7, LABEL_SETS, LabelMapping, LabelSet
+from mmemo.encoders.face.frames import FaceFrameEncoder
+from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
+from mmemo.evidence import FaceEvidence
+from mmemo.faces.align import SIZE
+from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8_TO_EKMAN7, LabelMapping, LabelSet
 
 KIND = "image-backbone"
-SETTINGS = "mmemo.json"
 
 
-class ImageBackboneEncoder:
+class ImageBackboneEncoder(FaceFrameEncoder):
     """Encoder of the modality "face" (see `mmemo.encoders.base.Encoder`) around an image classifier.
+
+    A token is the classifier's pooled last layer of one crop (of an ONNX file: its log scores).
 
     Args:
         classifier: with its own preprocessing and class names.
         mapping: from the classifier's names to the labels of this encoder.
-        frames: the most crops of one window that are looked at.
-        floor: crops of a lower quality are not looked at.
+        frames: highest number of crops of one window that are encoded.
+        floor: crops of a lower quality are not encoded.
         mirror: score each crop and its mirror image and take the mean, at twice the work.
 
     Raises:
         LabelError: if the mapping is not from the classifier's names.
-    """
 
-    modality = "face"
+    >>> import numpy as np
+    >>> from mmemo.encoders.face.backbone import ImageBackboneEncoder
+    >>> from mmemo.labels import EKMAN7, LabelMapping, LabelSet
+    >>> class Brightness:  # any class of this shape
+    ...     names, dim = ("dark", "bright"), 1
+    ...     def prepare(self, crops):
+    ...         return crops.mean(axis=(1, 2, 3), dtype=np.float32).reshape(-1, 1, 1, 1) / 255
+    ...     def __call__(self, images):
+    ...         light = images.reshape(-1, 1)
+    ...         return light, np.concatenate([-light, light], axis=1)
+    >>> mapping = LabelMapping(LabelSet("light", Brightness.names), EKMAN7, {"dark": "sadness", "bright": "happiness"})
+    >>> encoder = ImageBackboneEncoder(Brightness(), mapping)
+    >>> encoder.encode([np.ones((3, 2, 1, 1), np.float32)]).tokens.shape
+    (1, 3, 1)
+    """
 
     def __init__(
         self,
@@ -63,53 +75,21 @@ class ImageBackboneEncoder:
                 f"ImageBackboneEncoder: the classifier's classes are {list(classifier.names)}, "
                 f"the mapping is from {list(mapping.source)}."
             )
-        self.labels = mapping.target
-        self.dim = classifier.dim
-        self.mapping, self.frames, self.floor, self.mirror = mapping, frames, floor, mirror
+        shape = classifier.prepare(np.zeros((1, SIZE, SIZE, 3), np.uint8)).shape[1:]
+        super().__init__(mapping.target, classifier.dim, shape, frames=frames, floor=floor)
+        self.mapping, self.mirror = mapping, mirror
         self._classifier = classifier
 
-    def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """The crops of one window as the classifier takes them.
+    def _inputs(self, face: FaceEvidence, chosen: np.ndarray) -> np.ndarray:
+        """(T, C, H, W), by the classifier's preprocessing."""
+        return self._classifier.prepare(face.crops[chosen])
 
-        Returns:
-            (T, C + 1, H, W) float32 with T at most ``frames``: the classifier's own input of each crop, and in the
-            last plane its quality. None if the window has no face, or none of at least the quality ``floor``.
-        """
-        face = evidence.face
-        if face is None:
-            return None
-        chosen = choose_frames(face.times, face.quality, self.frames, self.floor)
-        if not len(chosen):
-            return None
-        images = self._classifier.prepare(face.crops[chosen])
-        quality = np.broadcast_to(face.quality[chosen, None, None, None], (len(images), 1, *images.shape[2:]))
-        return np.concatenate([images, quality], axis=1, dtype=np.float32)
-
-    def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        """Encode B prepared windows.
-
-        A token is the classifier's pooled last layer of one crop (for ONNX: its log scores). The logits of a window
-        are the mean of its crops' log scores after the mapping, weighted by quality.
-
-        Raises:
-            ArgumentError: if the batch is empty, or a window is not of the shape that `prepare` gives.
-        """
-        if not len(batch):
-            raise ArgumentError("ImageBackboneEncoder.encode: expected at least one window, got an empty batch.")
-        for window in batch:
-            if window.ndim != 4 or not len(window) or window.shape[1:] != batch[0].shape[1:]:
-                raise ArgumentError(
-                    f"ImageBackboneEncoder.encode: expected windows (T, C + 1, H, W), got {window.shape}."
-                )
-        features, scores = self._run(np.concatenate([window[:, :-1] for window in batch]))
-        return pool_frames(features, scores, [window[:, -1, 0, 0] for window in batch])
-
-    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, D) and mapped log scores (N, K)."""
+    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        images = np.concatenate(windows)
         features, logits = self._classifier(images)
         if self.mirror:
-            other_features, other_logits = self._classifier(np.ascontiguousarray(images[..., ::-1]))
-            features, logits = (features + other_features) / 2, (logits + other_logits) / 2
+            mirrored_features, mirrored_logits = self._classifier(np.ascontiguousarray(images[..., ::-1]))
+            features, logits = (features + mirrored_features) / 2, (logits + mirrored_logits) / 2
         return features, map_scores(logits, self.mapping)
 
     def save(self, folder: str | Path) -> Path:
@@ -118,7 +98,7 @@ class ImageBackboneEncoder:
             "kind": KIND,
             "classifier": type(self._classifier).__name__,
             "names": list(self._classifier.names),
-            "labels": self.labels.name,
+            "labels": self.labels.to_config(),
             "mapping": dict(self.mapping.pairs),
             "frames": self.frames,
             "floor": self.floor,
@@ -128,7 +108,7 @@ class ImageBackboneEncoder:
             settings["preprocessing"] = asdict(self._classifier.preprocessing)
         with replacing(folder) as partial:
             self._classifier.save(partial)
-            (partial / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_settings(partial, settings)
         return Path(folder)
 
     @classmethod
@@ -141,16 +121,20 @@ class ImageBackboneEncoder:
             MissingExtraError: if it needs packages that are not installed.
         """
         folder = Path(folder)
-        settings = read_settings(folder / SETTINGS, KIND)
+        settings = read_settings(folder, KIND)
         classifier: ImageClassifier
-        if settings["classifier"] == OnnxClassifier.__name__:
-            preprocessing = Preprocessing(**settings["preprocessing"])
-            classifier = OnnxClassifier(folder / OnnxClassifier.FILE, settings["names"], preprocessing)
-        else:
-            classifier = HuggingFaceClassifier(folder, device)
-        target = LABEL_SETS[settings["labels"]]
-        mapping = LabelMapping(LabelSet("checkpoint", classifier.names), target, settings["mapping"])
-        return cls(classifier, mapping, frames=settings["frames"], floor=settings["floor"], mirror=settings["mirror"])
+        try:
+            if settings["classifier"] == OnnxClassifier.__name__:
+                preprocessing = Preprocessing(**settings["preprocessing"])
+                classifier = OnnxClassifier(folder / OnnxClassifier.FILE, settings["names"], preprocessing)
+            else:
+                classifier = HuggingFaceClassifier(folder, device)
+            target = LabelSet.from_config(settings["labels"])
+            mapping = LabelMapping(LabelSet("checkpoint", classifier.names), target, settings["mapping"])
+            own = {name: settings[name] for name in ("frames", "floor", "mirror")}
+            return cls(classifier, mapping, **own)
+        except (KeyError, TypeError, LabelError) as error:
+            raise WeightsError(f"{folder} does not hold an image backbone of this version: {error}") from None
 
 
 def load_image_backbone(
@@ -170,19 +154,19 @@ def load_image_backbone(
         name_or_path: a folder with a Hugging Face checkpoint, an ``.onnx`` file, or, if there is no such path, the name
             of a checkpoint on the Hugging Face Hub, which is then fetched (safetensors and JSON only) unless it is in
             the local cache.
-        labels: what each of the checkpoint's names means, None for names that are dropped. It may be left out for the
+        labels: the label of each of the checkpoint's names, None for names that are dropped. It may be left out for the
             names of FER2013, of FER+ and of ``target`` itself.
         names: of an ONNX file, its classes in the order of its output.
-        preprocessing: of an ONNX file; by default what its input's shape says, and values from 0 to 1.
+        preprocessing: of an ONNX file; by default read from the shape of its input, with values from 0 to 1.
         target: the labels of the encoder.
         device: of torch; ONNX runs on the CPU.
         revision: branch, tag or commit on the Hub.
         settings: ``frames``, ``floor`` and ``mirror`` of `ImageBackboneEncoder`.
 
     Raises:
-        UnknownModelError: if nothing of that name is found, here or on the Hub.
+        UnknownModelError: if there is nothing of that name, here or on the Hub.
         WeightsError: if it is no image classifier, or has no safetensors weights.
-        LabelError: if the names' meaning is not known, or ``labels`` doesn't fit them.
+        LabelError: if the meaning of the names is not known, or ``labels`` doesn't fit them.
         MissingExtraError: if transformers or onnxruntime is not installed.
     """
     path = Path(name_or_path).expanduser()
@@ -199,5 +183,5 @@ def load_image_backbone(
         )
     else:
         classifier = HuggingFaceClassifier(fetch(str(name_or_path), revision), device)
-    mapping = mapping_of(classifier.names, labels, target, (FER7_TO_EKMAN7, FER8_TO_EKMAN7))
+    mapping = map_classes(classifier.names, labels, target, (FER7_TO_EKMAN7, FER8_TO_EKMAN7))
     return ImageBackboneEncoder(classifier, mapping, **settings)

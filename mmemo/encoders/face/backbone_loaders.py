@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ CHUNK = 16
 
 
 class ImageClassifier(Protocol):
-    """What an `mmemo.encoders.face.backbone.ImageBackboneEncoder` needs.
+    """The classifier inside an `mmemo.encoders.face.backbone.ImageBackboneEncoder`.
 
     Attributes:
-        names: the classes of the logits, as the checkpoint calls them.
+        names: the classes of the logits, as the checkpoint names them.
         dim: D, the width of a feature vector.
     """
 
@@ -43,7 +42,7 @@ class ImageClassifier(Protocol):
 
 
 class HuggingFaceClassifier:
-    """A local image-classification checkpoint of `transformers` with its image processor. Opens no network.
+    """An image classifier of `transformers` in a local folder, with its image processor. Opens no network.
 
     Args:
         folder: with ``config.json``, ``preprocessor_config.json`` and safetensors.
@@ -71,7 +70,7 @@ class HuggingFaceClassifier:
             raise WeightsError(f"{folder} can't be used as an image classifier: {error}") from None
         if report["missing_keys"]:
             raise WeightsError(
-                f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}: its answers would be random. It is "
+                f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}: its scores would be random. It is "
                 "likely a backbone that was not trained to classify; fine-tune it first."
             )
         self._model = model.eval().to(device)
@@ -81,11 +80,11 @@ class HuggingFaceClassifier:
         self.dim = self(self.prepare(np.zeros((1, 8, 8, 3), np.uint8)))[0].shape[1]
 
     def prepare(self, crops: np.ndarray) -> np.ndarray:
-        """By the checkpoint's image processor."""
+        """Model input by the checkpoint's image processor; see `ImageClassifier.prepare`."""
         return np.asarray(self._processor(images=list(crops), return_tensors="np")["pixel_values"], np.float32)
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The features are the mean of the last hidden state over positions."""
+        """Features and logits; the features are the mean of the last hidden state over positions."""
         import torch
 
         features, logits = [], []
@@ -100,20 +99,20 @@ class HuggingFaceClassifier:
         return np.concatenate(features), np.concatenate(logits)
 
     def save(self, folder: Path) -> None:
-        """As `transformers` writes it."""
+        """Write model and image processor, in the format of `transformers`."""
         self._model.save_pretrained(folder)
         self._processor.save_pretrained(folder)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an ONNX file wants its images.
+    """The image preprocessing of an ONNX file.
 
     Attributes:
         size: side in pixels.
         channels: 3 for RGB, 1 for luma.
         layout: "NCHW" or "NHWC".
-        scale: the value of white: 1, or 255 for files that take pixels as they are.
+        scale: the value of white: 1, or 255 for files that take unscaled pixels.
         mean: subtracted from each channel after scaling; ``std`` divides after that. One value, or one a channel.
         output: "logits" or "probabilities".
     """
@@ -137,12 +136,12 @@ class Preprocessing:
             )
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Crops (N, S, S, 3) uint8 RGB to (N, C, size, size) float32; the layout is changed only at the last moment."""
+        """Crops (N, S, S, 3) uint8 RGB to (N, C, size, size) float32, whatever ``layout`` is."""
         images = np.empty((len(crops), self.channels, self.size, self.size), np.float32)
         for row, crop in enumerate(crops):
-            how = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
+            method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
             picture = crop if self.channels == 3 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None]
-            resized = cv2.resize(picture, (self.size, self.size), interpolation=how)
+            resized = cv2.resize(picture, (self.size, self.size), interpolation=method)
             images[row] = resized.reshape(self.size, self.size, self.channels).transpose(2, 0, 1)
         mean, std = (np.array(values, np.float32)[:, None, None] for values in (self.mean, self.std))
         normalized: np.ndarray = (images * np.float32(self.scale / 255) - mean) / std
@@ -150,17 +149,17 @@ class Preprocessing:
 
 
 class OnnxClassifier:
-    """An ONNX image classifier on the CPU. Features are its log scores, as a file has no more to give.
+    """An ONNX image classifier on the CPU. Its log scores serve as features, as a file has no other output.
 
     Args:
         path: of the file.
         names: its classes in the order of its first output.
-        preprocessing: by default what its input's shape says.
+        preprocessing: by default read from the shape of its input.
 
     Raises:
         MissingExtraError: if onnxruntime is not installed.
         UnknownModelError: if there is no such file.
-        WeightsError: if it can't be loaded, or has not the classes that ``names`` has.
+        WeightsError: if it can't be loaded, or has another number of classes than ``names``.
         ArgumentError: if ``names`` is missing, or the size of the input is not known.
     """
 
@@ -172,14 +171,14 @@ class OnnxClassifier:
         if not path.is_file():
             raise UnknownModelError(f"There is no file {path}.")
         if names is None or isinstance(names, str):
-            raise ArgumentError(f"{path} doesn't say what its classes are: give names=[…] in the order of its output.")
+            raise ArgumentError(f"{path} doesn't name its classes: give names=[…] in the order of its output.")
         try:
             import onnxruntime
         except ImportError:
             raise MissingExtraError("An ONNX file", "backbones") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        options.log_severity_level = 4  # what it would print, the error below says
+        options.log_severity_level = 4  # the error below has what it would print
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base but this
@@ -192,7 +191,7 @@ class OnnxClassifier:
             logits = self(self.prepare(np.zeros((1, 8, 8, 3), np.uint8)))[1]
         except Exception as error:
             raise WeightsError(
-                f"{path}, whose input is {self._input.shape}, doesn't take what {self.preprocessing} gives: {error}"
+                f"{path}, whose input is {self._input.shape}, doesn't take the output of {self.preprocessing}: {error}"
             ) from None
         if logits.shape != (1, len(self.names)):
             raise WeightsError(
@@ -206,15 +205,15 @@ class OnnxClassifier:
             if len(shape) == 4 and shape[channels] in (1, 3) and isinstance(shape[height], int):
                 return Preprocessing(shape[height], shape[channels], layout)  # type: ignore[arg-type]
         raise ArgumentError(
-            f"{self._path}: its input {shape} doesn't say the size of its images. Give preprocessing=Preprocessing(…)."
+            f"{self._path}: its input {shape} doesn't name the size of its images. Give preprocessing=Preprocessing(…)."
         )
 
     def prepare(self, crops: np.ndarray) -> np.ndarray:
-        """By `Preprocessing`."""
+        """Model input by `Preprocessing`."""
         return self.preprocessing(crops)
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log scores, twice."""
+        """Log scores, as features and as logits."""
         if self.preprocessing.layout == "NHWC":
             images = images.transpose(0, 2, 3, 1)
         kind = np.float16 if self._input.type == "tensor(float16)" else np.float32
@@ -231,7 +230,7 @@ class OnnxClassifier:
         return scores, scores
 
     def save(self, folder: Path) -> None:
-        """A copy of the file; weights that it keeps in files of their own don't come along.
+        """Copy the file; weights that it keeps in other files don't come along.
 
         Raises:
             ArgumentError: if there are such files.
@@ -240,21 +239,3 @@ class OnnxClassifier:
         if beside:
             raise ArgumentError(f"{self._path} keeps weights in {beside}; store it as one file, then save again.")
         shutil.copyfile(self._path, folder / self.FILE)
-
-
-def read_settings(path: Path, kind: str) -> dict[str, Any]:
-    """The JSON object that an encoder wrote beside its weights.
-
-    Raises:
-        UnknownModelError: if there is none.
-        WeightsError: if it is damaged or of another kind.
-    """
-    if not path.is_file():
-        raise UnknownModelError(f"No encoder in {path.parent}: expected {path.name} there.")
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{path} is not valid JSON ({error}).") from None
-    if not isinstance(settings, dict) or settings.get("kind") != kind:
-        raise WeightsError(f"{path} is not of the kind {kind!r}.")
-    return settings

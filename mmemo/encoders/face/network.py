@@ -1,4 +1,4 @@
-"""The network of the face encoder: a small residual CNN with squeeze-and-excitation on grey aligned crops.
+"""The network of the face encoder: a small residual CNN with squeeze-and-excitation on gray aligned crops.
 
 Sources: He et al., "Deep residual learning", CVPR 2016 (the block; pooled shortcuts after He et al., "Bag of tricks",
 CVPR 2019); Hu et al., "Squeeze-and-excitation networks", CVPR 2018.
@@ -24,7 +24,7 @@ class FaceArchitecture:
         widths: channels of each stage; every stage after the first halves height and width.
         depths: residual blocks of each stage.
         classes: K.
-        heads: H, linear readings of the same features: one for each way the training images were annotated.
+        heads: H, linear classifiers on the same features: one for each way the training images were annotated.
         dropout: of the pooled features, in training.
     """
 
@@ -47,10 +47,10 @@ class FaceArchitecture:
 
 
 def normalize_contrast(images: torch.Tensor) -> torch.Tensor:
-    """Bring each image to zero mean and unit standard deviation over its pixels.
+    """Images at zero mean and unit standard deviation over their pixels.
 
-    It is the network's first step, so that training and use can't differ in it. An image that is nearly flat
-    (standard deviation under 0.02 of full scale) is not blown up: its noise would look like a face.
+    It is the network's first step, so that training and inference can't differ in it. An image that is nearly flat
+    (standard deviation under 0.02 of full scale) is not amplified: its noise would look like a face.
 
     Args:
         images: (N, 1, S, S) float, black 0 and white 1.
@@ -99,16 +99,16 @@ class ResidualBlock(nn.Module):
         inner = self.attention(self.norm2(self.conv2(inner)))
         return functional.relu(inner + shortcut, inplace=True)
 
-    def fuse(self) -> None:
-        """Fold each batch norm into its convolution; for use only, not for training."""
-        self.conv1, self.norm1 = _fused(self.conv1, self.norm1)
-        self.conv2, self.norm2 = _fused(self.conv2, self.norm2)
+    def fold_batchnorm(self) -> None:
+        """Fold each batch norm into its convolution; for inference only."""
+        self.conv1, self.norm1 = _fold(self.conv1, self.norm1)
+        self.conv2, self.norm2 = _fold(self.conv2, self.norm2)
         if self.project is not None:
-            self.project, self.project_norm = _fused(self.project, self.project_norm)
+            self.project, self.project_norm = _fold(self.project, self.project_norm)
 
 
 class FaceNetwork(nn.Module):
-    """Grey crops in, one feature vector and class logits a crop out.
+    """Residual CNN: gray crops in, one feature vector and the class logits of each crop out.
 
     Args:
         architecture: its shape.
@@ -117,6 +117,7 @@ class FaceNetwork(nn.Module):
     def __init__(self, architecture: FaceArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
+        self.size, self.classes = architecture.size, architecture.classes
         first = architecture.widths[0]
         self.stem = nn.Conv2d(1, first, 3, 2, 1, bias=False)
         self.stem_norm: nn.Module = nn.BatchNorm2d(first)
@@ -137,32 +138,32 @@ class FaceNetwork(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (N, D) and logits (N, K) of images (N, 1, S, S), float in [0, 1].
 
-        The logits are the mean over the heads: the geometric mean of what they say.
+        The logits are the mean over the heads, which is the geometric mean of their probabilities.
         """
         features = self.features(images)
-        return features, self.readings(features).mean(dim=1)
+        return features, self.head_logits(features).mean(dim=1)
 
-    def readings(self, features: torch.Tensor) -> torch.Tensor:
-        """What each head says of features (N, D): logits (N, H, K)."""
+    def head_logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of each head (N, H, K) from features (N, D)."""
         return self.head(self.dropout(features)).unflatten(1, (self.architecture.heads, -1))  # type: ignore[no-any-return]
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, D) of images (N, 1, S, S), float in [0, 1]."""
+        """Features (N, D) of images (N, 1, S, S), float in [0, 1]."""
         values = normalize_contrast(images).contiguous(memory_format=torch.channels_last)
         values = functional.relu(self.stem_norm(self.stem(values)), inplace=True)
         return self.blocks(values).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
-    def fuse(self) -> FaceNetwork:
-        """Fold batch norms into convolutions: the same values, faster; for use only."""
+    def fold_batchnorm(self) -> FaceNetwork:
+        """Fold batch norms into convolutions: the same values, faster; for inference only."""
         self.eval()
-        self.stem, self.stem_norm = _fused(self.stem, self.stem_norm)
+        self.stem, self.stem_norm = _fold(self.stem, self.stem_norm)
         for block in self.blocks:
             assert isinstance(block, ResidualBlock)
-            block.fuse()
+            block.fold_batchnorm()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _fused(convolution: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Any]:
-    if not isinstance(norm, nn.BatchNorm2d):  # fused before
+def _fold(convolution: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Any]:
+    if not isinstance(norm, nn.BatchNorm2d):  # folded before
         return convolution, norm
     return fuse_conv_bn_eval(convolution, norm), nn.Identity()

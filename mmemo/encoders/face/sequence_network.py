@@ -1,7 +1,6 @@
-"""Networks that see a face move: the image network inflated in time, and an LSTM on its features.
+"""Networks over sequences of face crops: the image network inflated in time, and an LSTM on its features.
 
-Both begin as the image network: before they are trained, every frame gets just the scores that it gives. What they say
-beyond that, time has taught them.
+Both are initialized as the image network: before training, every frame gets exactly its scores.
 
 Sources: Carreira and Zisserman, "Quo vadis, action recognition?", CVPR 2017 (inflation); Tran et al., "A closer look at
 spatiotemporal convolutions", CVPR 2018 ((2+1)D); Donahue et al., "Long-term recurrent convolutional networks", CVPR
@@ -25,13 +24,13 @@ KINDS = ("inflated", "lstm")
 
 @dataclass(frozen=True)
 class SequenceArchitecture:
-    """The shape of a sequence network; saved with its weights.
+    """Shape of a sequence network; saved with its weights.
 
     Attributes:
-        image: of the image network inside it.
+        image: shape of the image network inside it.
         kind: "inflated" or "lstm".
-        kernel: frames that one temporal convolution of the inflated network looks at, odd.
-        hidden: of the LSTM, each way.
+        kernel: frames of one temporal convolution of the inflated network, odd.
+        hidden: width of the LSTM in each direction.
 
     Raises:
         ArgumentError: for another kind, or an even kernel.
@@ -64,7 +63,7 @@ class SequenceArchitecture:
 
 
 class TemporalConvolution(nn.Module):
-    """A convolution over time, of each channel by itself; begins as the identity.
+    """A depthwise convolution over time; initialized as the identity.
 
     It is the second half of a (2+1)D convolution, whose first half is the two-dimensional one before it. Before the
     first frame and after the last one those frames are repeated.
@@ -89,11 +88,16 @@ class TemporalConvolution(nn.Module):
 
 
 class SequenceNetwork(nn.Module):
-    """What the two networks have in common.
+    """Base of the two networks.
 
     Args:
-        image: gives the shape, and the weights to begin with.
-        architecture: its shape.
+        image: the image network, with the weights to begin with.
+        architecture: the shape.
+
+    Attributes:
+        dim: D, the width of a token.
+        size: S, side of the images in pixels.
+        classes: K.
     """
 
     dim: int
@@ -102,6 +106,7 @@ class SequenceNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.image = image
+        self.size, self.classes = image.size, image.classes
 
     def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens (B, T, D) and logits of each frame (B, T, K) of clips (B, T, 1, S, S), float in [0, 1]."""
@@ -110,10 +115,10 @@ class SequenceNetwork(nn.Module):
     def scores(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (…, K) of features (…, D) by the image network's heads."""
         flat = features.flatten(0, -2)
-        return self.image.readings(flat).mean(dim=1).reshape(*features.shape[:-1], -1)
+        return self.image.head_logits(flat).mean(dim=1).reshape(*features.shape[:-1], -1)
 
     def train(self, mode: bool = True) -> SequenceNetwork:
-        """As of any module; but the image network's batch norms keep their statistics: clips are few."""
+        """Switch training mode; the batch norms of the image network keep their statistics, as clips are few."""
         super().train(mode)
         self.image.eval()
         return self
@@ -144,7 +149,7 @@ class InflatedNetwork(SequenceNetwork):
 
 
 class LstmNetwork(SequenceNetwork):
-    """A CNN-LSTM: a bidirectional LSTM over the image network's features, added to its logits; begins at nothing."""
+    """CNN-LSTM: a bidirectional LSTM over the image network's features, added to its logits; initialized at zero."""
 
     def __init__(self, image: FaceNetwork, architecture: SequenceArchitecture) -> None:
         super().__init__(image, architecture)
@@ -161,6 +166,6 @@ class LstmNetwork(SequenceNetwork):
         return self.follow(features)
 
     def follow(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same of the image network's features (B, T, D), which can be kept from epoch to epoch."""
+        """Tokens and logits from the image network's features (B, T, D), which can be kept from epoch to epoch."""
         tokens, _ = self.lstm(self.norm(features))
         return tokens, self.scores(features) + self.head(tokens)

@@ -1,12 +1,11 @@
-"""Any transformer of `transformers` as the text encoder: a sequence classifier, or a bare encoder for its tokens.
+"""Text encoder around any model of `transformers`: a sequence classifier, or a bare encoder for its tokens.
 
-The checkpoint brings its own tokenizer and its own class names; a mapping says what the names mean. `transformers` is
-not imported before such a checkpoint is asked for.
+The checkpoint brings its own tokenizer and class names; a mapping relates the names to labels. `transformers` is not
+imported before such a checkpoint is loaded.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmemo.checkpoint import replacing
-from mmemo.encoders.base import Encoding
-from mmemo.encoders.external import HUB_NAME, fetch, map_scores, mapping_of
-from mmemo.encoders.face.backbone_loaders import read_settings
+from mmemo.encoders.base import Encoding, Gradients
+from mmemo.encoders.external import HUB_NAME, fetch, map_classes, map_scores, read_settings, write_settings
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import (
@@ -24,7 +22,6 @@ from mmemo.labels import (
     EKMAN7,
     EMORYNLP7_TO_EKMAN7,
     GOEMOTIONS28_TO_EKMAN7,
-    LABEL_SETS,
     MELD7_TO_EKMAN7,
     SMP6_TO_EKMAN7,
     XED9_TO_EKMAN7,
@@ -35,14 +32,11 @@ from mmemo.labels import (
 if TYPE_CHECKING:
     import torch
 
-    from mmemo.encoders.text.encoder import Gradients
-
 KIND = "text-backbone"
-SETTINGS = "mmemo.json"
 CHUNK = 32
 """Texts that go through a network at once."""
 MOST_TOKENS = 256
-"""Word pieces of a text that are read, at most, also where the checkpoint could take more."""
+"""Highest number of word pieces of a text, also of checkpoints that could take more."""
 PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
 """Files of a checkpoint: settings, weights, vocabularies."""
 PUBLISHED = (
@@ -53,24 +47,25 @@ PUBLISHED = (
     XED9_TO_EKMAN7,
     SMP6_TO_EKMAN7,
 )
+"""Mappings of the label sets whose names are recognized in a checkpoint."""
 
 
 class HuggingFaceText:
-    """A local checkpoint of `transformers` with its tokenizer. Opens no network and runs no code from the folder.
+    """A checkpoint of `transformers` in a local folder, with its tokenizer. Opens no network, runs no code of the folder.
 
     Args:
         folder: with ``config.json``, a tokenizer and safetensors.
         device: of torch.
-        bare: take an encoder without a trained classification head; ``names`` is then empty.
+        bare: load an encoder without a trained classification head; ``names`` is then empty.
 
     Attributes:
-        names: the classes of the logits, as the checkpoint calls them.
+        names: the classes of the logits, as the checkpoint names them.
         dim: D, the width of a token.
 
     Raises:
         MissingExtraError: if transformers is not installed.
         UnknownModelError: if the folder holds no checkpoint.
-        WeightsError: if it is damaged, is no text encoder, or has no trained head and none of ``bare`` was asked for.
+        WeightsError: if it is damaged, is no text encoder, or has no trained head and is not loaded ``bare``.
     """
 
     def __init__(self, folder: Path, device: str = "cpu", *, bare: bool = False) -> None:
@@ -89,32 +84,32 @@ class HuggingFaceText:
             self._tokenizer = tokenizers.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # transformers and tokenizers raise whatever their parsers do
             raise WeightsError(f"{folder} can't be used as a text encoder: {error}") from None
-        # a pooler that is missing from a bare encoder is of no use here
+        # a bare encoder may lack its pooler, which is not used
         missing = [name for name in report["missing_keys"] if not bare or "pooler" not in name]
         if missing:
             raise WeightsError(
-                f"{folder} has no weights for {sorted(missing)[:3]}: its answers would be random. Train a head first "
-                "(recipes/text_finetune.py), or take its tokens alone with bare=True."
+                f"{folder} has no weights for {sorted(missing)[:3]}: its scores would be random. Train a head first "
+                "(recipes/text_finetune.py), or use its tokens alone with bare=True."
             )
         if self._tokenizer.pad_token_id is None:
-            raise WeightsError(f"The tokenizer in {folder} has no padding token, so texts can't be read in batches.")
+            raise WeightsError(f"The tokenizer in {folder} has no padding token, so texts can't be encoded in batches.")
         self._model = model.eval().to(device)
         self.device, self.bare = device, bare
         config = model.config
         self.names = () if bare else tuple(str(config.id2label[i]) for i in range(config.num_labels))
-        self._several = getattr(config, "problem_type", None) == "multi_label_classification"
-        self.positions = positions_of(config, self._tokenizer)
+        self._multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
+        self.positions = max_tokens(config, self._tokenizer)
         self.dim = int(config.hidden_size)
 
     def tokenize(self, text: str) -> np.ndarray:
-        """Ids (T,) int64, special ones included; longer texts are cut."""
+        """Token ids (T,) int64, special ones included; longer texts are cut."""
         ids = self._tokenizer(text[: 20 * self.positions], truncation=True, max_length=self.positions)["input_ids"]
         return np.array(ids, np.int64)
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (B, T, D) of the last layer and logits (B, J), float32; (B, 0) of a bare encoder.
 
-        Logits of a checkpoint whose labels may hold together are the logarithms of its probabilities.
+        Logits of a multi-label checkpoint are the logarithms of its probabilities.
         """
         import torch
 
@@ -131,34 +126,39 @@ class HuggingFaceText:
                 tokens.append(out.hidden_states[-1].float().cpu().numpy())
                 if not self.bare:
                     raw = out.logits.float()
-                    logits.append((torch.nn.functional.logsigmoid(raw) if self._several else raw).cpu().numpy())
+                    logits.append((torch.nn.functional.logsigmoid(raw) if self._multi_label else raw).cpu().numpy())
         none = np.zeros((len(ids), 0), np.float32)
         return np.concatenate(tokens) * mask[..., None], np.concatenate(logits) if logits else none
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where in ``text`` each token of `tokenize` is, start and end; special ones are nowhere."""
+        """Start and end in ``text`` of each token of `tokenize`; (0, 0) for special ones."""
         encoded = self._tokenizer(
             text[: 20 * self.positions], truncation=True, max_length=self.positions, return_offsets_mapping=True
         )
         return [(int(start), int(end)) for start, end in encoded["offset_mapping"]]
 
-    def gradients(self, shares: np.ndarray, temperature: float) -> Gradients:
-        """What an explanation needs; ``shares`` (2, J) of 0 and 1: names that mean the label, or anything."""
+    def gradients(self, selected: np.ndarray, temperature: float) -> Gradients:
+        """The differentiable part for one label.
+
+        Args:
+            selected: (2, J) of 0 and 1: the classes of the label, and those of any label.
+            temperature: of the model.
+        """
         import torch
 
-        meant = torch.from_numpy(shares).float().to(self.device)
+        classes = torch.from_numpy(selected).float().to(self.device)
 
         def forward(ids: torch.Tensor) -> torch.Tensor:
             logits = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float()
-            logits = torch.nn.functional.logsigmoid(logits) if self._several else logits
-            kept = (logits / temperature).softmax(-1)
-            return torch.log((kept * meant[0]).sum(-1) / (kept * meant[1]).sum(-1))
+            logits = torch.nn.functional.logsigmoid(logits) if self._multi_label else logits
+            probabilities = (logits / temperature).softmax(-1)
+            return torch.log((probabilities * classes[0]).sum(-1) / (probabilities * classes[1]).sum(-1))
 
         special = set(self._tokenizer.all_special_ids) - {self._tokenizer.pad_token_id, self._tokenizer.unk_token_id}
-        return forward, self._model.get_input_embeddings(), special, int(self._tokenizer.pad_token_id)
+        return Gradients(forward, self._model.get_input_embeddings(), special, int(self._tokenizer.pad_token_id))
 
     def save(self, folder: Path) -> None:
-        """As `transformers` writes it."""
+        """Write model and tokenizer, in the format of `transformers`."""
         self._model.save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
 
@@ -170,10 +170,16 @@ class TextBackboneEncoder:
         backbone: with its tokenizer and class names.
         mapping: from the backbone's names to the labels of this encoder; for a bare encoder, whose logits are all
             equal, the labels alone.
-        languages: ISO 639-1 codes of what it reads; None for any. Words known to be in another one are absent words.
+        languages: ISO 639-1 codes of the languages it was trained on; None for any. Text known to be in another one is
+            not encoded.
 
     Raises:
         LabelError: if the mapping is not from the backbone's names.
+        ArgumentError: for a classifier without a mapping, or a bare encoder with one.
+
+    >>> from mmemo.encoders.text.backbone import TextBackboneEncoder
+    >>> TextBackboneEncoder.modality, callable(TextBackboneEncoder.encode)  # see load_text_backbone
+    ('text', True)
     """
 
     modality = "text"
@@ -199,13 +205,13 @@ class TextBackboneEncoder:
         self._backbone = backbone
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """Token ids (T,) int64; None without words, or where they are known to be in a language it doesn't read."""
-        words = evidence.text
-        if words is None or not any(sign.isalpha() for sign in words.text):
+        """Token ids (T,) int64; None without words, or with words known to be in a language it was not trained on."""
+        text = evidence.text
+        if text is None or not any(character.isalpha() for character in text.text):
             return None
-        if words.language is not None and self.languages is not None and words.language not in self.languages:
+        if text.language is not None and self.languages is not None and text.language not in self.languages:
             return None
-        return self._backbone.tokenize(words.text)
+        return self._backbone.tokenize(text.text)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them, and log scores after the mapping.
@@ -225,18 +231,18 @@ class TextBackboneEncoder:
         return Encoding(tokens, mask, map_scores(logits, self.mapping))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where in ``text`` each of its tokens is, start and end; special ones are nowhere."""
+        """Start and end in ``text`` of each of its tokens; (0, 0) for special ones."""
         return self._backbone.spans(text)
 
     def gradients(self, label: int, temperature: float) -> Gradients:
-        """What an explanation needs, see `mmemo.encoders.text.encoder.Gradients`.
+        """The differentiable part for one label, by its index in `labels`, at the temperature of a model.
 
         Raises:
-            ArgumentError: if nothing means the label, as in a bare encoder.
+            ArgumentError: if no class maps to the label, as in a bare encoder.
         """
         matrix = np.zeros((0, len(self.labels))) if self.mapping is None else self.mapping.matrix()
         if not matrix[:, label].any():
-            raise ArgumentError(f"No class of the checkpoint means {self.labels[label]!r}, so nothing speaks for it.")
+            raise ArgumentError(f"No class of the checkpoint maps to {self.labels[label]!r}, so there is nothing to explain.")
         return self._backbone.gradients(np.stack([matrix[:, label], matrix.any(axis=1)]), temperature)
 
     def save(self, folder: str | Path) -> Path:
@@ -244,13 +250,13 @@ class TextBackboneEncoder:
         settings = {
             "kind": KIND,
             "bare": self.mapping is None,
-            "labels": self.labels.name,
+            "labels": self.labels.to_config(),
             "mapping": None if self.mapping is None else dict(self.mapping.pairs),
             "languages": None if self.languages is None else list(self.languages),
         }
         with replacing(folder) as partial:
             self._backbone.save(partial)
-            (partial / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_settings(partial, settings)
         return Path(folder)
 
     @classmethod
@@ -263,19 +269,22 @@ class TextBackboneEncoder:
             MissingExtraError: if transformers is not installed.
         """
         folder = Path(folder)
-        settings = read_settings(folder / SETTINGS, KIND)
-        backbone = HuggingFaceText(folder, device, bare=settings["bare"])
-        target = LABEL_SETS[settings["labels"]]
-        languages = None if settings["languages"] is None else tuple(settings["languages"])
-        if settings["bare"]:
-            return cls(backbone, target, languages=languages)
-        mapping = LabelMapping(LabelSet("checkpoint", backbone.names), target, settings["mapping"])
-        return cls(backbone, mapping, languages=languages)
+        settings = read_settings(folder, KIND)
+        try:
+            backbone = HuggingFaceText(folder, device, bare=settings["bare"])
+            target = LabelSet.from_config(settings["labels"])
+            languages = None if settings["languages"] is None else tuple(settings["languages"])
+            if settings["bare"]:
+                return cls(backbone, target, languages=languages)
+            mapping = LabelMapping(LabelSet("checkpoint", backbone.names), target, settings["mapping"])
+            return cls(backbone, mapping, languages=languages)
+        except (KeyError, TypeError, LabelError) as error:
+            raise WeightsError(f"{folder} does not hold a text backbone of this version: {error}") from None
 
 
-def positions_of(config: Any, tokenizer: Any) -> int:
-    """The most tokens that a network of this ``config`` should be given at once."""
-    # RoBERTa counts its positions from the padding's id on, so two of them are never used
+def max_tokens(config: Any, tokenizer: Any) -> int:
+    """Highest number of tokens of a text for a network of this ``config``."""
+    # RoBERTa counts its positions from the id of the padding on, so two of them are never used
     positions = int(getattr(config, "max_position_embeddings", MOST_TOKENS)) - 2
     return max(8, min(positions, int(tokenizer.model_max_length), MOST_TOKENS))
 
@@ -295,19 +304,19 @@ def load_text_backbone(
     Args:
         name_or_path: a folder with a Hugging Face checkpoint, or, if there is no such path, the name of one on the
             Hugging Face Hub, which is then fetched (no pickled weights) unless it is in the local cache.
-        labels: what each of the checkpoint's names means, None for names that are dropped. It may be left out for the
+        labels: the label of each of the checkpoint's names, None for names that are dropped. It may be left out for the
             names of MELD, GoEmotions, dair-ai, EmoryNLP, XED, SMP2020 and of ``target`` itself.
-        languages: ISO 639-1 codes of what it reads; None for any.
+        languages: ISO 639-1 codes of the languages it was trained on; None for any.
         target: the labels of the encoder.
-        bare: take an encoder without a classification head. Its scores are all equal; its tokens serve a fusion head
-            that looks at tokens.
+        bare: load an encoder without a classification head. Its scores are all equal; its tokens serve a fusion head
+            on tokens.
         device: of torch.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        UnknownModelError: if nothing of that name is found, here or on the Hub.
+        UnknownModelError: if there is nothing of that name, here or on the Hub.
         WeightsError: if it is no text classifier (or, ``bare``, no text encoder), or has no safetensors weights.
-        LabelError: if the names' meaning is not known, or ``labels`` doesn't fit them.
+        LabelError: if the meaning of the names is not known, or ``labels`` doesn't fit them.
         MissingExtraError: if transformers is not installed.
     """
     if isinstance(languages, str):
@@ -320,7 +329,7 @@ def load_text_backbone(
             )
         path = fetch(str(name_or_path), revision, PATTERNS)
     backbone = HuggingFaceText(path, device, bare=bare)
-    read = None if languages is None else tuple(languages)
+    codes = None if languages is None else tuple(languages)
     if bare:
-        return TextBackboneEncoder(backbone, target, languages=read)
-    return TextBackboneEncoder(backbone, mapping_of(backbone.names, labels, target, PUBLISHED), languages=read)
+        return TextBackboneEncoder(backbone, target, languages=codes)
+    return TextBackboneEncoder(backbone, map_classes(backbone.names, labels, target, PUBLISHED), languages=codes)

@@ -1,9 +1,9 @@
-"""The words: a small BERT of torch's own layers that reads English lines, with a head over seven emotions."""
+"""The default text encoder: a small BERT of torch's own layers for English, with a head over seven emotions."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -11,42 +11,52 @@ from typing import Any, Self
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoder, Encoding
-from mmemo.encoders.text.network import TextArchitecture, TextNet
-from mmemo.errors import WeightsError
+from mmemo.encoders.base import Encoder, Encoding, Gradients
+from mmemo.encoders.text.network import TextArchitecture, TextNetwork
+from mmemo.errors import LabelError, WeightsError
 from mmemo.evidence import Evidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
 
 KIND = "text-encoder"
 TOKENIZER = "tokenizer.json"
 CONTEXT = 3
-"""Lines before a line of dialogue that are read with it, at most."""
+"""Highest number of lines before a line of dialogue that are encoded with it."""
 CONTEXT_TOKENS = 40
-"""Word pieces of them, at most; the latest are kept."""
-Gradients = tuple[Callable[[torch.Tensor], torch.Tensor], nn.Module, set[int], int]
-"""The logarithm of a label's share (B,) of ids (B, T), the embedding of the ids, the ids of special tokens, padding."""
+"""Highest number of their word pieces; the latest are kept."""
 _WORDS, _WORDS_SCALE = "words.weight", "words.scale"
 
 
 class TextEncoder:
-    """English words of one window in, tokens and seven class scores out.
+    """Encoder of the modality "text" (see `mmemo.encoders.base.Encoder`) with one token a word piece.
 
     Args:
-        net: the network; put into evaluation mode.
+        network: the network; put into evaluation mode.
         tokenizer: its tokenizer, which adds the special tokens.
-        languages: ISO 639-1 codes the network reads; words known to be in another language are absent words.
-        context: how many of the lines before a window are read with its own, at most `CONTEXT`.
-        card: corpora, scores and settings that travel with the weights into ``config.json``.
+        labels: its classes, in the order of its logits.
+        languages: ISO 639-1 codes of the languages it was trained on; text known to be in another one is not encoded.
+        context: number of lines before a window that are encoded with its own, at most `CONTEXT`.
+        device: of torch: "cpu", "cuda", "mps" …
+        card: whatever else belongs into the ``config.json`` of the weights: corpora, split, scores.
+
+    Raises:
+        WeightsError: if the tokenizer is not that of a BERT.
+
+    >>> import mmemo
+    >>> from pathlib import Path
+    >>> from mmemo.encoders.text.encoder import TextEncoder
+    >>> encoder = TextEncoder.load(Path(mmemo.__file__).parent / "weights" / "text")
+    >>> encoding = encoder.encode([encoder.tokenize("What a lovely day!")])
+    >>> encoder.labels[int(encoding.logits[0].argmax())]
+    'happiness'
     """
 
     modality = "text"
 
     def __init__(
         self,
-        net: TextNet,
+        network: TextNetwork,
         tokenizer: Tokenizer,
         *,
         labels: LabelSet = EKMAN7,
@@ -55,35 +65,36 @@ class TextEncoder:
         device: str = "cpu",
         card: Mapping[str, Any] | None = None,
     ) -> None:
-        self.net = net.to(device).eval()
+        self.network = network.to(device).eval()
         self.labels, self.languages, self.context, self.device = labels, languages, context, device
-        self.dim = net.architecture.dim
+        self.dim = network.architecture.dim
         self.card = dict(card or {})
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
-        self.tokenizer.encode_special_tokens = True  # a "[SEP]" that somebody wrote is no separator
+        self.tokenizer.encode_special_tokens = True  # "[SEP]" within a text is no separator
         self.separator = self._id("[SEP]")
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
-        """A text encoder from any checkpoint: one of ours, or a transformer of Hugging Face.
+        """A text encoder from any checkpoint: of mmemo, or a transformer of Hugging Face.
 
         Args:
             name_or_path: a folder that `save` or a recipe wrote, a folder with a Hugging Face checkpoint, or the name
                 of a checkpoint on the Hugging Face Hub. Only such a name makes mmemo use the network.
             settings: ``device``; for a checkpoint of another project, what
-                `mmemo.encoders.text.backbone.load_text_backbone` takes: what its labels mean, and its languages.
+                `mmemo.encoders.text.backbone.load_text_backbone` takes: the meaning of its labels, and its languages.
 
         Raises:
-            UnknownModelError: if nothing of that name is found.
+            UnknownModelError: if there is nothing of that name.
             WeightsError: if it is damaged, or no text classifier.
             LabelError: if the meaning of its labels is not known.
             MissingExtraError: if transformers is needed and not installed.
         """
         if checkpoint_kind(name_or_path) == KIND:
             return TextEncoder.load(name_or_path, **settings)
-        from mmemo.encoders.text.backbone import SETTINGS, TextBackboneEncoder, load_text_backbone
+        from mmemo.encoders.external import SETTINGS
+        from mmemo.encoders.text.backbone import TextBackboneEncoder, load_text_backbone
 
         if (Path(name_or_path).expanduser() / SETTINGS).is_file():
             return TextBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
@@ -93,10 +104,12 @@ class TextEncoder:
         """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions.
 
         Args:
-            context: the lines before it, oldest first. Each is marked with who says it, seen from ``speaker``: "A" the
-                same person, "B", "C" … others, "-" somebody. They stand before the text, with a separator between.
+            text: the line to be scored.
+            context: the lines before it, oldest first. They precede the text, with a separator between, each marked
+                with its speaker: "A" for ``speaker``, "B", "C" … for others, "-" for an unknown one.
+            speaker: of ``text``.
         """
-        longest = self.net.architecture.positions
+        longest = self.network.architecture.positions
         line = self.tokenizer.encode(text[: 20 * longest]).ids
         if len(line) > longest:
             line = [*line[: longest - 1], self.separator]
@@ -114,61 +127,62 @@ class TextEncoder:
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64 of the window's words.
 
-        None where nothing was said, where there are signs but no word, where the words are known to be in a
-        language the network doesn't read, or where most letters are not Latin ones.
+        None without words, without a letter, with words known to be in a language that the network was not trained on,
+        or with mostly non-Latin letters.
         """
-        words = evidence.text
-        if words is None or (words.language is not None and words.language not in self.languages):
+        text = evidence.text
+        if text is None or (text.language is not None and text.language not in self.languages):
             return None
-        letters = [sign for sign in words.text if sign.isalpha()]
-        # Latin letters end at U+024F; beyond them the vocabulary knows single signs at best
-        if not letters or 2 * sum(sign <= "\u024f" for sign in letters) < len(letters):
+        letters = [character for character in text.text if character.isalpha()]
+        # Latin letters end at U+024F; beyond them the vocabulary has single characters at best
+        if not letters or 2 * sum(character <= "\u024f" for character in letters) < len(letters):
             return None
-        before = words.context[-self.context :] if self.context else ()
-        return self.tokenize(words.text, before, words.speaker)
+        before = text.context[-self.context :] if self.context else ()
+        return self.tokenize(text.text, before, text.speaker)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them."""
-        ids, mask, said = padded(batch, self.separator)
+        ids, mask, scored = pad_ids(batch, self.separator)
         if not ids.size:
             tokens, logits = np.zeros((*ids.shape, self.dim)), np.zeros((len(batch), len(self.labels)))
             return Encoding(tokens.astype(np.float32), mask, logits.astype(np.float32))
         with torch.inference_mode():
-            inputs = [torch.from_numpy(array).to(self.device) for array in (ids, mask, said)]
-            tokens, logits = self.net(*inputs)
+            inputs = [torch.from_numpy(array).to(self.device) for array in (ids, mask, scored)]
+            tokens, logits = self.network(*inputs)
             affect = None
-            if self.net.affect is not None:
-                affect = self.net.affect(self.net.summary(tokens, inputs[2])).cpu().numpy()
+            if self.network.affect is not None:
+                affect = self.network.affect(self.network.pool(tokens, inputs[2])).cpu().numpy()
         return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy(), affect=affect)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where in ``text`` each of its tokens is, start and end; special ones and what is cut off are nowhere."""
-        longest = self.net.architecture.positions
+        """Start and end in ``text`` of each of its tokens; (0, 0) for special ones, none for those that are cut off."""
+        longest = self.network.architecture.positions
         spans = self.tokenizer.encode(text[: 20 * longest]).offsets
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
 
     def gradients(self, label: int, temperature: float) -> Gradients:
-        """What an explanation needs, see `Gradients`; ``label`` is its place, ``temperature`` the model's."""
+        """The differentiable part for one label, by its index in `labels`, at the temperature of a model."""
 
         def forward(ids: torch.Tensor) -> torch.Tensor:
-            said = [padded([row], self.separator)[2][0] for row in ids.cpu().numpy()]
+            scored = [pad_ids([row], self.separator)[2][0] for row in ids.cpu().numpy()]
             mask = torch.ones_like(ids, dtype=torch.bool)
-            logits = self.net(ids, mask, torch.from_numpy(np.stack(said)).to(ids.device))[1]
+            logits = self.network(ids, mask, torch.from_numpy(np.stack(scored)).to(ids.device))[1]
             chosen: torch.Tensor = (logits / temperature).log_softmax(-1)[:, label]
             return chosen
 
-        return forward, self.net.words, {self._id("[CLS]"), self._id("[SEP]")}, self._id("[PAD]")
+        special = {self._id("[CLS]"), self._id("[SEP]")}
+        return Gradients(forward, self.network.words, special, self._id("[PAD]"))
 
     def _id(self, token: str) -> int:
-        found: int | None = self.tokenizer.token_to_id(token)
-        if found is None:
+        index: int | None = self.tokenizer.token_to_id(token)
+        if index is None:
             raise WeightsError(f"The tokenizer has no {token}; it is not the one of a BERT.")
-        return found
+        return index
 
     def save(self, folder: str | Path) -> Path:
-        """Write the encoder: word embeddings as int8 with one float32 scale a row, all else as float16."""
+        """Write the encoder into ``folder``: word embeddings as int8 with one float32 scale a row, all else as float16."""
         tensors: dict[str, np.ndarray] = {}
-        for name, value in self.net.state_dict().items():
+        for name, value in self.network.state_dict().items():
             array = value.detach().cpu().float().numpy()
             if name == _WORDS:
                 scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-12).astype(np.float32)
@@ -180,9 +194,9 @@ class TextEncoder:
         config = {
             **self.card,
             "kind": KIND,
-            "architecture": asdict(self.net.architecture),
-            "preprocessing": {"lowercase": True, "max_tokens": self.net.architecture.positions},
-            "labels": list(self.labels),
+            "architecture": asdict(self.network.architecture),
+            "preprocessing": {"lowercase": True, "max_tokens": self.network.architecture.positions},
+            "labels": self.labels.to_config(),
             "languages": list(self.languages),
             "context": self.context,
             "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),
@@ -197,48 +211,49 @@ class TextEncoder:
             UnknownModelError: if the folder holds no weights.
             WeightsError: if they are damaged or of another kind.
         """
-        found = load_checkpoint(folder, KIND)
-        tokenizer = (found.folder / TOKENIZER).read_bytes() if (found.folder / TOKENIZER).is_file() else b""
-        if hashlib.sha256(tokenizer).hexdigest() != found.config.get("tokenizer_sha256"):
-            raise WeightsError(f"{found.folder / TOKENIZER} is missing or damaged. Fetch or train the model again.")
-        arrays = {name: array.astype(np.float32) for name, array in found.tensors.items()}
+        checkpoint = load_checkpoint(folder, KIND)
+        config, file = checkpoint.config, checkpoint.folder / TOKENIZER
+        tokenizer = file.read_bytes() if file.is_file() else b""
+        if hashlib.sha256(tokenizer).hexdigest() != config.get("tokenizer_sha256"):
+            raise WeightsError(f"{file} is missing or damaged. Fetch or train the model again.")
+        arrays = {name: array.astype(np.float32) for name, array in checkpoint.tensors.items()}
         try:
             arrays[_WORDS] *= arrays.pop(_WORDS_SCALE)
-            net = TextNet(TextArchitecture(**found.config["architecture"]))
-            net.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, assign=True)
-            labels = LabelSet("text", tuple(found.config["labels"]))
-            languages = tuple(found.config["languages"])
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise WeightsError(f"{found.folder} does not hold the weights its config names: {error}") from None
+            network = TextNetwork(TextArchitecture(**config["architecture"]))
+            network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, assign=True)
+            labels = LabelSet.from_config(config["labels"])
+            languages = tuple(config["languages"])
+        except (KeyError, TypeError, RuntimeError, LabelError) as error:
+            raise WeightsError(f"{checkpoint.folder} does not hold the weights its config names: {error}") from None
         return cls(
-            net,
+            network,
             Tokenizer.from_str(tokenizer.decode()),
-            labels=EKMAN7 if labels.labels == EKMAN7.labels else labels,
+            labels=labels,
             languages=languages,
-            context=int(found.config.get("context", 0)),
+            context=int(config.get("context", 0)),
             device=device,
-            card={k: v for k, v in found.config.items() if k not in ("format", "sha256")},
+            card={k: v for k, v in config.items() if k not in ("format", "sha256")},
         )
 
 
-def padded(batch: Sequence[np.ndarray], separator: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids (B, T) int64 of B texts, which of them are valid (B, T) bool, and which are to be judged (B, T) bool.
+def pad_ids(batch: Sequence[np.ndarray], separator: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids (B, T) int64 of B texts, zero beyond each length, their mask (B, T) bool, and the scored ones (B, T) bool.
 
-    What stands before the last separator but one is context: it is read, and not judged.
+    Tokens before the last separator but one are context: they are encoded, and not scored.
     """
     longest = max((len(ids) for ids in batch), default=0)
     ids = np.zeros((len(batch), longest), np.int64)
-    mask, said = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
+    mask, scored = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
     for row, text in enumerate(batch):
         ids[row, : len(text)] = text
         mask[row, : len(text)] = True
         ends = np.flatnonzero(text == separator)
-        said[row, ends[-2] + 1 if len(ends) > 1 else 0 : len(text)] = True
-    return ids, mask, said
+        scored[row, ends[-2] + 1 if len(ends) > 1 else 0 : len(text)] = True
+    return ids, mask, scored
 
 
 def _marked(context: Sequence[Turn], speaker: str | None) -> list[str]:
-    """The lines with the marks of their speakers; the nearest of the others is "B"."""
+    """The lines of a context with the marks of their speakers; the nearest other speaker is "B"."""
     others: list[str] = []
     for turn in reversed(context):
         if turn.speaker not in (None, speaker, *others):

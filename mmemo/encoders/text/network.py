@@ -1,4 +1,4 @@
-"""The network of the words: BERT in torch's own layers, and its way from the weights of Hugging Face."""
+"""Network of the text encoder: BERT in torch's own layers, and the conversion of its weights from Hugging Face."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from mmemo.labels import EKMAN7
 
 @dataclass(frozen=True)
 class TextArchitecture:
-    """The sizes of a `TextNet`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
+    """Sizes of a `TextNetwork`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
 
     Attributes:
-        positions: the most tokens a text may have, the two special ones included; longer texts are cut.
+        vocabulary: V, the number of word pieces.
+        dim: D, the width of a token.
+        layers: number of transformer layers.
+        heads: attention heads of each layer.
+        inner: width of the feed-forward blocks.
+        positions: highest number of tokens of a text, with the two special ones; longer texts are cut.
+        classes: K.
+        dropout: in training.
         affect: outputs of a second head: 3 for valence, arousal and dominance, 0 for none.
     """
 
@@ -38,11 +45,11 @@ def _layer(a: TextArchitecture) -> nn.TransformerEncoderLayer:
     layer = nn.TransformerEncoderLayer(
         a.dim, a.heads, a.inner, a.dropout, "gelu", layer_norm_eps=1e-12, batch_first=True
     )
-    layer.dropout.p = 0.0  # torch drops inside the feed-forward block too, BERT does not
+    layer.dropout.p = 0.0  # torch has dropout inside the feed-forward block too, BERT has not
     return layer
 
 
-class TextNet(nn.Module):
+class TextNetwork(nn.Module):
     """BERT with masked mean pooling and a linear head.
 
     Source: Devlin et al., "BERT", NAACL 2019; Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
@@ -65,30 +72,32 @@ class TextNet(nn.Module):
         x: torch.Tensor = self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device))
         x = self.dropout(self.norm(x))
         for layer in self.layers:
-            # torch's padding mask has the opposite sense of ours
+            # torch's padding mask is True for padding
             x = layer(x, src_key_padding_mask=~mask)
         return x * mask[..., None]
 
-    def summary(self, tokens: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
-        """What the heads look at: the mean (B, D) of tokens (B, T, D) where ``said`` (B, T) bool is True."""
-        mean = (tokens * said[..., None]).sum(1) / said.sum(1, keepdim=True).clamp(min=1)
+    def pool(self, tokens: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:
+        """Input of the heads: the mean (B, D) of tokens (B, T, D) where ``scored`` (B, T) bool is True."""
+        mean = (tokens * scored[..., None]).sum(1) / scored.sum(1, keepdim=True).clamp(min=1)
         dropped: torch.Tensor = self.dropout(mean)
         return dropped
 
     def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, said: torch.Tensor | None = None
+        self, ids: torch.Tensor, mask: torch.Tensor, scored: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens (B, T, D) and logits (B, K).
 
         Args:
-            said: (B, T) bool, the tokens to be judged; those before them are context. All that are valid if None.
+            ids: (B, T) int64.
+            mask: (B, T) bool, True = valid.
+            scored: (B, T) bool, the tokens that are scored; those before them are context. All valid ones if None.
         """
         tokens = self.tokens(ids, mask)
-        return tokens, self.head(self.summary(tokens, mask if said is None else said))
+        return tokens, self.head(self.pool(tokens, mask if scored is None else scored))
 
 
 def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitecture) -> dict[str, torch.Tensor]:
-    """The weights of a Hugging Face ``BertModel`` under the names of `TextNet`, without the head.
+    """State of a `TextNetwork`, without the head, from the weights of a Hugging Face ``BertModel``.
 
     Raises:
         WeightsError: if a weight is missing.
@@ -124,15 +133,15 @@ def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitectu
 
 
 def smaller_vocabulary(tokenizer: str, keep: set[int]) -> tuple[str, np.ndarray]:
-    """A WordPiece tokenizer with part of its vocabulary; words that lose their piece are cut smaller.
+    """A WordPiece tokenizer with part of its vocabulary; words that lose their piece are split into smaller ones.
 
     Args:
         tokenizer: the text of a ``tokenizer.json``.
-        keep: ids to keep; special tokens and pieces of one character are kept always, so that no word that
-            could be spelled becomes unknown.
+        keep: ids to keep; special tokens and pieces of one character are always kept, so that no word that could be
+            spelled becomes unknown.
 
     Returns:
-        the text of the new ``tokenizer.json``, and the old ids in the order of the new ones, (V,) int64.
+        The text of the new ``tokenizer.json``, and the old ids in the order of the new ones, (V,) int64.
     """
     settings = json.loads(tokenizer)
     special = {token["content"] for token in settings["added_tokens"]}

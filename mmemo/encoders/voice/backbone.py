@@ -1,13 +1,12 @@
-"""Any speech checkpoint as the voice encoder: wav2vec 2.0, HuBERT, WavLM, Wav2Vec2-BERT, data2vec, Whisper …
+"""Voice encoder around any speech checkpoint: wav2vec 2.0, HuBERT, WavLM, Wav2Vec2-BERT, data2vec, Whisper …
 
-The checkpoint brings its own sample rate and normalisation. One with an emotion head answers through a mapping that
-says what its classes mean; any other gives tokens, and answers once a head was trained
-(`mmemo.training.finetune_speech.fine_tune`). `transformers` is not imported before a checkpoint of it is asked for.
+The checkpoint brings its own sample rate and normalization. The scores of one with an emotion head go through a mapping
+from its classes to labels; any other gives tokens, and scores once a head was trained
+(`mmemo.training.finetune_speech.fine_tune`). `transformers` is not imported before a checkpoint of it is loaded.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,27 +20,26 @@ from torch.nn import functional
 from torchaudio.functional import resample
 
 from mmemo.checkpoint import replacing
-from mmemo.encoders.base import Encoding
-from mmemo.encoders.external import map_scores, mapping_of
-from mmemo.encoders.face.backbone_loaders import read_settings
+from mmemo.encoders.base import Encoding, pad_tokens
+from mmemo.encoders.external import map_classes, map_scores, read_settings, write_settings
 from mmemo.encoders.voice.backbone_loaders import (
     DIMENSIONS,
-    Heard,
     TorchaudioBackbone,
     TransformersBackbone,
     load_backbone,
     load_bundle,
 )
+from mmemo.encoders.voice.waveform import prepare
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds
-from mmemo.labels import EKMAN7, LABEL_SETS, LabelMapping, LabelSet
+from mmemo.labels import EKMAN7, LabelMapping, LabelSet
 
-KIND = "speech-checkpoint"
-SETTINGS, HEAD = "mmemo.json", "mmemo.safetensors"
+KIND = "speech-backbone"
+HEAD = "mmemo.safetensors"
 Pooling = Literal["mean", "mean+std", "attentive"]
 LONGEST: Seconds = 20.0
 OVERLAP: Seconds = 2.0
-"""Sound beyond `LONGEST` is heard in windows that share this much; half of it is dropped on either side of a seam."""
+"""Sound beyond `LONGEST` is split into pieces that overlap by this much; half of it is dropped on each side of a seam."""
 TOKENS_PER_SECOND = 10
 _SHORT_NAMES = {
     "neu": "neutral", "hap": "happiness", "sad": "sadness", "ang": "anger", "fea": "fear", "dis": "disgust",
@@ -52,12 +50,16 @@ _SHORT_NAMES = {
 
 @dataclass(frozen=True)
 class Head:
-    """What stands on top of a backbone.
+    """Settings of the head on top of a backbone.
 
     Attributes:
-        layers: that are looked at: 0 enters the first transformer layer, L leaves the last; None for all. Several are
-            mixed by learned weights, each brought to one scale first.
+        layers: that are used: 0 is the input of the first transformer layer, L the output of the last; None for all.
+            Several are normalized and mixed by learned weights.
         pooling: over time: the mean; mean and standard deviation; or both, weighted by learned attention.
+
+    >>> from mmemo.encoders.voice.backbone import Head
+    >>> Head(layers=(1, 2), pooling="attentive")
+    Head(layers=(1, 2), pooling='attentive')
     """
 
     layers: tuple[int, ...] | None = None
@@ -65,10 +67,10 @@ class Head:
 
 
 class SpeechNetwork(nn.Module):
-    """A backbone, a learned mixture of its layers, pooling over time, and one linear layer that begins at zero.
+    """A backbone, a learned mixture of its layers, pooling over time, and one linear layer that is initialized at zero.
 
     Raises:
-        ArgumentError: for a layer that the backbone has not, or a pooling that is not known.
+        ArgumentError: for a layer that the backbone does not have, or an unknown pooling.
     """
 
     def __init__(self, backbone: TransformersBackbone | TorchaudioBackbone, head: Head, classes: int) -> None:
@@ -85,25 +87,25 @@ class SpeechNetwork(nn.Module):
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
-    def own(self) -> dict[str, Tensor]:
-        """The parameters that are not the backbone's."""
+    def head_state(self) -> dict[str, Tensor]:
+        """The parameters of the head, by name."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith("backbone.")}
 
     def unfreeze(self, layers: int) -> None:
-        """Let the uppermost transformer layers learn, and nothing else of the backbone."""
+        """Make the uppermost ``layers`` transformer layers trainable, and nothing else of the backbone."""
         self.backbone.requires_grad_(False)
         for layer in self.backbone.layers_from(max(0, self.backbone.depth - layers)) if layers else []:
             layer.requires_grad_(True)
 
     def train(self, mode: bool = True) -> SpeechNetwork:
-        """As of any module, but for a backbone of which nothing learns: that is not disturbed by dropout either."""
+        """Switch training mode; a frozen backbone stays in evaluation mode, without dropout."""
         super().train(mode)
         if not any(parameter.requires_grad for parameter in self.backbone.parameters()):
             self.backbone.eval()
         return self
 
     def tokens(self, layers: Sequence[Tensor]) -> Tensor:
-        """(B, T, D) of all layers, each (B, T, D)."""
+        """Tokens (B, T, D) from all layers, each (B, T, D)."""
         if len(self.chosen) == 1:
             return layers[self.chosen[0]].float()
         weights = functional.softmax(self.mixture.float(), dim=0)
@@ -111,7 +113,7 @@ class SpeechNetwork(nn.Module):
         return torch.stack(scaled, dim=-1) @ weights
 
     def pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, D) or (B, 2 D) of tokens (B, T, D) and their mask (B, T)."""
+        """Features (B, D) or (B, 2 D) from tokens (B, T, D) and their mask (B, T)."""
         share = mask.float() / mask.sum(1, keepdim=True).clamp(min=1)
         if self.attention is not None:
             share = self.attention(tokens)[..., 0].masked_fill(~mask, -torch.inf).softmax(1)
@@ -122,23 +124,29 @@ class SpeechNetwork(nn.Module):
         return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Logits (B, K) of the own head, for training."""
-        heard: Heard = self.backbone(inputs)
-        logits: Tensor = self.classifier(self.pool(self.tokens(heard.layers), heard.mask))
+        """Logits (B, K) of the head, for training."""
+        output = self.backbone(inputs)
+        logits: Tensor = self.classifier(self.pool(self.tokens(output.layers), output.mask))
         return logits
 
 
-class SpeechCheckpointEncoder:
+class SpeechBackboneEncoder:
     """Encoder of the modality "voice" (see `mmemo.encoders.base.Encoder`) around a speech checkpoint.
 
     Args:
         backbone: with its own preprocessing.
         labels: the classes of the logits.
         mapping: from the classes of the checkpoint's own head to ``labels``; None if it has none, or it is not used.
-        head: layers and pooling, for the tokens, and for a head of our own.
+        head: layers and pooling, for the tokens and for a head trained on them.
+        device: of torch: "cpu", "cuda", "mps" …
 
     Raises:
         LabelError: if the mapping is not from the checkpoint's names to ``labels``.
+
+    >>> from mmemo.encoders.base import Encoder
+    >>> from mmemo.encoders.voice.backbone import SpeechBackboneEncoder
+    >>> SpeechBackboneEncoder.modality, callable(SpeechBackboneEncoder.encode)  # see load_speech_backbone
+    ('voice', True)
     """
 
     modality = "voice"
@@ -154,7 +162,7 @@ class SpeechCheckpointEncoder:
     ) -> None:
         if mapping is not None and (mapping.source.labels != backbone.names or mapping.target != labels):
             raise LabelError(
-                f"SpeechCheckpointEncoder: expected a mapping from {list(backbone.names)} to {list(labels)}, got one "
+                f"SpeechBackboneEncoder: expected a mapping from {list(backbone.names)} to {list(labels)}, got one "
                 f"from {list(mapping.source)} to {list(mapping.target)}."
             )
         self.labels, self.mapping, self.head = labels, mapping, head or Head()
@@ -164,17 +172,15 @@ class SpeechCheckpointEncoder:
         self.network.unfreeze(0)
 
     @property
-    def answers(self) -> bool:
-        """Whether its scores mean anything: it has an emotion head, or one was trained."""
+    def has_head(self) -> bool:
+        """Whether it scores: the checkpoint has an emotion head, or one was trained."""
         return self.mapping is not None or bool(self.network.classifier.weight.any())
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """The speech of one window, leveled as `mmemo.encoders.voice.encoder.prepare` does, at the checkpoint's rate.
+        """(N,) float32 mono at the checkpoint's sample rate, else as by `mmemo.encoders.voice.waveform.prepare`.
 
-        None where less than 0.3 s is spoken.
+        None with less than 0.3 s of speech.
         """
-        from mmemo.encoders.voice.encoder import prepare
-
         sound = None if evidence.voice is None else prepare(evidence.voice)
         rate = self.network.backbone.rate
         if sound is None or rate == SAMPLE_RATE:
@@ -183,101 +189,93 @@ class SpeechCheckpointEncoder:
 
     @torch.inference_mode()
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        """Encode B prepared windows of any lengths; what is beside a window in the batch changes nothing.
+        """Encode B prepared windows of any lengths; the result of each does not depend on the others.
 
-        There are 10 tokens a second. The logits are those of the head that was trained, else the checkpoint's own
-        through the mapping, else all zero, which is no opinion.
+        There are 10 tokens a second. The logits are those of the trained head, else the checkpoint's own through the
+        mapping, else all zero.
 
         Raises:
             ArgumentError: if a window is not a waveform of at least 0.1 s.
         """
         if not batch:
-            return Encoding(
-                np.zeros((0, 0, self.dim), np.float32),
-                np.zeros((0, 0), bool),
-                np.zeros((0, len(self.labels)), np.float32),
-            )
-        heard = self._hear(batch)
+            return Encoding(*pad_tokens([], self.dim), np.zeros((0, len(self.labels)), np.float32))
+        outputs = self._run(batch)
         frames = max(1, round(self.network.backbone.rate / self.network.backbone.stride / TOKENS_PER_SECOND))
-        tokens = [self.network.tokens([layer[None] for layer in layers])[0] for layers, _ in heard]
-        logits = np.stack([self._logits(one, answers) for one, (_, answers) in zip(tokens, heard, strict=True)])
+        tokens = [self.network.tokens([layer[None] for layer in layers])[0] for layers, _ in outputs]
+        logits = np.stack([self._logits(one, own) for one, (_, own) in zip(tokens, outputs, strict=True)])
         thinned = [torch.stack([part.mean(0) for part in torch.split(one, frames)]).cpu().numpy() for one in tokens]
-        padded = np.zeros((len(batch), max(map(len, thinned)), self.dim), np.float32)
-        mask = np.zeros(padded.shape[:2], bool)
-        for row, one in enumerate(thinned):
-            padded[row, : len(one)], mask[row, : len(one)] = one, True
-        return Encoding(padded, mask, logits)
+        return Encoding(*pad_tokens(thinned, self.dim), logits)
 
     @torch.inference_mode()
     def dimensions(self, batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Arousal, dominance and valence, (B,) each, about 0 to 1, of a checkpoint that was trained for them.
+        """Arousal, dominance and valence, (B,) each, about 0 to 1, from a checkpoint that was trained for them.
 
         Raises:
-            ArgumentError: if it was not.
+            ArgumentError: for a checkpoint that was not.
         """
         names = self.network.backbone.names
         if set(names) != set(DIMENSIONS):
             raise ArgumentError(f"This checkpoint gives no {', '.join(DIMENSIONS)}; its classes are {list(names)}.")
-        values = [answers for _, answers in self._hear(batch)]
+        values = [own for _, own in self._run(batch)]
         return {name: np.array([float(one[i]) for one in values], np.float32) for i, name in enumerate(names)}  # type: ignore[index]
 
     def features(self, batch: Sequence[np.ndarray]) -> np.ndarray:
-        """(B, D) or (B, 2 D) float32: the pooled tokens of prepared windows, for probes of your own."""
+        """Pooled tokens (B, D) or (B, 2 D) float32 of prepared windows, for probes of your own."""
         with torch.inference_mode():
-            found = [self.network.tokens([layer[None] for layer in layers]) for layers, _ in self._hear(batch)]
-            pooled = [self.network.pool(one, one.new_ones(one.shape[:2], dtype=torch.bool))[0] for one in found]
+            tokens = [self.network.tokens([layer[None] for layer in layers]) for layers, _ in self._run(batch)]
+            pooled = [self.network.pool(one, one.new_ones(one.shape[:2], dtype=torch.bool))[0] for one in tokens]
         stacked: np.ndarray = torch.stack(pooled).cpu().numpy()
         return stacked
 
-    def _logits(self, tokens: Tensor, answers: Tensor | None) -> np.ndarray:
-        """(K,) of one window, from its frames (T, D)."""
+    def _logits(self, tokens: Tensor, own: Tensor | None) -> np.ndarray:
+        """Logits (K,) of one window, from its frames (T, D) and the output (J,) of the checkpoint's own head."""
         network = self.network
-        if self.mapping is not None and answers is not None and not network.classifier.weight.any():
-            mapped: np.ndarray = map_scores(answers[None].float().cpu().numpy(), self.mapping)[0]
+        if self.mapping is not None and own is not None and not network.classifier.weight.any():
+            mapped: np.ndarray = map_scores(own[None].float().cpu().numpy(), self.mapping)[0]
             return mapped
         mask = torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)
         return np.asarray(network.classifier(network.pool(tokens[None], mask))[0].cpu().numpy(), np.float32)
 
-    def _hear(self, batch: Sequence[np.ndarray]) -> list[tuple[list[Tensor], Tensor | None]]:
-        """For each window all layers (T, D), and the answer (J,) of the checkpoint's own head."""
+    def _run(self, batch: Sequence[np.ndarray]) -> list[tuple[list[Tensor], Tensor | None]]:
+        """All layers (T, D) of each window, and the output (J,) of the checkpoint's own head."""
         backbone = self.network.backbone
         shortest = backbone.rate // 10
         for window in batch:
             if window.ndim != 1 or len(window) < shortest:
                 raise ArgumentError(
-                    f"SpeechCheckpointEncoder: expected waveforms (N,) with N >= {shortest}, got {window.shape}."
+                    f"SpeechBackboneEncoder: expected waveforms (N,) with N >= {shortest}, got {window.shape}."
                 )
-        pieces = [cut(window, backbone.rate, backbone.stride) for window in batch]
+        pieces = [split_pieces(window, backbone.rate, backbone.stride) for window in batch]
         inputs = [backbone.input(window[piece]) for window, own in zip(batch, pieces, strict=True) for piece in own]
-        found: list[Any] = [None] * len(inputs)
-        for rows in together([len(one) for one in inputs], backbone.exact):
-            heard = backbone([inputs[row] for row in rows])
+        outputs: list[Any] = [None] * len(inputs)
+        for rows in group_by_length([len(one) for one in inputs], backbone.exact):
+            output = backbone([inputs[row] for row in rows])
             for place, row in enumerate(rows):
-                answers = None if heard.answers is None else heard.answers[place]
-                found[row] = ([layer[place][heard.mask[place]] for layer in heard.layers], answers)
-        ready, first = [], 0
+                head = None if output.head is None else output.head[place]
+                outputs[row] = ([layer[place][output.mask[place]] for layer in output.layers], head)
+        joined, first = [], 0
         for own in pieces:
-            ready.append(join(found[first : first + len(own)], own, backbone.stride))
+            joined.append(join_pieces(outputs[first : first + len(own)], own, backbone.stride))
             first += len(own)
-        return ready
+        return joined
 
     def save(self, folder: str | Path) -> Path:
         """Write backbone, head and ``mmemo.json`` into ``folder``."""
         settings = {
             "kind": KIND,
-            "labels": self.labels.name,
+            "labels": self.labels.to_config(),
             "layers": self.head.layers,
             "pooling": self.head.pooling,
             "mapping": None if self.mapping is None else dict(self.mapping.pairs),
         }
         with replacing(folder) as partial:
             self.network.backbone.save(partial)
-            save_file({n: t.detach().cpu().contiguous() for n, t in self.network.own().items()}, partial / HEAD)
-            (partial / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            save_file({n: t.detach().cpu().contiguous() for n, t in self.network.head_state().items()}, partial / HEAD)
+            write_settings(partial, settings)
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> SpeechCheckpointEncoder:
+    def load(cls, folder: str | Path, device: str = "cpu") -> SpeechBackboneEncoder:
         """Read what `save` wrote.
 
         Raises:
@@ -286,10 +284,10 @@ class SpeechCheckpointEncoder:
             MissingExtraError: if it needs packages that are not installed.
         """
         folder = Path(folder)
-        settings = read_settings(folder / SETTINGS, KIND)
+        settings = read_settings(folder, KIND)
         try:
             backbone = load_bundle(folder) if (folder / "bundle.json").is_file() else TransformersBackbone(folder)
-            labels, pairs = LABEL_SETS[settings["labels"]], settings["mapping"]
+            labels, pairs = LabelSet.from_config(settings["labels"]), settings["mapping"]
             mapping = None if pairs is None else LabelMapping(LabelSet("checkpoint", backbone.names), labels, pairs)
             layers = None if settings["layers"] is None else tuple(settings["layers"])
             encoder = cls(backbone, labels, mapping=mapping, head=Head(layers, settings["pooling"]), device=device)
@@ -299,7 +297,7 @@ class SpeechCheckpointEncoder:
         return encoder
 
 
-def load_speech_checkpoint(
+def load_speech_backbone(
     name_or_path: str | Path,
     *,
     labels: Mapping[str, str | None] | None = None,
@@ -309,27 +307,27 @@ def load_speech_checkpoint(
     own_head: bool = False,
     device: str = "cpu",
     revision: str | None = None,
-) -> SpeechCheckpointEncoder:
+) -> SpeechBackboneEncoder:
     """A voice encoder from a checkpoint of another project.
 
     Args:
         name_or_path: a folder with a Hugging Face checkpoint; "torchaudio:" and the name of a bundle, such as
             "torchaudio:WAVLM_BASE"; or the name of a checkpoint on the Hugging Face Hub. The latter two are fetched
             unless they are in the local cache (from the Hub safetensors and JSON only).
-        labels: what each class of the checkpoint's emotion head means, None for classes that are dropped. It may be
+        labels: the label of each class of the checkpoint's emotion head, None for classes that are dropped. It may be
             left out for the names of IEMOCAP, of FER2013, and of ``target`` itself.
         target: the labels of the encoder.
-        layers: one, or several that are mixed; all by default. 0 enters the first transformer layer.
+        layers: one, or several that are mixed; all by default. 0 is the input of the first transformer layer.
         pooling: "mean", "mean+std" or "attentive".
-        own_head: leave the checkpoint's emotion head aside, to train another.
+        own_head: ignore the checkpoint's emotion head, to train another.
         device: of torch.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        UnknownModelError: if nothing of that name is found, here or on the Hub.
+        UnknownModelError: if there is nothing of that name, here or on the Hub.
         WeightsError: if it is no speech checkpoint, or lacks weights.
         LabelError: if the meaning of its classes is not known, or ``labels`` doesn't fit them.
-        ArgumentError: for a layer or pooling that there is not.
+        ArgumentError: for an unknown layer or pooling.
         MissingExtraError: if transformers is needed and not installed.
     """
     backbone = load_backbone(name_or_path, revision)
@@ -339,41 +337,41 @@ def load_speech_checkpoint(
     if classes and not own_head:
         if labels is None and set(map(str.lower, backbone.names)) <= set(_SHORT_NAMES):
             labels = {name: _SHORT_NAMES[name.lower()] for name in backbone.names}
-        mapping = mapping_of(backbone.names, labels, target)
+        mapping = map_classes(backbone.names, labels, target)
     elif labels is not None:
-        raise ArgumentError(f"{name_or_path} has no emotion head, or it is left aside, so labels= has nothing to say.")
-    return SpeechCheckpointEncoder(backbone, target, mapping=mapping, head=Head(chosen, pooling), device=device)
+        raise ArgumentError(f"{name_or_path} has no emotion head, or it is ignored, so labels= has no effect. Leave it out.")
+    return SpeechBackboneEncoder(backbone, target, mapping=mapping, head=Head(chosen, pooling), device=device)
 
 
-def cut(waveform: np.ndarray, rate: int, stride: int) -> list[slice]:
-    """Pieces of at most `LONGEST` that share `OVERLAP`, each beginning at a whole frame; one if it is short."""
+def split_pieces(waveform: np.ndarray, rate: int, stride: int) -> list[slice]:
+    """Pieces of at most `LONGEST` that overlap by `OVERLAP`, each beginning at a whole frame; one if it is short."""
     longest = int(LONGEST * rate) // stride * stride
     step = longest - int(OVERLAP * rate) // stride * stride
     count = 1 + max(0, -(-(len(waveform) - longest) // step))
     return [slice(i * step, min(len(waveform), i * step + longest)) for i in range(count)]
 
 
-def join(
-    heard: Sequence[tuple[list[Tensor], Tensor | None]], pieces: Sequence[slice], stride: int
+def join_pieces(
+    outputs: Sequence[tuple[list[Tensor], Tensor | None]], pieces: Sequence[slice], stride: int
 ) -> tuple[list[Tensor], Tensor | None]:
-    """The frames of overlapping pieces one after the other, and the mean of their answers."""
+    """Layers of overlapping pieces, concatenated over time, and the mean of the outputs of their heads."""
     if len(pieces) == 1:
-        return heard[0]
-    layers: list[list[Tensor]] = [[] for _ in heard[0][0]]
+        return outputs[0]
+    layers: list[list[Tensor]] = [[] for _ in outputs[0][0]]
     done = 0
-    for place, ((values, _), piece) in enumerate(zip(heard, pieces, strict=True)):
+    for place, ((values, _), piece) in enumerate(zip(outputs, pieces, strict=True)):
         begin = piece.start // stride
         last = place + 1 == len(pieces)
         end = begin + len(values[0]) if last else (pieces[place + 1].start + piece.stop) // 2 // stride
         for into, value in zip(layers, values, strict=True):
             into.append(value[done - begin : end - begin])
         done = end
-    answers = [answer for _, answer in heard if answer is not None]
-    return [torch.cat(parts) for parts in layers], torch.stack(answers).mean(0) if answers else None
+    heads = [head for _, head in outputs if head is not None]
+    return [torch.cat(parts) for parts in layers], torch.stack(heads).mean(0) if heads else None
 
 
-def together(lengths: Sequence[int], exact: bool, most: int = 16) -> list[list[int]]:
-    """Rows that go through the network at once: of similar lengths, or of the same if padding is not ``exact``."""
+def group_by_length(lengths: Sequence[int], exact: bool, most: int = 16) -> list[list[int]]:
+    """Rows of each batch: of similar lengths, or of the same one if padding is not ``exact``; ``most`` in a batch."""
     groups: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         fits = groups and len(groups[-1]) < most and (exact or lengths[groups[-1][0]] == lengths[row])

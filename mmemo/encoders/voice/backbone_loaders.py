@@ -1,4 +1,4 @@
-"""Speech networks of other projects, each with its own input: transformers' wav2vec2 family, Whisper, torchaudio."""
+"""Speech networks of other projects with their preprocessing: transformers' wav2vec2 family, Whisper, torchaudio."""
 
 from __future__ import annotations
 
@@ -19,35 +19,37 @@ from mmemo.encoders.external import HUB_NAME, fetch
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError, expected_one_of
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-bert", "data2vec-audio", "whisper")
-"""Values of ``model_type`` in a checkpoint's ``config.json`` that are read."""
+"""Supported values of ``model_type`` in a checkpoint's ``config.json``."""
 DIMENSIONS = ("arousal", "dominance", "valence")
 PREFIX = "torchaudio:"
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """What a backbone makes of B inputs.
+class BackboneOutput:
+    """Output of a backbone for B inputs.
 
     Attributes:
-        layers: 1 + L arrays (B, T, D): what enters the first transformer layer and what leaves each.
+        layers: 1 + L arrays (B, T, D): the input of the first transformer layer and the output of each.
         mask: (B, T) bool, True = valid.
-        answers: (B, J) of the checkpoint's own head: logits, or values of `DIMENSIONS`; None if it has none.
+        head: (B, J), output of the checkpoint's own head: logits, or values of `DIMENSIONS`; None if it has none.
     """
 
     layers: list[Tensor]
     mask: Tensor
-    answers: Tensor | None
+    head: Tensor | None
 
 
 class SpeechBackbone(Protocol):
-    """What a `mmemo.encoders.voice.backbone.SpeechCheckpointEncoder` needs; also a ``torch.nn.Module``.
+    """The network inside a `mmemo.encoders.voice.backbone.SpeechBackboneEncoder`; also a ``torch.nn.Module``.
 
     Attributes:
         rate: samples a second of its input.
         stride: samples from one frame to the next.
-        width: D. depth: L, the transformer layers.
-        names: what its head answers, empty if it has none.
-        exact: whether inputs of different lengths may be padded to one: whether the mask reaches all that mixes frames.
+        width: D.
+        depth: L, the number of transformer layers.
+        names: outputs of its head, empty if it has none.
+        exact: whether inputs of different lengths may be padded to one batch: whether the mask reaches every operation
+            that mixes frames.
     """
 
     rate: int
@@ -58,10 +60,10 @@ class SpeechBackbone(Protocol):
     exact: bool
 
     def input(self, waveform: np.ndarray) -> Tensor:
-        """A waveform (N,) float32, level and rate right, as the network takes it: (N,) or (T, F)."""
+        """Network input, (N,) or (T, F), from a leveled waveform (N,) float32 at ``rate``."""
         ...
 
-    def __call__(self, inputs: Sequence[Tensor]) -> Heard:
+    def __call__(self, inputs: Sequence[Tensor]) -> BackboneOutput:
         """B inputs, of different lengths only if ``exact``."""
         ...
 
@@ -75,7 +77,7 @@ class SpeechBackbone(Protocol):
 
 
 class TransformersBackbone(nn.Module):
-    """A local checkpoint of one of `FAMILIES` with its feature extractor. Opens no network.
+    """A checkpoint of one of `FAMILIES` in a local folder, with its feature extractor. Opens no network.
 
     Args:
         folder: with ``config.json``, ``preprocessor_config.json`` and safetensors.
@@ -83,7 +85,7 @@ class TransformersBackbone(nn.Module):
     Raises:
         MissingExtraError: if transformers is not installed.
         UnknownModelError: if there is no checkpoint.
-        WeightsError: if it is of another family, lacks weights or safetensors, or does not say how to prepare sound.
+        WeightsError: if it is of another family, or lacks weights, safetensors or a feature extractor.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,12 +104,12 @@ class TransformersBackbone(nn.Module):
             )
         if not (folder / "preprocessor_config.json").is_file():
             raise WeightsError(
-                f"{folder} has no preprocessor_config.json, so its sample rate and normalisation are not known. Save "
+                f"{folder} has no preprocessor_config.json, so its sample rate and normalization are not known. Save "
                 "the feature extractor of the model it was trained from beside it."
             )
         kinds = [str(name) for name in config.get("architectures") or []]
-        answers = any(name.endswith(("ForSequenceClassification", "ForAudioClassification")) for name in kinds)
-        auto: Any = AutoModelForAudioClassification if answers else AutoModel
+        has_head = any(name.endswith(("ForSequenceClassification", "ForAudioClassification")) for name in kinds)
+        auto: Any = AutoModelForAudioClassification if has_head else AutoModel
         extractors: Any = AutoFeatureExtractor  # untyped in transformers
         try:
             model, report = auto.from_pretrained(
@@ -119,8 +121,8 @@ class TransformersBackbone(nn.Module):
         # A vector that only pre-training uses; checkpoints fine-tuned elsewhere leave it out.
         missing = [key for key in report["missing_keys"] if not key.endswith("masked_spec_embed")]
         if missing:
-            raise WeightsError(f"{folder} has no weights for {sorted(missing)[:3]}: its answers would be random.")
-        encoder_only = self.family == "whisper" and not answers
+            raise WeightsError(f"{folder} has no weights for {sorted(missing)[:3]}: its scores would be random.")
+        encoder_only = self.family == "whisper" and not has_head
         self.model: Any = (model.get_encoder() if encoder_only else model).eval()
         self.rate = int(self._extractor.sampling_rate)
         settings = model.config
@@ -131,7 +133,7 @@ class TransformersBackbone(nn.Module):
                 part.layerdrop = 0.0
         self.names: tuple[str, ...] = ()
         self.regression: Regression | None = None
-        if answers:
+        if has_head:
             self.names = tuple(str(settings.id2label[i]) for i in range(settings.num_labels))
         elif set(map(str, getattr(settings, "id2label", {}).values())) == set(DIMENSIONS):
             self.names = tuple(str(settings.id2label[i]) for i in range(len(DIMENSIONS)))
@@ -148,10 +150,10 @@ class TransformersBackbone(nn.Module):
         self.exact = self.family != "data2vec-audio" and not grouped
 
     def input(self, waveform: np.ndarray) -> Tensor:
-        """By the checkpoint's feature extractor; see `SpeechBackbone.input`."""
+        """Network input by the checkpoint's feature extractor; see `SpeechBackbone.input`."""
         made = self._extractor(waveform, sampling_rate=self.rate, return_tensors="np")
         if self.family == "whisper":
-            # What is kept holds all of the sound; the silence up to 30 s is added again in `forward`.
+            # This part holds all of the sound; the silence up to 30 s is added again in `forward`.
             frames = -(-len(waveform) // self.stride)
             return torch.from_numpy(np.asarray(made["input_features"][0], np.float32)).T[: 2 * frames + 2]
         if self.family == "wav2vec2-bert":
@@ -159,7 +161,7 @@ class TransformersBackbone(nn.Module):
             return torch.from_numpy(np.asarray(made["input_features"][0], np.float32)[kept])
         return torch.from_numpy(np.asarray(made["input_values"][0], np.float32))
 
-    def forward(self, inputs: Sequence[Tensor]) -> Heard:
+    def forward(self, inputs: Sequence[Tensor]) -> BackboneOutput:
         """See `SpeechBackbone`."""
         device = next(self.parameters()).device
         lengths = torch.tensor([len(one) for one in inputs], device=device)
@@ -174,19 +176,19 @@ class TransformersBackbone(nn.Module):
             padded = pad_sequence(list(inputs), batch_first=True).to(device)
             attention = (torch.arange(padded.shape[1], device=device) < lengths[:, None]).long()
             name = "input_features" if self.family == "wav2vec2-bert" else "input_values"
-            given = attention if self.exact else None
-            out = self.model(**{name: padded}, attention_mask=given, output_hidden_states=True)
+            attention_mask = attention if self.exact else None
+            out = self.model(**{name: padded}, attention_mask=attention_mask, output_hidden_states=True)
             frames = lengths
             if self.family != "wav2vec2-bert":
                 for kernel, stride in self._convolutions:
                     frames = torch.div(frames - kernel, stride, rounding_mode="floor") + 1
         layers = list(out.encoder_hidden_states if "encoder_hidden_states" in out else out.hidden_states)
         mask = torch.arange(layers[0].shape[1], device=device) < frames[:, None]
-        answers = getattr(out, "logits", None)
+        head = getattr(out, "logits", None)
         if self.regression is not None:
             valid = mask[..., None].float()
-            answers = self.regression((layers[-1] * valid).sum(1) / valid.sum(1))
-        return Heard(layers, mask, answers)
+            head = self.regression((layers[-1] * valid).sum(1) / valid.sum(1))
+        return BackboneOutput(layers, mask, head)
 
     def layers_from(self, first: int) -> list[nn.Module]:
         """See `SpeechBackbone`."""
@@ -194,10 +196,10 @@ class TransformersBackbone(nn.Module):
         return list(lists[-1])[first:]
 
     def save(self, folder: Path) -> None:
-        """As `transformers` writes it.
+        """Write model and feature extractor, in the format of `transformers`.
 
         Raises:
-            ArgumentError: for a head of dimensions, which `transformers` does not know how to write.
+            ArgumentError: for a head of dimensions, which `transformers` can't write.
         """
         if self.regression is not None:
             raise ArgumentError(
@@ -229,9 +231,9 @@ class TorchaudioBackbone(nn.Module):
         except Exception as error:  # no network, no disk: each has its own exception
             raise UnknownModelError(f"The torchaudio bundle {name} can't be fetched: {error}") from None
         self.bundle = name
-        self.normalise = bool(bundle._normalize_waveform)  # torchaudio's own models wrap themselves in it
+        self.normalize = bool(bundle._normalize_waveform)  # torchaudio's own models wrap themselves in it
         # That wrapper takes the mean over padding, too; we take it over the sound.
-        self.model: Any = getattr(model, "model", model) if self.normalise else model
+        self.model: Any = getattr(model, "model", model) if self.normalize else model
         self.model.eval()
         self.rate = int(bundle.sample_rate)
         layers = self.model.encoder.transformer.layers
@@ -242,11 +244,11 @@ class TorchaudioBackbone(nn.Module):
         self.exact = not any(isinstance(part, nn.GroupNorm) for part in convolutions.modules())
 
     def input(self, waveform: np.ndarray) -> Tensor:
-        """Of mean 0 and deviation 1 where the bundle was trained so."""
+        """Network input: the waveform at mean 0 and standard deviation 1 if the bundle was trained so."""
         sound = torch.from_numpy(waveform)
-        return nn.functional.layer_norm(sound, sound.shape) if self.normalise else sound
+        return nn.functional.layer_norm(sound, sound.shape) if self.normalize else sound
 
-    def forward(self, inputs: Sequence[Tensor]) -> Heard:
+    def forward(self, inputs: Sequence[Tensor]) -> BackboneOutput:
         """See `SpeechBackbone`."""
         device = next(self.parameters()).device
         lengths = torch.tensor([len(one) for one in inputs], device=device)
@@ -256,14 +258,14 @@ class TorchaudioBackbone(nn.Module):
         transformer = self.model.encoder.transformer
         leaving = transformer.get_intermediate_outputs(entering, attention_mask=attention)
         layers = [transformer._preprocess(entering), *leaving]
-        return Heard(layers, torch.arange(entering.shape[1], device=device) < frames[:, None], None)
+        return BackboneOutput(layers, torch.arange(entering.shape[1], device=device) < frames[:, None], None)
 
     def layers_from(self, first: int) -> list[nn.Module]:
         """See `SpeechBackbone`."""
         return list(self.model.encoder.transformer.layers)[first:]
 
     def save(self, folder: Path) -> None:
-        """The bundle's name, for its shape, and the weights, as they may have been trained further."""
+        """Write the bundle's name, for its shape, and the weights, as they may have been trained further."""
         (folder / "bundle.json").write_text(json.dumps({"torchaudio": self.bundle}) + "\n", encoding="utf-8")
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
         save_file(state, folder / "bundle.safetensors")
@@ -280,25 +282,25 @@ class Regression(nn.Module):
         self.dense, self.out_proj = nn.Linear(width, width), nn.Linear(width, len(DIMENSIONS))
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(B, 3) about 0 to 1, of the mean (B, D) of the last layer."""
+        """Values (B, 3), about 0 to 1, from the mean (B, D) of the last layer."""
         out: Tensor = self.out_proj(self.dense(pooled).tanh())
         return out
 
     @classmethod
     def read(cls, folder: Path) -> Regression:
-        """From a checkpoint's safetensors.
+        """The head in a checkpoint's safetensors.
 
         Raises:
             WeightsError: if they are not there.
         """
-        found: dict[str, Tensor] = {}
+        weights: dict[str, Tensor] = {}
         for file in sorted(folder.glob("*.safetensors")):
             with safe_open(file, "pt") as tensors:
                 names = [name for name in tensors.keys() if name.startswith("classifier.")]  # noqa: SIM118
-                found |= {name.removeprefix("classifier."): tensors.get_tensor(name).float() for name in names}
+                weights |= {name.removeprefix("classifier."): tensors.get_tensor(name).float() for name in names}
         try:
-            head = cls(found["dense.weight"].shape[0])
-            head.load_state_dict(found)
+            head = cls(weights["dense.weight"].shape[0])
+            head.load_state_dict(weights)
         except (KeyError, RuntimeError) as error:
             raise WeightsError(
                 f"{folder} names arousal, dominance and valence, but has no such head ({error})."
@@ -307,10 +309,10 @@ class Regression(nn.Module):
 
 
 def load_bundle(folder: Path) -> TorchaudioBackbone:
-    """What `TorchaudioBackbone.save` wrote; the bundle itself must be in torch's cache, or is fetched.
+    """The backbone that `TorchaudioBackbone.save` wrote; its bundle must be in torch's cache, or is fetched.
 
     Raises:
-        UnknownModelError: if it can't be had.
+        UnknownModelError: if it can't be fetched.
         WeightsError: if the weights are damaged.
     """
     backbone = TorchaudioBackbone(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["torchaudio"])
@@ -330,11 +332,11 @@ def bundles() -> dict[str, Any]:
 
 
 def load_backbone(name_or_path: str | Path, revision: str | None = None) -> TransformersBackbone | TorchaudioBackbone:
-    """A backbone by a folder, "torchaudio:" and the name of a bundle, or a name on the Hugging Face Hub.
+    """A backbone from a folder, "torchaudio:" and the name of a bundle, or a name on the Hugging Face Hub.
 
     Raises:
-        UnknownModelError: if nothing of that name is found.
-        WeightsError: if it is no speech checkpoint that is read here.
+        UnknownModelError: if there is nothing of that name.
+        WeightsError: if it is no supported speech checkpoint.
         MissingExtraError: if transformers is needed and not installed.
     """
     if str(name_or_path).startswith(PREFIX):

@@ -1,7 +1,7 @@
-"""The network of the voice: the encoder of Whisper at any length, pooled over time into class scores.
+"""Network of the voice encoder: the encoder of Whisper at any length, pooled over time into class scores.
 
 The parts have the names and shapes of ``transformers.WhisperEncoder``, which loads the same arrays; here they run
-without the four seconds that importing it takes, and over the sound there is instead of 30 s filled with silence.
+without the four seconds that its import takes, and over the actual sound instead of 30 s padded with silence.
 Source: Radford et al., "Robust speech recognition via large-scale weak supervision", 2022.
 """
 
@@ -17,13 +17,17 @@ from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
 HOP = 320
-"""Samples between two frames: 50 a second at 16 kHz. Frame t is centred on sample 320 t."""
+"""Samples between two frames: 50 a second at 16 kHz. Frame t is centered on sample 320 t."""
 _WINDOW, _STEP = 400, 160
 
 
 @dataclass(frozen=True)
 class VoiceArchitecture:
-    """The shape of the network, by the names of ``transformers.WhisperConfig``; as it is, that of Whisper tiny."""
+    """Shape of a `VoiceNetwork`, with the names of ``transformers.WhisperConfig``; the defaults are those of Whisper tiny.
+
+    Attributes:
+        frames_per_token: frames of 20 ms that are averaged into one token of the encoder.
+    """
 
     num_mel_bins: int = 80
     d_model: int = 384
@@ -34,7 +38,7 @@ class VoiceArchitecture:
 
 
 class LogMel(nn.Module):
-    """Mel spectrum as Whisper takes it: 100 values a second in each band, eight decades below the loudest one."""
+    """Log mel spectrum as Whisper defines it: 100 values a second in each band, clipped eight decades below the highest."""
 
     filters: Tensor
     window: Tensor
@@ -48,11 +52,11 @@ class LogMel(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """(B, bands, 2 T + 1) of waveforms (B, N), zero beyond each length; T = ceil(N / 320).
 
-        There is silence before and after, so what follows a short waveform in a batch is what follows a long one.
+        Waveforms are followed by silence, so a short one in a batch has the spectrum that it has alone.
         """
         half = _WINDOW // 2
         sound = functional.pad(waveforms.float(), (half, -waveforms.shape[1] % HOP + half))
-        # One frame more than half of them become: the second convolution looks one ahead.
+        # One frame more than 2 T: the second convolution looks one ahead.
         spectrum = torch.stft(sound, _WINDOW, _STEP, window=self.window, center=False, return_complex=True)
         power = spectrum.real.square() + spectrum.imag.square()
         mel = (self.filters.T @ power).clamp(min=1e-10).log10()
@@ -60,7 +64,7 @@ class LogMel(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of frames to frames."""
+    """Multi-head self-attention of frames."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -71,7 +75,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, D); ``mask`` (B, 1, 1, T) is True for frames to be looked at, None for all."""
+        """(B, T, D) to the same; ``mask`` (B, 1, 1, T) is True for frames to attend to, None for all."""
         batch, frames, width = x.shape
         query, key, value = (
             projection(x).view(batch, frames, self.heads, -1).transpose(1, 2)
@@ -103,7 +107,7 @@ class Layer(nn.Module):
 
 
 class WhisperEncoder(nn.Module):
-    """Mel spectrum in, what enters the first layer and what leaves each layer out."""
+    """The encoder of Whisper: mel spectrum in, the input of the first layer and the output of each layer out."""
 
     def __init__(self, architecture: VoiceArchitecture, dropout: float = 0.0) -> None:
         super().__init__()
@@ -115,26 +119,22 @@ class WhisperEncoder(nn.Module):
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor, mask: Tensor | None) -> list[Tensor]:
-        """Of a spectrum (B, bands, 2 T + 1): 1 + layers arrays (B, T, D); ``mask`` (B, T), None where all is valid."""
-        return self.above(self.below(mel), mask, 0)
+        """1 + layers arrays (B, T, D) from a spectrum (B, bands, 2 T + 1); the last one is normed.
 
-    def below(self, mel: Tensor) -> Tensor:
-        """What enters the first layer, (B, T, D), positions included."""
+        Args:
+            mask: (B, T) bool, True = valid; None where all is valid.
+        """
         x = functional.gelu(self.conv1(functional.pad(mel, (1, 0))))
         x = functional.gelu(self.conv2(functional.pad(x, (1, 0)))).transpose(1, 2)
-        return x + sinusoids(x.shape[1], x.shape[2], x.device)
-
-    def above(self, x: Tensor, mask: Tensor | None, first: int) -> list[Tensor]:
-        """What enters layer ``first`` and what leaves it and each later one; the last of all is normed."""
+        values = [x + sinusoids(x.shape[1], x.shape[2], x.device)]
         attended = None if mask is None else mask[:, None, None]
-        values = [x]
-        for layer in self.layers[first:]:
+        for layer in self.layers:
             values.append(layer(values[-1], attended))
         return [*values[:-1], self.layer_norm(values[-1])]
 
 
 class VoiceNetwork(nn.Module):
-    """Whisper's encoder, mean and deviation over time of each of its layers, and one linear layer."""
+    """Whisper's encoder, mean and standard deviation over time of each of its layers, and one linear layer."""
 
     centre: Tensor
     spread: Tensor
@@ -153,7 +153,7 @@ class VoiceNetwork(nn.Module):
         self.classifier = nn.Linear(size, classes)
 
     def layers(self, waveforms: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What enters the first layer and what leaves each, (B, T, D) each, and the mask (B, T), True = valid.
+        """Input of the first layer and output of each, (B, T, D), and the mask (B, T), True = valid.
 
         Args:
             waveforms: (B, N) float32 at 16 kHz, zero beyond each length.
@@ -164,7 +164,7 @@ class VoiceNetwork(nn.Module):
 
     @staticmethod
     def tokens(layers: Sequence[Tensor]) -> Tensor:
-        """The mean of all layers, (B, T, D), each brought to one scale first."""
+        """Mean of all layers (B, T, D), each normalized first."""
         return torch.stack([functional.layer_norm(layer.float(), layer.shape[-1:]) for layer in layers]).mean(0)
 
     def classify(self, layers: Sequence[Tensor], mask: Tensor) -> Tensor:
@@ -179,26 +179,26 @@ class VoiceNetwork(nn.Module):
 
 
 def statistics(layers: Sequence[Tensor], mask: Tensor) -> Tensor:
-    """(B, L 2 D): mean and deviation of each of L layers (B, T, D) over the valid frames, one layer after the other."""
+    """(B, L 2 D): mean and standard deviation over the valid frames of each of L layers (B, T, D), layer by layer."""
     valid = mask[..., None].float()
     count = valid.sum(1).clamp(min=1)
-    found = []
+    parts = []
     for layer in layers:
         values = layer.float()
         mean = (values * valid).sum(1) / count
         variance = ((values - mean[:, None]).square() * valid).sum(1) / count
-        found += [mean, (variance + 1e-5).sqrt()]
-    return torch.cat(found, dim=-1)
+        parts += [mean, (variance + 1e-5).sqrt()]
+    return torch.cat(parts, dim=-1)
 
 
 def frames_mask(lengths: Tensor) -> Tensor:
-    """(B, T) True for the frames that hold sound, of lengths (B,) in samples."""
+    """(B, T) bool, True for the frames with sound, from lengths (B,) in samples."""
     frames = torch.div(lengths + HOP - 1, HOP, rounding_mode="floor")
     return torch.arange(int(frames.max()), device=lengths.device) < frames[:, None]
 
 
 def sinusoids(frames: int, width: int, device: torch.device) -> Tensor:
-    """(frames, width): sines and cosines of 1 to 10,000 frames, as Whisper adds them; it was trained on 1500."""
+    """Whisper's position embeddings (frames, width): sines and cosines; it was trained on 1500 frames."""
     rates = torch.exp(-math.log(10_000) / (width // 2 - 1) * torch.arange(width // 2, device=device))
     angles = torch.arange(frames, device=device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)

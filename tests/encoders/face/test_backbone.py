@@ -14,14 +14,14 @@ from scipy.special import log_softmax, softmax
 
 from mmemo import EmotionModel, load_model
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.external import UNSAID, map_scores, mapping_of
+from mmemo.encoders.external import map_classes
 from mmemo.encoders.face.backbone import ImageBackboneEncoder
 from mmemo.encoders.face.backbone_loaders import Preprocessing
 from mmemo.encoders.face.encoder import FaceEncoder
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3
+from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
@@ -239,7 +239,7 @@ def test_onnx_files_that_do_not_fit(tmp_path: Path) -> None:
         FaceEncoder.from_pretrained(path)
     with pytest.raises(WeightsError, match=r"scores of shape \(7,\), but 3 names"):
         FaceEncoder.from_pretrained(path, names=["a", "b", "c"])
-    with pytest.raises(WeightsError, match="doesn't take what"):
+    with pytest.raises(WeightsError, match="doesn't take the output of"):
         FaceEncoder.from_pretrained(path, names=NAMES, preprocessing=Preprocessing(12, channels=1))
     with pytest.raises(UnknownModelError, match="no file"):
         FaceEncoder.from_pretrained(tmp_path / "missing.onnx", names=NAMES)
@@ -248,37 +248,10 @@ def test_onnx_files_that_do_not_fit(tmp_path: Path) -> None:
         FaceEncoder.from_pretrained(tmp_path / "noise.onnx", names=NAMES)
 
 
-def test_labels_are_mapped_explicitly() -> None:
-    known = mapping_of(
-        ["Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"], None, EKMAN7, [FER7_TO_EKMAN7]
-    )
-    assert known("Happy") == "happiness"
-    with pytest.raises(LabelError, match=r"what \['LABEL_0', 'LABEL_1'\] mean is not known.*labels=\{'LABEL_0': …"):
-        mapping_of(["LABEL_0", "LABEL_1"], None, EKMAN7)
-    with pytest.raises(LabelError, match="says nothing of"):
-        mapping_of(NAMES, {"angry": "anger"}, EKMAN7)
-    with pytest.raises(LabelError, match="Did you mean 'happiness'"):
-        mapping_of(["glad", "sad"], {"glad": "happines", "sad": "sadness"}, EKMAN7)
-    assert mapping_of(["negative", "positive", "surprise"], None, MEGC3).target == MEGC3
-    with pytest.raises(LabelError, match="At least two"):
-        mapping_of(["a", "b"], {"a": "fear", "b": None}, EKMAN7)
-
-
-def test_shares_add_up_are_dropped_and_are_never_zero() -> None:
-    names = ["smile", "laugh", "frown", "sneer"]
-    mapping = mapping_of(names, {"smile": "happiness", "laugh": "happiness", "frown": "anger", "sneer": None}, EKMAN7)
-    shares = np.array([[0.2, 0.3, 0.1, 0.4]])
-    mapped = np.exp(map_scores(np.log(shares), mapping))[0]
-    assert mapped[EKMAN7.index("happiness")] == pytest.approx(0.5 / 0.6)
-    assert mapped[EKMAN7.index("anger")] == pytest.approx(0.1 / 0.6)
-    assert mapped[EKMAN7.index("fear")] == pytest.approx(UNSAID)
-    assert np.isfinite(map_scores(np.array([[-90.0, -90.0, -90.0, 90.0]]), mapping)).all()
-
-
 def test_a_mapping_must_fit_the_classifier(checkpoints: dict[str, Path]) -> None:
     classifier = FaceEncoder.from_pretrained(checkpoints["vit"])._classifier
     with pytest.raises(LabelError, match="the mapping is from"):
-        ImageBackboneEncoder(classifier, mapping_of(FER7.labels[::-1], None, EKMAN7, [FER7_TO_EKMAN7]))
+        ImageBackboneEncoder(classifier, map_classes(FER7.labels[::-1], None, EKMAN7, [FER7_TO_EKMAN7]))
 
 
 @pytest.mark.parametrize("module", ["transformers", "onnxruntime"])

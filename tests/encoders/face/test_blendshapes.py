@@ -131,9 +131,9 @@ def test_prepare_without_a_usable_face(encoder: BlendshapeEncoder) -> None:
 
 
 def test_saves_and_loads(encoder: BlendshapeEncoder, tmp_path: Path) -> None:
-    BlendshapeEncoder(weights(), EKMAN7, modality="face", frames=3, info={"corpora": {"a": "b"}}).save(tmp_path / "b")
+    BlendshapeEncoder(weights(), EKMAN7, modality="face", frames=3, card={"corpora": {"a": "b"}}).save(tmp_path / "b")
     again = BlendshapeEncoder.load(tmp_path / "b")
-    assert (again.modality, again.frames, again.info["corpora"]) == ("face", 3, {"a": "b"})
+    assert (again.modality, again.frames, again.card["corpora"]) == ("face", 3, {"a": "b"})
     window = encoder.prepare(evidence(3))
     assert np.array_equal(again.encode([window]).logits, encoder.encode([window]).logits)
     with pytest.raises(UnknownModelError):
@@ -147,9 +147,9 @@ def test_saves_and_loads(encoder: BlendshapeEncoder, tmp_path: Path) -> None:
 def test_says_what_is_wrong(encoder: BlendshapeEncoder) -> None:
     with pytest.raises(ArgumentError, match="58 features and 3 labels"):
         BlendshapeEncoder(weights(), MEGC3)
-    with pytest.raises(ArgumentError, match=r"\(T, 59\)"):
+    with pytest.raises(ArgumentError, match="empty batch"):
         encoder.encode([])
-    with pytest.raises(ArgumentError, match=r"\(T, 59\), got \[\(2, 58\)\]"):
+    with pytest.raises(ArgumentError, match=r"\(T, 59\), got \(2, 58\)"):
         encoder.encode([np.zeros((2, 58), np.float32)])
 
 

@@ -167,7 +167,7 @@ def test_two_heads_are_read_apart_and_together() -> None:
     images = torch.rand(3, 1, 16, 16)
     with torch.no_grad():
         features, logits = network(images)
-        readings = network.readings(features)
+        readings = network.head_logits(features)
     assert readings.shape == (3, 2, 7)
     weight, bias = network.head.weight.detach(), network.head.bias.detach()
     assert readings[:, 1].numpy() == pytest.approx((features @ weight[7:].T + bias[7:]).numpy(), abs=1e-5)
@@ -181,11 +181,11 @@ def test_readings_of_tokens_are_those_of_the_crops() -> None:
     encoder = FaceEncoder(network, EKMAN7)
     windows = [encoder.prepare(evidence(noise(count, seed=count))) for count in (1, 3)]
     encoding = encoder.encode(windows)
-    readings = encoder.readings(encoding.tokens)
+    readings = encoder.head_logits(encoding.tokens)
     assert readings.shape == (2, 3, 2, 7)
     crops = torch.from_numpy(windows[1][:, :1])
     with torch.no_grad():
-        both = [network.readings(network.features(view)) for view in (crops, crops.flip(3))]
+        both = [network.head_logits(network.features(view)) for view in (crops, crops.flip(3))]
     assert readings[1] == pytest.approx(((both[0] + both[1]) / 2).numpy(), abs=1e-4)
     alone = readings[0, 0].mean(axis=0)
     assert encoding.logits[0] == pytest.approx(log_softmax(alone), abs=1e-4)
@@ -194,12 +194,12 @@ def test_readings_of_tokens_are_those_of_the_crops() -> None:
 def test_heads_survive_saving_and_are_one_where_a_file_names_none(tmp_path: Path) -> None:
     encoder = FaceEncoder(trained_looking(TWO_HEADS), EKMAN7)
     encoder.save(tmp_path / "two")
-    assert FaceEncoder.load(tmp_path / "two").readings(np.zeros((1, 16), np.float32)).shape == (1, 2, 7)
+    assert FaceEncoder.load(tmp_path / "two").head_logits(np.zeros((1, 16), np.float32)).shape == (1, 2, 7)
     FaceEncoder(trained_looking(), EKMAN7).save(tmp_path / "one")
     config = tmp_path / "one" / "config.json"
     config.write_text(config.read_text().replace('"heads": 1,', ""))
     assert "heads" not in config.read_text()
-    assert FaceEncoder.load(tmp_path / "one").readings(np.zeros((1, 16), np.float32)).shape == (1, 1, 7)
+    assert FaceEncoder.load(tmp_path / "one").head_logits(np.zeros((1, 16), np.float32)).shape == (1, 1, 7)
 
 
 def test_a_mirrored_face_scores_the_same(tiny: FaceEncoder) -> None:
@@ -224,11 +224,11 @@ def test_contrast_normalisation_by_its_definition() -> None:
     assert np.abs(found[2]).max() < 0.1
 
 
-def test_fusing_changes_nothing_but_speed() -> None:
-    network, fused = trained_looking(), trained_looking().fuse()
+def test_folding_batch_norms_changes_nothing_but_speed() -> None:
+    network, folded = trained_looking(), trained_looking().fold_batchnorm()
     images = torch.rand(4, 1, 16, 16)
     with torch.no_grad():
-        for plain, fast in zip(network(images), fused(images), strict=True):
+        for plain, fast in zip(network(images), folded(images), strict=True):
             assert fast.numpy() == pytest.approx(plain.numpy(), abs=1e-4)
 
 
@@ -240,11 +240,11 @@ def test_takes_images_of_any_size(size: int) -> None:
 
 
 def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
-    encoder = FaceEncoder(trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, info={"corpora": {"a": "b"}})
+    encoder = FaceEncoder(trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, card={"corpora": {"a": "b"}})
     encoder.save(tmp_path / "face")
     again = FaceEncoder.load(tmp_path / "face")
     assert (again.frames, again.floor, again.mirror, again.labels) == (4, 0.3, False, EKMAN7)
-    assert again.info["corpora"] == {"a": "b"}
+    assert again.card["corpora"] == {"a": "b"}
     window = encoder.prepare(evidence(noise(6)))
     # Matrices are rounded to float16, which has 11 bits.
     assert again.encode([window]).logits == pytest.approx(encoder.encode([window]).logits, abs=0.02)
@@ -272,7 +272,7 @@ def test_says_what_is_wrong(tiny: FaceEncoder, tmp_path: Path) -> None:
 def test_embedded_weights_are_small_and_say_where_they_come_from(embedded: FaceEncoder) -> None:
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 12e6
     assert embedded.labels == EKMAN7
-    assert {"corpora", "split", "preprocessing", "training", "scores", "recipe"} <= set(embedded.info)
+    assert {"corpora", "split", "preprocessing", "training", "scores", "recipe"} <= set(embedded.card)
 
 
 def test_embedded_weights_see_a_smile(embedded: FaceEncoder, finder: FaceFinder) -> None:

@@ -116,10 +116,10 @@ def test_is_an_encoder(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_saves_and_loads(kind: str, tmp_path: Path) -> None:
-    encoder = FaceSequenceEncoder(trained_looking(kind), EKMAN7, frames=4, mirror=False, info={"corpora": {"a": "b"}})
+    encoder = FaceSequenceEncoder(trained_looking(kind), EKMAN7, frames=4, mirror=False, card={"corpora": {"a": "b"}})
     encoder.save(tmp_path / "s")
     again = FaceSequenceEncoder.load(tmp_path / "s")
-    assert (again.frames, again.mirror, again.info["corpora"]) == (4, False, {"a": "b"})
+    assert (again.frames, again.mirror, again.card["corpora"]) == (4, False, {"a": "b"})
     window = encoder.prepare(evidence(6))
     assert again.encode([window]).logits == pytest.approx(encoder.encode([window]).logits, abs=0.02)
     config = tmp_path / "s" / "config.json"

@@ -12,8 +12,8 @@ import torch
 from tokenizers import Tokenizer
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.text.encoder import TextEncoder, padded
-from mmemo.encoders.text.network import TextArchitecture, TextNet, bert_weights, smaller_vocabulary
+from mmemo.encoders.text.encoder import TextEncoder, pad_ids
+from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7
@@ -142,7 +142,7 @@ class TestContext:
 
     def test_only_the_line_itself_is_judged(self, encoder: TextEncoder) -> None:
         alone, after = encoder.tokenize("Again."), encoder.tokenize("Again.", self.before, "Bob")
-        ids, mask, judged = padded([alone, after], encoder.separator)
+        ids, mask, judged = pad_ids([alone, after], encoder.separator)
         assert judged[0].sum() == len(alone)
         assert [encoder.tokenizer.id_to_token(i) for i in ids[1][judged[1]]] == ["again", ".", "[SEP]"]
         assert mask[1].all()
@@ -256,8 +256,10 @@ with torch.no_grad():
 
         tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
         tokenizer.no_padding()
-        net = TextNet(TextArchitecture(tokenizer.get_vocab_size())).eval()
-        left = net.load_state_dict(bert_weights(load_file(base / "model.safetensors"), net.architecture), strict=False)
+        network = TextNetwork(TextArchitecture(tokenizer.get_vocab_size())).eval()
+        left = network.load_state_dict(
+            bert_weights(load_file(base / "model.safetensors"), network.architecture), strict=False
+        )
         assert left.missing_keys == ["head.weight", "head.bias"]
         texts = ["No.", "Kids are talking by the door.", "Why didn't you tell me that you'd left? " * 6]
         ids = np.zeros((3, max(len(tokenizer.encode(text).ids) for text in texts)), np.int64)
@@ -266,7 +268,7 @@ with torch.no_grad():
             one = tokenizer.encode(text).ids
             ids[row, : len(one)], mask[row, : len(one)] = one, True
         with torch.inference_mode():
-            ours = net.tokens(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+            ours = network.tokens(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
         with tempfile.TemporaryDirectory() as folder:
             given, made = f"{folder}/in.npz", f"{folder}/out.npy"
             np.savez(given, ids=ids, mask=mask)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from mmemo import EmotionModel, load_model
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.voice.backbone import OVERLAP, SpeechCheckpointEncoder, cut, together
+from mmemo.encoders.voice.backbone import OVERLAP, SpeechBackboneEncoder, group_by_length, split_pieces
 from mmemo.encoders.voice.backbone_loaders import DIMENSIONS, bundles
 from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
@@ -136,7 +136,7 @@ def test_it_agrees_with_transformers(checkpoints: dict[str, Path], family: str):
     shares = np.exp(encoder.encode([prepared]).logits[0])
     order = [EKMAN7.index(name) for name in ("neutral", "happiness", "anger", "sadness")]
     np.testing.assert_allclose(shares[order], expected.numpy(), atol=1e-3)
-    assert encoder.answers
+    assert encoder.has_head
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
@@ -147,14 +147,14 @@ def test_it_is_an_encoder_and_survives_saving(checkpoints: dict[str, Path], fami
     model = EmotionModel([encoder], LateFusion(EKMAN7, {"voice": 1.0}))
     model.save(tmp_path / "model")
     copy = load_model(tmp_path / "model").encoders["voice"]
-    assert isinstance(copy, SpeechCheckpointEncoder)
+    assert isinstance(copy, SpeechBackboneEncoder)
     assert copy.head == encoder.head
     np.testing.assert_allclose(copy.encode([sound(1.0)]).logits, encoder.encode([sound(1.0)]).logits, atol=1e-6)
 
 
 def test_without_a_head_it_has_no_opinion(checkpoints: dict[str, Path]):
     encoder = VoiceEncoder.from_pretrained(checkpoints["wavlm/bare"])
-    assert not encoder.answers
+    assert not encoder.has_head
     encoding = encoder.encode([sound(1.0)])
     assert not encoding.logits.any()
     assert encoding.tokens.shape == (1, 10, 16)
@@ -205,7 +205,7 @@ def test_what_its_classes_mean(checkpoints: dict[str, Path], tmp_path: Path):
 
 
 def test_long_sound_is_heard_in_windows_that_overlap(checkpoints: dict[str, Path]):
-    pieces = cut(np.zeros(65 * RATE, np.float32), RATE, 320)
+    pieces = split_pieces(np.zeros(65 * RATE, np.float32), RATE, 320)
     assert pieces[0] == slice(0, 20 * RATE)
     assert pieces[1].start == int((20 - OVERLAP) * RATE)
     assert pieces[-1].stop == 65 * RATE
@@ -216,7 +216,7 @@ def test_long_sound_is_heard_in_windows_that_overlap(checkpoints: dict[str, Path
     # Away from the seams, what is around a frame is in its window: those of the first are as if it were alone.
     first = encoder.encode([sound(41.0)[: 20 * RATE]])
     np.testing.assert_allclose(long.tokens[0, :180], first.tokens[0, :180], atol=1e-4)
-    assert len(cut(np.zeros(20 * RATE, np.float32), RATE, 320)) == 1
+    assert len(split_pieces(np.zeros(20 * RATE, np.float32), RATE, 320)) == 1
 
 
 def test_another_sample_rate(checkpoints: dict[str, Path], tmp_path: Path):
@@ -228,8 +228,8 @@ def test_another_sample_rate(checkpoints: dict[str, Path], tmp_path: Path):
 
 
 def test_only_equal_lengths_share_a_batch_where_padding_matters():
-    assert together([5, 3, 5, 3, 9], exact=False) == [[1, 3], [0, 2], [4]]
-    assert together([5, 3, 5, 3, 9], exact=True, most=4) == [[1, 3, 0, 2], [4]]
+    assert group_by_length([5, 3, 5, 3, 9], exact=False) == [[1, 3], [0, 2], [4]]
+    assert group_by_length([5, 3, 5, 3, 9], exact=True, most=4) == [[1, 3, 0, 2], [4]]
 
 
 @pytest.mark.parametrize("group", [False, True])

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.voice.encoder import VoiceEncoder, prepare
+from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.encoders.voice.network import LogMel, VoiceArchitecture, VoiceNetwork, WhisperEncoder
+from mmemo.encoders.voice.waveform import prepare
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, VoiceEvidence
 from mmemo.labels import EKMAN7
