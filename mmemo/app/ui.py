@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from mmemo.app import html
-from mmemo.app.analysis import PICTURES, SOUNDS, SUFFIXES, VIDEOS, Analyst, Anonymize
+from mmemo.app.analysis import SUFFIXES, Analyst, Anonymize
 from mmemo.app.examples import NAMES, WORDS, write_example
 from mmemo.errors import MmemoError
 from mmemo.report.style.wording import name_of
@@ -190,7 +190,7 @@ def _visitor(request: gr.Request) -> str:
 
 
 def _programs(analyst: Analyst, address: str) -> str:
-    kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
+    kinds = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
     return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
 <p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
 The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
