@@ -25,7 +25,7 @@ import numpy as np
 from mmemo import load_model, media
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import Face, FaceFinder
-from mmemo.faces.face import eye_distance
+from mmemo.faces.landmarks import eye_distance
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7
 from mmemo.model import EmotionModel
 
@@ -66,7 +66,7 @@ def pictures(data: Path) -> Iterator[np.ndarray]:
     with (data / "av" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         clips = [row for row in csv.DictReader(file) if row["corpus"] in ("crema_d", "ravdess", "mead")]
     for clip in clips:
-        frames = [frame.image for frame in media.frames(data / "av" / clip["path"], max_side=1280)]
+        frames = [frame.image for frame in media.frames(data / "av" / clip["path"], max_side=media.MAX_SIDE)]
         yield frames[len(frames) // 2]
 
 

@@ -85,7 +85,8 @@ def read_pictures(sequence: Sequence[Clip], count: int) -> list[np.ndarray]:
     if len(sequence) > 1:
         return [next(iter(media.frames(sequence[i].path))).image for i in _spread(len(sequence), count)]
     clip = sequence[0]
-    frames = [frame.image for frame in media.frames(clip.path, start=clip.start, end=clip.end, max_side=1280)]
+    side = media.MAX_SIDE
+    frames = [frame.image for frame in media.frames(clip.path, start=clip.start, end=clip.end, max_side=side)]
     return [frames[i] for i in _spread(len(frames), count)] if frames else []
 
 

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 from mmemo.app.sessions import Finding, Findings, Visitor
 from mmemo.errors import ArgumentError, MmemoError
-from mmemo.media import probe
+from mmemo.media import AUDIO, IMAGE, VIDEO, probe
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.report.html.page import timeline
 from mmemo.report.previews import Footage
@@ -26,10 +26,7 @@ Done = TypeVar("Done")
 Progress = Callable[[float, str], None]
 Anonymize = Literal["blur", "mask"]
 
-VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".3gp", ".ts", ".flv", ".wmv")
-SOUNDS = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".opus", ".wma")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-SUFFIXES = (*VIDEOS, *SOUNDS, *PICTURES)
+SUFFIXES = (*VIDEO, *AUDIO, *IMAGE)
 """File names that are taken; what a file holds is looked at besides."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from mmemo.app import html
-from mmemo.app.analysis import PICTURES, SOUNDS, SUFFIXES, VIDEOS, Analyst, Anonymize
+from mmemo.app.analysis import SUFFIXES, Analyst, Anonymize
 from mmemo.app.examples import NAMES, WORDS, write_example
 from mmemo.app.middleware import session_of
 from mmemo.app.sessions import Visitor
@@ -203,7 +203,7 @@ def _visitor(request: gr.Request) -> Visitor:
 def _programs(analyst: Analyst, address: str, token: bool) -> str:
     curl = 'curl -H "Authorization: Bearer $TOKEN"' if token else "curl"
     how = "<p><code>TOKEN</code> is what follows <code>?token=</code> in the link that was printed at the start.</p>"
-    kinds = ", ".join(suffix.removeprefix(".") for suffix in (*VIDEOS, *SOUNDS, *PICTURES))
+    kinds = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
     return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
 <p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
 The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>

@@ -13,9 +13,10 @@ from typing import Any
 
 from mmemo.clip import Clip
 from mmemo.data.columns import from_record, to_record
-from mmemo.data.corpora.gathering import AUDIO, IMAGE, VIDEO, walk
+from mmemo.data.corpora.gathering import walk
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
+from mmemo.media import AUDIO, IMAGE, VIDEO
 
 MEDIA = (*VIDEO, *AUDIO, *IMAGE)
 """Suffixes of the files that are taken from folders and patterns."""

@@ -17,7 +17,7 @@ from mmemo.encoders.quality import quality_of
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.media import probe
-from mmemo.pipeline.extract import perceive
+from mmemo.pipeline.extract import extract
 from mmemo.speech.recognition import Transcriber
 
 NO_LABEL = -1
@@ -95,7 +95,7 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
     """
     info = None if clip.path is None else probe(clip.path)
     length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
-    found = perceive(clip, info, modalities, length, length, transcriber)
+    found = extract(clip, info, modalities, length, length, transcriber)
     try:
         (people,) = found.windows()
     finally:

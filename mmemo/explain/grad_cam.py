@@ -203,7 +203,7 @@ def _find(
         if at is None:
             start = _clearest(segments)
     found: list[tuple[Seconds, Face]] = []
-    side = None if media.probe(path).kind == "image" else 1280
+    side = None if media.probe(path).kind == "image" else media.MAX_SIDE
     for frame in media.frames(path, start, max_side=side, max_rate=3.0):
         faces = finder.find(frame.image)
         if place is not None and faces:

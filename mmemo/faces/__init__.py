@@ -2,7 +2,7 @@
 
 from mmemo.faces.face import Face
 from mmemo.faces.landmarker import BLENDSHAPES
-from mmemo.faces.still import FaceFinder
+from mmemo.faces.search import FaceFinder
 from mmemo.faces.tracks import FaceTracker
 
 __all__ = ["BLENDSHAPES", "Face", "FaceFinder", "FaceTracker"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmemo.errors import ArgumentError
+from mmemo.faces.landmarks import LEFT_EYE, MOUTH_CORNERS, NOSE_BASE, RIGHT_EYE
 from mmemo.faces.warp import invert, warp
 
 SIZE = 112
@@ -20,13 +21,13 @@ EYE_LEFT, EYE_RIGHT = (0.3175, 0.37), (0.6825, 0.37)
 # Landmark -> place in the crop (shares of its side) and weight. The medians over FER2013's training images. The corners
 # of the mouth move with the expression, which the crop should show rather than undo: they count for less.
 _ANCHORS: dict[int, tuple[float, float, float]] = {
-    33: (0.2389, 0.3643, 1.0),
-    133: (0.3934, 0.3764, 1.0),
-    362: (0.6066, 0.3764, 1.0),
-    263: (0.7611, 0.3643, 1.0),
-    2: (0.5, 0.6242, 1.0),
-    61: (0.3478, 0.7476, 0.5),
-    291: (0.6522, 0.7476, 0.5),
+    RIGHT_EYE[0]: (0.2389, 0.3643, 1.0),
+    RIGHT_EYE[1]: (0.3934, 0.3764, 1.0),
+    LEFT_EYE[0]: (0.6066, 0.3764, 1.0),
+    LEFT_EYE[1]: (0.7611, 0.3643, 1.0),
+    NOSE_BASE: (0.5, 0.6242, 1.0),
+    MOUTH_CORNERS[0]: (0.3478, 0.7476, 0.5),
+    MOUTH_CORNERS[1]: (0.6522, 0.7476, 0.5),
 }
 _POINTS = np.array(list(_ANCHORS), dtype=np.intp)
 _TEMPLATE = np.array([place[:2] for place in _ANCHORS.values()])

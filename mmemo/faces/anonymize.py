@@ -20,6 +20,7 @@ from mmemo.evidence import Seconds
 from mmemo.faces.cuts import MIN_LIKENESS, ShotLikeness
 from mmemo.faces.detector import overlaps, whole
 from mmemo.faces.search import FaceSearch, depth_of
+from mmemo.media import MAX_SIDE
 
 Method = Literal["blur", "mask"]
 METHODS = ("blur", "mask")
@@ -32,8 +33,6 @@ _REACH: Seconds = 0.3
 _MOST_WAITING = 24
 """Frames that may wait for what comes after them: of a very fast video the reach into the past is shorter."""
 _SEARCH_EVERY: Seconds = 0.2
-_LARGEST = 1280
-"""Pixels of the longer side at which faces are searched."""
 _SURE, _LIKELY = 0.7, 0.55
 """Score of a find that counts without a second look, and mean of two looks that counts as well. An analysis asks for
 .65 and for a face's landmarks."""
@@ -204,7 +203,7 @@ def _within(head: np.ndarray, image: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _shrunken(image: np.ndarray) -> np.ndarray:
-    factor = _LARGEST / max(image.shape[:2])
+    factor = MAX_SIDE / max(image.shape[:2])
     if factor >= 1:
         return image
     size = (max(round(image.shape[1] * factor), 1), max(round(image.shape[0] * factor), 1))

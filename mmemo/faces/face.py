@@ -10,10 +10,9 @@ from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces.align import SIZE, align
 from mmemo.faces.landmarker import FaceLandmarker, Mesh
+from mmemo.faces.landmarks import box_of, eye_distance
 from mmemo.faces.pose import head_pose
 from mmemo.faces.quality import quality, sharpness, uncovered
-
-_EYE_CORNERS = np.array([[33, 133], [362, 263]], dtype=np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +59,6 @@ def describe(
         quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence, uncovered(crop)),
         crop=crop,
     )
-
-
-def box_of(landmarks: np.ndarray) -> np.ndarray:
-    """Left, top, right, bottom of landmarks (478, 3), (4,) float32."""
-    return np.concatenate([landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)]).astype(np.float32)
-
-
-def eye_distance(landmarks: np.ndarray) -> float:
-    """Distance between the centres of the eyes in pixels, in depth too, so that it doesn't shrink with yaw."""
-    first, second = landmarks[_EYE_CORNERS].mean(axis=1)
-    return float(np.linalg.norm(second - first))
 
 
 def check_image(image: np.ndarray) -> None:

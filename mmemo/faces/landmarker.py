@@ -12,14 +12,13 @@ import numpy as np
 
 from mmemo.faces import bundle
 from mmemo.faces.detector import Detection
+from mmemo.faces.landmarks import COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from mmemo.faces.warp import invert, similarity, transform, warp
 
 INPUT = 256
-LANDMARKS = 478
 OUTSIDE = 128
 """Grey level shown to the models beyond the image's border. In tight crops of faces (FER2013) plain grey finds 95%, the
 repeated border that MediaPipe uses 83 to 89%: its streaks look like hair and hands."""
-RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263  # of the person; the right eye is on the left of the picture
 
 BLENDSHAPES = (
     "_neutral",
@@ -158,8 +157,8 @@ class FaceLandmarker:
         matrix = region.matrix()
         values = warp(image, matrix, INPUT, outside=OUTSIDE).astype(np.float32) * np.float32(1 / 255)
         raw, presence, _ = self._landmarks(values[None])
-        points = raw.reshape(LANDMARKS, 3).astype(np.float64)
-        landmarks = np.empty((LANDMARKS, 3), np.float32)
+        points = raw.reshape(COUNT, 3).astype(np.float64)
+        landmarks = np.empty((COUNT, 3), np.float32)
         landmarks[:, :2] = transform(invert(matrix), points[:, :2])
         landmarks[:, 2] = points[:, 2] * (region.side / INPUT)
         return Mesh(landmarks, float(1 / (1 + np.exp(-np.float64(presence.item())))))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mmemo.faces import bundle
+from mmemo.faces.landmarks import RIGID, eye_distance
 
-# Landmarks that hardly move with the expression: forehead, temples, bridge and base of the nose, corners of the eyes.
-_RIGID = np.array(
-    [10, 109, 338, 67, 297, 127, 356, 234, 454, 168, 6, 197, 195, 5, 4, 2, 33, 133, 362, 263], dtype=np.intp
-)
+_RIGID = np.array(RIGID, dtype=np.intp)
 # Picture axes are x right, y down, z away from the viewer; the mean face's are x right, y up, z to the viewer.
 _FLIP = (1.0, -1.0, -1.0)
 
@@ -47,7 +45,7 @@ def misfit(landmarks: np.ndarray) -> float:
     if scale <= 0:
         return float("inf")
     rest = spread - scale**2 * float(((face - face.mean(axis=0)) ** 2).sum())
-    unit = scale * float(np.linalg.norm(face[[33, 133]].mean(axis=0) - face[[362, 263]].mean(axis=0)))
+    unit = scale * eye_distance(face)
     return float(np.sqrt(max(rest, 0.0) / len(face))) / unit
 
 

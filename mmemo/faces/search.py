@@ -9,9 +9,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mmemo.faces.align import SIZE
 from mmemo.faces.detector import INPUT, Detection, FaceDetector, View, overlaps, whole
-from mmemo.faces.face import box_of, eye_distance
+from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import FaceLandmarker, Mesh, Region
+from mmemo.faces.landmarks import LEFT_PUPIL, NOSE_TIP, RIGHT_PUPIL, box_of, eye_distance
 from mmemo.faces.pose import misfit
 
 MIN_PRESENCE = 0.5
@@ -28,8 +30,10 @@ _SMALLEST_VIEW = 160  # pixels; the smallest face found in it is about 24 pixels
 _HOPELESS = 0.005  # presence at first sight below which a second look is wasted
 _SCALES = (1.5, 1.25, 1.9)  # how far around a detected box the landmark model looks, in the order tried
 _TIGHT_MARGIN = 0.5  # of the image's longer side: makes room around a face that fills its picture
+_TIGHT_UP_TO = 256  # pixels of the longer side up to which a picture is likely a face and nothing else
 _CONFIRM = 2.3  # side of the view for the second look, in sides of the box
-_EYES_AND_NOSE = np.array([468, 473, 1], dtype=np.intp)  # the landmarks nearest to the detector's first keypoints
+_EYES_AND_NOSE = np.array([RIGHT_PUPIL, LEFT_PUPIL, NOSE_TIP], dtype=np.intp)
+"""The landmarks nearest to the detector's first keypoints."""
 
 
 class FaceSearch:
@@ -132,6 +136,49 @@ class FaceSearch:
                 if plausible(mesh) and _disagreement(mesh, detection) < MAX_DISAGREEMENT:
                     return mesh
         return None
+
+
+class FaceFinder:
+    """Finds the faces of still images. One instance a thread and process; it keeps nothing between images.
+
+    Args:
+        size: side of the crops in pixels.
+        max_faces: how many faces to look for in one image.
+        threads: how many CPU threads one model may use.
+
+    Raises:
+        WeightsError: if the face models are damaged.
+    """
+
+    def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1) -> None:
+        self._size = size
+        self._max_faces = max_faces
+        self._search = FaceSearch(threads)
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        """The faces of a picture, the largest first; an empty list if there is none.
+
+        A small picture is looked at with room around it first, as it may be a crop of a face; any other whole and
+        in overlapping tiles, the smaller the larger the picture. Crops and landmarks come from the picture itself.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            ArgumentError: if the image has another shape or type.
+        """
+        check_image(image)
+        tight = max(image.shape[:2]) <= _TIGHT_UP_TO
+        meshes = self._search.scan_tight(image, self._max_faces) if tight else []
+        if not meshes:
+            meshes = self._search.scan(image, depth_of(image), self._max_faces)
+        if not meshes and not tight:
+            meshes = self._search.scan_tight(image, self._max_faces, MIN_EVIDENCE)
+        meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
+        return [
+            describe(image, mesh, self._search.landmarker, person, 0.0, self._size)
+            for person, mesh in enumerate(meshes)
+        ]
 
 
 def depth_of(image: np.ndarray, most: int = 3) -> int:

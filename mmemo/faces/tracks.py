@@ -12,8 +12,9 @@ from mmemo.faces.align import SIZE
 from mmemo.faces.appearance import alike, appearance, unit
 from mmemo.faces.cuts import MIN_LIKENESS, ShotLikeness
 from mmemo.faces.detector import overlaps
-from mmemo.faces.face import Face, box_of, check_image, describe, eye_distance
+from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import Mesh
+from mmemo.faces.landmarks import box_of, eye_distance
 from mmemo.faces.search import SAME_FACE, FaceSearch, depth_of
 
 _SEARCH_WHEN_LOST: Seconds = 0.1  # between searches while a face is missed, or none is there

@@ -4,23 +4,19 @@ Times are seconds from the start of the file, from presentation timestamps; fram
 waveforms are mono float32 at 16 kHz. Only local files are opened: a playlist that names an address is refused.
 """
 
-from mmemo.media.reading import (
-    AudioStream,
-    Cue,
-    Damage,
-    Frame,
-    MediaInfo,
-    SubtitleStream,
-    VideoStream,
-    cues,
-    frames,
-    probe,
-    waveform,
-    waveform_blocks,
-)
+from mmemo.media.container import Damage
+from mmemo.media.info import AudioStream, MediaInfo, SubtitleStream, VideoStream, probe
+from mmemo.media.sound import waveform, waveform_blocks
+from mmemo.media.subtitles import Cue, cues
+from mmemo.media.suffixes import AUDIO, IMAGE, VIDEO
+from mmemo.media.video import MAX_SIDE, Frame, frames
 from mmemo.media.writing import SoundOf, write_video
 
 __all__ = [
+    "AUDIO",
+    "IMAGE",
+    "MAX_SIDE",
+    "VIDEO",
     "AudioStream",
     "Cue",
     "Damage",

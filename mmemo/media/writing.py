@@ -14,7 +14,9 @@ import numpy as np
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, Seconds
-from mmemo.media.reading import Frame, audio_of, open_media, origin_of, sound_blocks
+from mmemo.media.container import audio_stream, open_media, origin
+from mmemo.media.sound import sound_blocks
+from mmemo.media.video import Frame
 
 _CLOCK = Fraction(1, 90_000)
 _CARRIED = {"aac", "mp3", "ac3", "eac3"}
@@ -59,16 +61,16 @@ def write_video(
     try:
         with ExitStack() as resources:
             container = resources.enter_context(av.open(str(partial), "w"))
-            heard: Iterator[Seconds] = iter(())
+            written: Iterator[Seconds] = iter(())
             if isinstance(sound, SoundOf):
-                heard = _sound_of(container, sound, resources)
+                written = _sound_of(container, sound, resources)
             elif sound is not None:
                 codec = {".wav": "pcm_f32le", ".opus": "libopus"}.get(path.suffix, "aac")
                 channels = np.atleast_2d(np.asarray(sound, np.float32))
-                heard = _encoded(container, codec, sample_rate, _layout(channels), [channels.T])
+                written = _encoded(container, codec, sample_rate, _layout(channels), [channels.T])
             if pictures is not None:
-                _write_pictures(container, pictures, heard, rate)
-            for _ in heard:
+                _write_pictures(container, pictures, written, rate)
+            for _ in written:
                 pass
         partial.replace(path)
     finally:
@@ -82,7 +84,7 @@ def _layout(sound: np.ndarray) -> str:
     return _LAYOUTS[len(sound)]
 
 
-def _write_pictures(container: Any, pictures: Iterable[Frame], heard: Iterator[Seconds], rate: int) -> None:
+def _write_pictures(container: Any, pictures: Iterable[Frame], written: Iterator[Seconds], rate: int) -> None:
     """Encode pictures as they come; the sound is written beside them, as far as each picture's time."""
     stream: Any = None
     reached = 0.0
@@ -98,7 +100,7 @@ def _write_pictures(container: Any, pictures: Iterable[Frame], heard: Iterator[S
         picture.pts, picture.time_base = round(frame.time / _CLOCK), _CLOCK
         container.mux(stream.encode(picture))
         while reached <= frame.time:
-            reached = next(heard, float("inf"))
+            reached = next(written, float("inf"))
     if stream is not None:
         container.mux(stream.encode(None))
 
@@ -106,7 +108,7 @@ def _write_pictures(container: Any, pictures: Iterable[Frame], heard: Iterator[S
 def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[Seconds]:
     """Writes the sound of a file; each step writes a little more and tells how far it came."""
     source = resources.enter_context(open_media(sound.path))
-    stream = audio_of(source)
+    stream = audio_stream(source)
     if stream is None:
         return iter(())
     codec = stream.codec_context
@@ -119,7 +121,7 @@ def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[
 
 
 def _copied(container: Any, target: Any, source: Any, stream: Any, sound: SoundOf) -> Iterator[Seconds]:
-    shift = round((origin_of(source) + sound.start) / stream.time_base)
+    shift = round((origin(source) + sound.start) / stream.time_base)
     if sound.start > 0:
         source.seek(shift, stream=stream)
     last = None

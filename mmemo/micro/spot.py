@@ -30,8 +30,6 @@ from mmemo.notes import Note
 if TYPE_CHECKING:
     from mmemo.micro.recognition import MicroRecogniser
 
-MAX_SIDE = 1280
-"""Pixels. Larger frames are shrunk while they are decoded; faces are looked at in crops of 128 px."""
 LANDMARK_RATE = 30.0
 """Hz. Landmarks are looked for so often at most; motion between them is measured in the pictures themselves."""
 SMALL = 30.0
@@ -196,7 +194,7 @@ def embedded_recogniser() -> MicroRecogniser:
 
 
 def _frames(path: Path, start: Seconds, end: Seconds | None) -> Iterator[Frame]:
-    return media.frames(path, start, end, max_side=MAX_SIDE, max_rate=RATE * 1.2)
+    return media.frames(path, start, end, max_side=media.MAX_SIDE, max_rate=RATE * 1.2)
 
 
 def _described(

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmemo.evidence import SAMPLE_RATE, Evidence, FaceEvidence, Seconds
+from mmemo.faces.landmarks import LOWER_LIP, UPPER_LIP, eye_centers
 
 Span = tuple[Seconds, Seconds]
 CONTEXT: Seconds = 2.0
@@ -37,8 +38,6 @@ _AROUND: Seconds = 0.066
 _RANGE = (-40.0, 10.0)
 """Decibels relative to the loud parts nearby; fainter is silence."""
 _LOUD = 95
-_UPPER_LIP, _LOWER_LIP = 13, 14
-_EYES = np.array([[33, 133], [362, 263]])
 
 
 @dataclass
@@ -132,9 +131,9 @@ class _Track:
 
 def opening(face: FaceEvidence) -> np.ndarray:
     """(N,) distance of the inner lips as a share of the distance between the eyes."""
-    first, second = (face.landmarks[:, corners].mean(axis=1) for corners in _EYES)
-    lips = np.linalg.norm(face.landmarks[:, _UPPER_LIP] - face.landmarks[:, _LOWER_LIP], axis=1)
-    return np.asarray(lips / np.maximum(np.linalg.norm(first - second, axis=1), 1e-6))
+    right, left = np.moveaxis(eye_centers(face.landmarks), 1, 0)
+    lips = np.linalg.norm(face.landmarks[:, UPPER_LIP] - face.landmarks[:, LOWER_LIP], axis=1)
+    return np.asarray(lips / np.maximum(np.linalg.norm(right - left, axis=1), 1e-6))
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:

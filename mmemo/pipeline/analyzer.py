@@ -18,7 +18,7 @@ from mmemo.media import MediaInfo, probe, waveform_blocks
 from mmemo.micro_expression import MicroExpression
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
-from mmemo.pipeline.extract import Perception, perceive
+from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model
@@ -101,9 +101,8 @@ class Analyzer:
         clip = path if isinstance(path, Clip) else _clip(path, text, subtitles)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is told at once
         self._loading  # noqa: B018 - torch is imported while speech is recognised, which takes as long
-        with closing(perceive(clip, info, self.modalities, self.window, self.hop, self._recogniser)) as found:
-            windows = len(found.grid)
-            scored = score(self.model, found.windows(), lambda done: progress(done / windows) if progress else None)
+        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recogniser)) as found:
+            scored = score(self.model, found.windows(progress))
         notes = [*found.notes, *_afterthoughts(clip, self.modalities, scored.modalities, found)]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
@@ -197,7 +196,7 @@ def _micro_expressions(
     return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
 
 
-def _prosody(clip: Clip, found: Perception) -> Prosody | None:
+def _prosody(clip: Clip, found: Extraction) -> Prosody | None:
     """How the words of a clip are said; None where nobody speaks, or nobody listened."""
     sound = clip.audio or clip.path
     if sound is None or found.activity is None or not found.activity.spans:
@@ -212,7 +211,7 @@ def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> st
     return f"{what} has nothing to analyze; looked for: {looked}. {reasons}".strip()
 
 
-def _afterthoughts(clip: Clip, modalities: Sequence[str], scored: dict, found: Perception) -> list[Note]:  # type: ignore[type-arg]
+def _afterthoughts(clip: Clip, modalities: Sequence[str], scored: dict, found: Extraction) -> list[Note]:  # type: ignore[type-arg]
     """Notes on evidence that was there and could not be scored."""
     notes = []
     if "text" in modalities and "text" not in scored and found.transcript is not None:

@@ -17,7 +17,7 @@ from mmemo.evidence import Evidence, FaceEvidence, Seconds, VoiceEvidence
 from mmemo.faces import Face, FaceFinder, FaceTracker
 from mmemo.media import Damage, MediaInfo
 from mmemo.notes import Note
-from mmemo.pipeline.prefetch import Ahead
+from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pipeline.windows import Grid, Sighting, face_windows, voice_windows
 from mmemo.speech.activity import SpeechActivity, speech_spans
 from mmemo.speech.recognition import Transcriber, speech_segments
@@ -27,7 +27,7 @@ MAX_SIDE = 1280
 """Pixels. Larger video frames are shrunk while they are decoded: a face still has pixels enough, and 4K is slow."""
 MAX_RATE = 15.0
 """Hz. Of faster video every second frame, or fewer, is looked at: a two-second window shows its expression as well."""
-AHEAD = 8
+PREFETCH = 8
 """Windows of faces that may wait for the encoders."""
 
 _NO_VOICE = {
@@ -39,7 +39,7 @@ _NO_VOICE = {
 
 
 @dataclass
-class Perception:
+class Extraction:
     """What was found in one clip. ``notes`` and ``trails`` grow until `windows` is exhausted."""
 
     grid: Grid
@@ -53,24 +53,31 @@ class Perception:
 
     def close(self) -> None:
         """Stop reading; to be called when the windows are no longer wanted."""
-        if isinstance(self.faces, Ahead):
+        if isinstance(self.faces, Prefetcher):
             self.faces.close()
 
-    def windows(self) -> Iterator[tuple[Evidence, ...]]:
-        """Each window in order of time, as one Evidence a person (one without a face if nobody is seen)."""
-        for (start, end), faces, voice in zip(self.grid, self.faces, self.voices, strict=False):
+    def windows(self, progress: Callable[[float], None] | None = None) -> Iterator[tuple[Evidence, ...]]:
+        """Each window in order of time, as one Evidence a person (one without a face if nobody is seen).
+
+        Args:
+            progress: is called after each window with the share of them that was taken, 0 to 1.
+        """
+        streams = zip(self.grid, self.faces, self.voices, strict=False)
+        for number, ((start, end), faces, voice) in enumerate(streams, 1):
             text = words_between(self.transcript, start, end) if self.transcript else None
             yield tuple(Evidence(start, end, face, voice, text, self.source) for face in faces or (None,))
+            if progress:
+                progress(number / len(self.grid))
 
 
-def perceive(
+def extract(
     clip: Clip,
     info: MediaInfo | None,
     modalities: Sequence[str],
     window: Seconds,
     hop: Seconds,
     transcriber: Transcriber | None,
-) -> Perception:
+) -> Extraction:
     """Open a clip and find speech and words; faces are found while the windows are read.
 
     Args:
@@ -85,13 +92,13 @@ def perceive(
         ArgumentError: if the clip starts after the end of its file.
     """
     if clip.path is None or info is None:
-        return Perception(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0))
+        return Extraction(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0))
     unknown = set(modalities) - {"face", "voice", "text"}
     looks, listens, reads = (bool(unknown) or name in modalities for name in ("face", "voice", "text"))
     if clip.start and clip.start >= info.duration:
         raise ArgumentError(f"The clip starts at {clip.start} s, {info.path} ends at {info.duration:.2f} s.")
     end = info.duration if clip.end is None else min(clip.end, info.duration)
-    found = Perception(Grid(max(0.0, end - clip.start), window, hop, clip.start), source=clip.path)
+    found = Extraction(Grid(max(0.0, end - clip.start), window, hop, clip.start), source=clip.path)
     sidecar = clip.subtitles or find_sidecar(clip.path) if reads and clip.text is None else None
     if clip.text is not None and reads:
         found.transcript = given(clip.text, info.duration)
@@ -101,7 +108,7 @@ def perceive(
         found.notes.append(Note("no-video", "The file has no picture, so no face was scored."))
     elif looks:
         # In a thread of its own: decoding and landmarks run while the words are recognised and the encoders load.
-        found.faces = Ahead(face_windows(_sightings(clip, info, found), found.grid), AHEAD)
+        found.faces = Prefetcher(face_windows(_sightings(clip, info, found), found.grid), PREFETCH)
     try:
         if reads and found.transcript is None:
             found.transcript = _subtitle_stream(info)
@@ -117,7 +124,7 @@ def perceive(
     return found
 
 
-def _sightings(clip: Clip, info: MediaInfo, found: Perception) -> Iterator[Sighting]:
+def _sightings(clip: Clip, info: MediaInfo, found: Extraction) -> Iterator[Sighting]:
     """The faces of every frame; what was missing is noted at the end."""
     damage, any_face, frames = Damage(), False, 0
     find = _face_search(info)
@@ -152,7 +159,7 @@ def _sound(clip: Clip, info: MediaInfo, damage: Damage | None = None) -> Iterato
     return media.waveform_blocks(clip.audio or info.path, clip.start, clip.end, damage=damage)
 
 
-def _listen(clip: Clip, info: MediaInfo, found: Perception, *, note: bool) -> None:
+def _listen(clip: Clip, info: MediaInfo, found: Extraction, *, note: bool) -> None:
     if (media.probe(clip.audio) if clip.audio else info).audio is None:
         if note and info.kind != "image":
             found.notes.append(Note("no-audio", "The file has no sound track, so voice was not scored."))
@@ -178,7 +185,7 @@ def _subtitle_stream(info: MediaInfo) -> Transcript | None:
     return None
 
 
-def _recognise(clip: Clip, info: MediaInfo, found: Perception, transcriber: Transcriber | None) -> Transcript | None:
+def _recognise(clip: Clip, info: MediaInfo, found: Extraction, transcriber: Transcriber | None) -> Transcript | None:
     if info.kind == "image":
         return None
     if found.activity is None or not found.activity.spans:
@@ -200,7 +207,7 @@ def _recognise(clip: Clip, info: MediaInfo, found: Perception, transcriber: Tran
     return transcript if transcript.lines else None
 
 
-def _note_damage(info: MediaInfo, damage: Damage, what: str, found: Perception) -> None:
+def _note_damage(info: MediaInfo, damage: Damage, what: str, found: Extraction) -> None:
     if info.kind == "image":
         return
     early = info.duration - damage.seconds

@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Iterator[T]):
+class Prefetcher(Iterator[T]):
     """The same items, made in a thread that runs at most ``size`` of them ahead; its exceptions come through."""
 
     def __init__(self, items: Iterable[T], size: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -26,7 +26,7 @@ OF_SPEAKER = ("voice", "text")
 
 
 @dataclass
-class Sums:
+class WindowScores:
     """What one modality, or one person, gathers over the windows of a clip."""
 
     spans: list[tuple[Seconds, Seconds]] = field(default_factory=list)
@@ -48,9 +48,9 @@ class Sums:
         affect = np.average(self.affect, axis=0, weights=weights)[None].astype(np.float32) if self.affect else None
         return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality, affect)
 
-    def some(self, rows: Sequence[int]) -> Sums:
+    def some(self, rows: Sequence[int]) -> WindowScores:
         """What was gathered in some windows."""
-        return Sums(
+        return WindowScores(
             [self.spans[row] for row in rows],
             [self.logits[row] for row in rows],
             [self.tokens[row] for row in rows],
@@ -68,7 +68,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ClipScores:
     """The scores of a clip; empty if no window had any evidence."""
 
     scores: Scores
@@ -77,21 +77,18 @@ class Scored:
     people: tuple[Person, ...]
 
 
-def score(
-    model: EmotionModel, windows: Iterable[tuple[Evidence, ...]], tick: Callable[[int], None] | None = None
-) -> Scored:
+def score(model: EmotionModel, windows: Iterable[tuple[Evidence, ...]]) -> ClipScores:
     """Encode and fuse windows as they come; only their scores are kept.
 
     Args:
         windows: in order of time; one Evidence a person, which differ in the face alone.
-        tick: is called with the number of windows that were read: reading them, faces included, takes the time.
     """
-    modalities = {modality: Sums() for modality in model.modalities}
-    people: dict[int, Sums] = {}
+    modalities = {modality: WindowScores() for modality in model.modalities}
+    people: dict[int, WindowScores] = {}
     search = SpeakerSearch()
     segments: list[Segment] = []
     total = 0.0
-    for batch in _batches(_counted(windows, tick), BATCH):
+    for batch in _batches(windows, BATCH):
         encodings, coverage = _encode(model, batch, people)
         for row, window in enumerate(batch):
             for evidence in window:
@@ -112,10 +109,10 @@ def score(
         segments.extend(_segments(model, batch, encodings, coverage))
     found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
     if not found:
-        return Scored({}, {}, (), ())
+        return ClipScores({}, {}, (), ())
     shares = model.fusion.shares(found)
     speakers = search.speakers()
-    return Scored(
+    return ClipScores(
         scores=model.labels.scores(model.fuse(found)[0]),
         modalities={
             modality: ModalityScores(
@@ -135,7 +132,7 @@ def score(
 
 
 def _encode(
-    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, Sums]
+    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, WindowScores]
 ) -> tuple[dict[str, Encoding], dict[str, list[float]]]:
     """Encodings of a batch of windows and their coverage; what each face says is added to ``people``."""
     firsts = [window[0] for window in batch]
@@ -150,7 +147,9 @@ def _encode(
     return encodings, coverage
 
 
-def _encode_faces(model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, Sums]) -> Encoding:
+def _encode_faces(
+    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, WindowScores]
+) -> Encoding:
     """Each window's face encoding: the most prominent person's tokens, and everybody's log scores by prominence."""
     rows = [(number, evidence) for number, window in enumerate(batch) for evidence in window if evidence.face]
     if not rows:
@@ -172,7 +171,7 @@ def _encode_faces(model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], pe
         logits[number] += share * log_softmax(encoding.logits[row])
         weight[number] += share
         face, said = evidence.face, model.labels.scores(scores[row])
-        sums = people.setdefault(face.person, Sums())
+        sums = people.setdefault(face.person, WindowScores())
         sums.spans.append((evidence.start, evidence.end))
         sums.logits.append(encoding.logits[row])
         sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
@@ -224,12 +223,12 @@ class _Whole:
         modalities: gathered of the whole clip.
     """
 
-    face: Sums
+    face: WindowScores
     heard: Sequence[tuple[Seconds, Seconds]]
     speakers: Mapping[tuple[Seconds, Seconds], int]
-    modalities: Mapping[str, Sums]
+    modalities: Mapping[str, WindowScores]
 
-    def own(self, number: int) -> dict[str, Sums]:
+    def own(self, number: int) -> dict[str, WindowScores]:
         """Voice and text of the windows in which the person speaks."""
         spans = {span for span in self.face.spans if self.speakers.get(span) == number}
         found = {}
@@ -259,7 +258,7 @@ def _person(model: EmotionModel, number: int, whole: _Whole, total: Seconds) -> 
     )
 
 
-def _spoken(model: EmotionModel, segments: Sequence[Segment], parts: Mapping[str, Sums]) -> Iterator[Segment]:
+def _spoken(model: EmotionModel, segments: Sequence[Segment], parts: Mapping[str, WindowScores]) -> Iterator[Segment]:
     """The windows of a person; voice and text count in those in which they are theirs."""
     places = {name: {span: row for row, span in enumerate(sums.spans)} for name, sums in parts.items()}
     for segment in segments:
@@ -272,7 +271,7 @@ def _spoken(model: EmotionModel, segments: Sequence[Segment], parts: Mapping[str
 
 
 def _together(
-    model: EmotionModel, parts: Mapping[str, Sums], total: Seconds
+    model: EmotionModel, parts: Mapping[str, WindowScores], total: Seconds
 ) -> tuple[Scores, dict[str, ModalityScores]]:
     """Fused scores, and what each part says; one part alone gives its expert's scores."""
     encodings = {name: sums.encoding() for name, sums in parts.items()}
@@ -298,13 +297,6 @@ def _coverage(evidence: Evidence, modality: str) -> float:
     if modality == "text":
         return evidence.text.coverage if evidence.text else 0.0
     return 1.0  # a modality of the user's own: its encoder alone knows
-
-
-def _counted(items: Iterable[T], tick: Callable[[int], None] | None) -> Iterator[T]:
-    for number, item in enumerate(items, 1):
-        yield item
-        if tick:
-            tick(number)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

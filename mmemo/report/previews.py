@@ -109,7 +109,7 @@ class Footage:
         """The first frame at or after each of some times, which increase."""
         assert self.info is not None
         waiting = list(times)
-        side = None if self.info.kind == "image" else 1280
+        side = None if self.info.kind == "image" else media.MAX_SIDE
         while waiting:
             for frame in media.frames(self.info.path, max(0.0, waiting[0] - 1e-3), max_side=side):
                 while waiting and frame.time >= waiting[0] - 1e-3:

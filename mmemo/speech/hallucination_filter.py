@@ -44,7 +44,7 @@ THANKS = re.compile(r"(?:okay |well |and |so )?(?:thanks|thank you)(?: (?:so|ver
 
 
 @dataclass(frozen=True)
-class Heard:
+class Hypothesis:
     """One line as a recogniser gave it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Heard:
     compression: float
 
 
-def gate(heard: Sequence[Heard], recogniser: str) -> tuple[list[Heard], tuple[Note, ...]]:
+def gate(heard: Sequence[Hypothesis], recogniser: str) -> tuple[list[Hypothesis], tuple[Note, ...]]:
     """The lines to be believed, and a note on the others.
 
     All of a file's words are weighed first: if they are unsure together, nothing is kept, however sure a line is. In
@@ -90,7 +90,7 @@ def sureness(chances: Sequence[float], prior: float) -> float:
     return (sum(chances) + WEIGHT * prior) / (len(chances) + WEIGHT)
 
 
-def _made_up(heard: Heard) -> bool:
+def _made_up(heard: Hypothesis) -> bool:
     line = heard.line
     text = " ".join(re.findall(r"[\w']+", line.text.lower()))
     return bool(

@@ -15,7 +15,7 @@ import numpy as np
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.notes import Note
-from mmemo.speech.hallucination_filter import Heard, gate
+from mmemo.speech.hallucination_filter import Hypothesis, gate
 from mmemo.speech.subtitle_file import LANGUAGES
 from mmemo.speech.transcript import Line, Transcript, Word
 
@@ -159,7 +159,7 @@ class WhisperTranscriber:
         lines = tuple(sorted((one.line for one in kept), key=lambda line: line.start))
         return Transcript(lines, "recognition", language, self.name), notes
 
-    def hear(self, start: Seconds, waveform: np.ndarray) -> list[Heard]:
+    def hear(self, start: Seconds, waveform: np.ndarray) -> list[Hypothesis]:
         """What the model makes of one segment, before the gates.
 
         Args:
@@ -201,7 +201,7 @@ class WhisperTranscriber:
                 confidence = sum(word.confidence for word in sentence) / len(sentence)
                 text = " ".join(word.text for word in sentence)
                 line = Line(sentence[0].start, sentence[-1].end, text, confidence, tuple(sentence))
-                heard.append(Heard(line, about.language, piece.compression_ratio))
+                heard.append(Hypothesis(line, about.language, piece.compression_ratio))
         return heard
 
     @cached_property

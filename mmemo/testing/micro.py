@@ -18,11 +18,12 @@ from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces import FaceFinder
 from mmemo.faces.align import alignment
+from mmemo.faces.landmarks import LEFT_EYE, LEFT_EYELIDS, RIGHT_EYE, RIGHT_EYELIDS
 from mmemo.media import Frame
 from mmemo.micro.optical_flow import SIZE
 from mmemo.micro.regions import FRAME, pixels
 
-_LIDS = {"left": (159, 145, 33, 133), "right": (386, 374, 362, 263)}  # upper lid, lower lid, corners
+_LIDS = {"left": (*RIGHT_EYELIDS, *RIGHT_EYE), "right": (*LEFT_EYELIDS, *LEFT_EYE)}  # by side of the picture
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmemo.faces.face import eye_distance
 from mmemo.faces.landmarker import BLENDSHAPES, Mesh, Region
+from mmemo.faces.landmarks import eye_distance
 from mmemo.faces.pose import head_pose
 from mmemo.faces.search import FaceSearch
 

@@ -18,8 +18,8 @@ import pytest
 
 from mmemo.faces import BLENDSHAPES, FaceFinder
 from mmemo.faces.bundle import BUNDLE
-from mmemo.faces.face import eye_distance
 from mmemo.faces.landmarker import Region
+from mmemo.faces.landmarks import eye_distance
 from mmemo.faces.search import FaceSearch
 
 PYTHON = os.environ.get("MMEMO_MEDIAPIPE_PYTHON", sys.executable)

@@ -19,7 +19,7 @@ from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
 from mmemo.media import write_video
 from mmemo.model import FUSION
-from mmemo.pipeline.prefetch import Ahead
+from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pretrained import MODELS
 from mmemo.samples import SPEECH_TEXT, make_clip, portrait, sound
 from mmemo.testing import TinyEncoder
@@ -253,22 +253,22 @@ class TestModels:
         assert mmemo.load_model(modalities=("face",)).modalities == ("face",)
 
 
-class TestAhead:
+class TestPrefetcher:
     def test_items_and_errors_come_through(self) -> None:
         def items() -> object:
             yield 1
             yield 2
             raise MediaError("gone")
 
-        ahead = Ahead(items(), 1)  # type: ignore[arg-type]
-        assert [next(ahead), next(ahead)] == [1, 2]
+        prefetcher = Prefetcher(items(), 1)  # type: ignore[arg-type]
+        assert [next(prefetcher), next(prefetcher)] == [1, 2]
         with pytest.raises(MediaError, match="gone"):
-            next(ahead)
+            next(prefetcher)
 
     def test_no_more_is_made_than_can_wait(self) -> None:
         made: list[int] = []
-        ahead = Ahead((made.append(number) or number for number in range(1000)), 3)
+        prefetcher = Prefetcher((made.append(number) or number for number in range(1000)), 3)
         time.sleep(0.2)
         assert len(made) <= 5
-        ahead.close()
+        prefetcher.close()
         gc.collect()

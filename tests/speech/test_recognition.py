@@ -12,20 +12,20 @@ from mmemo import media
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.speech import recognition
-from mmemo.speech.hallucination_filter import Heard, gate
+from mmemo.speech.hallucination_filter import Hypothesis, gate
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber, speech_segments
 from mmemo.speech.transcript import Line, Word, words_between
 
 needs_asr = pytest.mark.skipif(default_transcriber() is None, reason="speech recognition is not installed (extra: asr)")
 
 
-def heard(text: str, *chances: float, start: float = 0.0, compression: float = 0.9) -> Heard:
+def heard(text: str, *chances: float, start: float = 0.0, compression: float = 0.9) -> Hypothesis:
     words = tuple(
         Word(start + 0.3 * i, start + 0.3 * i + 0.3, word, chance)
         for i, (word, chance) in enumerate(zip(text.split(), chances, strict=True))
     )
     mean = sum(chances) / len(chances)
-    return Heard(Line(start, words[-1].end, text, mean, words), "en", compression)
+    return Hypothesis(Line(start, words[-1].end, text, mean, words), "en", compression)
 
 
 class TestSegments:

@@ -17,7 +17,6 @@ from mmemo.clip import Clip
 from mmemo.data.checks.fingerprints import motion_print, picture_print, sound_print
 from mmemo.errors import MediaError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _CHUNK = 64
 _FEW = 200
 """Still pictures that are looked at faster than a second process starts."""
@@ -86,7 +85,7 @@ def look(clip: Clip, *, prints: bool = True) -> Look:
     try:
         data = clip.path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        if clip.path.suffix.lower() in PICTURES:
+        if clip.path.suffix.lower() in media.IMAGE:
             return _still(clip.path, data, digest, prints)
         content = hashlib.sha256(f"{digest} {clip.start} {clip.end}".encode())
         if clip.audio is not None:

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
+from mmemo.data.corpora.gathering import MISSING, NAME, Gathering
 from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ManifestError
 from mmemo.labels import AFFECTNET8
+from mmemo.media import IMAGE
 
 _COLUMNS = ("subDirectory_filePath", "expression", "valence", "arousal")
 _LISTS = {"training.csv": "train", "validation.csv": "val"}

@@ -13,8 +13,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, Gathering
+from mmemo.data.corpora.gathering import Gathering
 from mmemo.labels import ASED5
+from mmemo.media import AUDIO
 
 _NAME = re.compile(r"(n1|f2|h3|s4|a5)-(\d\d)-(\d\d)-(0[12])-(\d\d)")
 _LABELS = {"n1": "neutral", "f2": "fear", "h3": "happy", "s4": "sad", "a5": "angry"}

@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import IMAGE, NAME, Gathering
+from mmemo.data.corpora.gathering import NAME, Gathering
 from mmemo.labels import CK8
+from mmemo.media import IMAGE
 
 _FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})")
 

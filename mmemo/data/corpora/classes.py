@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, IMAGE, NAME, VIDEO, Gathering
+from mmemo.data.corpora.gathering import NAME, Gathering
 from mmemo.data.manifest_file import infer_labels
 from mmemo.labels import EKMAN7
+from mmemo.media import AUDIO, IMAGE, VIDEO
 
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation", "dev"), "val"

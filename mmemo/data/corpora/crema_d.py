@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, VIDEO, Gathering
+from mmemo.data.corpora.gathering import Gathering
 from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.labels import CREMAD6
+from mmemo.media import AUDIO, VIDEO
 
 _NAME = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)")
 _LABELS = {"A": "anger", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}

@@ -12,8 +12,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, Gathering
+from mmemo.data.corpora.gathering import Gathering
 from mmemo.labels import EMODB7
+from mmemo.media import AUDIO
 
 _NAME = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-z]?)")
 _LABELS = {  # Wut, Langeweile, Ekel, Angst, Freude, Trauer

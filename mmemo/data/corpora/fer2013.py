@@ -23,10 +23,11 @@ import numpy as np
 
 from mmemo.checkpoint import replacing_file
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import IMAGE, NAME, Gathering
+from mmemo.data.corpora.gathering import NAME, Gathering
 from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.labels import FER7
+from mmemo.media import IMAGE
 
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 _FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}

@@ -14,10 +14,6 @@ from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.labels import LabelSet
 
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".wma")
-VIDEO = (".mp4", ".avi", ".flv", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".m4v")
-IMAGE = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
 NAME = "files whose names don't fit, left out"
 EMPTY = "files of zero bytes, left out"
 DANGLING = "links that lead nowhere, left out"

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, MISSING, VIDEO, Gathering
+from mmemo.data.corpora.gathering import MISSING, Gathering
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import IEMOCAP10
+from mmemo.media import AUDIO, VIDEO
 
 _TURN = re.compile(r"\[([\d.]+) - ([\d.]+)\]\t(Ses(0[1-5])[FM]_(?:impro|script)\w+_([FM])\w+)\t(\w+)\t\[([\d., ]+)\]")
 _VOTE = re.compile(r"C-E\d+:\t([^\t]*?);?\t")

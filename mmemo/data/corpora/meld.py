@@ -15,10 +15,11 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, MISSING, NAME, VIDEO, Gathering
+from mmemo.data.corpora.gathering import MISSING, NAME, Gathering
 from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ManifestError
 from mmemo.labels import MELD7
+from mmemo.media import AUDIO, VIDEO
 
 _COLUMNS = (
     "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode", "StartTime",

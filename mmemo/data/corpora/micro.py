@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from mmemo.data.corpora.gathering import IMAGE, MISSING, VIDEO, Gathering
+from mmemo.data.corpora.gathering import MISSING, Gathering
 from mmemo.data.spreadsheets import Row, has_columns, read_rows
 from mmemo.errors import ManifestError
+from mmemo.media import IMAGE, VIDEO
 
 RATE = 200.0
 """Pictures a second, of both."""

@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, MISSING, VIDEO, Gathering
+from mmemo.data.corpora.gathering import MISSING, Gathering
 from mmemo.errors import ManifestError, MissingExtraError
 from mmemo.labels import MOSEI6
+from mmemo.media import AUDIO, VIDEO
 
 _EMOTIONS = ("happiness", "sadness", "anger", "surprise", "disgust", "fear")  # after the sentiment, in this order
 

@@ -13,9 +13,10 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, MISSING, Gathering
+from mmemo.data.corpora.gathering import MISSING, Gathering
 from mmemo.data.spreadsheets import read_rows
 from mmemo.labels import NEMO6
+from mmemo.media import AUDIO
 
 _NAME = re.compile(r"([A-Z]{2}\d)_(anger|fear|happiness|neutral|sadness|surprised?)_(\d+)")
 _GENDERS = {"m": "male", "male": "male", "f": "female", "female": "female"}

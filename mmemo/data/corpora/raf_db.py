@@ -14,8 +14,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import IMAGE, MISSING, NAME, Gathering
+from mmemo.data.corpora.gathering import MISSING, NAME, Gathering
 from mmemo.labels import RAFDB7
+from mmemo.media import IMAGE
 
 _NAME = re.compile(r"((train|test)_\d{5})(?:_aligned)?")
 _LIST = "list_patition_label.txt"  # spelled so by the corpus

@@ -15,8 +15,9 @@ from itertools import product
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, MISSING, VIDEO, Gathering
+from mmemo.data.corpora.gathering import MISSING, Gathering
 from mmemo.labels import RAVDESS8
+from mmemo.media import AUDIO, VIDEO
 
 _NAME = re.compile(r"(0[123])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
 _EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")

@@ -13,8 +13,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, NAME, VIDEO, Gathering
+from mmemo.data.corpora.gathering import NAME, Gathering
 from mmemo.labels import SAVEE7
+from mmemo.media import AUDIO, VIDEO
 
 _NAME = re.compile(r"(?:(DC|JE|JK|KL)_)?(a|d|f|h|n|sa|su)(\d\d)")
 _LABELS = {

@@ -14,9 +14,10 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import IMAGE, NAME, Gathering
+from mmemo.data.corpora.gathering import NAME, Gathering
 from mmemo.data.corpora.micro import frame_number
 from mmemo.labels import MEGC3
+from mmemo.media import IMAGE
 
 _SEQUENCE = re.compile(r"s(\d+)_(ne|po|sur)_(\d+)")
 _LABELS = {"ne": "negative", "po": "positive", "sur": "surprise"}

@@ -13,8 +13,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, Gathering
+from mmemo.data.corpora.gathering import Gathering
 from mmemo.labels import TESS7
+from mmemo.media import AUDIO
 
 _NAME = re.compile(r"(OAF?|YAF?)_([a-zA-Z]+)_(angry|disgust|fear|happy|neutral|ps|sad)")
 _AGES = {"O": "64", "Y": "26"}

@@ -12,8 +12,9 @@ import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
-from mmemo.data.corpora.gathering import AUDIO, Gathering
+from mmemo.data.corpora.gathering import Gathering
 from mmemo.labels import TUREV4
+from mmemo.media import AUDIO
 
 _NAME = re.compile(r"(\d{4})_(kz|hl|mt|sk)_(\w+)")
 _LABELS = {"kz": "angry", "hl": "sad", "mt": "happy", "sk": "calm"}

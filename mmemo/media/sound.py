@@ -1,0 +1,222 @@
+"""Sound of a media file, resampled, from any time on.
+
+A span deep in a file is reached by seeking, and its samples are those that decoding from the start gives: the resampler
+starts in the same phase, and what decoders need from before the span is decoded and discarded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.media.container import Damage, audio_stream, decode, open_media, origin, seek
+
+_PREROLL: Seconds = 0.5
+"""Decoded before a span and discarded: MP3 needs the ten frames before (ISO 11172-3, 2.4.2.7), Opus 80 ms (RFC 7845,
+4.6), the resampler a few samples."""
+_JITTER: Seconds = 0.002
+"""By which the timestamps of a sound track may differ from its samples' count: they are rounded."""
+_SHORTEST_GAP: Seconds = 0.05
+_LONGEST_GAP: Seconds = 600.0
+"""A jump between timestamps in between is a pause and becomes silence; a larger one is a damaged clock."""
+
+Placed = tuple[int, np.ndarray]
+"""The index of the first sample, counted from the start of the file, and samples (N, channels) float32."""
+
+
+def waveform_blocks(
+    path: str | Path,
+    start: Seconds = 0.0,
+    end: Seconds | None = None,
+    *,
+    seconds: Seconds = 10.0,
+    damage: Damage | None = None,
+) -> Iterator[np.ndarray]:
+    """Decode the sound of a file as consecutive blocks of float32 (N,), 16 kHz mono, in [-1, 1].
+
+    The first sample is at ``start``: a track that begins late, or pauses, is filled with silence. Samples that are
+    not finite are silenced and counted in ``damage.samples``.
+
+    Args:
+        path: a video or audio file; a file without a sound track has no blocks.
+        start: seconds; ``end`` as well, None for the end of the file.
+        seconds: length of a block; the last one is shorter.
+        damage: is filled in with what could not be decoded.
+
+    Raises:
+        MediaError: if the file can't be opened.
+    """
+    damage = damage if damage is not None else Damage()
+    size, pending, count = int(seconds * SAMPLE_RATE), [], 0
+    for piece in map(_mono, _samples(Path(path), SAMPLE_RATE, None, start, end, damage)):
+        while len(piece):
+            part, piece = piece[: size - count], piece[size - count :]
+            pending.append(part)
+            count += len(part)
+            if count == size:
+                yield np.concatenate(pending)
+                pending, count = [], 0
+    if count:
+        yield np.concatenate(pending)
+
+
+def waveform(path: str | Path) -> np.ndarray:
+    """The whole sound of a short file: float32 (N,), 16 kHz mono, empty if there is none. See `waveform_blocks`."""
+    blocks = list(waveform_blocks(path))
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def sound_blocks(
+    path: str | Path, sample_rate: int, channels: int, start: Seconds = 0.0, end: Seconds | None = None
+) -> Iterator[np.ndarray]:
+    """Decode the sound of a file for writing it again: blocks of float32 (N, channels) at ``sample_rate`` Hz.
+
+    The first sample is at ``start``, as with `waveform_blocks`.
+
+    Args:
+        channels: 1 or 2; more channels than that are mixed down by FFmpeg's matrix.
+    """
+    layout = "mono" if channels == 1 else "stereo"
+    yield from _samples(Path(path), sample_rate, layout, start, end, Damage())
+
+
+def _samples(
+    path: Path, rate: int, layout: str | None, start: Seconds, end: Seconds | None, damage: Damage
+) -> Iterator[np.ndarray]:
+    """The samples (N, channels) float32 at ``rate`` Hz from ``start`` to ``end``."""
+    first, past = round(start * rate), None if end is None else round(end * rate)
+    for place, piece in _placed(path, rate, layout, start, damage):
+        if past is not None and place >= past:
+            return
+        wanted = piece[max(0, first - place) : None if past is None else past - place]
+        if len(wanted):
+            yield wanted
+
+
+def _placed(path: Path, rate: int, layout: str | None, start: Seconds, damage: Damage) -> Iterator[Placed]:
+    """The sound from ``start`` or somewhat earlier on; pauses of the track are silence."""
+    with open_media(path) as container:
+        stream = audio_stream(container)
+        if stream is None:
+            return
+        zero, pieces, place = origin(container), None, 0
+        if start > _PREROLL:
+            pieces, place = _sought(container, stream, start, rate, damage) or (None, 0)
+            if pieces is None:
+                yield from _placed(path, rate, layout, 0.0, damage)
+                return
+        pieces = pieces or decode(container, stream, damage)
+        resampler, channels, started = _resampler(rate, layout), 1, False
+        for piece in pieces:
+            late = 0.0 if piece.time is None else piece.time - zero - place / rate
+            pause = _SHORTEST_GAP < late < _LONGEST_GAP
+            if pause and started:
+                for samples in _flushed(resampler, damage):
+                    yield place, samples
+                    place += len(samples)
+                resampler = _resampler(rate, layout)
+            try:
+                blocks = resampler.resample(piece)
+            except (av.FFmpegError, ValueError):  # the format changes midway
+                resampler = _resampler(rate, layout)
+                blocks = resampler.resample(piece)
+            resampled = [_finite(block, damage) for block in blocks]
+            channels, started = resampled[0].shape[1] if resampled else channels, True
+            if pause:
+                resampled.insert(0, np.zeros((int((piece.time - zero) * rate) - place, channels), np.float32))
+            for samples in resampled:
+                yield place, samples
+                place += len(samples)
+            damage.seconds = place / rate
+        for samples in _flushed(resampler, damage) if started else ():
+            yield place, samples
+            place += len(samples)
+
+
+def _sought(container: Any, stream: Any, start: Seconds, rate: int, damage: Damage) -> tuple[Iterator[Any], int] | None:
+    """The decoded pieces from shortly before ``start`` on, and the place of the first of them at ``rate`` Hz.
+
+    None where timestamps don't tell the place, or nothing lies before ``start``.
+    """
+    first = next(decode(container, stream, Damage()), None)
+    if first is None or first.time is None:
+        return None
+    zero = origin(container)
+    late = first.time - zero
+    silence = int(late * rate) if _SHORTEST_GAP < late < _LONGEST_GAP else 0
+    # The resampler's phase repeats with so many samples: from there on it gives what an earlier start gives.
+    period = first.sample_rate // math.gcd(first.sample_rate, rate)
+    for preroll in (_PREROLL, 10 * _PREROLL):
+        seek(container, max(0.0, start - preroll))
+        damaged, pieces = damage.packets, decode(container, stream, damage)
+        for before, piece in pairwise(pieces):
+            if before.time is None or piece.time is None:
+                continue
+            if piece.sample_rate != first.sample_rate or piece.time - zero > start - _PREROLL / 2:
+                break
+            if abs(before.time + before.samples / before.sample_rate - piece.time) > _JITTER:
+                continue  # the first packet after a seek may carry the time of another one
+            damage.packets = damaged  # packets that the seek cut are not damaged
+            index = _index(piece, first, stream)
+            skipped = -index % period
+            pieces = _without(pieces, piece, skipped)
+            return pieces, silence + (index + skipped) * rate // first.sample_rate
+    return None
+
+
+def _index(piece: Any, first: Any, stream: Any) -> int:
+    """The samples between the starts of the ``first`` piece of a stream and another one.
+
+    Where timestamps are coarser than samples, as Matroska's milliseconds, pieces of one length give the exact number.
+    """
+    measured = (piece.time - first.time) * first.sample_rate
+    counted = first.samples + round((measured - first.samples) / piece.samples) * piece.samples
+    tick = float(stream.time_base) * first.sample_rate
+    return int(counted) if abs(counted - measured) <= tick else round(measured)
+
+
+def _without(pieces: Iterator[Any], piece: Any, samples: int) -> Iterator[Any]:
+    """A piece and those after it, without the first ``samples``."""
+    while piece is not None and piece.samples <= samples:
+        samples -= piece.samples
+        piece = next(pieces, None)
+    if piece is not None and samples:
+        planar = piece.format.is_planar
+        values = piece.to_ndarray()[:, samples * (1 if planar else len(piece.layout.channels)) :]
+        cut = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), piece.format.name, piece.layout.name)
+        cut.sample_rate, cut.time_base = piece.sample_rate, piece.time_base
+        cut.pts = piece.pts + round(samples / piece.sample_rate / piece.time_base)
+        piece = cut
+    return chain([piece], pieces) if piece is not None else iter(())
+
+
+def _resampler(rate: int, layout: str | None) -> Any:
+    return av.AudioResampler(format="flt", layout=layout, rate=rate)
+
+
+def _flushed(resampler: Any, damage: Damage) -> list[np.ndarray]:
+    """What a resampler still holds."""
+    return [_finite(block, damage) for block in resampler.resample(None)]
+
+
+def _finite(block: Any, damage: Damage) -> np.ndarray:
+    """The samples of a block, (N, channels); what is not finite becomes silence."""
+    samples: np.ndarray = block.to_ndarray().reshape(-1, block.layout.nb_channels)
+    bad = ~np.isfinite(samples)
+    if bad.any():
+        damage.samples += int(bad.any(axis=1).sum())
+        samples = np.where(bad, np.float32(0), samples)
+    return samples
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    """The mean of the channels, which no layout can push out of range."""
+    mono: np.ndarray = np.clip(samples.mean(axis=1, dtype=np.float32), -1.0, 1.0)
+    return mono
