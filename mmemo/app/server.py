@@ -8,9 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, require_extra
 from mmemo.pipeline.analyzer import Analyzer
-from mmemo.report.needs import need
 
 HOST = "127.0.0.1"
 MOST_MEGABYTES = 200
@@ -27,7 +26,7 @@ def serve(analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEG
         MissingExtraError: if Gradio is not installed.
         ArgumentError: if the port can't be had, or ``most_megabytes`` is not positive.
     """
-    need("The app", "app", "gradio", "websockets")
+    require_extra("The app", "app", "gradio", "websockets")
     if not most_megabytes > 0:
         raise ArgumentError(f"Expected a positive number of megabytes, got {most_megabytes}.")
     listening = _listen(port)

@@ -13,9 +13,8 @@ import pandas
 import pyarrow.parquet
 import pytest
 
-from mmemo import EmotionResult
+from mmemo import EmotionResult, errors
 from mmemo.errors import ArgumentError, MissingExtraError
-from mmemo.report import needs
 from mmemo.report.save import SUFFIXES
 
 SCHEMA = Path(sys.prefix) / "share" / "pympi_ling-1.71.tar.gz"
@@ -138,7 +137,7 @@ def test_what_a_result_has_nothing_for_is_told(tmp_path: Path, made: EmotionResu
 
 
 def test_a_missing_extra_is_told(made: EmotionResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needs, "find_spec", lambda package: None)
+    monkeypatch.setattr(errors, "find_spec", lambda package: None)
     for suffix, extra in ((".png", "report"), (".mp4", "report"), (".parquet", "export")):
         with pytest.raises(MissingExtraError, match=rf"mmemo\[{extra}\]"):
             made.save(tmp_path / f"r{suffix}")
