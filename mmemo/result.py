@@ -290,7 +290,7 @@ class EmotionResult:
         """What notebooks show: the verdict, the timeline and the table by modality."""
         from mmemo.report.html.page import fragment
 
-        return fragment(self)
+        return str(fragment(self))
 
     def _repr_png_(self) -> bytes | None:
         """What a front end without HTML shows: the plot, or nothing where matplotlib is not installed."""

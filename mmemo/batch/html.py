@@ -21,7 +21,7 @@ MOST_ROWS = 5000
 def page(batch: Batch) -> str:
     """HTML text of the summary."""
     analyzed = [row for row in batch.rows if row.scores]
-    return render(
+    html = render(
         "batch.html.jinja",
         "mmemo.batch",
         batch=batch,
@@ -35,6 +35,7 @@ def page(batch: Batch) -> str:
         notes=Counter(code for row in batch.rows for code in row.notes).most_common(),
         name=_name,
     )
+    return str(html)
 
 
 def _labels(analyzed: Sequence[Row], labels: Sequence[str]) -> list[dict[str, Any]]:

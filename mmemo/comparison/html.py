@@ -37,7 +37,7 @@ _DEFINITIONS = (
 def page(comparison: Comparison) -> str:
     """HTML text of the report."""
     best, alone = comparison.best_fused, comparison.best_alone
-    return render(
+    html = render(
         "comparison.html.jinja",
         "mmemo.comparison",
         comparison=comparison,
@@ -51,6 +51,7 @@ def page(comparison: Comparison) -> str:
         signed=signed,
         p_value=chance,
     )
+    return str(html)
 
 
 def _image(figure: Figure) -> dict[str, Any]:

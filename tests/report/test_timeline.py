@@ -1,4 +1,4 @@
-"""The course over time: gaps stay gaps, and nothing is drawn twice."""
+"""Runs and spans over time: gaps stay gaps, and nothing is drawn twice."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
 
 
 def test_between_the_middles_scores_go_straight(made: EmotionResult) -> None:
-    found = runs(made.segments, "fused")
+    fused = runs(made.segments, "fused")
     labels = list(made.scores)
-    at_middle = scores_at(found, 1.5)
+    at_middle = scores_at(fused, 1.5)
     assert at_middle is not None
     assert at_middle[labels.index("happiness")] == pytest.approx((0.7 + 0.6) / 2)
     assert at_middle.sum() == pytest.approx(1)
 
 
-def test_spans_join_what_says_the_same(made: EmotionResult) -> None:
-    found = spans(made.segments, "fused")
-    assert [(span.start, span.end, span.label) for span in found] == [
+def test_spans_join_windows_with_the_same_label(made: EmotionResult) -> None:
+    joined = spans(made.segments, "fused")
+    assert [(span.start, span.end, span.label) for span in joined] == [
         (0.0, 2.5, "happiness"),
         (2.5, 4.0, "surprise"),
         (7.0, 9.0, "anger"),
     ]
-    assert found[0].score == pytest.approx((1.5 * 0.7 + 1.0 * 0.6) / 2.5)
+    assert joined[0].score == pytest.approx((1.5 * 0.7 + 1.0 * 0.6) / 2.5)
 
 
 def test_scores_of_a_stretch_of_time(made: EmotionResult) -> None:

@@ -33,7 +33,7 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
     footage = Footage(result)
     people = longest_seen(result.people, _MOST_PEOPLE)
     portraits = footage.portraits(people, 160) if faces else {}
-    return render(
+    html = render(
         "result.html.jinja",
         result=result,
         name=_name(result),
@@ -47,6 +47,7 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
         notes=[*(note.message for note in result.notes), *([footage.missing] if footage.missing else [])],
         cards=model_cards(result),
     )
+    return str(html)
 
 
 def fragment(result: EmotionResult, timeline: Markup | None = None) -> Markup:

@@ -184,11 +184,11 @@ class _Drawing:
             self._add("path", d=f"M{_px(self.x(time))} {_px(bottom)}v4", stroke=FAINT)
             self._text(self.x(time), bottom + 17, text, 11, FAINT, "middle")
         self._text(LEFT - 24, bottom + 17, unit(duration), 11, FAINT, "end")
-        cursor = {"class": "cursor", "d": f"M0 0V{_px(bottom)}", "visibility": "hidden"}
-        self._add("path", **cursor, stroke=TEXT, stroke_width=1.5)
+        line = {"class": "cursor", "d": f"M0 0V{_px(bottom)}", "stroke": TEXT, "stroke-width": 1.5}
+        cursor = element("path", **line, visibility="hidden")
         root = {"class": "timeline", "viewBox": f"0 0 {WIDTH + 20} {bottom + 24:.0f}", "role": "img", "tabindex": 0}
         name = {"aria-label": "Scores over time; arrow keys move the time"}
-        return element("svg", Markup("\n").join([_hatching(), *self._parts]), **root, **name)
+        return element("svg", Markup("\n").join([_hatching(), *self._parts, cursor]), **root, **name)
 
     def _end_row(self, heading: str, detail: str, height: float, bold: bool = False) -> None:
         middle = self._y + height / 2 + (-2 if detail else 4)
