@@ -119,9 +119,9 @@ def analyze(
         return
     from rich.console import Console
 
-    from mmemo.report.export.tables import terminal
+    from mmemo.report.terminal import render_result
 
-    Console(highlight=False).print(terminal(result))
+    Console(highlight=False).print(render_result(result))
 
 
 @app.command("app")
@@ -267,9 +267,9 @@ def micro(
         return
     from rich.console import Console
 
-    from mmemo.report.micro import terminal
+    from mmemo.report.terminal import render_micro
 
-    Console(highlight=False).print(terminal(result))
+    Console(highlight=False).print(render_micro(result))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 
 class MmemoError(Exception):
@@ -75,6 +76,21 @@ class LabelError(MmemoError, ValueError):
 
 class ArgumentError(MmemoError, ValueError):
     """An argument outside what the function takes."""
+
+
+def require_extra(what: str, extra: str, *modules: str) -> None:
+    """Check that optional packages are installed, before any work is done.
+
+    Args:
+        what: the part of mmemo that needs them, as the first words of the message.
+        extra: the extra of mmemo that installs them.
+        modules: their names as they are imported.
+
+    Raises:
+        MissingExtraError: if one of ``modules`` is not installed.
+    """
+    if any(find_spec(module) is None for module in modules):
+        raise MissingExtraError(what, extra)
 
 
 def expected_one_of(what: str, known: Iterable[str], got: object) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmemo.box_tracks import Box, Trail
-from mmemo.errors import ArgumentError, MissingExtraError
+from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
@@ -255,9 +255,7 @@ class EmotionResult:
         Raises:
             MissingExtraError: if matplotlib is not installed.
         """
-        from mmemo.report.needs import need
-
-        need("A plot", "report", "matplotlib")
+        require_extra("A plot", "report", "matplotlib")
         from mmemo.report.plots.timeline import plot
 
         return plot(self, faces=faces)
@@ -283,9 +281,7 @@ class EmotionResult:
             ArgumentError: if it is no video, ``path`` can't be written, or an argument is not one of those above.
             MissingExtraError: if matplotlib, whose fonts are used, is not installed.
         """
-        from mmemo.report.needs import need
-
-        need("An annotated video", "report", "matplotlib")
+        require_extra("An annotated video", "report", "matplotlib")
         from mmemo.report.video.render import save_video
 
         return save_video(self, Path(path), anonymize, progress)
@@ -294,7 +290,7 @@ class EmotionResult:
         """What notebooks show: the verdict, the timeline and the table by modality."""
         from mmemo.report.html.page import fragment
 
-        return fragment(self)
+        return str(fragment(self))
 
     def _repr_png_(self) -> bytes | None:
         """What a front end without HTML shows: the plot, or nothing where matplotlib is not installed."""

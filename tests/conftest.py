@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,43 @@ def example() -> Path:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of a smiling face and a sentence read aloud."""
     return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", seconds=3.0)
+
+
+ATTACK = (
+    """<script>alert(1)</script>"><img src=x onerror=alert(2)>{{7*7}}</style>' onload='alert(3)' ${x} --> & \u00fcber"""
+)
+"""What a file, a label or a transcript may hold: every way out of an element, an attribute, a style and a template."""
+
+
+class _Elements(HTMLParser):
+    """Elements of a page with the names of their attributes, and all text that is neither script nor style."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, list[str]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, [name for name, _ in attrs]))
+        self.text += "".join(f" {value}" for _, value in attrs)
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] not in ("script", "style"):
+            self.text += data
+
+
+@pytest.fixture
+def check_escaping() -> Callable[[Callable[[str], str]], None]:
+    """Checks a writer of HTML, which gets a text to put in every place that a user can fill.
+
+    With an attack for a text the page must have the same elements as with a harmless one, and show the attack as it is.
+    """
+
+    def check(write: Callable[[str], str]) -> None:
+        harmless = re.sub("[<>\"'&{}$]", "x", ATTACK)
+        attacked, plain = _Elements(write(ATTACK)), _Elements(write(harmless))
+        assert attacked.elements == plain.elements
+        assert attacked.text.count(ATTACK) == plain.text.count(harmless) > 0
+
+    return check

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from importlib.resources import files
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, UploadFile, WebSocket
@@ -15,13 +14,13 @@ from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
 import mmemo
+from mmemo.app import html
 from mmemo.app.analysis import Analyst, plain_name
 from mmemo.app.live import LiveScorer, picture
 from mmemo.app.middleware import session_of
 from mmemo.app.schema import Answer, Refusal
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError
 from mmemo.pipeline.analyzer import Analyzer
-from mmemo.report.style.colors import colors
 
 _USERS_FAULT = (ArgumentError, MediaError, MissingStreamError)
 _MOST_LIVE = 4
@@ -97,9 +96,7 @@ def _routes(analyst: Analyst) -> APIRouter:
 
     @router.get("/live", include_in_schema=False)
     def page() -> HTMLResponse:
-        chosen = "".join(f'"{label}":"{color}",' for label, color in colors(analyst.analyzer.labels).items())
-        html = files("mmemo.app").joinpath("live.html").read_text(encoding="utf-8")
-        return HTMLResponse(html.replace("/*COLORS*/", chosen))
+        return HTMLResponse(html.live(analyst.analyzer.labels))
 
     @router.websocket("/live/scores")
     async def scores(connection: WebSocket) -> None:

@@ -16,9 +16,8 @@ from typing import Any, NoReturn
 from mmemo.app.analysis import Analyst
 from mmemo.app.folder import private_folder
 from mmemo.app.sessions import Findings
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, require_extra
 from mmemo.pipeline.analyzer import Analyzer
-from mmemo.report.needs import need
 
 HOST = "127.0.0.1"
 MOST_MEGABYTES = 200
@@ -39,7 +38,7 @@ def serve(
         MissingExtraError: if Gradio is not installed.
         ArgumentError: if the port can't be had, or ``most_megabytes`` is not positive.
     """
-    need("The app", "app", "gradio", "websockets")
+    require_extra("The app", "app", "gradio", "websockets")
     if not most_megabytes > 0:
         raise ArgumentError(f"Expected a positive number of megabytes, got {most_megabytes}.")
     listening = _listen(port)

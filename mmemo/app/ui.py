@@ -108,7 +108,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
             with gr.Row():
                 tries = {name: gr.Button(title, size="sm", min_width=80) for name, title in NAMES.items()}
         with gr.Column(scale=4, min_width=320):
-            result = gr.HTML(html.waiting(), elem_id="result", min_height=180)
+            result = gr.HTML(html.placeholder(), elem_id="result", min_height=180)
 
     def shown(request: gr.Request, found: str) -> Shown:
         finding = analyst.findings.of(_visitor(request))
@@ -146,7 +146,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
 
     def forget(request: gr.Request) -> Shown:
         analyst.findings.drop(_visitor(request))
-        return shown(request, html.waiting())
+        return shown(request, html.placeholder())
 
     def listen(choice: gr.CheckboxGroup, comparison: gr.HTML) -> None:
         # One analysis at a time; who waits sees the place in the queue. All that changes comes in one answer: Gradio
@@ -164,7 +164,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
 
 def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
     choice = gr.CheckboxGroup([], label="Look at", elem_id="choice", visible=False)
-    comparison = gr.HTML(html.compared(None, analyst.analyzer.model, ()), elem_id="comparison")
+    comparison = gr.HTML(html.modalities_panel(None, analyst.analyzer.model, ()), elem_id="comparison")
 
     def compare(request: gr.Request, chosen: Sequence[str]) -> str:
         return _compared(analyst, request, chosen)
@@ -176,7 +176,7 @@ def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
 def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> str:
     """What the fused answer is with the chosen modalities, or why there is none."""
     try:
-        return html.compared(analyst.findings.of(_visitor(request)), analyst.analyzer.model, chosen)
+        return html.modalities_panel(analyst.findings.of(_visitor(request)), analyst.analyzer.model, chosen)
     except MmemoError as error:
         return html.failure(str(error))
 
@@ -192,7 +192,7 @@ def _told(analyst: Analyst, visitor: Visitor, path: Path | None, said: str, hidd
         log.exception("an analysis failed")
         analyst.findings.drop(visitor)
         return html.failure("This is a fault of mmemo. The window in which the app was started says what happened.")
-    return html.shown(finding)
+    return html.result_panel(finding)
 
 
 def _visitor(request: gr.Request) -> Visitor:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmemo.checkpoint import replacing_file
-from mmemo.errors import ArgumentError, expected_one_of
-from mmemo.report.needs import need
+from mmemo.errors import ArgumentError, expected_one_of, require_extra
 
 if TYPE_CHECKING:
     import pandas
@@ -31,7 +30,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(expected_one_of(f"Suffix of {path.name}, of many clips", SUFFIXES, path.suffix))
     if path.suffix.lower() == ".parquet":
-        need("Writing .parquet", "export", "pyarrow")
+        require_extra("Writing .parquet", "export", "pyarrow")
 
 
 def save(batch: Batch, path: Path) -> Path:
@@ -61,7 +60,7 @@ def save(batch: Batch, path: Path) -> Path:
 
 def frame(batch: Batch) -> pandas.DataFrame:
     """The rows as a pandas table; see `Batch.to_frame`."""
-    need("A data frame", "export", "pandas")
+    require_extra("A data frame", "export", "pandas")
     import pandas
 
     table = pandas.DataFrame(list(batch.records()), columns=list(batch.columns))

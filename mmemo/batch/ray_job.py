@@ -18,8 +18,7 @@ from mmemo.batch.plan import Task, pack, unpack
 from mmemo.batch.pool import Finding, Process
 from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
-from mmemo.errors import ArgumentError, WorkerError
-from mmemo.report.needs import need
+from mmemo.errors import ArgumentError, WorkerError, require_extra
 
 MOST_BLOCKS = 10_000
 """Clips of one block are lost together when a machine goes away; Ray Data slows down with very many blocks."""
@@ -40,7 +39,7 @@ def on_ray(
         ArgumentError: if there is no such cluster.
         WorkerError: if no actor can be started.
     """
-    need("--ray", "ray", "ray", "pyarrow", "pandas")
+    require_extra("--ray", "ray", "ray", "pyarrow", "pandas")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing leaves this machine but to the cluster named
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data always does
     import ray

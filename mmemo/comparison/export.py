@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from mmemo.checkpoint import replacing, replacing_file
 from mmemo.comparison.result import Comparison, rows
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.evaluation.bootstrap import Interval
-from mmemo.report.needs import need
 
 if TYPE_CHECKING:
     import pandas
@@ -31,7 +30,7 @@ def check_suffix(path: Path) -> None:
     if suffix and suffix not in SUFFIXES:
         raise ArgumentError(expected_one_of(f"Suffix of {path.name}, of a comparison", SUFFIXES, suffix))
     if not suffix or suffix in (".html", *PICTURES):
-        need(f"Writing {path.name}", "report", "matplotlib")
+        require_extra(f"Writing {path.name}", "report", "matplotlib")
 
 
 def save(comparison: Comparison, path: Path) -> Path:
@@ -67,7 +66,7 @@ def save(comparison: Comparison, path: Path) -> Path:
 
 def frame(comparison: Comparison) -> pandas.DataFrame:
     """The rows as a pandas table; see `Comparison.to_frame`."""
-    need("A data frame", "export", "pandas")
+    require_extra("A data frame", "export", "pandas")
     import pandas
 
     return pandas.DataFrame(rows(comparison))

@@ -15,7 +15,7 @@ import numpy as np
 from mmemo.comparison.measures import FIGURES, Measured
 from mmemo.comparison.missing_modality import Curve
 from mmemo.comparison.significance import Pair
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.evaluation.bootstrap import Interval
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ class Comparison:
         Raises:
             MissingExtraError: if matplotlib is not installed.
         """
-        from mmemo.report.needs import need
-
-        need("A figure", "report", "matplotlib")
+        require_extra("A figure", "report", "matplotlib")
         from mmemo.comparison.figures import figures
 
         return figures(self)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmemo import media
 from mmemo.encoders.base import Encoder
-from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of
+from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of, require_extra
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
@@ -58,9 +58,7 @@ class VoiceExplanation:
             MissingExtraError: if matplotlib is not installed.
             ArgumentError: for another suffix, or if it can't be written.
         """
-        from mmemo.report.needs import need
-
-        need("A picture", "report", "matplotlib")
+        require_extra("A picture", "report", "matplotlib")
         from mmemo.report.plots.attribution import save_attribution
 
         return save_attribution(self.label, self.score, self.start, self.waveform, self.times, self.curve, Path(path))

@@ -1,7 +1,6 @@
-"""What pictures of a result show of its media: the sound's envelope and small pictures of faces.
+"""Previews of a result's media for reports: the sound's envelope, and small pictures of faces.
 
-A result holds no samples, so these are read again from its file. Where the file is gone, a picture is drawn without
-them, and says so.
+A result holds no samples, so these are read again from its file. Where the file is gone, a report has a note instead.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult, Person
 
 _MARGIN = 0.3
-"""Shown around a face's box, in shares of its longer side."""
+"""Margin around a face's box, as a share of its longer side."""
 _ONE_PASS: Seconds = 10.0
 """Pictures less than this apart are read in one pass; for others seeking is quicker."""
 
@@ -40,26 +39,26 @@ class Thumbnail:
 
 
 class Footage:
-    """The media of a result, as far as it is still there.
+    """Media file of a result, as far as it can still be read.
 
     Attributes:
-        info: what the file holds; None where there is no file, or it can't be read any more.
-        absence: one sentence that says why it is not there; empty otherwise.
+        info: streams of the file; None where there is no file, or it can't be read any more.
+        missing: one sentence for readers where the file can't be read any more; empty otherwise.
     """
 
     def __init__(self, result: EmotionResult) -> None:
         self._result = result
         self.info: MediaInfo | None = None
-        self.absence = ""
+        self.missing = ""
         if result.source is None:
             return
         try:
             self.info = media.probe(result.source)
         except MediaError:
-            self.absence = f"{Path(result.source).name} is not where it was, so its pictures and sound are not shown."
+            self.missing = f"{Path(result.source).name} is not where it was, so its pictures and sound are not shown."
 
     def envelope(self, bins: int) -> np.ndarray | None:
-        """The largest sample of each of ``bins`` equal stretches of the clip, (bins,) float32 in [0, 1]."""
+        """Peak envelope (bins,) float32 in [0, 1]: the largest sample of each of ``bins`` equal parts of the clip."""
         result = self._result
         if self.info is None or self.info.audio is None or not result.duration:
             return None
@@ -75,18 +74,18 @@ class Footage:
 
     def thumbnails(self, times: Sequence[Seconds], size: int) -> list[Thumbnail]:
         """The largest face at each time, where there is one."""
-        wanted = [(time, *seen) for time in times if (seen := _largest(self._result.people, time)) is not None]
-        return self._cut(wanted, size)
+        faces = [(time, *face) for time in times if (face := _largest(self._result.people, time)) is not None]
+        return self._crop(faces, size)
 
     def portraits(self, people: Sequence[Person], size: int) -> dict[int, Thumbnail]:
-        """Each person's face where its expression shows most, by id."""
-        wanted = []
+        """Each person's face, by id, in the window with the highest score of the person's label."""
+        faces = []
         for person in people:
-            time = _telling(person)
+            time = _clearest(person)
             box = None if time is None else person.box_at(time)
             if time is not None and box is not None:
-                wanted.append((time, person.id, box))
-        return {thumbnail.person: thumbnail for thumbnail in self._cut(sorted(wanted), size)}
+                faces.append((time, person.id, box))
+        return {thumbnail.person: thumbnail for thumbnail in self._crop(sorted(faces), size)}
 
     def picture(self, time: Seconds = 0.0) -> np.ndarray | None:
         """The frame at a time, (H, W, 3) uint8 RGB."""
@@ -94,14 +93,14 @@ class Footage:
             return None
         return next((frame.image for _, frame in self._frames([time])), None)
 
-    def _cut(self, wanted: Sequence[tuple[Seconds, int, Box]], size: int) -> list[Thumbnail]:
-        """Faces (time, person, box), in order of time, cut out of the video."""
-        if self.info is None or self.info.video is None or not wanted:
+    def _crop(self, faces: Sequence[tuple[Seconds, int, Box]], size: int) -> list[Thumbnail]:
+        """Crops of faces (time, person, box), in order of time."""
+        if self.info is None or self.info.video is None or not faces:
             return []
-        pictures = {time: frame.image for time, frame in self._frames(sorted({time for time, _, _ in wanted}))}
+        pictures = {time: frame.image for time, frame in self._frames(sorted({time for time, _, _ in faces}))}
         return [
             Thumbnail(time, person, square(pictures[time], box, size))
-            for time, person, box in wanted
+            for time, person, box in faces
             if time in pictures
         ]
 
@@ -121,7 +120,7 @@ class Footage:
 
 
 def square(image: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """A face with some room around it, (size, size, 3); beyond the picture's border its edge is repeated."""
+    """Square crop of a face with a margin, (size, size, 3); beyond the picture's border its edge is repeated."""
     height, width = image.shape[:2]
     left, top, right, bottom = box[0] * width, box[1] * height, box[2] * width, box[3] * height
     side = max(right - left, bottom - top, 1.0) * (1 + 2 * _MARGIN)
@@ -140,12 +139,12 @@ def jpeg(image: np.ndarray, quality: int = 85) -> bytes:
 
 
 def _largest(people: Sequence[Person], time: Seconds) -> tuple[int, Box] | None:
-    seen = [(person.id, box) for person in people if (box := person.box_at(time)) is not None]
-    return max(seen, key=lambda item: (item[1][2] - item[1][0]) * (item[1][3] - item[1][1]), default=None)
+    faces = [(person.id, box) for person in people if (box := person.box_at(time)) is not None]
+    return max(faces, key=lambda item: (item[1][2] - item[1][0]) * (item[1][3] - item[1][1]), default=None)
 
 
-def _telling(person: Person) -> Seconds | None:
-    """A time at which the person is seen, in the window that says most surely what all of them say together."""
+def _clearest(person: Person) -> Seconds | None:
+    """A time at which the person is visible, in the window with the highest score of the person's label."""
     for segment in sorted(person.segments, key=lambda segment: -segment.scores[person.label]):
         middle = (segment.start + segment.end) / 2
         knots = [time for trail in person.trails for time in trail.times if segment.start <= time <= segment.end]

@@ -1,4 +1,4 @@
-"""A result as a file; the suffix chooses the format."""
+"""Writing a result to a file, in the format of its suffix."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mmemo.checkpoint import replacing_file
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.report.export.annotations import eaf, rttm
 from mmemo.report.export.subtitles import srt, vtt
 from mmemo.report.export.tables import AFFECT, COLUMNS, frame, rows
-from mmemo.report.needs import need
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
-
-ANONYMIZE = ("blur", "mask")
 
 
 def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] | None = None) -> Path:
@@ -27,17 +24,19 @@ def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] |
     check_anonymize(anonymize)
     suffix = path.suffix.lower()
     if suffix in VIDEOS:
-        return result.save_video(path, anonymize=anonymize)
+        from mmemo.report.video.render import save_video
+
+        return save_video(result, path, anonymize)
     with replacing_file(path) as partial:
         _write(result, partial, suffix, anonymize is None)
     return path
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...] | None = None) -> None:
-    """Refuse a file name that names no format, before any work is done.
+    """Check that a file can be written in the format of its suffix, before any work is done.
 
     Args:
-        suffixes: those that are fitting; all of `SUFFIXES` by default.
+        suffixes: those allowed; all of `SUFFIXES` by default.
 
     Raises:
         ArgumentError: if the suffix is not one of ``suffixes``.
@@ -47,19 +46,23 @@ def check_suffix(path: Path, suffixes: tuple[str, ...] | None = None) -> None:
     if suffix not in (suffixes or SUFFIXES):
         raise ArgumentError(expected_one_of(f"Suffix of {path.name}", suffixes or SUFFIXES, suffix))
     if suffix == ".parquet":
-        need("Writing .parquet", "export", "pandas", "pyarrow")
+        require_extra("Writing .parquet", "export", "pandas", "pyarrow")
     if suffix in PICTURES + VIDEOS:
-        need(f"Writing {suffix}", "report", "matplotlib")
+        require_extra(f"Writing {suffix}", "report", "matplotlib")
 
 
-def check_anonymize(how: str | None) -> None:
-    """Refuse another way of hiding faces than there is.
+def check_anonymize(method: str | None) -> None:
+    """Check the name of a way to hide faces.
 
     Raises:
-        ArgumentError: if it is not None, "blur" or "mask".
+        ArgumentError: if it is neither None nor one of `mmemo.faces.anonymize.METHODS`.
     """
-    if how not in (None, *ANONYMIZE):
-        raise ArgumentError(expected_one_of("anonymize", ANONYMIZE, how))
+    if method is None:
+        return
+    from mmemo.faces.anonymize import METHODS
+
+    if method not in METHODS:
+        raise ArgumentError(expected_one_of("anonymize", METHODS, method))
 
 
 def _write(result: EmotionResult, path: Path, suffix: str, faces: bool) -> None:
@@ -79,7 +82,9 @@ def _write(result: EmotionResult, path: Path, suffix: str, faces: bool) -> None:
 
         path.write_text(page(result, faces=faces), encoding="utf-8")
     else:
-        result.plot(faces=faces).savefig(path, format=suffix.removeprefix("."))
+        from mmemo.report.plots.timeline import plot
+
+        plot(result, faces=faces).savefig(path, format=suffix.removeprefix("."))
 
 
 def _json(result: EmotionResult) -> str:

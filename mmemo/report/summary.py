@@ -1,9 +1,12 @@
-"""A result in a few sentences."""
+"""A result in a few sentences, and short cards of the models behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmemo.report.style.clock import clock, length
 from mmemo.report.style.wording import name_of
@@ -13,20 +16,65 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult
 
 _CLEAR = 0.4
-"""Share below which the first label is not said to stand out."""
-_MOST_TOLD = 4
+"""Share below which no label stands out."""
+_MOST_LISTED = 4
+_EVIDENCE = {"face": "a face", "voice": "speech", "text": "words"}
+_WEIGHTS = Path(__file__).parent.parent / "weights"
+_VARIANTS = ("with_", "prepared", "end_to_end", "windows", "tfidf")
+"""Parts of the names of scores that repeat others under other conditions."""
+_MOST_SCORES = 8
 
 
 def summary(result: EmotionResult) -> list[str]:
-    """Plain sentences: the verdict, what the modalities say, the course, the people, and how much was seen."""
-    told = [_verdict(result), *_modalities(result)]
+    """Plain sentences: the label, the modalities, changes over time, the people, and the coverage."""
+    sentences = [_verdict(result), *_modalities(result)]
     if result.duration and len(result.segments) > 1:
-        told.append(_course(spans(result.segments, "fused"), result.duration))
+        sentences.append(_over_time(spans(result.segments, "fused"), result.duration))
     if len(result.people) > 1:
-        told.append(_people(result))
+        sentences.append(_people(result))
     if result.modalities and result.duration:
-        told.append(_coverage(result))
-    return told
+        sentences.append(_coverage(result))
+    return sentences
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Training data and measured scores of one part of a model.
+
+    Attributes:
+        part: display name of the modality, or "Fusion".
+        corpora: name and terms of each corpus.
+        scores: name of the test, and the unweighted average recall (UAR) with its 95% interval.
+    """
+
+    part: str
+    corpora: tuple[tuple[str, str], ...]
+    scores: tuple[tuple[str, str], ...]
+
+
+def model_cards(result: EmotionResult) -> list[ModelCard]:
+    """A card for each modality with scores, and one for the fusion, from the settings beside their weights.
+
+    Parts without such settings have no card.
+    """
+    folder = _WEIGHTS if result.model == "default" else Path(result.model)
+    cards = []
+    for part in (*result.modalities, "fusion"):
+        try:
+            settings = json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        corpora = settings.get("corpora", {})
+        recipe = settings.get("recipe")
+        scores = settings.get("scores") or (recipe.get("scores") if isinstance(recipe, dict) else None) or {}
+        cards.append(
+            ModelCard(
+                name_of(part),
+                tuple((str(name), str(terms)) for name, terms in corpora.items()) if isinstance(corpora, dict) else (),
+                tuple(_recalls(scores))[:_MOST_SCORES] if isinstance(scores, dict) else (),
+            )
+        )
+    return [card for card in cards if card.corpora or card.scores]
 
 
 def _verdict(result: EmotionResult) -> str:
@@ -40,18 +88,17 @@ def _verdict(result: EmotionResult) -> str:
 def _modalities(result: EmotionResult) -> list[str]:
     if len(result.modalities) < 2:
         return [f"Only {_the(name)} {'were' if name == 'text' else 'was'} scored." for name in result.modalities]
-    said, labels = [], set()
+    clauses, labels = [], []
     for name, scores in result.modalities.items():
         share, plural = scores.scores[scores.label], name == "text"
         if share < _CLEAR:
-            said.append(f"{_the(name)} {'are' if plural else 'is'} undecided ({scores.label} {share:.0%})")
+            clauses.append(f"{_the(name)} {'are' if plural else 'is'} undecided ({scores.label} {share:.0%})")
         else:
-            said.append(f"{_the(name)} {'say' if plural else 'says'} {scores.label} ({share:.0%})")
-            labels.add(scores.label)
-    decided = sum(scores.scores[scores.label] >= _CLEAR for scores in result.modalities.values())
-    agree = "" if decided < 2 else ": they agree" if len(labels) == 1 else ": they differ"
+            clauses.append(f"{_the(name)} {'say' if plural else 'says'} {scores.label} ({share:.0%})")
+            labels.append(scores.label)
+    agreement = "" if len(labels) < 2 else ": they agree" if len(set(labels)) == 1 else ": they differ"
     weights = {name: scores.weight for name, scores in result.modalities.items() if scores.weight is not None}
-    return [f"{_capital(_listed(said))}{agree}.", *_heaviest(weights)]
+    return [f"{_capital(_join(clauses))}{agreement}.", *_heaviest(weights)]
 
 
 def _heaviest(weights: Mapping[str, float]) -> list[str]:
@@ -63,33 +110,32 @@ def _heaviest(weights: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _course(found: Sequence[Span], duration: float) -> str:
-    if len(found) == 1:
-        return f"The fused label stays {found[0].label} throughout."
-    if len(found) <= _MOST_TOLD:
-        return "In order of time: " + _listed([f"{s.label} ({clock(s.start)} to {clock(s.end)})" for s in found]) + "."
-    longest: dict[str, float] = {}
-    for span in found:
-        longest[span.label] = longest.get(span.label, 0.0) + span.end - span.start
-    label = max(longest, key=lambda label: longest[label])
-    share = longest[label] / duration
-    return f"The fused label changes {len(found) - 1} times; {label} holds longest, for {share:.0%} of the clip."
+def _over_time(fused: Sequence[Span], duration: float) -> str:
+    if len(fused) == 1:
+        return f"The fused label stays {fused[0].label} throughout."
+    if len(fused) <= _MOST_LISTED:
+        return "In order of time: " + _join([f"{s.label} ({clock(s.start)} to {clock(s.end)})" for s in fused]) + "."
+    lengths: dict[str, float] = {}
+    for span in fused:
+        lengths[span.label] = lengths.get(span.label, 0.0) + span.end - span.start
+    label = max(lengths, key=lambda label: lengths[label])
+    share = lengths[label] / duration
+    return f"The fused label changes {len(fused) - 1} times; {label} holds longest, for {share:.0%} of the clip."
 
 
 def _people(result: EmotionResult) -> str:
-    told = [
+    listed = [
         f"person {person.id} {person.label}{' (who speaks)' if person.speaking else ''}"
-        for person in result.people[:_MOST_TOLD]
+        for person in result.people[:_MOST_LISTED]
     ]
-    more = len(result.people) - len(told)
+    more = len(result.people) - len(listed)
     rest = f", and {more} more" if more else ""
-    return f"{len(result.people)} faces were followed, by themselves: {', '.join(told)}{rest}."
+    return f"{len(result.people)} faces were tracked, each by itself: {', '.join(listed)}{rest}."
 
 
 def _coverage(result: EmotionResult) -> str:
-    kinds = {"face": "a face", "voice": "speech", "text": "words"}
-    parts = [f"{kinds.get(name, name)} in {said.coverage:.0%}" for name, said in result.modalities.items()]
-    return f"Of the clip's time there is {_listed(parts)}."
+    parts = [f"{_EVIDENCE.get(name, name)} in {scores.coverage:.0%}" for name, scores in result.modalities.items()]
+    return f"Of the clip's time there is {_join(parts)}."
 
 
 def _the(name: str) -> str:
@@ -100,5 +146,29 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _join(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _recalls(scores: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in scores.items():
+        if not isinstance(value, dict) or any(word in name for word in _VARIANTS):
+            continue
+        test = f"{path} {name}".strip().replace("/", " ").replace("_", " ")
+        figure = _interval(value.get("uar"), value)
+        if figure:
+            yield test, figure
+        else:
+            yield from _recalls(value, test)
+
+
+def _interval(uar: object, siblings: Mapping[str, Any]) -> str:
+    if isinstance(uar, list) and len(uar) == 3:
+        value, low, high = uar
+    elif isinstance(uar, dict) and {"value", "low", "high"} <= uar.keys():
+        value, low, high = uar["value"], uar["low"], uar["high"]
+    elif isinstance(uar, float) and {"low", "high"} <= siblings.keys():
+        value, low, high = uar, siblings["low"], siblings["high"]
+    else:
+        return ""
+    return f"{float(value):.3f} [{float(low):.3f}, {float(high):.3f}]"

@@ -1,4 +1,4 @@
-"""The course of a result over time, as plots, pages, videos and subtitles draw it: bands with gaps."""
+"""Scores over time as reports draw them: runs of evidence with gaps between, and spans of one label."""
 
 from __future__ import annotations
 
@@ -14,119 +14,136 @@ from mmemo.evidence import Seconds
 from mmemo.result import Scores
 
 if TYPE_CHECKING:
-    from mmemo.result import EmotionResult, ModalityScores, Segment
+    from mmemo.result import EmotionResult, ModalityScores, Person, Segment
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of time with one label: ``start`` and ``end`` in seconds, and the label's mean share."""
+    """Time span with one label: ``start`` and ``end`` in seconds, the label, and its mean score."""
 
     start: Seconds
     end: Seconds
     label: str
-    share: float
+    score: float
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A stretch of time with evidence, without a gap.
+    """Scores over a time span with evidence throughout.
 
     Attributes:
         times: (N,) float64, seconds, increasing: both ends, and the middles of the windows between them.
-        shares: (N, K) float64: the scores at these times, in the order of the result's labels.
+        scores: (N, K) float64: the scores at these times, in the order of the result's labels.
     """
 
     times: np.ndarray
-    shares: np.ndarray
+    scores: np.ndarray
 
     def at(self, time: Seconds) -> np.ndarray:
-        """The scores (K,) at a time within the run, straight between the windows' middles."""
-        return np.array([np.interp(time, self.times, column) for column in self.shares.T])
+        """Scores (K,) at a time within the run, interpolated linearly between the windows' middles."""
+        return np.array([np.interp(time, self.times, column) for column in self.scores.T])
+
+
+Slot = tuple[Seconds, Seconds]
 
 
 def runs(segments: Sequence[Segment], band: str) -> list[Run]:
-    """The stretches in which a band has evidence; ``band`` is "fused" or a modality."""
-    found: list[Run] = []
+    """The runs of a band, in order of time.
+
+    Args:
+        band: "fused" or a modality.
+    """
+    runs: list[Run] = []
     slots = zip(_slots(segments), segments, strict=True)
-    for has, group in groupby(slots, key=lambda item: _said(item[1], band) is not None):
-        if not has:
+    for present, group in groupby(slots, key=lambda item: _of_band(item[1], band) is not None):
+        if not present:
             continue
-        stretch: list[tuple[tuple[Seconds, Seconds], Segment]] = []
+        members: list[tuple[Slot, Segment]] = []
         for slot, segment in group:
-            if stretch and slot[0] > stretch[-1][0][1] + 1e-6:  # windows between them had no evidence at all
-                found.append(_run(stretch, band))
-                stretch = []
-            stretch.append((slot, segment))
-        found.append(_run(stretch, band))
-    return found
+            if members and slot[0] > members[-1][0][1] + 1e-6:  # windows between them had no evidence at all
+                runs.append(_run(members, band))
+                members = []
+            members.append((slot, segment))
+        runs.append(_run(members, band))
+    return runs
 
 
-def thinned(found: Sequence[Run], most: int) -> list[Run]:
-    """The same with about ``most`` points in all: where there are more, means of neighbours, each run's ends kept."""
-    step = -(-sum(len(run.times) for run in found) // most)
-    return [_thinned(run, step) if step > 1 and len(run.times) > 3 else run for run in found]
+def thin(runs: Sequence[Run], most: int) -> list[Run]:
+    """The runs with about ``most`` points in all: beyond that, neighbors are averaged; each run keeps its ends."""
+    step = -(-sum(len(run.times) for run in runs) // most)
+    return [_thin(run, step) if step > 1 and len(run.times) > 3 else run for run in runs]
 
 
-def at(found: Sequence[Run], time: Seconds) -> np.ndarray | None:
-    """The scores (K,) at a time, or None in a gap."""
-    for run in found:
-        if run.times[0] <= time <= run.times[-1]:
-            return run.at(time)
-    return None
+def scores_at(runs: Sequence[Run], time: Seconds) -> np.ndarray | None:
+    """Scores (K,) at a time, or None in a gap."""
+    run = next((run for run in runs if run.times[0] <= time <= run.times[-1]), None)
+    return None if run is None else run.at(time)
 
 
 def spans(segments: Sequence[Segment], band: str) -> list[Span]:
-    """The course as stretches of one label each: what follows on itself is one stretch."""
-    found: list[Span] = []
+    """Spans of one label each, in order of time; neighboring windows with the same label are one span."""
+    spans: list[Span] = []
     weights: list[float] = []
     for (start, end), segment in zip(_slots(segments), segments, strict=True):
-        said = _said(segment, band)
-        if said is None:
+        scores = _of_band(segment, band)
+        if scores is None:
             continue
-        share = said.scores[said.label]
-        before = found[-1] if found else None
-        if before is not None and before.label == said.label and abs(before.end - start) < 1e-6:
+        label, score = scores.label, scores.scores[scores.label]
+        last = spans[-1] if spans else None
+        if last is not None and last.label == label and abs(last.end - start) < 1e-6:
             total = weights[-1] + end - start
-            mean = (before.share * weights[-1] + share * (end - start)) / total if total else share
-            found[-1], weights[-1] = Span(before.start, end, said.label, mean), total
+            mean = (last.score * weights[-1] + score * (end - start)) / total if total else score
+            spans[-1], weights[-1] = Span(last.start, end, label, mean), total
         else:
-            found.append(Span(start, end, said.label, share))
+            spans.append(Span(start, end, label, score))
             weights.append(end - start)
-    return found
+    return spans
 
 
 def scores_between(result: EmotionResult, start: Seconds, end: Seconds) -> Scores | None:
-    """The fused scores of a stretch of time: the mean of its windows, weighted by what of them lies in it."""
+    """Fused scores of a time span: the mean of its windows, weighted by their overlap with it; None without any."""
     first = bisect_right(result.segments, start, key=lambda segment: segment.end)
     past = bisect_left(result.segments, end, key=lambda segment: segment.start)
-    inside = [(min(s.end, end) - max(s.start, start), s) for s in result.segments[first:past]]
-    total = sum(weight for weight, _ in inside)
-    if not inside or total <= 0:
+    overlaps = [(min(s.end, end) - max(s.start, start), s) for s in result.segments[first:past]]
+    total = sum(weight for weight, _ in overlaps)
+    if not overlaps or total <= 0:
         return None
-    return {label: sum(weight * s.scores[label] for weight, s in inside) / total for label in result.scores}
+    return {label: sum(weight * s.scores[label] for weight, s in overlaps) / total for label in result.scores}
 
 
-def _said(segment: Segment, band: str) -> Segment | ModalityScores | None:
+def label_between(result: EmotionResult, start: Seconds, end: Seconds) -> str:
+    """Label with the highest of `scores_between`; empty without any."""
+    scores = scores_between(result, start, end)
+    return max(scores, key=scores.__getitem__) if scores else ""
+
+
+def longest_seen(people: Sequence[Person], most: int) -> list[Person]:
+    """At most ``most`` people, those with the highest coverage, in order of their ids."""
+    return sorted(sorted(people, key=lambda person: -person.coverage)[:most], key=lambda person: person.id)
+
+
+def _of_band(segment: Segment, band: str) -> Segment | ModalityScores | None:
     return segment if band == "fused" else segment.modalities.get(band)
 
 
-def _thinned(run: Run, step: int) -> Run:
+def _thin(run: Run, step: int) -> Run:
     starts = np.arange(0, len(run.times) - 2, step)
     counts = np.diff([*starts, len(run.times) - 2])
     times = np.add.reduceat(run.times[1:-1], starts) / counts
-    shares = np.add.reduceat(run.shares[1:-1], starts) / counts[:, None]
-    return Run(np.r_[run.times[0], times, run.times[-1]], np.vstack([run.shares[0], shares, run.shares[-1]]))
+    scores = np.add.reduceat(run.scores[1:-1], starts) / counts[:, None]
+    return Run(np.r_[run.times[0], times, run.times[-1]], np.vstack([run.scores[0], scores, run.scores[-1]]))
 
 
-def _run(stretch: Sequence[tuple[tuple[Seconds, Seconds], Segment]], band: str) -> Run:
-    middles = [(segment.start + segment.end) / 2 for _, segment in stretch]
-    shares = [list(said.scores.values()) for _, segment in stretch if (said := _said(segment, band)) is not None]
-    times = [stretch[0][0][0], *middles, stretch[-1][0][1]]
-    return Run(np.array(times, float), np.array([shares[0], *shares, shares[-1]], float))
+def _run(members: Sequence[tuple[Slot, Segment]], band: str) -> Run:
+    middles = [(segment.start + segment.end) / 2 for _, segment in members]
+    of_band = (_of_band(segment, band) for _, segment in members)
+    scores = [list(scores.scores.values()) for scores in of_band if scores is not None]
+    times = [members[0][0][0], *middles, members[-1][0][1]]
+    return Run(np.array(times, float), np.array([scores[0], *scores, scores[-1]], float))
 
 
-def _slots(segments: Sequence[Segment]) -> list[tuple[Seconds, Seconds]]:
-    """Where each window is drawn: it owns the time nearest to its middle, as windows overlap."""
+def _slots(segments: Sequence[Segment]) -> list[Slot]:
+    """Where each window is drawn: the time nearest to its middle, as windows overlap."""
     middles = [(segment.start + segment.end) / 2 for segment in segments]
     slots = []
     for place, segment in enumerate(segments):

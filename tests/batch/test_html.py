@@ -1,9 +1,10 @@
-"""The summary page: whole, self-contained, and no name of a file becomes markup."""
+"""Summary of many clips: it has every part, needs nothing from elsewhere, and text of a user stays text."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,21 +19,21 @@ from mmemo.result import ModalityScores
 
 def row(number: int, label: str, **known: object) -> Row:
     scores = {name: 0.7 if name == label else 0.05 for name in EKMAN7}
-    said = {"voice": ModalityScores(scores, 0.5, 1.0)}
-    return Row(path=f"clips/{number}.mp4", duration=2.0, scores=scores, modalities=said, people=1, **known)  # type: ignore[arg-type]
+    modalities = {"voice": ModalityScores(scores, 0.5, 1.0)}
+    return Row(path=f"clips/{number}.mp4", duration=2.0, scores=scores, modalities=modalities, people=1, **known)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    found = ["anger", "anger", "sadness", "anger"]
+    labels = ["anger", "anger", "sadness", "anger"]
     annotated = ["anger", "sadness", "sadness", "contempt"]
-    rows = [row(n, f, annotated=a, speaker=f"s{n}") for n, (f, a) in enumerate(zip(found, annotated, strict=True))]
-    rows.append(Row(path="<script>alert(1)</script>.mp4", error="MediaError: <b>damaged</b>"))
+    rows = [row(n, f, annotated=a, speaker=f"s{n}") for n, (f, a) in enumerate(zip(labels, annotated, strict=True))]
+    rows.append(Row(path="damaged.mp4", error="MediaError: damaged"))
     rows.append(row(5, "fear", notes=("no-face",)))
     return Batch(tuple(rows), ("face", "voice"))
 
 
-def test_what_it_says(batch: Batch) -> None:
+def test_it_has_every_part(batch: Batch) -> None:
     html = page(batch)
     assert "5 analyzed" in html
     assert "1 not analyzed" in html
@@ -40,17 +41,27 @@ def test_what_it_says(batch: Batch) -> None:
     assert "clips/3.mp4" in html
     assert "http://" not in html
     assert "https://" not in html
-    assert "<script>alert" not in html
-    assert "&lt;b&gt;damaged&lt;/b&gt;" in html
+
+
+def test_text_of_a_user_stays_text(check_escaping: Callable[[Callable[[str], str]], None]) -> None:
+    """Paths, ids, labels, speakers and labels of a manifest, notes, errors, modalities, and the model's name."""
+
+    def write(text: str) -> str:
+        scores = {text: 0.7, "anger": 0.3}
+        known = Row(text, text, text, text, 1.0, 2.0, scores, {text: ModalityScores(scores, 0.5)}, 1, (text,))
+        rows = (known, Row(None, text, duration=2.0, scores=scores), Row(text, error=text))
+        return page(Batch(rows, (text, "voice"), model=text))
+
+    check_escaping(write)
 
 
 def test_the_comparison_with_a_manifest(batch: Batch) -> None:
-    found = compare(batch)
-    assert found is not None
-    assert int(found.table.sum()) == 3  # contempt is no label of the model
-    assert found.others == 1
-    assert found.uar.value == pytest.approx((1 / 1 + 1 / 2) / 2)
-    assert found.by == "speaker"
+    comparison = compare(batch)
+    assert comparison is not None
+    assert int(comparison.table.sum()) == 3  # contempt is no label of the model
+    assert comparison.others == 1
+    assert comparison.uar.value == pytest.approx((1 / 1 + 1 / 2) / 2)
+    assert comparison.by == "speaker"
     assert "contempt" not in page(batch)
     assert compare(Batch((row(0, "anger"),), ("voice",))) is None
 

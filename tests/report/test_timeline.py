@@ -1,4 +1,4 @@
-"""The course over time: gaps stay gaps, and nothing is drawn twice."""
+"""Runs and spans over time: gaps stay gaps, and nothing is drawn twice."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import numpy as np
 import pytest
 
 from mmemo import EmotionResult
-from mmemo.report.timeline import at, runs, scores_between, spans, thinned
+from mmemo.report.timeline import runs, scores_at, scores_between, spans, thin
 
 
 def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
     first, second = runs(made.segments, "fused")
     assert (first.times[0], first.times[-1]) == (0.0, 4.0)
     assert (second.times[0], second.times[-1]) == (7.0, 9.0)
-    assert at([first, second], 5.5) is None
+    assert scores_at([first, second], 5.5) is None
     (voice, _) = runs(made.segments, "voice")
     assert voice.times[0] == 2.5  # the window from 2 to 4 s owns what is nearest to its middle
     assert runs(made.segments, "text") == []
 
 
 def test_between_the_middles_scores_go_straight(made: EmotionResult) -> None:
-    found = runs(made.segments, "fused")
+    fused = runs(made.segments, "fused")
     labels = list(made.scores)
-    at_middle = at(found, 1.5)
+    at_middle = scores_at(fused, 1.5)
     assert at_middle is not None
     assert at_middle[labels.index("happiness")] == pytest.approx((0.7 + 0.6) / 2)
     assert at_middle.sum() == pytest.approx(1)
 
 
-def test_spans_join_what_says_the_same(made: EmotionResult) -> None:
-    found = spans(made.segments, "fused")
-    assert [(span.start, span.end, span.label) for span in found] == [
+def test_spans_join_windows_with_the_same_label(made: EmotionResult) -> None:
+    joined = spans(made.segments, "fused")
+    assert [(span.start, span.end, span.label) for span in joined] == [
         (0.0, 2.5, "happiness"),
         (2.5, 4.0, "surprise"),
         (7.0, 9.0, "anger"),
     ]
-    assert found[0].share == pytest.approx((1.5 * 0.7 + 1.0 * 0.6) / 2.5)
+    assert joined[0].score == pytest.approx((1.5 * 0.7 + 1.0 * 0.6) / 2.5)
 
 
 def test_scores_of_a_stretch_of_time(made: EmotionResult) -> None:
@@ -47,9 +47,9 @@ def test_scores_of_a_stretch_of_time(made: EmotionResult) -> None:
 def test_a_long_run_is_thinned_to_means(made: EmotionResult) -> None:
     (run, _) = runs(made.segments, "fused")
     long = type(run)(np.arange(10_001.0), np.tile([0.25, 0.75], (10_001, 1)))
-    (short,) = thinned([long], 1200)
+    (short,) = thin([long], 1200)
     assert 1000 < len(short.times) < 1300
-    assert thinned([run], 1200) == [run]
+    assert thin([run], 1200) == [run]
     assert (short.times[0], short.times[-1]) == (0.0, 10_000.0)
     assert (np.diff(short.times) > 0).all()
-    np.testing.assert_allclose(short.shares, np.tile([0.25, 0.75], (len(short.times), 1)))
+    np.testing.assert_allclose(short.scores, np.tile([0.25, 0.75], (len(short.times), 1)))

@@ -1,4 +1,4 @@
-"""A result for annotation tools: ELAN's tiers, and RTTM for speech."""
+"""A result for annotation tools: tiers for ELAN (EAF), and spans of speech (RTTM)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def rttm(result: EmotionResult) -> str:
-    """Where somebody speaks, in NIST's Rich Transcription Time Marked format: a line a span.
+    """Spans of speech in NIST's Rich Transcription Time Marked format, one a line.
 
-    All spans have the speaker "speech": who speaks is not told apart.
+    All have the speaker "speech": speakers are not distinguished.
 
     Raises:
         ArgumentError: if speech was not looked for.
@@ -43,7 +43,7 @@ def rttm(result: EmotionResult) -> str:
 def eaf(result: EmotionResult, folder: Path) -> bytes:
     """An ELAN document (EAF 3.0): tiers of the fused label, of each modality, of each person, of speech and words.
 
-    The labels are a controlled vocabulary. What follows on itself with the same label is one annotation. Times are
+    The labels are a controlled vocabulary. Neighboring windows with the same label are one annotation. Times are
     those of the media file.
 
     Args:
@@ -68,7 +68,7 @@ def eaf(result: EmotionResult, folder: Path) -> bytes:
 
 
 class _Document:
-    """Gathers tiers and time slots in the order that the schema asks for."""
+    """EAF document in the making: its tiers and time slots, in the order that the schema requires."""
 
     def __init__(self, result: EmotionResult, folder: Path) -> None:
         self._root = ElementTree.Element(
@@ -140,12 +140,12 @@ def _entry(label: str) -> str:
     return "cve-" + re.sub(r"[^A-Za-z0-9_.-]", "-", label)
 
 
-def _labels(found: Iterable[Span]) -> list[tuple[float, float, str]]:
-    return [(span.start, span.end, span.label) for span in found]
+def _labels(spans: Iterable[Span]) -> list[tuple[float, float, str]]:
+    return [(span.start, span.end, span.label) for span in spans]
 
 
 def _lanes(lines: Iterable[Line]) -> list[list[Line]]:
-    """Lines in as few rows as keep those apart that overlap."""
+    """Lines in as few lanes as keep overlapping ones apart."""
     lanes: list[list[Line]] = []
     for line in lines:
         free = next((lane for lane in lanes if lane[-1].end <= line.start), None)

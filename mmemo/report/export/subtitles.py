@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.report.style.colors import colors, ink
-from mmemo.report.timeline import scores_between, spans
+from mmemo.report.timeline import label_between, spans
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaggedLine:
-    """One line of subtitles; ``text`` is empty where no words are known, ``label`` where nothing was scored."""
+    """One subtitle; ``text`` is empty where no words are known, ``label`` where nothing was scored."""
 
     start: Seconds
     end: Seconds
@@ -27,9 +27,9 @@ class TaggedLine:
 
 
 def tagged_lines(result: EmotionResult) -> list[TaggedLine]:
-    """The lines of the transcript with the fused label of their time; without words, the labels over time.
+    """Lines of the transcript with the fused label of their time; without a transcript, the spans of labels.
 
-    Times are those of the file, and none is without length.
+    Times are those of the file, and every line lasts a millisecond at least.
 
     Raises:
         ArgumentError: if the result has no times: it is of a still image, or of text alone.
@@ -44,7 +44,7 @@ def tagged_lines(result: EmotionResult) -> list[TaggedLine]:
 
 
 def srt(result: EmotionResult) -> str:
-    """SubRip: the label in brackets before the words."""
+    """SubRip text: the label in brackets before the words."""
     cues = (
         f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{_tag(line)}\n"
         for number, line in enumerate(tagged_lines(result), 1)
@@ -53,17 +53,17 @@ def srt(result: EmotionResult) -> str:
 
 
 def vtt(result: EmotionResult) -> str:
-    """WebVTT: the same in a class named after the label, with the label's colour in a style."""
+    """WebVTT text: as in SubRip, in a class named after the label, with the label's color in a style."""
     lines = tagged_lines(result)
     used = [label for label in result.scores if any(line.label == label for line in lines)]
-    chosen = colors(result.scores)
+    palette = colors(result.scores)
     styles = (
-        f"STYLE\n::cue(.{_class(label)}) {{ background-color: {chosen[label]}; color: {ink(chosen[label])}; }}\n"
+        f"STYLE\n::cue(.{_class(label)}) {{ background-color: {palette[label]}; color: {ink(palette[label])}; }}\n"
         for label in used
     )
     cues = (
         f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n"
-        + (f"<c.{_class(line.label)}>{_escaped(_tag(line))}</c>\n" if line.label else f"{_escaped(_tag(line))}\n")
+        + (f"<c.{_class(line.label)}>{_escape(_tag(line))}</c>\n" if line.label else f"{_escape(_tag(line))}\n")
         for line in lines
     )
     return "\n".join(["WEBVTT\n", *styles, *cues])
@@ -75,8 +75,7 @@ def _lines(result: EmotionResult) -> Iterator[TaggedLine]:
             yield TaggedLine(span.start, span.end, span.label, "")
         return
     for line in result.transcript.lines:
-        scores = scores_between(result, line.start, max(line.end, line.start + 0.001))
-        label = max(scores, key=lambda label: scores[label]) if scores else ""
+        label = label_between(result, line.start, max(line.end, line.start + 0.001))
         yield TaggedLine(line.start, line.end, label, " ".join(line.text.split()))
 
 
@@ -96,5 +95,5 @@ def _class(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", label)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

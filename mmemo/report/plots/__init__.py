@@ -1,1 +1,1 @@
-"""Plots of a result, drawn by matplotlib."""
+"""Plots of a result, by matplotlib."""

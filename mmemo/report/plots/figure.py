@@ -1,4 +1,4 @@
-"""A figure filled with rows from top to bottom, and what every picture of a result bears."""
+"""Figures made of rows from top to bottom, and the title and row headings that all plots of results share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmemo.report.style.colors import FAINT, TEXT
 from mmemo.report.style.fonts import families
 
 if TYPE_CHECKING:
-    from mmemo.result import EmotionResult, ModalityScores, Person
+    from mmemo.result import EmotionResult
 
 WIDTH = 12.0
 """Inches, as all lengths here."""
@@ -25,10 +25,10 @@ LEFT, RIGHT = 1.45, 0.25
 
 
 class Picture(Figure):
-    """A matplotlib Figure that notebooks show by themselves, without pyplot."""
+    """matplotlib figure that notebooks display without pyplot."""
 
     def savefig(self, *arguments: Any, **settings: Any) -> None:
-        """As that of `matplotlib.figure.Figure`; a letter that no font has is drawn as a box, without a warning."""
+        """Same as in `matplotlib.figure.Figure`; a letter that no font has is drawn as a box, without a warning."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")
             super().savefig(*arguments, **settings)
@@ -39,8 +39,12 @@ class Picture(Figure):
         return data.getvalue()
 
 
-class Sheet:
-    """A figure filled with rows from top to bottom; its height is what the rows need."""
+class RowLayout:
+    """Figure that is filled with rows from top to bottom.
+
+    Args:
+        height: of all rows, in inches.
+    """
 
     def __init__(self, height: float) -> None:
         self.figure = Picture(figsize=(WIDTH, height), dpi=100, facecolor="white")
@@ -73,19 +77,22 @@ class Sheet:
         )
 
 
-def title(sheet: Sheet, result: EmotionResult) -> None:
-    sheet.skip(0.25)
+def title(layout: RowLayout, result: EmotionResult) -> None:
+    """File name, label and score, in two lines."""
+    layout.skip(0.25)
     name = Path(result.source).name if result.source else "Text"
-    sheet.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
-    sheet.skip(0.26)
+    layout.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
+    layout.skip(0.26)
     over = f" over {length(result.duration)}" if result.duration else ""
-    told = f"{result.label}, {result.scores[result.label]:.0%} of the fused score{over}"
-    sheet.text(0.3, f"{told}. The expression that shows, not what a person feels.", 9.5, FAINT)
-    sheet.skip(0.24)
+    score = f"{result.label}, {result.scores[result.label]:.0%} of the fused score{over}"
+    layout.text(0.3, f"{score}. The expression that shows, not what a person feels.", 9.5, FAINT)
+    layout.skip(0.24)
 
 
-def side(axes: Axes, name: str, detail: str, *, large: bool = False, inline: bool = False, top: bool = False) -> None:
-    """The name of a row, left of it, and a word about it below or beside."""
+def heading(
+    axes: Axes, name: str, detail: str, *, large: bool = False, inline: bool = False, top: bool = False
+) -> None:
+    """Name of a row, left of it, with a detail below, or under it in a row of one line (``inline``)."""
     at_left: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "parse_math": False}
     if inline:
         axes.text(-0.012, 0.72, name, size=8.5, color=TEXT, va="center", **at_left)
@@ -107,10 +114,6 @@ def side(axes: Axes, name: str, detail: str, *, large: bool = False, inline: boo
 
 
 def inches_high(axes: Axes) -> float:
-    """The height of a row."""
+    """Height of a row."""
     box = axes.get_window_extent()
     return float(box.height) / float(axes.get_figure(root=True).dpi)  # type: ignore[union-attr]  # it has one
-
-
-def verdict(said: EmotionResult | ModalityScores | Person) -> str:
-    return f"{said.label} {said.scores[said.label]:.0%}"

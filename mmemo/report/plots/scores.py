@@ -1,4 +1,4 @@
-"""The scores of a still image, or of text alone, as bars beside the picture."""
+"""Plot of a result without times, of a still image or text alone: bars, beside the picture with its faces."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from mmemo.report.plots.figure import RIGHT, WIDTH, Picture, Sheet, title
+from mmemo.report.plots.figure import RIGHT, WIDTH, Picture, RowLayout, title
 from mmemo.report.previews import Footage
-from mmemo.report.style.colors import FAINT, TEXT, colors, ink
-from mmemo.report.style.wording import name_of
+from mmemo.report.style.colors import FAINT, OUTLINE, TEXT, colors, ink
+from mmemo.report.style.wording import label_with_share, name_of
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
 
 
 def plot_scores(result: EmotionResult, faces: bool) -> Picture:
-    """Where there is no time: the picture with its faces, and bars of each label."""
+    """Bars of each label's score, fused and by modality, and the picture with its faces."""
     picture = Footage(result).picture() if faces else None
-    bands = {"fused": result.scores, **{name: said.scores for name, said in result.modalities.items()}}
-    chosen = colors(result.scores)
-    sheet = Sheet(0.75 + 3.6 + 0.35)
-    title(sheet, result)
+    bands = {"fused": result.scores, **{name: scores.scores for name, scores in result.modalities.items()}}
+    palette = colors(result.scores)
+    layout = RowLayout(0.75 + 3.6 + 0.35)
+    title(layout, result)
     left = 0.3
     if picture is not None:
         width = min(5.0, 3.4 * picture.shape[1] / picture.shape[0])
-        axes = sheet.row(3.4, left=left, width=width)
+        axes = layout.row(3.4, left=left, width=width)
         axes.imshow(picture)
         _boxes(axes, result, picture.shape)
-        sheet.skip(-3.4)
+        layout.skip(-3.4)
         left += width + 0.3
     each = (WIDTH - left - 1.1 - RIGHT) / len(bands)
     for place, (band, scores) in enumerate(bands.items()):
-        axes = sheet.row(3.4, left=left + 1.0 + place * each, width=each - 0.55)
-        sheet.skip(-3.4)
+        axes = layout.row(3.4, left=left + 1.0 + place * each, width=each - 0.55)
+        layout.skip(-3.4)
         rows = np.arange(len(scores))[::-1]
         axes.barh(
             rows,
             list(scores.values()),
-            color=[chosen[label] for label in scores],
-            edgecolor="#9aa2a9",
+            color=[palette[label] for label in scores],
+            edgecolor=OUTLINE,
             linewidth=0.5,
             height=0.72,
         )
@@ -61,19 +61,19 @@ def plot_scores(result: EmotionResult, faces: bool) -> Picture:
             color=TEXT,
             va="center",
         )
-    return sheet.figure
+    return layout.figure
 
 
 def _boxes(axes: Axes, result: EmotionResult, shape: tuple[int, ...]) -> None:
-    chosen = colors(result.scores)
+    palette = colors(result.scores)
     for person in result.people:
         left, top, right, bottom = person.box
         x, y = left * shape[1], top * shape[0]
-        color = chosen[person.label]
+        color = palette[person.label]
         size = ((right - left) * shape[1], (bottom - top) * shape[0])
         axes.add_patch(Rectangle((x, y), *size, facecolor="none", edgecolor="white", linewidth=4))
         axes.add_patch(Rectangle((x, y), *size, facecolor="none", edgecolor=color, linewidth=2.4))
-        name = f"{person.id}: {person.label} {person.scores[person.label]:.0%}"
+        name = f"{person.id}: {label_with_share(person)}"
         axes.text(
             x,
             y,

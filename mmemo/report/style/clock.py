@@ -1,4 +1,4 @@
-"""Times and lengths as people read them, and the ticks of a time axis."""
+"""Times and durations as text, and the ticks of a time axis."""
 
 from __future__ import annotations
 
@@ -12,13 +12,24 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600
 
 
 def clock(time: Seconds) -> str:
-    """``"7.5 s"`` within the first minute, ``"12:07"`` after it."""
+    """A time in a sentence: ``"7.5 s"`` within the first minute, ``"12:07"`` after it."""
     return f"{time:.1f} s" if time < 60 else f"{int(time) // 60}:{int(time) % 60:02}"
 
 
+def timestamp(time: Seconds) -> str:
+    """A time in a list, to a tenth of a second: ``"0:07.5"``, ``"12:07.0"``."""
+    return f"{int(time) // 60}:{time % 60:04.1f}"
+
+
 def length(duration: Seconds) -> str:
-    """How long a clip is."""
+    """A clip's duration: ``"8.6 s"``, ``"90:00 min"``."""
     return f"{duration:.1f} s" if duration < _LONG else f"{clock(duration)} min"
+
+
+def total(seconds: Seconds) -> str:
+    """The duration of many clips: ``"3:05 min"``, ``"12:03:05 h"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02} h" if minutes >= 60 else f"{minutes}:{rest:02} min"
 
 
 def ticks(start: Seconds, duration: Seconds) -> list[tuple[Seconds, str]]:
@@ -32,5 +43,5 @@ def ticks(start: Seconds, duration: Seconds) -> list[tuple[Seconds, str]]:
 
 
 def unit(duration: Seconds) -> str:
-    """What the ticks count."""
+    """Unit of the ticks."""
     return "minutes" if duration >= _LONG else "seconds"

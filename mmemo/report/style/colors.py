@@ -1,4 +1,4 @@
-"""One colour a label, the same in every plot, page and video."""
+"""Colors of all reports: one a label, the same in every plot, page and video, and those of everything around them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ COLORS = {
     "disgust": "#089065",
     "surprise": "#a1e7ff",
 }
-"""Chosen by search for the largest difference between any two as everybody sees them, and as people see them who lack
-red, green or blue cones: at least 18 in CIEDE2000, where 2 are just told apart. In grey they differ in lightness."""
-_SAME = {
+"""Chosen by search for the largest difference between any two in normal vision, and in vision without red, green or
+blue cones: at least 18 in CIEDE2000, where 2 is just noticeable. In gray they differ in lightness."""
+_SYNONYMS = {
     "calm": "neutral",
     "happy": "happiness",
     "joy": "happiness",
@@ -32,19 +32,25 @@ _SAME = {
 }
 _MORE = ("#5b3a29", "#ff8fb3", "#3d4b52", "#c6d96f", "#00a3ad", "#7a5c00", "#f2d5f7", "#4b7bec", "#8c2f6b", "#d1ccc0")
 """For labels that have no counterpart among the seven."""
-EMPTY = "#eef0f1"
-"""Where evidence is missing."""
 TEXT, FAINT = "#1f2328", "#636c76"
+OUTLINE, RULE = "#9aa2a9", "#e3e6e8"
+"""Around patches of color, and between the sections of a page."""
+EMPTY, HATCH = "#eef0f1", "#cfd4d8"
+"""Background and lines where evidence is missing."""
+WAVEFORM, SPEECH, AXIS = "#58646e", "#dbe7f3", "#aab2b9"
+PITCH, RATE, PAUSE = "#1f5fa8", "#c8641b", "#eceff1"
+SUPPORTS, OPPOSES = "#c8641b", "#1f5fa8"
+"""Evidence for a label, and against it."""
 
 
 def colors(labels: Iterable[str]) -> dict[str, str]:
-    """A colour for each label: its own, that of its counterpart among the seven, or one of a few more."""
-    chosen: dict[str, str] = {}
+    """A color for each label: its own, that of its counterpart among the seven, or one of a few more."""
+    palette: dict[str, str] = {}
     for label in labels:
-        wanted = COLORS.get(label) or COLORS.get(_SAME.get(label, ""))
-        free = [color for color in _MORE if color not in chosen.values()] or list(_MORE)
-        chosen[label] = wanted if wanted is not None and wanted not in chosen.values() else free[0]
-    return chosen
+        own = COLORS.get(label) or COLORS.get(_SYNONYMS.get(label, ""))
+        free = [color for color in _MORE if color not in palette.values()] or list(_MORE)
+        palette[label] = own if own is not None and own not in palette.values() else free[0]
+    return palette
 
 
 def rgb(color: str) -> tuple[int, int, int]:
@@ -54,11 +60,8 @@ def rgb(color: str) -> tuple[int, int, int]:
 
 
 def ink(color: str) -> str:
-    """Black or white: what can be read on a colour (relative luminance of WCAG 2)."""
-    linear = [(share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4) for share in _shares(color)]
+    """Text color for a background: black or white, whichever has more contrast (relative luminance of WCAG 2)."""
+    shares = [part / 255 for part in rgb(color)]
+    linear = [(share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4) for share in shares]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
-
-
-def _shares(color: str) -> list[float]:
-    return [part / 255 for part in rgb(color)]

@@ -1,4 +1,4 @@
-"""Fonts for every picture and video: matplotlib's own, and what is installed for letters that it lacks."""
+"""Fonts of pictures and videos: the one that matplotlib ships, and installed ones for letters that it lacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from matplotlib import font_manager
 
-_WANTED = (
+_FAMILIES = (
     "DejaVu Sans",
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -19,13 +19,13 @@ _WANTED = (
 
 @lru_cache(maxsize=1)
 def families() -> tuple[str, ...]:
-    """Names of the fonts that are here, in the order in which they are asked for a letter."""
-    here = set(font_manager.get_font_names())
-    return tuple(name for name in _WANTED if name in here)
+    """Names of the installed fonts, in the order in which they are searched for a letter."""
+    installed = set(font_manager.get_font_names())
+    return tuple(name for name in _FAMILIES if name in installed)
 
 
 @lru_cache(maxsize=2)
 def paths(bold: bool) -> tuple[str, ...]:
-    """Files of these fonts."""
+    """Font files of these families."""
     weight = "bold" if bold else "normal"
     return tuple(str(font_manager.findfont(font_manager.FontProperties(family=f, weight=weight))) for f in families())

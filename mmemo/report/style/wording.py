@@ -1,34 +1,55 @@
-"""What a reader sees instead of the names in the code."""
+"""Names and sentences that readers see: of modalities, speakers, transcripts, micro-expressions, and the limits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mmemo.result import Person
+    from mmemo.micro_expression import MicroExpression
+    from mmemo.result import EmotionResult, ModalityScores, Person
     from mmemo.speech.transcript import Transcript
 
+LIMITS = (
+    "Scores tell the expression that shows, not what a person feels or intends.",
+    "The models learned from acted speech, posed and found pictures and written English; they are uneven between "
+    "people, languages and situations, and were not measured by age, skin tone, accent or disability.",
+    "Not for decisions about people, and no test of honesty or health. In the EU, inferring emotions at work and in "
+    "education is forbidden but for medical or safety reasons (Regulation 2024/1689, Article 5).",
+)
+"""What every page states about its figures."""
 _NAMES = {"text": "Words"}
-_ORIGINS = {
+_SOURCES = {
     "given": "as given",
     "sidecar": "from the subtitle file",
     "subtitle stream": "from subtitle stream",
-    "recognition": "recognised by",
+    "recognition": "recognized by",
 }
 
 
 def name_of(band: str) -> str:
-    """The name of a modality, or of "fused", for people."""
+    """Display name of a modality, or of "fused"."""
     return _NAMES.get(band, band.replace("_", " ").replace("-", " ").capitalize())
 
 
-def spoken(person: Person) -> str:
-    """What counts for a person's scores, in a word or two; empty where nobody speaks."""
+def label_with_share(scores: EmotionResult | ModalityScores | Person) -> str:
+    """Label and its score, such as ``"happiness 57%"``."""
+    return f"{scores.label} {scores.scores[scores.label]:.0%}"
+
+
+def speaking_share(person: Person) -> str:
+    """Whether voice and words count in a person's scores, in a few words; empty where there is no voice."""
     if person.speaking is None:
         return ""
     return f"speaks in {person.speaking:.0%} of the speech" if person.speaking else "not seen to speak: face alone"
 
 
-def origin_of(transcript: Transcript) -> str:
-    """Where words came from."""
-    return f"{_ORIGINS[transcript.source]} {transcript.detail}".strip()
+def transcript_source(transcript: Transcript) -> str:
+    """Where the words come from."""
+    return f"{_SOURCES[transcript.source]} {transcript.detail}".strip()
+
+
+def micro_expression_title(expression: MicroExpression) -> str:
+    """One line on a micro-expression, as the tooltip of its mark."""
+    looks = f", looks {expression.label}" if expression.label else ""
+    times = f"{expression.onset:.2f} to {expression.offset:.2f} s"
+    return f"micro-expression, {times}, {expression.region}, {expression.strength:.1f} px{looks}"

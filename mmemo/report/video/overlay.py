@@ -1,4 +1,4 @@
-"""What was found in a clip, drawn onto its frames: boxes, labels, bars, subtitles, and the strip below."""
+"""Overlay of a result on video frames: boxes, labels, bars, subtitles, and the strip below."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from mmemo.box_tracks import Box
 from mmemo.evidence import Seconds
-from mmemo.report.timeline import Run, at, runs
+from mmemo.report.timeline import Run, runs, scores_at
 from mmemo.report.video import draw
-from mmemo.report.video.draw import BLACK, NIGHT, WHITE, Color
-from mmemo.report.video.sizes import GREY, Style
+from mmemo.report.video.draw import BLACK, GRAY, NIGHT, WHITE, Color
+from mmemo.report.video.sizes import VideoStyle
 from mmemo.report.video.strip import Strip
 from mmemo.speech.transcript import Line
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult, Person
 
 _NEAR: Seconds = 1.0
-"""A face that is seen a little outside of its scored windows bears the nearest one's label."""
+"""A face that is visible this little outside of its windows with scores has the nearest one's label."""
 
 
-class Artist:
-    """Draws one frame after the other; what stays the same is drawn once.
+class Overlay:
+    """Overlay of one result, for frames in order of time; constant parts are drawn once.
 
     Args:
         width, height: of the video's frames in pixels.
@@ -33,15 +33,15 @@ class Artist:
 
     def __init__(self, result: EmotionResult, width: int, height: int) -> None:
         self._result = result
-        self._style = Style(result, width, height)
+        self._style = VideoStyle(result, width, height)
         self._people = {person.id: runs(person.segments, "fused") for person in result.people}
         self._strip = Strip(self._style, result)
 
     def draw(self, time: Seconds, image: np.ndarray) -> np.ndarray:
-        """The picture with everything on it, and the strip below."""
+        """A frame with its overlay, and the strip below."""
         whole = np.empty((self._style.height + self._strip.height, self._style.width, 3), np.uint8)
         picture = whole[: self._style.height]
-        if self._style.times == 1:
+        if self._style.scale == 1:
             picture[:] = image
         else:
             cv2.resize(image, (self._style.width, self._style.height), dst=picture, interpolation=cv2.INTER_CUBIC)
@@ -49,20 +49,20 @@ class Artist:
         panels = [self._face(picture, person, box, time, crowded=len(faces) > 3) for person, box in faces]
         for panel in panels:  # above all boxes
             panel()
-        self._words(picture, self._said(time))
+        self._subtitles(picture, self._lines(time))
         self._strip.draw(whole[self._style.height :], time)
         return whole
 
     def _face(self, picture: np.ndarray, person: Person, box: Box, time: Seconds, crowded: bool) -> Callable[[], None]:
-        """Draw a face's box; gives what draws its label and bars."""
+        """Draw the box of a face; the returned function draws its label and bars."""
         left, right = (round(side * self._style.width) for side in (box[0], box[2]))
         top, bottom = (round(side * self._style.height) for side in (box[1], box[3]))
-        scores = _scores(self._people[person.id], time)
+        scores = _nearest_scores(self._people[person.id], time)
         if scores is None:
-            draw.frame(picture, left, top, right, bottom, GREY, self._style.px(1.5))
-            return lambda: self._tag(picture, left, top, f"{person.id}", GREY, BLACK)
+            draw.outline(picture, left, top, right, bottom, GRAY, self._style.px(1.5))
+            return lambda: self._tag(picture, left, top, f"{person.id}", GRAY, BLACK)
         best = int(scores.argmax())
-        draw.frame(picture, left, top, right, bottom, self._style.colors[best], self._style.px(2))
+        draw.outline(picture, left, top, right, bottom, self._style.colors[best], self._style.px(2))
         tag = f"{person.id}  {self._style.labels[best]} {scores[best]:.0%}"
         small = crowded or bottom - top < self._style.px(50)
 
@@ -81,7 +81,7 @@ class Artist:
         draw.write(picture, x + pad, y - pad, text, size, on, bold=True)
 
     def _bars(self, picture: np.ndarray, left: int, top: int, right: int, scores: np.ndarray, names: bool) -> None:
-        """A small bar chart beside a box: on its right where there is room, else on its left."""
+        """Small bar chart beside a box: on its right where there is room, else on its left."""
         row, size = (self._style.px(11), self._style.px(8.5)) if names else (self._style.px(5), 0)
         words = max(draw.width_of(label, size) for label in self._style.labels) if names else 0
         bar, pad = self._style.px(44 if names else 30), self._style.px(4)
@@ -96,21 +96,21 @@ class Artist:
             line = y + pad + place * row
             start = x + pad + (words + pad if names else 0)
             if names:
-                color = WHITE if place == best else GREY
+                color = WHITE if place == best else GRAY
                 draw.write(picture, x + pad, line + row - self._style.px(2.5), self._style.labels[place], size, color)
             gap = self._style.px(2 if names else 1)
             draw.fill(picture, start, line + gap // 2, start + bar, line + row - gap, WHITE, 0.12)
             end = start + max(1, round(float(score) * bar))
             draw.fill(picture, start, line + gap // 2, end, line + row - gap, self._style.colors[place])
 
-    def _said(self, time: Seconds) -> list[Line]:
+    def _lines(self, time: Seconds) -> list[Line]:
         transcript = self._result.transcript
         lines = transcript.lines_between(time, time + 1e-6) if transcript is not None else ()
         return [line for line in lines if line.end > line.start]
 
-    def _words(self, picture: np.ndarray, lines: list[Line]) -> None:
+    def _subtitles(self, picture: np.ndarray, lines: list[Line]) -> None:
         size = self._style.px(14)
-        rows = [row for line in lines for row in _broken(line.text, size, round(self._style.width * 0.86))][-3:]
+        rows = [row for line in lines for row in _wrap(line.text, size, round(self._style.width * 0.86))][-3:]
         baseline = self._style.height - self._style.px(14)
         for row in reversed(rows):
             width = draw.width_of(row, size)
@@ -130,22 +130,22 @@ class Artist:
 
 
 def faces_at(result: EmotionResult, time: Seconds) -> list[tuple[Person, Box]]:
-    """Who is seen at a time, and where; the largest last, so that it is drawn on top."""
-    seen = [(person, box) for person in result.people if (box := person.box_at(time)) is not None]
-    return sorted(seen, key=lambda item: (item[1][2] - item[1][0]) * (item[1][3] - item[1][1]))
+    """People who are visible at a time, and their boxes; the largest last, so that it is drawn on top."""
+    faces = [(person, box) for person in result.people if (box := person.box_at(time)) is not None]
+    return sorted(faces, key=lambda item: (item[1][2] - item[1][0]) * (item[1][3] - item[1][1]))
 
 
-def _scores(found: list[Run], time: Seconds) -> np.ndarray | None:
-    scores = at(found, time)
+def _nearest_scores(runs: list[Run], time: Seconds) -> np.ndarray | None:
+    scores = scores_at(runs, time)
     if scores is not None:
         return scores
-    edges = [(abs(edge - time), run, edge) for run in found for edge in (run.times[0], run.times[-1])]
+    edges = [(abs(edge - time), run, edge) for run in runs for edge in (run.times[0], run.times[-1])]
     distance, run, edge = min(edges, key=lambda item: item[0], default=(np.inf, None, 0.0))
     return run.at(float(edge)) if run is not None and distance <= _NEAR else None
 
 
-def _broken(text: str, size: int, room: int) -> list[str]:
-    """A text in rows that fit into ``room`` pixels."""
+def _wrap(text: str, size: int, room: int) -> list[str]:
+    """Wrap a text into rows of at most ``room`` pixels."""
     rows: list[str] = []
     for word in text.split():
         longer = f"{rows[-1]} {word}" if rows else word

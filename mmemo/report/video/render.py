@@ -1,4 +1,4 @@
-"""The analyzed video with what was found drawn into it: boxes, labels, bars, subtitles, and the course below."""
+"""Annotated video: the analyzed one with boxes, labels, bars, subtitles, and the scores over time below."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmemo import media
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
-from mmemo.faces.anonymize import METHODS, Method, hide_faces
+from mmemo.faces.anonymize import Method, hide_faces
 from mmemo.media import Frame, SoundOf
-from mmemo.report.video.overlay import Artist, faces_at
+from mmemo.report.save import VIDEOS, check_anonymize, check_suffix
+from mmemo.report.video.overlay import Overlay, faces_at
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -27,10 +28,8 @@ def save_video(
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """See `EmotionResult.save_video`."""
-    if path.suffix.lower() not in (".mp4", ".mkv"):
-        raise ArgumentError(expected_one_of(f"Suffix of {path.name}", (".mp4", ".mkv"), path.suffix))
-    if anonymize is not None and anonymize not in METHODS:
-        raise ArgumentError(expected_one_of("anonymize", METHODS, anonymize))
+    check_suffix(path, VIDEOS)
+    check_anonymize(anonymize)
     if result.source is None:
         raise ArgumentError("A result of text alone has no video to draw on.")
     source = Path(result.source)
@@ -43,17 +42,17 @@ def save_video(
         raise ArgumentError(f"{path} is the analyzed video itself. Give another name.")
     end = result.start + result.duration
     # A clip that ends with its file is read to the last frame, which may be shown beyond the file's nominal end.
-    past = end if end < info.duration - 0.01 else None
-    pictures = _annotated(result, media.frames(source, result.start, past), anonymize, progress)
+    stop = end if end < info.duration - 0.01 else None
+    pictures = _annotate(result, media.frames(source, result.start, stop), anonymize, progress)
     rate = round(info.video.frame_rate) if info.video and info.video.frame_rate else 25
-    sound = SoundOf(source, result.start, past) if info.audio is not None else None
+    sound = SoundOf(source, result.start, stop) if info.audio is not None else None
     try:
         return media.write_video(path, pictures, sound, rate=max(1, rate))
-    except OSError as error:  # those of reading are told as MediaError
+    except OSError as error:  # those of reading are MediaError
         raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
 
 
-def _annotated(
+def _annotate(
     result: EmotionResult,
     frames: Iterator[Frame],
     anonymize: Method | None,
@@ -62,10 +61,10 @@ def _annotated(
     plain: Iterator[tuple[Seconds, np.ndarray]] = ((frame.time, frame.image) for frame in frames)
     if anonymize is not None:
         plain = hide_faces(plain, anonymize, lambda time: [box for _, box in faces_at(result, time)])
-    artist: Artist | None = None
+    overlay: Overlay | None = None
     for time, image in plain:
-        if artist is None:
-            artist = Artist(result, image.shape[1], image.shape[0])
-        yield Frame(time - result.start, artist.draw(time, image))
+        if overlay is None:
+            overlay = Overlay(result, image.shape[1], image.shape[0])
+        yield Frame(time - result.start, overlay.draw(time, image))
         if progress and result.duration:
             progress(min(1.0, (time - result.start) / result.duration))

@@ -1,4 +1,4 @@
-"""How large things are drawn on a video, and in which colours."""
+"""Sizes and colors of what is drawn on a video."""
 
 from __future__ import annotations
 
@@ -7,37 +7,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmemo.report.style.colors import colors, ink, rgb
-from mmemo.report.video.draw import Color
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
 
 _LEGIBLE = 300
-"""Pixels of a picture's shorter side from which labels can be read; smaller ones are shown at twice the size."""
-GREY: Color = (176, 182, 188)
+"""Shorter side in pixels from which labels are legible; smaller pictures are shown at twice the size."""
 
 
-class Style:
-    """Sizes and colours for one video.
+class VideoStyle:
+    """Sizes and colors for one video.
 
     Args:
         width, height: of the video's frames in pixels.
 
     Attributes:
-        times: how many times larger the frames are shown.
+        scale: how many times larger the frames are shown, 1 or 2.
         width: of the frames as they are shown; ``height`` likewise.
-        labels, colors, inks: the labels in their order, their colours, and what can be read on these.
+        labels, colors, inks: the labels in their order, their colors, and the text colors on these.
     """
 
     def __init__(self, result: EmotionResult, width: int, height: int) -> None:
-        self.times = 2 if min(width, height) < _LEGIBLE else 1
-        self.width, self.height = width * self.times, height * self.times
+        self.scale = 2 if min(width, height) < _LEGIBLE else 1
+        self.width, self.height = width * self.scale, height * self.scale
         self._unit = float(np.clip(min(self.height / 360, self.width / 420), 0.6, 6.0))
-        chosen = colors(result.scores)
-        self.labels = list(chosen)
-        self.colors = [rgb(color) for color in chosen.values()]
-        self.inks = [rgb(ink(color)) for color in chosen.values()]
+        palette = colors(result.scores)
+        self.labels = list(palette)
+        self.colors = [rgb(color) for color in palette.values()]
+        self.inks = [rgb(ink(color)) for color in palette.values()]
 
     def px(self, units: float) -> int:
-        """A length in pixels; a unit is a pixel of a picture with 360 lines."""
+        """Length in pixels; a unit is a pixel of a picture with 360 lines."""
         return max(1, round(units * self._unit))

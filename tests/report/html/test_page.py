@@ -1,4 +1,4 @@
-"""The report: whole, self-contained, and no word of a clip becomes markup."""
+"""Report of one clip: it has every part, needs nothing from elsewhere, and text of a user stays text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -16,8 +17,13 @@ from pathlib import Path
 import pytest
 
 from mmemo import EmotionResult
+from mmemo.micro_expression import MicroExpression
+from mmemo.notes import Note
 from mmemo.report.html.page import page
-from mmemo.report.summary import summary
+from mmemo.result import ModalityScores, Segment
+from mmemo.speech.transcript import Line, Transcript
+
+Check = Callable[[Callable[[str], str]], None]
 
 
 class Tags(HTMLParser):
@@ -61,18 +67,54 @@ def test_it_needs_nothing_from_elsewhere(real: EmotionResult) -> None:
 
 
 @pytest.mark.parametrize("write", [page, EmotionResult._repr_html_])
-def test_an_attack_in_the_words_stays_words(made: EmotionResult, write: object) -> None:
-    html = write(made)  # type: ignore[operator]
-    found = Tags(html)
-    names = [tag for tag, _ in found.tags]
-    assert "img" not in names  # the attack's; there is no media to show faces of
-    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
-    assert names.count("script") == (2 if write is page else 0)
-    if write is page:
-        assert "&lt;/script&gt;&lt;script&gt;alert(1)" in html
-        assert "There are &lt;no&gt; words." in html
-        assert "a &lt;b&gt; &amp; c.mp4" in html
-        assert "alert" not in "".join(found.scripts)
+def test_text_of_a_user_stays_text(
+    made: EmotionResult, write: Callable[[EmotionResult], str], check_escaping: Check, tmp_path: Path
+) -> None:
+    """File names, labels, modalities, words, notes, and the names of a model and of its corpora."""
+
+    def attacked(text: str) -> str:
+        (tmp_path / "face").mkdir(exist_ok=True)
+        measured = {text: {"uar": [0.5, 0.4, 0.6]}}
+        (tmp_path / "face" / "config.json").write_text(json.dumps({"corpora": {text: text}, "scores": measured}))
+        return write(named(made, text, str(tmp_path)))
+
+    check_escaping(attacked)
+    check_escaping(lambda text: write(replace(named(made, text, text), duration=0.0)))
+
+
+def named(made: EmotionResult, text: str, model: str) -> EmotionResult:
+    """The result with a text in place of its file's name, a label, a modality, its words and its notes."""
+
+    def rename(scores: dict[str, float]) -> dict[str, float]:
+        return {text if label == "happiness" else label: score for label, score in scores.items()}
+
+    def rename_all(modalities: dict[str, ModalityScores]) -> dict[str, ModalityScores]:
+        renamed = {name: replace(one, scores=rename(one.scores)) for name, one in modalities.items()}
+        return {text if name == "voice" else name: one for name, one in renamed.items()}
+
+    def rename_segments(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+        return tuple(replace(s, scores=rename(s.scores), modalities=rename_all(s.modalities)) for s in segments)
+
+    people = (
+        replace(
+            made.people[0],
+            scores=rename(made.people[0].scores),
+            segments=rename_segments(made.people[0].segments),
+            modalities=rename_all(made.people[0].modalities),
+        ),
+    )
+    return replace(
+        made,
+        source=f"/nowhere/{text}",
+        scores=rename(made.scores),
+        modalities=rename_all(made.modalities),
+        segments=rename_segments(made.segments),
+        people=(*people, replace(people[0], id=1)),
+        transcript=Transcript((Line(2.0, 4.0, text, speaker=text),), "recognition", "en", text),
+        notes=(Note("code", text),),
+        micro_expressions=(MicroExpression(0, 1.0, 1.2, 1.4, 25, 30, 35, text, 1.0, 0.5, {text: 1.0}),),
+        model=model,
+    )
 
 
 def test_only_its_own_script_may_run(made: EmotionResult) -> None:
@@ -116,18 +158,6 @@ def test_of_many_people_those_seen_longest_are_shown(made: EmotionResult) -> Non
 
 def test_a_file_that_moved_is_noted(made: EmotionResult) -> None:
     assert "is not where it was" in page(made)
-
-
-def test_the_summary_says_what_matters(made: EmotionResult) -> None:
-    told = " ".join(summary(made))
-    assert "say happiness (50%)" in told
-    assert "the voice says anger (70%): they differ" in told
-    assert "happiness (0.0 s to 2.5 s), surprise (2.5 s to 4.0 s) and anger (7.0 s to 9.0 s)" in told
-    assert "a face in 90% and speech in 40%" in told
-    flat = dict.fromkeys(made.scores, 1 / 7)
-    alone = EmotionResult(None, 0.0, made.scores, {"text": made.modalities["face"]})
-    assert "Only the words were scored." in summary(alone)
-    assert "undecided" in summary(EmotionResult(None, 0.0, flat, {}))[0]
 
 
 def test_the_timeline_answers_in_a_browser(made: EmotionResult, tmp_path: Path) -> None:

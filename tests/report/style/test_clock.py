@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mmemo.report.style.clock import clock, length, ticks, unit
+from mmemo.report.style.clock import clock, length, ticks, timestamp, total, unit
 
 
 def test_times_and_lengths() -> None:
     assert (clock(7.46), clock(727.9)) == ("7.5 s", "12:07")
+    assert (timestamp(7.46), timestamp(727.0)) == ("0:07.5", "12:07.0")
     assert (length(8.6), length(5400)) == ("8.6 s", "90:00 min")
+    assert (total(185.2), total(43385)) == ("3:05 min", "12:03:05 h")
 
 
 @pytest.mark.parametrize(
@@ -23,8 +25,8 @@ def test_times_and_lengths() -> None:
     ],
 )
 def test_ticks_are_round_and_within(start: float, duration: float, first: str, last: str) -> None:
-    found = ticks(start, duration)
-    assert (found[0][1], found[-1][1]) == (first, last)
-    assert 4 <= len(found) <= 13
-    assert all(start - 1e-6 <= time <= start + duration + 1e-6 for time, _ in found)
+    times = ticks(start, duration)
+    assert (times[0][1], times[-1][1]) == (first, last)
+    assert 4 <= len(times) <= 13
+    assert all(start - 1e-6 <= time <= start + duration + 1e-6 for time, _ in times)
     assert unit(duration) == ("minutes" if ":" in first else "seconds")

@@ -1,4 +1,4 @@
-"""The colours can be told apart, by everybody."""
+"""Label colors are distinct for everybody."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def seen(matrix: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eye", SIGHT)
-def test_any_two_colours_differ_for_every_eye(eye: str) -> None:
+def test_any_two_colors_differ_for_every_eye(eye: str) -> None:
     lab = seen(SIGHT[eye])
     first, second = np.triu_indices(len(lab), 1)
     assert deltaE_ciede2000(lab[first], lab[second]).min() > 18
 
 
-def test_in_grey_the_colours_have_an_order() -> None:
+def test_in_gray_the_colors_have_an_order() -> None:
     lightness = np.sort(seen(np.eye(3))[:, 0])
     assert np.diff(lightness).min() > 4.5
 
 
-def test_every_label_set_gets_a_colour_each() -> None:
+def test_every_label_set_gets_a_color_each() -> None:
     assert colors(EKMAN7) == COLORS
     assert len(set(colors(RAVDESS8).values())) == 8
     assert colors(RAVDESS8)["happy"] == COLORS["happiness"]

@@ -1,4 +1,4 @@
-"""The timeline as a picture."""
+"""Plot of scores over time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from mmemo import Analyzer, EmotionResult
+from mmemo import EmotionResult
 from mmemo.report.style.colors import COLORS
-from mmemo.samples import portrait
 
 
 def texts(figure: Figure) -> list[str]:
@@ -68,7 +67,7 @@ def test_heights_are_the_scores(made: EmotionResult) -> None:
     assert at_start.max() - at_start.min() == pytest.approx(0.7)
 
 
-def test_a_file_that_moved_is_said_and_drawn_without(made: EmotionResult) -> None:
+def test_a_file_that_moved_is_noted(made: EmotionResult) -> None:
     shown = texts(made.plot())
     assert any("is not where it was" in text for text in shown)
     assert "Sound" in shown  # where speech is, the result knows by itself
@@ -78,20 +77,6 @@ def test_words_are_not_taken_for_formulas(made: EmotionResult) -> None:
     figure = made.plot()
     assert any("$x^2$" in text for text in texts(figure))
     pixels(figure)
-
-
-def test_a_still_image_is_shown_with_its_faces(analyzer: Analyzer, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "face.png"), portrait()[:, :, ::-1])
-    figure = analyzer(tmp_path / "face.png").plot()
-    assert "Face" in texts(figure)
-    assert any(text.startswith("0: happiness") for text in texts(figure))
-    assert len([image for axes in figure.axes for image in axes.images]) == 1
-
-
-def test_text_alone_has_bars(analyzer: Analyzer) -> None:
-    figure = analyzer(text="What a lovely day!").plot()
-    assert {"Fused", "Words"} <= set(texts(figure))
-    assert len(figure.axes[0].patches) == 7
 
 
 def test_a_span_of_a_file_keeps_the_files_times(real: EmotionResult) -> None:

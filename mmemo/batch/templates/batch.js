@@ -3,7 +3,7 @@
   const box = document.querySelector("input.find");
   if (!box) return;
   const rows = [...document.querySelectorAll("table.clips tr.clip")];
-  const count = document.querySelector(".found");
+  const count = document.querySelector(".count");
   const show = () => {
     const wanted = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;

@@ -1,9 +1,9 @@
 "use strict";
 (() => {
-  const source = document.getElementById("course");
+  const source = document.getElementById("timeline");
   if (!source) return;
   const data = JSON.parse(source.textContent);
-  const svg = document.querySelector("svg.course");
+  const svg = document.querySelector("svg.timeline");
   const cursor = svg.querySelector(".cursor");
   const readout = document.querySelector(".readout");
   const element = (name, className, text) => {

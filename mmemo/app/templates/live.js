@@ -1,45 +1,11 @@
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>mmemo: live</title>
-<style>
-body{font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#1f2328;background:#fff;margin:0;padding:2px}
-.stage{display:grid;grid-template-columns:minmax(0,640px) minmax(230px,1fr);gap:1.6rem;align-items:start}
-.view{position:relative;background:#0c0f12;border-radius:10px;overflow:hidden;aspect-ratio:4/3}
-.view video,.view canvas{position:absolute;inset:0;width:100%;height:100%}
-.view video{object-fit:cover;transform:scaleX(-1)}
-.view p{position:absolute;inset:0;display:flex;align-items:center;justify-content:center;color:#c9d0d6;margin:0;padding:1rem;text-align:center}
-button{font:inherit;padding:.5rem 1.1rem;border-radius:8px;border:1px solid #0f766e;background:#0f766e;color:#fff;cursor:pointer}
-button.off{background:#fff;color:#0f766e}
-.verdict{font-size:1.7rem;font-weight:650;margin:0 0 .6rem;min-height:2.4rem}
-.row{display:grid;grid-template-columns:5.6rem 1fr 2.8rem;gap:.6rem;align-items:center;font-size:.95rem;margin:.3rem 0}
-.row div{height:1rem;background:#eef0f1;border-radius:3px;overflow:hidden}
-.row div i{display:block;height:100%;width:0;box-shadow:inset 0 0 0 1px #0002}
-.row span{text-align:right;font-variant-numeric:tabular-nums}
-.dim{color:#636c76;font-size:.9rem}
-.error{border-left:6px solid #b3261e;background:#fdf1f0;border-radius:6px;padding:.7rem 1rem;margin:.8rem 0}
-#course{width:100%;height:90px;display:block;border-radius:6px;background:#eef0f1;margin-top:.3rem}
-@media(max-width:700px){.stage{grid-template-columns:1fr}}
-</style></head><body>
-<p><button id="switch">Start the camera</button> <span class="dim" id="rate"></span></p>
-<div id="error" role="alert"></div>
-<div class="stage">
-<div><div class="view"><video id="video" muted playsinline></video><canvas id="marks"></canvas><p id="hint">The picture is
-scored on this machine and kept nowhere.</p></div></div>
-<div><p class="verdict" id="verdict"></p><div id="bars"></div>
-<p class="dim">Scores of the face alone, over the last second.</p></div>
-</div>
-<p class="dim" style="margin:.9rem 0 0">The last 30 seconds</p><canvas id="course" height="90"></canvas>
-<script>
 "use strict";
-const colors = {/*COLORS*/}, labels = Object.keys(colors), SECONDS = 30, GAP = 1000 / 15;
+const labels = Object.keys(colors), SECONDS = 30, GAP = 1000 / 15;
 const $ = (id) => document.getElementById(id);
-const video = $("video"), marks = $("marks"), course = $("course");
+const video = $("video"), marks = $("marks"), timeline = $("history");
 const grab = document.createElement("canvas"), pen = grab.getContext("2d", {willReadFrequently: true});
 let socket = null, stream = null, ticks = [], history = [], sent = 0;
 window.updates = 0;
 
-$("bars").innerHTML = labels.map((label) =>
-  `<div class="row">${label}<div><i style="background:${colors[label]}"></i></div><span></span></div>`).join("");
 const rows = [...document.querySelectorAll(".row")];
 
 $("switch").onclick = () => stream ? stop() : start();
@@ -156,16 +122,16 @@ function frame(faces) {
 }
 
 function draw(now) {
-  course.width = course.clientWidth * devicePixelRatio;
-  course.height = 90 * devicePixelRatio;
-  const ink = course.getContext("2d");
-  const at = (time) => course.width * (1 - (now - time) / (1000 * SECONDS));
+  timeline.width = timeline.clientWidth * devicePixelRatio;
+  timeline.height = 90 * devicePixelRatio;
+  const ink = timeline.getContext("2d");
+  const at = (time) => timeline.width * (1 - (now - time) / (1000 * SECONDS));
   history.forEach((moment, place) => {
     const next = history[place + 1];
     if (!moment.scores || !next || next.time - moment.time > 500) return;
-    let below = course.height;
+    let below = timeline.height;
     for (const label of labels) {
-      const high = moment.scores[label] * course.height;
+      const high = moment.scores[label] * timeline.height;
       ink.fillStyle = colors[label];
       ink.fillRect(at(moment.time), below - high, at(next.time) - at(moment.time) + 1, high);
       below -= high;
@@ -174,4 +140,3 @@ function draw(now) {
 }
 
 addEventListener("pagehide", () => stream && stop());
-</script></body></html>
