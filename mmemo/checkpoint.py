@@ -123,3 +123,15 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
     if digest != config.get("sha256"):
         raise WeightsError(f"{folder / TENSORS} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")
     return Checkpoint(folder, config, load(data), digest)
+
+
+def tensors_sha256(folder: str | Path) -> str:
+    """SHA-256 of the ``.safetensors`` files of a folder, in the order of their names; without any, of all its files.
+
+    Of one such file it is what ``sha256sum`` prints.
+    """
+    files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in [file for file in files if file.suffix == ".safetensors"] or files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
+from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint, tensors_sha256
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.quality import quality_of
 from mmemo.encoders.registry import SavedEncoder, load_encoder
@@ -31,6 +31,9 @@ class EmotionModel:
         fusion: takes any subset of these modalities.
         temperatures: of each modality, from `mmemo.evaluation.calibration.fit_temperature`; 1 where none is given.
         name: what results call this model.
+
+    Attributes:
+        weights: SHA-256 of the tensors that each part ("face", "fusion" …) was loaded from; empty for a built model.
 
     Raises:
         ArgumentError: if two encoders have the same modality, or labels differ.
@@ -64,6 +67,7 @@ class EmotionModel:
         self.fusion = fusion
         self.temperatures = dict.fromkeys(self.encoders, 1.0) | dict(temperatures or {})
         self.name = name
+        self.weights: dict[str, str] = {}
 
     @property
     def labels(self) -> LabelSet:
@@ -164,12 +168,14 @@ class EmotionModel:
             raise WeightsError(
                 f"The fusion head in {folder} does not fit this version of mmemo ({error}). Train it again."
             ) from None
-        return cls(
+        model = cls(
             encoders,
             fusion,
             {encoder.modality: checkpoint.config["temperatures"][encoder.modality] for encoder in encoders},
             name or str(folder),
         )
+        model.weights = {part: tensors_sha256(Path(folder) / part) for part in (*model.modalities, FUSION)}
+        return model
 
 
 def absent(windows: int, dim: int, classes: int) -> Encoding:
