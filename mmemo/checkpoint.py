@@ -19,12 +19,21 @@ from safetensors.numpy import load, save
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 
 FORMAT = 1
+_FORMER_KINDS = {"mmemo.encoders.voice": "voice-encoder"}
+"""Kinds that files of the first version have, and their name today."""
 CONFIG, TENSORS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a folder holds: its settings, its arrays, and the fingerprint of the arrays."""
+    """The contents of a folder of weights.
+
+    Attributes:
+        folder: where it was read.
+        config: the settings, from JSON.
+        tensors: the arrays by name.
+        sha256: of the file of arrays.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -91,14 +100,20 @@ def checkpoint_kind(folder: str | Path) -> str | None:
         config = json.loads((Path(folder).expanduser() / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return config.get("kind") if isinstance(config, dict) else None
+    return kind_of(config) if isinstance(config, dict) else None
+
+
+def kind_of(config: Mapping[str, Any]) -> str | None:
+    """The kind of checkpoint that settings belong to; former names are read as today's."""
+    kind = config.get("kind")
+    return _FORMER_KINDS.get(kind, kind) if isinstance(kind, str) else None
 
 
 def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
     """Read a folder written by `save_checkpoint`.
 
     Args:
-        kind: what the caller can use; the class is chosen by the caller and never by the file.
+        kind: that the caller can use; the class is chosen by the caller and never by the file.
 
     Raises:
         UnknownModelError: if there is no such folder, or it holds no checkpoint.
@@ -111,8 +126,9 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except ValueError as error:
         raise WeightsError(f"{folder / CONFIG} is not valid JSON ({error}). Fetch or train the model again.") from None
-    if not isinstance(config, dict) or config.get("kind") != kind:
-        raise WeightsError(f"{folder} holds {config.get('kind')!r} weights, expected {kind!r}.")
+    got = kind_of(config) if isinstance(config, dict) else None
+    if got != kind:
+        raise WeightsError(f"{folder} holds {got!r} weights, expected {kind!r}.")
     if config.get("format", 0) > FORMAT:
         raise WeightsError(
             f"{folder} was written by a newer mmemo (format {config['format']}, this one reads up to {FORMAT}). "

@@ -20,7 +20,7 @@ from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
 from mmemo.labels import LABEL_SETS, LabelSet
 from mmemo.speech.level import normalize
 
-KIND = "mmemo.encoders.voice"
+KIND = "voice-encoder"
 SHORTEST: Seconds = 0.3
 """A window with less speech than this has no voice."""
 _MARGIN: Seconds = 0.05
