@@ -26,7 +26,14 @@ CONFIG, TENSORS = "config.json", "model.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a folder holds: its settings, its arrays, and the fingerprint of the arrays."""
+    """The contents of a folder of weights.
+
+    Attributes:
+        folder: where it was read.
+        config: the settings, from JSON.
+        tensors: the arrays by name.
+        sha256: of the file of arrays.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -106,7 +113,7 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
     """Read a folder written by `save_checkpoint`.
 
     Args:
-        kind: what the caller can use; the class is chosen by the caller and never by the file.
+        kind: that the caller can use; the class is chosen by the caller and never by the file.
 
     Raises:
         UnknownModelError: if there is no such folder, or it holds no checkpoint.
@@ -132,3 +139,15 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
     if digest != config.get("sha256"):
         raise WeightsError(f"{folder / TENSORS} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")
     return Checkpoint(folder, config, load(data), digest)
+
+
+def tensors_sha256(folder: str | Path) -> str:
+    """SHA-256 of the ``.safetensors`` files of a folder, in the order of their names; without any, of all its files.
+
+    Of one such file it is what ``sha256sum`` prints.
+    """
+    files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in [file for file in files if file.suffix == ".safetensors"] or files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

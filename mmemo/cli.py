@@ -16,6 +16,11 @@ from mmemo.errors import ArgumentError, ManifestError, MmemoError
 if TYPE_CHECKING:
     from mmemo.pipeline.analyzer import Progress
 
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE:CLASS", help="An encoder or fusion head of your own that a model needs; repeatable."),
+]
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -79,9 +84,11 @@ def analyze(
     ] = None,
     ray: Annotated[str | None, typer.Option(help="Of many clips: a Ray cluster, as auto or HOST:6379.")] = None,
     summary: Annotated[Path | None, typer.Option(help="Of many clips: also write the summary page, .html.")] = None,
+    classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
+    own = _import(classes)
     if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
         from mmemo.batch.cli import analyze_and_tell
 
@@ -89,7 +96,7 @@ def analyze(
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
             "micro": micro, "prosody": prosody,
         }  # fmt: skip
-        how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop}
+        how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
         analyze_and_tell(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
         return
     of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
@@ -105,7 +112,7 @@ def analyze(
         if file is not None:
             check_suffix(file, suffixes)
     check_anonymize(anonymize)
-    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody)
+    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):
@@ -133,12 +140,13 @@ def serve_app(
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
     ] = False,
+    classes: Classes = None,
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
     from mmemo.app.server import serve
     from mmemo.pipeline.analyzer import Analyzer
 
-    serve(Analyzer(model, device=device), port, max_mb, with_token=not no_token)
+    serve(Analyzer(model, device=device, classes=_import(classes)), port, max_mb, with_token=not no_token)
 
 
 @app.command()
@@ -219,6 +227,7 @@ def compare(
     draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamplings.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    classes: Classes = None,
 ) -> None:
     """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
     from mmemo.comparison.compare import compare as comparing
@@ -238,6 +247,7 @@ def compare(
             seed=seed,
             cache=cache,
             device=device,
+            classes=_import(classes),
             progress=progress,
         )
     for file in out or ():
@@ -284,6 +294,16 @@ def main() -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away, as `| head` does
+
+
+def _import(classes: list[str] | None) -> list[type]:
+    """The classes of ``--classes``: of installed packages, and of modules in the current folder."""
+    if not classes:
+        return []
+    from mmemo.encoders.registry import import_class
+
+    sys.path.append(str(Path.cwd()))
+    return [import_class(path) for path in classes]
 
 
 def _stands_for_many(path: Path) -> bool:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
-from mmemo.encoders.base import Encoder, Encoding
+from mmemo.checkpoint import Checkpoint, load_checkpoint, replacing, save_checkpoint, tensors_sha256
+from mmemo.encoders.base import Encoder, Encoding, SavableEncoder
 from mmemo.encoders.quality import quality_of
-from mmemo.encoders.registry import SavedEncoder, load_encoder
-from mmemo.errors import ArgumentError, WeightsError, expected_one_of
+from mmemo.encoders.registry import load_encoder
+from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
 from mmemo.fusion.base import FusionHead
+from mmemo.fusion.registry import load_head
 from mmemo.labels import LABEL_SETS, LabelSet
 from mmemo.softmax import softmax
 
@@ -24,16 +25,30 @@ FUSION = "fusion"
 
 
 class EmotionModel:
-    """Scores windows of evidence.
+    """Encoders and a fusion head: windows of evidence in, class scores of each modality and fused scores out.
 
     Args:
         encoders: one for each modality; all with the labels of the fusion head.
         fusion: takes any subset of these modalities.
         temperatures: of each modality, from `mmemo.evaluation.calibration.fit_temperature`; 1 where none is given.
-        name: what results call this model.
+        name: of the model in results.
+
+    Attributes:
+        weights: SHA-256 of the tensors that each part ("face", "fusion" …) was loaded from; empty for a built model.
 
     Raises:
-        ArgumentError: if two encoders have the same modality, or labels differ.
+        ArgumentError: if two encoders have the same modality, labels differ, or the head was trained on tokens of
+            another width.
+
+    >>> import mmemo
+    >>> from mmemo.fusion.late import LateFusion
+    >>> from mmemo.testing import TinyEncoder
+    >>> encoder = TinyEncoder(modality="text")
+    >>> model = mmemo.EmotionModel([encoder], LateFusion(encoder.labels, {"text": 1.0}))
+    >>> model.modalities
+    ('text',)
+    >>> mmemo.analyze(text="Good morning!", model=model).label in model.labels
+    True
     """
 
     def __init__(
@@ -64,6 +79,7 @@ class EmotionModel:
         self.fusion = fusion
         self.temperatures = dict.fromkeys(self.encoders, 1.0) | dict(temperatures or {})
         self.name = name
+        self.weights: dict[str, str] = {}
 
     @property
     def labels(self) -> LabelSet:
@@ -72,7 +88,7 @@ class EmotionModel:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What the model can look at."""
+        """The modalities that the model has an encoder for."""
         return tuple(self.encoders)
 
     def encode(self, modality: str, windows: Sequence[Evidence]) -> Encoding:
@@ -82,48 +98,65 @@ class EmotionModel:
         rows = [row for row, item in enumerate(prepared) if item is not None]
         if not rows:
             return absent(len(windows), encoder.dim, len(self.labels))
-        found = encoder.encode([item for item in prepared if item is not None])
+        part = encoder.encode([item for item in prepared if item is not None])
         quality = np.array([quality_of(window, modality) for window in windows], np.float32)
         if len(rows) == len(windows):
-            return Encoding(found.tokens, found.mask, found.logits / self.temperatures[modality], quality, found.affect)
-        tokens = np.zeros((len(windows), *found.tokens.shape[1:]), np.float32)
+            return Encoding(part.tokens, part.mask, part.logits / self.temperatures[modality], quality, part.affect)
+        tokens = np.zeros((len(windows), *part.tokens.shape[1:]), np.float32)
         mask = np.zeros(tokens.shape[:2], bool)
         logits = np.zeros((len(windows), len(self.labels)), np.float32)
-        tokens[rows], mask[rows], logits[rows] = found.tokens, found.mask, found.logits
+        tokens[rows], mask[rows], logits[rows] = part.tokens, part.mask, part.logits
         affect = None
-        if found.affect is not None:
+        if part.affect is not None:
             affect = np.zeros((len(windows), 3), np.float32)
-            affect[rows] = found.affect
+            affect[rows] = part.affect
         return Encoding(tokens, mask, logits / self.temperatures[modality], quality, affect)
 
     def scores(self, encoding: Encoding) -> np.ndarray:
-        """Calibrated scores (B, K) of one modality; rows where it is absent mean nothing."""
+        """Calibrated scores (B, K) float64 of one modality; rows where it is absent mean nothing."""
         return softmax(encoding.logits.astype(float))
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
-        """Fused scores (B, K) of calibrated encodings."""
+        """Fused scores (B, K) float64 of calibrated encodings."""
         return self.fusion.fuse(encodings)
 
-    def save(self, folder: str | Path, info: Mapping[str, Any] | None = None) -> Path:
-        """Write the whole model into ``folder`` (replaced if it exists). ``info`` goes into its ``config.json``.
+    def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> Path:
+        """Write the whole model into ``folder``, which is replaced if it exists: all of it or nothing.
+
+        Each encoder writes its own subfolder; ``fusion`` holds the head's arrays and the model's settings. No file
+        names a module or holds code. `load` finds the classes by their names; those that are not mmemo's own must be
+        given to it, or be offered by an installed package (`mmemo.encoders.base.SavableEncoder`,
+        `mmemo.fusion.base.SavableHead`).
+
+        Args:
+            card: what a user must know of the model (corpora, split, scores …), as JSON; it goes into the settings.
 
         Raises:
-            ArgumentError: if an encoder has no ``save(folder)``.
+            ArgumentError: if an encoder or the head has not what it takes to be saved and loaded.
         """
+        if FUSION in self.encoders:
+            raise ArgumentError(f"A modality named {FUSION!r} can't be saved: the fusion head's folder has that name.")
+        if not hasattr(self.fusion, "from_state"):
+            raise ArgumentError(f"{type(self.fusion).__name__} can't be saved: it has no class method from_state(…).")
+        for encoder in self.encoders.values():
+            if not isinstance(encoder, SavableEncoder):
+                raise ArgumentError(
+                    f"The {encoder.modality} encoder can't be saved: {type(encoder).__name__} has no save(folder) or "
+                    "no load(folder, device=…)."
+                )
         settings, arrays = self.fusion.state()
         config = {
+            **(card or {}),
             "kind": KIND,
-            "labels": self.labels.name,
+            "labels": self.labels.to_config(),
             "encoders": {modality: type(encoder).__name__ for modality, encoder in self.encoders.items()},
             "temperatures": self.temperatures,
             "fusion": settings,
-            **(info or {}),
         }
         with replacing(folder) as partial:
             save_checkpoint(partial / FUSION, config, arrays)
             for modality, encoder in self.encoders.items():
-                if not isinstance(encoder, SavedEncoder):
-                    raise ArgumentError(f"The {modality} encoder can't be saved: it has no method save(folder).")
+                assert isinstance(encoder, SavableEncoder)
                 encoder.save(partial / modality)
         return Path(folder)
 
@@ -135,41 +168,55 @@ class EmotionModel:
         modalities: Sequence[str] | None = None,
         device: str = "cpu",
         name: str | None = None,
+        classes: Sequence[type] = (),
     ) -> EmotionModel:
         """Read a model saved by `save`.
 
         Args:
             modalities: load these encoders only; all of them otherwise.
             device: of torch: "cpu", "cuda", "mps".
+            name: of the model in results; the folder by default.
+            classes: of encoders and fusion heads that are not mmemo's own.
 
         Raises:
             UnknownModelError: if the folder holds no model.
-            WeightsError: if it is damaged, or needs a class that mmemo does not know.
+            WeightsError: if it is damaged, or needs a class that is neither given, nor mmemo's, nor installed.
             ArgumentError: for a modality the model does not have.
         """
-        checkpoint = load_checkpoint(Path(folder) / FUSION, KIND)
+        checkpoint = load_settings(folder)
         known: dict[str, str] = checkpoint.config["encoders"]
         for modality in modalities or ():
             if modality not in known:
                 raise ArgumentError(expected_one_of(f"Modality of the model in {folder}", known, modality))
-        encoders = [
-            load_encoder(kind, Path(folder) / modality, device)
-            for modality, kind in known.items()
-            if modalities is None or modality in modalities
-        ]
-        labels = LABEL_SETS.get(checkpoint.config["labels"], encoders[0].labels)
-        try:
-            fusion = _load_fusion(checkpoint.config["fusion"], checkpoint.tensors, labels)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise WeightsError(
-                f"The fusion head in {folder} does not fit this version of mmemo ({error}). Train it again."
-            ) from None
-        return cls(
-            encoders,
-            fusion,
-            {encoder.modality: checkpoint.config["temperatures"][encoder.modality] for encoder in encoders},
-            name or str(folder),
+        encoders = []
+        for modality in [one for one in known if not modalities or one in modalities]:
+            encoder = load_encoder(known[modality], Path(folder) / modality, device, classes)
+            if encoder.modality != modality:
+                raise WeightsError(f"{Path(folder) / modality} holds an encoder of the modality {encoder.modality!r}.")
+            encoders.append(encoder)
+        fusion = load_head(
+            _labels(checkpoint, encoders[0].labels), checkpoint.config["fusion"], checkpoint.tensors, classes
         )
+        temperatures = {one.modality: checkpoint.config["temperatures"].get(one.modality, 1.0) for one in encoders}
+        model = cls(encoders, fusion, temperatures, name or str(folder))
+        model.weights = {part: tensors_sha256(Path(folder) / part) for part in (*model.modalities, FUSION)}
+        return model
+
+
+def load_settings(folder: str | Path) -> Checkpoint:
+    """The settings of a saved model, and the arrays of its fusion head.
+
+    Raises:
+        UnknownModelError: if the folder holds no model.
+        WeightsError: if it is damaged.
+    """
+    checkpoint = load_checkpoint(Path(folder) / FUSION, KIND)
+    config = checkpoint.config
+    for part in ("labels", "encoders", "temperatures", "fusion"):
+        whole = isinstance(config.get(part), dict) or (part == "labels" and isinstance(config.get(part), str))
+        if not whole or not config[part]:
+            raise WeightsError(f"The settings of the model in {folder} lack its {part}. Fetch or train it again.")
+    return checkpoint
 
 
 def absent(windows: int, dim: int, classes: int) -> Encoding:
@@ -179,31 +226,12 @@ def absent(windows: int, dim: int, classes: int) -> Encoding:
     )
 
 
-def _load_fusion(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], labels: LabelSet) -> FusionHead:
-    """The class comes from this table, never from the file; imported when needed, as torch takes a second."""
-    kind = settings["kind"]
-    if kind == "late":
-        from mmemo.fusion.late import LateFusion
-
-        return LateFusion.from_state(labels, settings, arrays)
-    if kind in ("mean", "max"):
-        from mmemo.fusion.late import RuleFusion
-
-        return RuleFusion.from_state(labels, settings, arrays)
-    if kind == "stacked":
-        from mmemo.fusion.stacked import StackedFusion
-
-        return StackedFusion.from_state(labels, settings, arrays)
-    if kind == "gated":
-        from mmemo.fusion.gated import GatedFusion
-
-        return GatedFusion.from_state(labels, settings, arrays)
-    if kind == "concat":
-        from mmemo.fusion.concat import ConcatFusion
-
-        return ConcatFusion.from_state(labels, settings, arrays)
-    if kind == "cross-attention":
-        from mmemo.fusion.cross_attention import CrossAttentionFusion
-
-        return CrossAttentionFusion.from_state(labels, settings, arrays)
-    raise WeightsError(f"This version of mmemo does not know the fusion head {kind!r}.")
+def _labels(checkpoint: Checkpoint, of_encoders: LabelSet) -> LabelSet:
+    """The labels of a saved model; the first version kept the bare name of a set of one's own."""
+    saved = checkpoint.config["labels"]
+    if isinstance(saved, str) and saved not in LABEL_SETS:
+        return of_encoders
+    try:
+        return LabelSet.from_config(saved)
+    except LabelError as error:
+        raise WeightsError(f"The settings of the model in {checkpoint.folder} are damaged: {error}") from None

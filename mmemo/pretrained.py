@@ -1,4 +1,4 @@
-"""The table of weights: what is inside the package, each with its card, checked against its fingerprint."""
+"""Embedded weights, each with its card and checked against its fingerprint; and models by name or folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from mmemo.checkpoint import load_checkpoint
+from mmemo.encoders.registry import ENCODERS
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
-from mmemo.model import FUSION, KIND, EmotionModel
+from mmemo.fusion.registry import HEADS
+from mmemo.model import FUSION, EmotionModel, load_settings
 
 WEIGHTS = Path(__file__).parent / "weights"
 RUN = "model"
@@ -18,7 +19,13 @@ RUN = "model"
 
 @dataclass(frozen=True)
 class Weights:
-    """One embedded weight: its folder, what `fingerprint` must say of it, and where its card is."""
+    """An embedded weight.
+
+    Attributes:
+        folder: where its files are.
+        sha256: the `fingerprint` of the folder.
+        card: path of its card in the repository.
+    """
 
     folder: Path
     sha256: str
@@ -66,51 +73,85 @@ MICRO = Weights(
     "91646d7373175ba4ffe9f84035ec5b22545b8fbd3798c34621f6d28443cef3d8",
     "docs/models/micro.md",
 )
-"""The recogniser of micro-expressions, which is no part of a model."""
+"""The recognizer of micro-expressions, which is no part of a model."""
 
 
-def find_model(name: str | Path = "default", modalities: Sequence[str] | None = None) -> tuple[str, ...]:
+def find_model(
+    name: str | Path = "default", modalities: Sequence[str] | None = None, classes: Sequence[type] = ()
+) -> tuple[str, ...]:
     """Look a model up without loading it.
 
     Args:
         name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: those that are wanted; None for all that the model has.
+        classes: of encoders and fusion heads that are not mmemo's own.
 
     Returns:
-        The modalities that will be looked at.
+        The modalities that the model will score.
 
     Raises:
         UnknownModelError: if there is no such name or folder.
-        WeightsError: if the folder's settings are damaged.
+        WeightsError: if the folder's settings are damaged, or it needs a class that is not known.
         ArgumentError: for a modality the model does not have.
     """
-    known = tuple(load_checkpoint(_folder(name) / FUSION, KIND).config["encoders"])
+    known = tuple(load_settings(_folder(name)).config["encoders"])
     for modality in modalities or ():
         if modality not in known:
             raise ArgumentError(expected_one_of(f"Modality of the model {str(name)!r}", known, modality))
-    return tuple(modalities or known)
+    chosen = tuple(modalities or known)
+    foreign_classes(name, chosen, classes)
+    return chosen
+
+
+def foreign_classes(name: str | Path, modalities: Sequence[str], classes: Sequence[type] = ()) -> tuple[type, ...]:
+    """The encoder and head classes of a model that are not mmemo's own: given ones, and those of installed packages.
+
+    Args:
+        modalities: that the model has.
+
+    Raises:
+        UnknownModelError, WeightsError: see `find_model`.
+    """
+    config = load_settings(_folder(name)).config
+    named = [(ENCODERS, config["encoders"][modality]) for modality in modalities]
+    named.append((HEADS, config["fusion"].get("kind")))
+    return tuple(registry.find(each, classes) for registry, each in named if not registry.is_builtin(each, classes))
 
 
 def load_model(
-    name: str | Path = "default", *, modalities: Sequence[str] | None = None, device: str = "auto"
+    name: str | Path = "default",
+    *,
+    modalities: Sequence[str] | None = None,
+    device: str = "auto",
+    classes: Sequence[type] = (),
 ) -> EmotionModel:
-    """Load an embedded model by name, or what a recipe saved by its folder. Nothing is ever downloaded.
+    """Load an embedded model by name, or a saved one by its folder. Nothing is ever downloaded.
 
     Args:
         name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: load these encoders only; all of them otherwise.
         device: "auto" (CUDA or MPS if there is one), "cpu", "cuda", "mps".
+        classes: of encoders and fusion heads that are not mmemo's own: ``[MyEncoder, MyHead]``. A file never brings a
+            class in; those of installed packages are found by the entry points ``mmemo.encoders`` and ``mmemo.fusion``.
 
     Raises:
         UnknownModelError: if there is no such name or folder.
-        WeightsError: if a file is damaged, or not the one this version was released with.
+        WeightsError: if a file is damaged, or not the one this version was released with, or a class is not known.
         ArgumentError: for a modality the model does not have.
+
+    >>> import mmemo
+    >>> model = mmemo.load_model(modalities=("text",), device="cpu")
+    >>> model.name, model.modalities
+    ('default', ('text',))
+    >>> folder = model.save("saved")
+    >>> mmemo.load_model(folder).labels == model.labels
+    True
     """
-    chosen = find_model(name, modalities)
+    chosen = find_model(name, modalities, classes)
     if str(name) in MODELS:
         for part in (*chosen, FUSION):
             verify(MODELS[str(name)].parts[part])
-    return EmotionModel.load(_folder(name), modalities=chosen, device=_device(device), name=str(name))
+    return EmotionModel.load(_folder(name), modalities=chosen, device=_device(device), name=str(name), classes=classes)
 
 
 def _folder(name: str | Path) -> Path:
@@ -141,8 +182,9 @@ def verify(weights: Weights) -> None:
 def fingerprint(folder: Path) -> str:
     """SHA-256 over the files of a folder of weights, settings included, in the order of their names."""
     digest = sha256()
-    for file in sorted(folder.glob("*")):
-        digest.update(file.read_bytes())
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

@@ -53,6 +53,7 @@ from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, negative_log_likelihood
 from mmemo.evaluation.reliance import reliance
+from mmemo.fusion.boosting import BoostingFusion
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.cross_attention import CrossAttentionFusion
 from mmemo.fusion.gated import GatedFusion
@@ -68,7 +69,7 @@ HEADS: dict[str, Any] = {
     "late per class": partial(LateFusion.fit, per_class=True),
     "gated": GatedFusion.fit,
     "stacked": StackedFusion.fit,
-    "boosted": partial(StackedFusion.fit, learner="boosting"),
+    "boosted": BoostingFusion.fit,
     "concat": ConcatFusion.fit,
     "cross-attention": CrossAttentionFusion.fit,
 }
@@ -155,7 +156,7 @@ def main(
         return
     best = min(validation, key=lambda name: validation[name]["nll"])
     config |= {"refit": refit, "git": git_state(), "mmemo": mmemo.__version__, "chosen": best}
-    models[best].save(run / "model", info={"recipe": config})
+    models[best].save(run / "model", card={"recipe": config})
 
     answers = ask_all(models, best, test)
     write_run(run, answers, fitted_on=[*train.ids.tolist(), *val.ids.tolist()])

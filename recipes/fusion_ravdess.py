@@ -55,6 +55,7 @@ from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, expected_calibration_error
 from mmemo.evaluation.reliance import Reliance, reliance
 from mmemo.fusion.base import FittableHead
+from mmemo.fusion.boosting import BoostingFusion
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.cross_attention import CrossAttentionFusion
 from mmemo.fusion.gated import GatedFusion
@@ -77,7 +78,7 @@ HEADS: dict[str, Fit] = {
     "late per class": lambda *given, **more: LateFusion.fit(*given, per_class=True, **more),
     "gated": GatedFusion.fit,
     "stacked": StackedFusion.fit,
-    "boosted": lambda *given, **more: StackedFusion.fit(*given, learner="boosting", **more),
+    "boosted": BoostingFusion.fit,
     "concat": ConcatFusion.fit,
     "cross-attention": CrossAttentionFusion.fit,
 }
@@ -112,7 +113,7 @@ def main(
     )
     write_run(run, answers, fitted_on=answers.ids.tolist())  # the model that is served, not those behind these scores
     model = fit_all(encodings, face, voice, target, actors, serve, seed)
-    model.save(run / "model", info={"recipe": {"data": str(data), "head": serve, "seed": seed, "git": git_state()}})
+    model.save(run / "model", card={"recipe": {"data": str(data), "head": serve, "seed": seed, "git": git_state()}})
     found = compared(answers, "RAVDESS, out of fold", draws=draws, seed=seed)
     config = {"data": str(data), "seed": seed, "draws": draws, "layers": LAYERS, "chunk": CHUNK, "git": git_state()}
     with replacing_file(run / "results.json") as partial:

@@ -39,6 +39,7 @@ def analyze_many(
     workers: int | None = None,
     threads: int = 1,
     ray: str | None = None,
+    classes: Sequence[type] = (),
     progress: Callable[[State], None] | None = None,
 ) -> Batch:
     """Analyze many clips in several processes, or on a cluster. A clip that fails is a row with its error.
@@ -57,6 +58,8 @@ def analyze_many(
             cluster has room for.
         threads: CPU threads of each process.
         ray: address of a Ray cluster to work on instead, such as "auto" or ``"host:6379"`` (extra ``ray``).
+        classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`. The
+            processes import them, so they must stand in a module, which every machine of a cluster must have.
         progress: is called with the `State` at the beginning and after each clip.
 
     Raises:
@@ -70,7 +73,7 @@ def analyze_many(
         check_suffix(out)
     if workers is not None and workers < 1:
         raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
-    settings = Settings.of(model, modalities, device, window, hop, threads)
+    settings = Settings.of(model, modalities, device, window, hop, threads, classes)
     own = () if out is None else (out, journal_of(out))
     tasks = plan(sources, own)
     with Journal(None if out is None else journal_of(out)) as journal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -13,11 +14,12 @@ from typing import Any
 import mmemo
 from mmemo.clip import Clip
 from mmemo.data.cache import cache_key
+from mmemo.encoders.registry import class_path, import_class
 from mmemo.errors import ArgumentError, WorkerError
 from mmemo.evidence import Seconds
 from mmemo.model import FUSION
 from mmemo.pipeline.analyzer import Analyzer
-from mmemo.pretrained import MODELS, WEIGHTS, fingerprint
+from mmemo.pretrained import MODELS, WEIGHTS, fingerprint, foreign_classes
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber
 
 
@@ -30,7 +32,10 @@ class Settings:
         modalities, device, window, hop: as those of `mmemo.Analyzer`.
         threads: CPU threads of each process, for the models and for recognition.
         recognise: whether words are recognised where a clip brings none.
-        surroundings: of all that a row depends on besides its clip: mmemo's version, weights, the settings above.
+        classes: "module:Class" of encoders and heads that the caller gave.
+        folders: where the modules of these classes were imported from.
+        surroundings: of all that a row depends on besides its clip: mmemo's version, weights, the settings above, and
+            the source of classes that are not mmemo's own.
         version: of mmemo; another machine must have the same.
     """
 
@@ -41,6 +46,8 @@ class Settings:
     hop: Seconds
     threads: int
     recognise: bool
+    classes: tuple[str, ...]
+    folders: tuple[str, ...]
     surroundings: str
     version: str = mmemo.__version__
 
@@ -53,30 +60,37 @@ class Settings:
         window: Seconds,
         hop: Seconds,
         threads: int,
+        classes: Sequence[type] = (),
     ) -> Settings:
         """Settings that an `Analyzer` takes; nothing is loaded.
 
         Raises:
-            ArgumentError, UnknownModelError: what `Analyzer` raises, and for fewer threads than one.
+            ArgumentError, UnknownModelError, WeightsError: what `Analyzer` raises; for fewer threads than one; and
+                for a class that other processes can't import.
         """
         if not isinstance(model, str | Path):
             raise ArgumentError("A built model can't be sent to other processes: save it, and give the folder.")
         if threads < 1:
             raise ArgumentError(f"threads: expected 1 or more, got {threads}.")
-        chosen = Analyzer(model, modalities, device, window, hop).modalities
+        paths = tuple(class_path(one) for one in classes)
+        chosen = Analyzer(model, modalities, device, window, hop, classes=classes).modalities
+        foreign = dict.fromkeys((*classes, *foreign_classes(model, chosen, classes)))
         embedded = str(model) in MODELS
         folder = WEIGHTS if embedded else Path(model).absolute()
         recognise = "text" in chosen and default_transcriber() is not None
         told = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognise]
-        surroundings = sha256(json.dumps([*told, chosen]).encode()).hexdigest()
+        own = [[class_path(one), sha256(_file(one).read_bytes()).hexdigest()] for one in foreign]
+        surroundings = sha256(json.dumps([*told, chosen, *own]).encode()).hexdigest()
+        folders = tuple(dict.fromkeys(_import_folder(one) for one in classes))
         name = str(model) if embedded else str(folder)
-        return cls(name, chosen, device, window, hop, threads, recognise, surroundings)
+        return cls(name, chosen, device, window, hop, threads, recognise, paths, folders, surroundings)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
         """The inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
-        return cls(**values | {"modalities": tuple(values["modalities"])})
+        tuples = {name: tuple(values[name]) for name in ("modalities", "classes", "folders")}
+        return cls(**values | tuples)
 
     def to_json(self) -> str:
         """One line."""
@@ -87,16 +101,31 @@ class Settings:
 
         Raises:
             MissingExtraError: if words are to be recognised and this machine can't.
-            WorkerError: if its mmemo, or the model's weights, are not those that the settings were made for.
+            WorkerError: if its mmemo, the model's weights or the classes are not those that the settings were made
+                for.
         """
+        # Behind all else, so that no module of the caller's takes the place of another.
+        sys.path += [folder for folder in self.folders if folder not in sys.path]
+        try:
+            classes = [import_class(path) for path in self.classes]
+        except ArgumentError as error:
+            raise WorkerError(f"{gethostname()}: {error}") from error
         transcriber = WhisperTranscriber(threads=self.threads) if self.recognise else None
-        here = Settings.of(self.model, self.modalities, self.device, self.window, self.hop, self.threads)
+        here = Settings.of(self.model, self.modalities, self.device, self.window, self.hop, self.threads, classes)
         if (here.version, here.surroundings) != (self.version, self.surroundings):
             raise WorkerError(
-                f"{gethostname()} has another mmemo ({here.version}) or other weights than the machine that sent the "
-                f"clips ({self.version}). Install the same on all machines."
+                f"{gethostname()} has another mmemo ({here.version}), other weights or other classes than the machine "
+                f"that sent the clips ({self.version}). Install the same on all machines."
             )
-        return Analyzer(self.model, self.modalities, self.device, self.window, self.hop, transcriber=transcriber)
+        return Analyzer(
+            self.model,
+            self.modalities,
+            self.device,
+            self.window,
+            self.hop,
+            transcriber=transcriber,
+            classes=classes,
+        )
 
     def key(self, clip: Clip) -> str:
         """Changes with everything that the clip's row depends on: the bytes of its files, its span, these settings.
@@ -105,3 +134,17 @@ class Settings:
             OSError: if a file can't be read.
         """
         return sha256(json.dumps([self.surroundings, *cache_key(clip)]).encode()).hexdigest()
+
+
+def _file(given: type) -> Path:
+    """The source of a class."""
+    file = sys.modules[given.__module__].__file__
+    if file is None:
+        raise ArgumentError(f"The class {class_path(given)} can't be sent to other processes: its module has no file.")
+    return Path(file)
+
+
+def _import_folder(given: type) -> str:
+    """The folder that the module of a class, or the package it is in, was imported from."""
+    file = _file(given).absolute()
+    return str(file.parents[given.__module__.count(".") + (file.stem == "__init__")])

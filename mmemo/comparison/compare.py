@@ -48,6 +48,7 @@ def compare(
     cache: str | Path | FeatureCache | None = None,
     device: str = "auto",
     transcriber: Transcriber | Literal["auto"] | None = "auto",
+    classes: Sequence[type] = (),
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
     """Measure face only, voice only, words only, every pair, all, and each fusion head on the same clips.
@@ -68,6 +69,7 @@ def compare(
         cache: where encodings are kept, so that the next comparison takes seconds.
         transcriber: recognises speech of clips without words; "auto" uses the installed recogniser, None reads given
             words only.
+        classes: of saved models' encoders and fusion heads, where they are not mmemo's own; see `mmemo.load_model`.
         progress: is called with the share done, 0 to 1.
 
     Raises:
@@ -83,7 +85,7 @@ def compare(
     manifest = _manifest(on, split)
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
     heard = default_transcriber() if transcriber == "auto" else transcriber
-    asker = _Asker(manifest, modalities, degrade, draws, seed, store, device, heard, progress)
+    asker = _Asker(manifest, modalities, degrade, draws, seed, store, device, heard, progress, tuple(classes))
     parts: list[Answers] = []
     curves: list[Curve] = []
     for source in sources:
@@ -135,6 +137,7 @@ class _Asker:
     device: str
     transcriber: Transcriber | None
     progress: Callable[[float], None] | None
+    classes: tuple[type, ...] = ()
 
     def __call__(self, source: Source, prefix: str) -> tuple[Answers, tuple[Curve, ...]]:
         def name(system: str) -> str:
@@ -174,7 +177,7 @@ class _Asker:
         if isinstance(source, EmotionModel):
             return source
         try:
-            return load_model(source, modalities=self.modalities, device=self.device)
+            return load_model(source, modalities=self.modalities, device=self.device, classes=self.classes)
         except UnknownModelError:
             if is_run(source):
                 raise UnknownModelError(

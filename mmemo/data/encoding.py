@@ -17,8 +17,7 @@ import mmemo
 from mmemo.data.cache import FeatureCache, cache_key
 from mmemo.data.dataset import NO_LABEL, ClipDataset
 from mmemo.data.manifest import Manifest
-from mmemo.encoders.base import QUALITIES, Encoder, Encoding
-from mmemo.encoders.registry import SavedEncoder
+from mmemo.encoders.base import QUALITIES, Encoder, Encoding, SavableEncoder
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
 from mmemo.pretrained import fingerprint
 from mmemo.speech.recognition import Transcriber
@@ -138,10 +137,10 @@ def encoder_fingerprint(encoder: Encoder) -> str:
     own = getattr(encoder, "fingerprint", None)
     if isinstance(own, str):
         return f"{encoder.modality} {own}"
-    if not isinstance(encoder, SavedEncoder):
+    if not isinstance(encoder, SavableEncoder):
         raise ArgumentError(
             f"The {encoder.modality} encoder can't be cached: give it a text attribute fingerprint, which changes with "
-            "its weights, or a method save(folder)."
+            "its weights, or methods save(folder) and load(folder, device=…)."
         )
     with tempfile.TemporaryDirectory() as folder:
         return f"{encoder.modality} {type(encoder).__name__} {fingerprint(encoder.save(Path(folder) / 'encoder'))[:16]}"

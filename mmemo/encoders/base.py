@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -21,18 +22,29 @@ QUALITIES = ("coverage", "trust")
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """What an encoder says of a batch of B windows.
+    """The output of an encoder for a batch of B windows: tokens, mask and class scores.
 
     Attributes:
         tokens: (B, T, D) float32. Rows beyond a window's own length are padding, and zero.
         mask: (B, T) bool, True = valid. A row that is all False is a window in which the modality is absent.
-        logits: (B, K) float32, unnormalised log scores in the order of the encoder's labels.
+        logits: (B, K) float32, unnormalized log scores in the order of the encoder's labels.
         quality: (B, 2) float32 in [0, 1]: the share of the window with evidence, and how far that can be trusted
             (`mmemo.encoders.quality`). An encoder leaves it out; the model fills it in. None counts as all 1.
-        affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that tells them; else None.
+        affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that predicts them; else
+            None.
 
     Raises:
         ArgumentError: if the shapes don't agree, or a valid value is not finite.
+
+    >>> import numpy as np
+    >>> from mmemo.encoders.base import Encoding
+    >>> encoding = Encoding(
+    ...     tokens=np.zeros((2, 3, 4), np.float32),
+    ...     mask=np.array([[True, True, False], [False, False, False]]),
+    ...     logits=np.zeros((2, 7), np.float32),
+    ... )
+    >>> encoding.present
+    array([ True, False])
     """
 
     tokens: np.ndarray
@@ -95,12 +107,20 @@ class Encoding:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """One modality. A plain class of this shape is all that a new modality needs.
+    """The encoder of one modality. A plain class of this shape is all that a new modality needs.
+
+    A model with it can be analyzed with at once. To save such a model, and to send it to other processes, the class
+    must be a `SavableEncoder` too; `mmemo.testing.check_encoder` checks both.
 
     Attributes:
         modality: "face", "voice", "text", or a new one: "gaze", "heart-rate".
         dim: D, the width of a token.
         labels: the classes of the logits.
+
+    >>> from mmemo.encoders.base import Encoder
+    >>> from mmemo.testing import TinyEncoder
+    >>> isinstance(TinyEncoder(), Encoder)
+    True
     """
 
     modality: str
@@ -143,3 +163,32 @@ def pad_tokens(windows: Sequence[np.ndarray], dim: int) -> tuple[np.ndarray, np.
     for row, window in enumerate(windows):
         tokens[row, : len(window)], mask[row, : len(window)] = window, True
     return tokens, mask
+
+
+@runtime_checkable
+class SavableEncoder(Encoder, Protocol):
+    """An encoder that a model can save, and load back.
+
+    A saved model names it by the name of its class. A class that is not mmemo's own is given when the model is loaded
+    (``load_model(…, classes=[MyEncoder])``), or offered by an installed package as the entry point ``MyEncoder`` of the
+    group ``mmemo.encoders``.
+    """
+
+    def save(self, folder: str | Path) -> Path:
+        """Write weights and settings, its labels among them (`LabelSet.to_config`), into the new ``folder``.
+
+        `mmemo.checkpoint.save_checkpoint` does so for settings in JSON and NumPy arrays.
+        """
+        ...
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "cpu") -> Self:
+        """Read what `save` wrote, and give the same encoder.
+
+        An encoder that holds another one takes ``classes: Sequence[type] = ()`` too, and hands them on to
+        `mmemo.encoders.registry.load_encoder`.
+
+        Args:
+            device: of torch: "cpu", "cuda", "mps"; what runs on the CPU only may leave it unused.
+        """
+        ...

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mmemo.checkpoint import replacing
-from mmemo.encoders.base import Encoder, Encoding
+from mmemo.encoders.base import Encoder, Encoding, SavableEncoder
 from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.registry import SavedEncoder, load_encoder
+from mmemo.encoders.registry import load_encoder
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
@@ -59,7 +59,7 @@ class ProbeEncoder:
         Raises:
             ArgumentError: if the encoder beneath can't be saved.
         """
-        if not isinstance(self.base, SavedEncoder):
+        if not isinstance(self.base, SavableEncoder):
             raise ArgumentError(f"The {self.modality} encoder can't be saved: it has no method save(folder).")
         with replacing(folder) as partial:
             inner = self.base.save(partial / "inner")
@@ -72,7 +72,7 @@ class ProbeEncoder:
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "cpu") -> Self:
+    def load(cls, folder: str | Path, *, device: str = "cpu", classes: Sequence[type] = ()) -> Self:
         """Read what `save` wrote.
 
         Raises:
@@ -85,7 +85,7 @@ class ProbeEncoder:
             settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
             probe = LinearProbe.from_state(load((folder / _PROBE).read_bytes()))
             labels = LabelSet(settings["name"], tuple(settings["labels"]))
-            base = load_encoder(settings["base"], folder, device)
+            base = load_encoder(settings["base"], folder, device, classes)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise WeightsError(f"{folder}: the probe is damaged ({error}). Train it again.") from None
         return cls(base, probe, labels)

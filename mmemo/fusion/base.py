@@ -15,12 +15,22 @@ from mmemo.labels import LabelSet
 class FusionHead(Protocol):
     """Fuses calibrated encodings. Any row of any modality may be absent; a row with nothing at all is an error.
 
-    A head that looks at tokens also has ``dims``, the token width of each modality, which a model checks against its
-    encoders.
+    A head that reads tokens also has ``dims``, the token width of each modality, which a model checks against its
+    encoders. A head that a saved model can be loaded with is a `SavableHead`; one that learns, a `FittableHead`.
+    `mmemo.testing.check_fusion` checks a class of your own.
 
     Attributes:
         kind: names the class in a saved model.
         labels: the classes of the fused scores.
+
+    >>> import numpy as np
+    >>> from mmemo.fusion.base import FusionHead
+    >>> from mmemo.fusion.late import LateFusion, scores_only
+    >>> from mmemo.labels import LabelSet
+    >>> head: FusionHead = LateFusion(LabelSet("two", ("calm", "tense")), {"face": 1.0, "voice": 1.0})
+    >>> face = scores_only(np.log([[0.9, 0.1]]))
+    >>> head.fuse({"face": face}).round(2)
+    array([[0.9, 0.1]])
     """
 
     kind: str
@@ -35,12 +45,37 @@ class FusionHead(Protocol):
         ...
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Settings (JSON) and arrays, as `mmemo.model` saves them."""
+        """Settings (JSON, the ``kind`` among them) and arrays: all but the labels, which the model saves itself."""
         ...
 
 
-class FittableHead(FusionHead, Protocol):
-    """A head that is learned, and one that can be read back: every head of mmemo has these two."""
+class SavableHead(FusionHead, Protocol):
+    """A head that a saved model can be loaded with.
+
+    A saved model names it by its ``kind``, an attribute of the class. A class that is not mmemo's own is given when the
+    model is loaded (``load_model(…, classes=[MyHead])``), or offered by an installed package as the entry point of that
+    name in the group ``mmemo.fusion``.
+    """
+
+    @classmethod
+    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Rebuild the head from what `FusionHead.state` gave."""
+        ...
+
+
+class FittableHead(SavableHead, Protocol):
+    """A head that is learned from samples, as every head of mmemo is.
+
+    >>> import numpy as np
+    >>> from mmemo.fusion.base import FittableHead
+    >>> from mmemo.fusion.late import LateFusion, scores_only
+    >>> from mmemo.labels import LabelSet
+    >>> head: type[FittableHead] = LateFusion
+    >>> target = np.array([0, 1, 0, 1])
+    >>> encodings = {name: scores_only(np.eye(2)[target]) for name in ("face", "voice")}
+    >>> head.fit(LabelSet("two", ("calm", "tense")), encodings, target).fuse(encodings).argmax(axis=1)
+    array([0, 1, 0, 1])
+    """
 
     @classmethod
     def fit(
@@ -56,22 +91,17 @@ class FittableHead(FusionHead, Protocol):
 
         Args:
             encodings: calibrated. Their logits must come from encoders that were not trained on these samples: an
-                expert is far too sure of what it learned by heart, and the head would trust it for that.
+                expert is far too sure of samples it was trained on, and the head would trust it for that.
             target: (N,) int class indices.
-            groups: (N,) who is seen in each sample. A head that holds samples out, to stop early or to choose a
+            groups: (N,) the speaker of each sample. A head that holds samples out, to stop early or to choose a
                 setting, never parts a group; without groups every sample counts as one of its own.
             seed: of everything random.
         """
         ...
 
-    @classmethod
-    def from_state(cls, labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Rebuild from what `FusionHead.state` gave."""
-        ...
-
 
 def present(head: FusionHead, known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> np.ndarray:
-    """(B, M) bool: which of the head's ``known`` modalities each row has; one that is not given is in no row.
+    """(B, M) bool: the presence of each of the head's ``known`` modalities in each row; False where it is not given.
 
     Raises:
         ArgumentError: for a modality the head does not know, encodings of different length or number of classes, tokens
@@ -96,13 +126,13 @@ def present(head: FusionHead, known: Mapping[str, Any], encodings: Mapping[str, 
     if len(set(lengths.values())) > 1:
         raise ArgumentError(f"{name}: encodings must have the same number of rows, got {lengths}.")
     rows = next(iter(lengths.values()), 0)
-    there = np.zeros((rows, len(known)), bool)
+    presence = np.zeros((rows, len(known)), bool)
     for column, modality in enumerate(known):
         if modality in encodings:
-            there[:, column] = encodings[modality].present
-    if not encodings or not there.any(axis=1).all():
+            presence[:, column] = encodings[modality].present
+    if not encodings or not presence.any(axis=1).all():
         raise ArgumentError(f"{name}: a row has no modality at all; leave such rows out before fusing.")
-    return there
+    return presence
 
 
 LEAST_TRUST = 0.05
@@ -127,7 +157,7 @@ def word_trust(known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> n
 def check_training(
     head: str, labels: LabelSet, encodings: Mapping[str, Encoding], target: np.ndarray, groups: np.ndarray | None
 ) -> tuple[dict[str, Encoding], np.ndarray, np.ndarray]:
-    """The samples a head can learn from (those with a modality), their targets, and their groups.
+    """Check training data, and leave out samples without any modality: encodings, targets and groups of the rest.
 
     Raises:
         ArgumentError: if lengths differ, targets lie outside the labels, or all are of one class.
@@ -137,7 +167,7 @@ def check_training(
         if len(encoding) != len(target) or len(groups) != len(target):
             raise ArgumentError(
                 f"{head}.fit: {len(target)} targets, {len(groups)} groups, {len(encoding)} rows of {modality}; "
-                "they must be as many."
+                "there must be as many of each."
             )
         if encoding.logits.shape[1] != len(labels):
             raise ArgumentError(
@@ -160,7 +190,7 @@ def hold_out(groups: np.ndarray, target: np.ndarray, share: float, seed: int) ->
     if len(names) < 2:
         return np.zeros(len(groups), bool)
     order = np.random.default_rng(seed).permutation(names)
-    held = np.isin(groups, order[: max(1, round(share * len(names)))])
-    # What is never trained on can't be learned: a class that lives in held-out groups only goes back.
-    lost = np.setdiff1d(target[held], target[~held])
-    return np.asarray(held & ~np.isin(target, lost))
+    held_out = np.isin(groups, order[: max(1, round(share * len(names)))])
+    # A class that only held-out groups have could not be learned: its samples go back to the training part.
+    lost = np.setdiff1d(target[held_out], target[~held_out])
+    return np.asarray(held_out & ~np.isin(target, lost))

@@ -16,26 +16,43 @@ from mmemo.labels import LabelSet
 from mmemo.softmax import log_softmax, softmax
 
 FEATURES = (*QUALITIES, "certainty")
-"""What a gate looks at: coverage and trust of `Encoding.quality`, and how far the expert's scores are from equal."""
+"""Inputs of a gate: coverage and trust of `Encoding.quality`, and how far the expert's scores are from equal."""
 _SHRINKAGE = 0.003
 _ABSENT = -1e9
 
 
 class GatedFusion:
-    """Fuses by ``log p = n ** agreement * sum(share_m * log p_m) + constant``; shares differ from row to row.
+    """Product of experts whose weights depend on the quality of each row's evidence.
 
-    ``share = softmax over those present of (bias_m + slopes_m . (coverage, trust, certainty))``: a blurred face, a
-    noisy voice or doubtful words count less, as far as the training data show that they deserve less. Trust is the
-    quality of the crops, the signal-to-noise ratio or the confidence of the words; certainty is 1 minus the entropy of
-    the expert's scores over its greatest possible value. Recognised words weigh less besides, by their confidence
-    (`mmemo.fusion.base.word_trust`): corpora whose words are given can't teach that. One modality alone gives just its
-    own scores. Mixtures of experts with such a gate: Jacobs et al., "Adaptive mixtures of local experts", Neural
-    Computation 3(1), 1991.
+    ``log p = n ** agreement * sum(share_m * log p_m) + constant``, and ``share = softmax over the modalities present of
+    (bias_m + slopes_m . (coverage, trust, certainty))``: a blurred face, a noisy voice or doubtful words count less, as
+    far as the training data show that they deserve less. Trust is the quality of the crops, the signal-to-noise ratio
+    or the confidence of the words; certainty is 1 minus the entropy of the expert's scores over its greatest possible
+    value. Recognized words weigh less besides, by their confidence (`mmemo.fusion.base.word_trust`): corpora whose
+    words are given can't teach that. One modality alone gives just its own scores. Mixtures of experts with such a
+    gate: Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1), 1991.
 
     Args:
+        labels: classes of every expert, and of the fused scores.
         biases: of each modality.
         slopes: (3,) for each modality, in the order of `FEATURES`.
         agreement: from 0 to 1, see `mmemo.fusion.late.LateFusion`.
+
+    Raises:
+        ArgumentError: if a modality has no slopes, or ``agreement`` lies outside 0 to 1.
+
+    >>> import numpy as np
+    >>> from mmemo.encoders.base import Encoding
+    >>> from mmemo.fusion.gated import GatedFusion
+    >>> from mmemo.labels import LabelSet
+    >>> trust = np.array([0.0, 4.0, 0.0])
+    >>> head = GatedFusion(
+    ...     LabelSet("two", ("calm", "tense")), {"face": 0.0, "voice": 0.0}, {"face": trust, "voice": trust}, 0.5
+    ... )
+    >>> tokens, mask, logits = np.zeros((1, 1, 1), np.float32), np.ones((1, 1), bool), np.zeros((1, 2), np.float32)
+    >>> sharp, noisy = (Encoding(tokens, mask, logits, np.array([[1.0, trust]], np.float32)) for trust in (0.9, 0.2))
+    >>> head.shares({"face": sharp, "voice": noisy})["face"].round(2)
+    array([0.94])
     """
 
     kind = "gated"
@@ -55,17 +72,17 @@ class GatedFusion:
 
     def _shares(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """(B, M) float64."""
-        there = present(self, self.biases, encodings)
-        gate = np.full(there.shape, _ABSENT)
+        presence = present(self, self.biases, encodings)
+        gate = np.full(presence.shape, _ABSENT)
         for column, modality in enumerate(self.biases):
-            rows = there[:, column]
+            rows = presence[:, column]
             if rows.any():
-                seen = _features(encodings[modality].rows(rows))
-                gate[rows, column] = self.biases[modality] + seen @ self.slopes[modality]
+                features = _features(encodings[modality].rows(rows))
+                gate[rows, column] = self.biases[modality] + features @ self.slopes[modality]
         return softmax(gate + np.log(word_trust(self.biases, encodings)))
 
     def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
-        """Share of each modality in each row, (B,) float64: what its gate lets through."""
+        """Share of each modality in each row, (B,) float64: the output of its gate."""
         shares = self._shares(encodings)
         return {m: shares[:, column] for column, m in enumerate(self.biases) if m in encodings}
 
@@ -96,7 +113,7 @@ class GatedFusion:
     ) -> Self:
         """Learn by the log loss over every subset of two or more modalities; slopes are drawn towards zero.
 
-        Only evidence of differing quality can teach what quality is worth. Arguments: `FittableHead`.
+        Only evidence of differing quality can teach the worth of quality. Arguments: `FittableHead`.
 
         Raises:
             ArgumentError: if no sample has two modalities; see also `check_training`.
@@ -127,19 +144,19 @@ class GatedFusion:
         def loss(parameters: np.ndarray) -> float:
             head = build(parameters)
             total = 0.0
-            for right, chosen in subsets:
-                total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(right)), right] + 1e-12)))
+            for label, chosen in subsets:
+                total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(label)), label] + 1e-12)))
             return total / len(subsets) + _SHRINKAGE * float(np.mean(parameters[1:] ** 2))
 
         start = np.zeros(1 + len(modalities) * (1 + len(FEATURES)))
-        found = build(minimize(loss, start, method="L-BFGS-B", options={"maxiter": 60}).x)
-        return cls(labels, found.biases, found.slopes, found.agreement)
+        best = build(minimize(loss, start, method="L-BFGS-B", options={"maxiter": 60}).x)
+        return cls(labels, best.biases, best.slopes, best.agreement)
 
 
 def _features(encoding: Encoding) -> np.ndarray:
     """(B, 3): coverage, trust and certainty of rows that are present."""
-    chances = log_softmax(encoding.logits.astype(float))
-    entropy = -np.sum(np.exp(chances) * chances, axis=1)
-    certainty = 1 - entropy / np.log(chances.shape[1])
+    log_scores = log_softmax(encoding.logits.astype(float))
+    entropy = -np.sum(np.exp(log_scores) * log_scores, axis=1)
+    certainty = 1 - entropy / np.log(log_scores.shape[1])
     quality = np.ones((len(encoding), len(QUALITIES))) if encoding.quality is None else encoding.quality
     return np.concatenate([quality, certainty[:, None]], axis=1)

@@ -1,4 +1,4 @@
-"""Late fusion: a weighted product of calibrated experts, one a modality."""
+"""Late fusion: a weighted product of calibrated experts, one a modality; and the rules that learn nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SHRINKAGE = 0.003
 
 
 class LateFusion:
-    """Fuses by ``log p = n ** agreement * sum(share_m * log p_m) + constant`` over the n modalities present.
+    """Weighted product of experts: ``log p = n ** agreement * sum(share_m * log p_m) + constant``.
 
-    ``share_m`` is the modality's weight divided by the weights of all that are present, so one modality alone gives
-    just its own scores. Words that were recognised weigh less, as far as the recogniser is unsure of them
-    (`mmemo.fusion.base.word_trust`). A modality may have a weight for each class: the face may be trusted with
-    happiness, the voice with anger. ``agreement`` says how far experts that agree strengthen each other: 0 is their
-    geometric mean, 1 the product of independent experts (Hinton, "Products of experts", ICANN 1999).
+    The sum goes over the n modalities present. ``share_m`` is the modality's weight divided by the weights of all that
+    are present, so one modality alone gives just its own scores. Recognized words weigh less where the recognizer is
+    unsure of them (`mmemo.fusion.base.word_trust`). A modality may have a weight for each class: the face may be
+    trusted with happiness, the voice with anger. ``agreement`` is how far experts that agree strengthen each other: 0
+    is their geometric mean, 1 the product of independent experts (Hinton, "Products of experts", ICANN 1999).
 
     Args:
         labels: classes of every expert, and of the fused scores.
@@ -36,6 +36,16 @@ class LateFusion:
 
     Raises:
         ArgumentError: if a weight is not positive or ``agreement`` lies outside 0 to 1.
+
+    >>> import numpy as np
+    >>> from mmemo.fusion.late import LateFusion, scores_only
+    >>> from mmemo.labels import LabelSet
+    >>> head = LateFusion(LabelSet("two", ("calm", "tense")), {"face": 3.0, "voice": 1.0}, agreement=0.0)
+    >>> face, voice = (scores_only(np.log([scores])) for scores in ([0.9, 0.1], [0.5, 0.5]))
+    >>> head.fuse({"face": face, "voice": voice}).round(2)
+    array([[0.84, 0.16]])
+    >>> head.shares({"face": face, "voice": voice})["face"]
+    array([0.75])
     """
 
     kind = "late"
@@ -43,10 +53,10 @@ class LateFusion:
     def __init__(
         self, labels: LabelSet, weights: Mapping[str, float | Sequence[float]], agreement: float = 0.5
     ) -> None:
-        given = {modality: np.asarray(weight, float) for modality, weight in weights.items()}
+        arrays = {modality: np.asarray(weight, float) for modality, weight in weights.items()}
         bad = {
             modality: weights[modality]
-            for modality, weight in given.items()
+            for modality, weight in arrays.items()
             if not ((weight > 0) & (weight < np.inf)).all() or weight.shape not in ((), (len(labels),))
         }
         if bad or not weights:
@@ -58,13 +68,13 @@ class LateFusion:
         self.labels = labels
         self.weights = dict(weights)
         self.agreement = agreement
-        self._table = np.stack([np.broadcast_to(weight, len(labels)) for weight in given.values()])
+        self._table = np.stack([np.broadcast_to(weight, len(labels)) for weight in arrays.values()])
 
     def _class_shares(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """(B, M, K): share of each modality in each class; 0 where it is absent."""
-        there = present(self, self.weights, encodings)
-        weighed = (there * word_trust(self.weights, encodings))[:, :, None] * self._table
-        return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
+        trust = present(self, self.weights, encodings) * word_trust(self.weights, encodings)
+        weights = trust[:, :, None] * self._table
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
         """Share of each modality in each row, (B,) float64: the mean over the classes."""
@@ -101,7 +111,7 @@ class LateFusion:
         """Learn weights and agreement by the log loss over every subset of two or more modalities.
 
         Args:
-            encodings: calibrated, of N samples; a sample counts for each subset whose modalities it has.
+            encodings: calibrated, of N samples; a sample counts for each subset of the modalities it has.
             target: (N,) int class indices.
             groups: not needed, as nothing is held out.
             seed: not needed, as nothing is random.
@@ -116,7 +126,7 @@ class LateFusion:
         encodings, target, _ = check_training(cls.__name__, labels, encodings, target, groups)
         modalities = sorted(encodings)
         subsets = [
-            (target[rows], {modality: _of(encodings[modality], rows) for modality in chosen})
+            (target[rows], {modality: _scores(encodings[modality], rows) for modality in chosen})
             for size in range(2, len(modalities) + 1)
             for chosen in combinations(modalities, size)
             if len(rows := np.flatnonzero(np.all([encodings[modality].present for modality in chosen], axis=0)))
@@ -131,40 +141,51 @@ class LateFusion:
                 modality: float(weight) for modality, weight in zip(modalities, weights, strict=True)
             }
             if len(parameters) > len(modalities):
-                of_classes = np.exp(parameters[len(modalities) :].reshape(len(modalities), -1))
+                by_class = np.exp(parameters[len(modalities) :].reshape(len(modalities), -1))
                 table = {
                     modality: [float(weight * one) for one in row]
-                    for (modality, weight), row in zip(table.items(), of_classes, strict=True)
+                    for (modality, weight), row in zip(table.items(), by_class, strict=True)
                 }
             return cls(labels, table, float(parameters[0]))
 
         def loss(parameters: np.ndarray) -> float:
             head = build(parameters)
             total = 0.0
-            for right, chosen in subsets:
-                total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(right)), right] + 1e-12)))
+            for label, chosen in subsets:
+                total -= float(np.mean(np.log(head.fuse(chosen)[np.arange(len(label)), label] + 1e-12)))
             return total / len(subsets) + _SHRINKAGE * float(np.sum(parameters[len(modalities) :] ** 2))
 
         start = np.append(0.5, np.zeros(len(modalities) - 1))
         bounds = [(0.0, 1.0)] + [(-_WIDEST, _WIDEST)] * (len(modalities) - 1)
-        found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+        best = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
         if per_class:
-            start = np.append(found, np.zeros(len(modalities) * len(labels)))
+            start = np.append(best, np.zeros(len(modalities) * len(labels)))
             bounds += [(-_WIDEST, _WIDEST)] * (len(start) - len(bounds))
-            found = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x
-        head = build(found)
+            best = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x
+        head = build(best)
         return cls(labels, head.weights, head.agreement)
 
 
 class RuleFusion:
-    """Fuses without learning: the mean of the scores of those present, or the greatest score of each class.
+    """Mean or maximum of the scores of the modalities present, without learning: the baselines of a learned head.
 
-    The baselines that a learned head has to beat; the sum and the max rule of Kittler et al., "On combining
-    classifiers", IEEE TPAMI 20(3), 1998.
+    They are the sum and the max rule of Kittler et al., "On combining classifiers", IEEE TPAMI 20(3), 1998.
 
     Args:
+        labels: classes of every expert, and of the fused scores.
         modalities: all that the head can take.
-        rule: "mean" or "max".
+        rule: "mean" or "max"; it is the head's ``kind`` too.
+
+    Raises:
+        ArgumentError: for another rule.
+
+    >>> import numpy as np
+    >>> from mmemo.fusion.late import RuleFusion, scores_only
+    >>> from mmemo.labels import LabelSet
+    >>> head = RuleFusion(LabelSet("two", ("calm", "tense")), ("face", "voice"))
+    >>> face, voice = (scores_only(np.log([scores])) for scores in ([0.9, 0.1], [0.5, 0.5]))
+    >>> head.fuse({"face": face, "voice": voice}).round(2)
+    array([[0.7, 0.3]])
     """
 
     def __init__(self, labels: LabelSet, modalities: Iterable[str], rule: str = "mean") -> None:
@@ -175,18 +196,18 @@ class RuleFusion:
         self.kind = rule
 
     def shares(self, encodings: Mapping[str, Encoding]) -> dict[str, np.ndarray]:
-        """Equal shares of those present."""
-        there = present(self, self.modalities, encodings)
-        equal = there / there.sum(axis=1, keepdims=True)
+        """Equal shares of the modalities present, (B,) float64."""
+        presence = present(self, self.modalities, encodings)
+        equal = presence / presence.sum(axis=1, keepdims=True)
         return {m: equal[:, column] for column, m in enumerate(self.modalities) if m in encodings}
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
         """Fused scores (B, K) float64."""
-        there = present(self, self.modalities, encodings)
-        scores = np.zeros((*there.shape, len(self.labels)))
+        presence = present(self, self.modalities, encodings)
+        scores = np.zeros((*presence.shape, len(self.labels)))
         for column, modality in enumerate(self.modalities):
             if modality in encodings:
-                rows = there[:, column]
+                rows = presence[:, column]
                 scores[rows, column] = softmax(encodings[modality].logits[rows].astype(float))
         pooled = scores.sum(axis=1) if self.kind == "mean" else scores.max(axis=1)
         return np.asarray(pooled / pooled.sum(axis=1, keepdims=True))
@@ -214,19 +235,23 @@ class RuleFusion:
         seed: int = 0,
         rule: str = "mean",
     ) -> Self:
-        """Nothing to learn: takes the modalities from the encodings."""
+        """A head for the modalities of the encodings: there is nothing to learn.
+
+        Args:
+            rule: "mean" or "max". The others: `mmemo.fusion.base.FittableHead`.
+        """
         del seed
         check_training(cls.__name__, labels, encodings, target, groups)
         return cls(labels, sorted(encodings), rule)
 
 
-def _of(encoding: Encoding, rows: np.ndarray) -> Encoding:
-    """Some rows, without their tokens: late fusion looks at the logits only."""
+def _scores(encoding: Encoding, rows: np.ndarray) -> Encoding:
+    """Some rows, without their tokens: late fusion reads the logits only."""
     return scores_only(encoding.logits[rows], encoding.present[rows])
 
 
 def scores_only(logits: np.ndarray, present: np.ndarray | None = None) -> Encoding:
-    """Logits (N, K) as an encoding without tokens to speak of: one of width 1.
+    """Logits (N, K) as an encoding with one empty token of width 1.
 
     Args:
         present: (N,) bool; all by default.
@@ -242,9 +267,13 @@ def weighted_product(
     encodings: Mapping[str, Encoding],
     agreement: float,
 ) -> np.ndarray:
-    """Scores (B, K) float64 of the experts' product; ``shares`` (B, M, K), or (B, M, 1) if alike in all classes.
+    """Scores (B, K) float64 of a product of experts.
 
-    Words count among the experts that agree only as far as they are trusted.
+    Recognized words count in ``n ** agreement`` only as far as they are trusted.
+
+    Args:
+        shares: (B, M, K), or (B, M, 1) where they are the same in all classes.
+        modalities: M of them, in the order of ``shares``.
     """
     modalities = tuple(modalities)
     pooled, count = np.zeros((len(shares), len(labels))), np.zeros(len(shares))

@@ -42,9 +42,11 @@ class Analyzer:
         prosody: measure pitch, loudness, speaking rate and pauses too.
         transcriber: recognises speech where a clip brings no words: "auto" takes Whisper tiny.en if the extra ``asr``
             is installed; None never recognises.
+        classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
 
     Raises:
         UnknownModelError: if there is no such model.
+        WeightsError: if it is damaged, or needs a class that is not known.
         ArgumentError: for modalities the model does not have, or an impossible window.
     """
 
@@ -59,6 +61,7 @@ class Analyzer:
         micro: bool = False,
         prosody: bool = False,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
+        classes: Sequence[type] = (),
     ) -> None:
         Grid(0.0, window, hop)
         if isinstance(modalities, str) or (modalities is not None and not modalities):
@@ -69,8 +72,9 @@ class Analyzer:
             if missing:
                 raise ArgumentError(f"The model looks at {list(model.modalities)}, not at {missing}.")
         else:
-            self.modalities = find_model(model, modalities)
+            self.modalities = find_model(model, modalities, classes)
         self._given = model
+        self._classes = tuple(classes)
         self._device = device
         self.window, self.hop = window, hop
         self._micro, self._prosody = micro, prosody
@@ -141,7 +145,7 @@ class Analyzer:
     def _load(self) -> EmotionModel:
         if isinstance(self._given, EmotionModel):
             return self._given
-        return load_model(self._given, modalities=self.modalities, device=self._device)
+        return load_model(self._given, modalities=self.modalities, device=self._device, classes=self._classes)
 
     @property
     def labels(self) -> LabelSet:
@@ -166,13 +170,24 @@ def analyze(
     micro: bool = False,
     prosody: bool = False,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
+    classes: Sequence[type] = (),
     progress: Progress | None = None,
 ) -> EmotionResult:
     """Tell what emotion a person shows in one clip. For many clips make one `Analyzer`: it loads the models once.
 
     The arguments, and what is raised, are those of `Analyzer` and of calling it.
     """
-    analyzer = Analyzer(model, modalities, device, window, hop, micro=micro, prosody=prosody, transcriber=transcriber)
+    analyzer = Analyzer(
+        model,
+        modalities,
+        device,
+        window,
+        hop,
+        micro=micro,
+        prosody=prosody,
+        transcriber=transcriber,
+        classes=classes,
+    )
     return analyzer(path, text=text, subtitles=subtitles, progress=progress)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmemo.encoders.base import Encoding
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence
+from mmemo.fusion.registry import HEADS, load_head
 from mmemo.labels import EKMAN7, LabelSet
+from mmemo.softmax import softmax
 
 
 class TinyEncoder:
@@ -102,6 +106,29 @@ def _faults(encoder: object, samples: Sequence[Evidence]) -> Iterator[str]:
     alone = np.concatenate([encoder.encode([item]).logits for item in inputs])  # type: ignore[attr-defined]
     if not np.allclose(alone, together.logits, atol=1e-3):
         yield "a window's logits change with the other windows of its batch: padding leaks, or rows are mixed up"
+    if hasattr(encoder, "save"):
+        yield from _faults_of_saving(encoder, inputs, together)
+
+
+def _faults_of_saving(encoder: Any, inputs: list[np.ndarray], before: Encoding) -> Iterator[str]:
+    if not hasattr(encoder, "load"):
+        yield "it has save and no class method load(folder, device=…), so what it saves can't be loaded"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            encoder.save(Path(folder) / "encoder")
+            again = type(encoder).load(Path(folder) / "encoder", device="cpu")
+            after: Encoding = again.encode(inputs)
+        except Exception as error:  # the encoder is the caller's
+            yield f"saving and loading it raises {type(error).__name__}: {error}"
+            return
+    for name in ("modality", "dim", "labels"):
+        if getattr(again, name) != getattr(encoder, name):
+            yield f"{name} is {getattr(encoder, name)!r}, after saving and loading {getattr(again, name)!r}"
+            return
+    # Weights may be saved as float16.
+    if not np.allclose(softmax(after.logits), softmax(before.logits), atol=0.02):
+        yield "its scores differ after saving and loading"
 
 
 def check_fusion(head: object, encodings: Mapping[str, Encoding] | None = None) -> None:
@@ -173,7 +200,10 @@ def _fusion_faults(head: Any, full: Mapping[str, Encoding]) -> Iterator[str]:
         yield "the scores depend on the order in which modalities are given: look them up by name"
     yield from _faults_of_absence(head, full, fused)
     yield from _faults_of_shares(head, full)
-    yield from _faults_of_state(head)
+    faults = list(_faults_of_state(head))
+    yield from faults
+    if hasattr(head, "from_state") and not faults:
+        yield from _faults_of_loading(head, full, fused)
 
 
 def _faults_of_absence(head: Any, full: Mapping[str, Encoding], fused: np.ndarray) -> Iterator[str]:
@@ -236,6 +266,23 @@ def _faults_of_state(head: Any) -> Iterator[str]:
         yield f"state's settings must be JSON ({error}); put arrays beside them"
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         yield "state's arrays must be NumPy arrays"
+
+
+def _faults_of_loading(head: Any, full: Mapping[str, Encoding], fused: np.ndarray) -> Iterator[str]:
+    settings, arrays = head.state()
+    try:
+        if HEADS.find(head.kind, [type(head)]) is not type(head):
+            raise WeightsError(f"{head.kind!r} is a head of mmemo.")
+    except WeightsError as error:
+        yield f"kind must be an attribute of the class, by which a saved model finds it ({error})"
+        return
+    try:
+        again = load_head(head.labels, json.loads(json.dumps(settings)), arrays, [type(head)])
+    except WeightsError as error:
+        yield f"from_state can't read what state gave: {error}"
+        return
+    if not np.allclose(again.fuse(full), fused, atol=1e-4):
+        yield "its scores differ after from_state(labels, *state()): something is missing in its state"
 
 
 def _said(text: str) -> Evidence:

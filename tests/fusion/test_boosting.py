@@ -20,7 +20,7 @@ def test_the_arrays_say_what_scikit_learn_says(samples: tuple[np.ndarray, np.nda
     features, quarter = samples
     target = np.array(classes)[quarter]
     model = _boosting(15, 0).fit(features, target)
-    trees = BoostedTrees._of(model, 6, 5)
+    trees = BoostedTrees._from_model(model, 6, 5)
     found = softmax(trees.logits(features), axis=1)
     np.testing.assert_allclose(found[:, model.classes_], model.predict_proba(features), atol=1e-6)
     assert found[:, np.setdiff1d(np.arange(5), model.classes_)].max(initial=0) < 1e-6

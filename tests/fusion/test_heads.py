@@ -14,17 +14,26 @@ from mmemo.encoders.base import Encoding
 from mmemo.encoders.text.encoder import TextEncoder  # noqa: F401  (torch is loaded once for all heads)
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.reliance import reliance
+from mmemo.fusion.boosting import BoostingFusion
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.cross_attention import CrossAttentionFusion
 from mmemo.fusion.gated import GatedFusion
 from mmemo.fusion.late import LateFusion, RuleFusion
+from mmemo.fusion.registry import load_head
 from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import LabelSet
-from mmemo.model import _load_fusion
 from mmemo.testing import check_fusion
 
 LABELS = LabelSet("three", ("a", "b", "c"))
-HEADS: list[Any] = [LateFusion, RuleFusion, GatedFusion, StackedFusion, ConcatFusion, CrossAttentionFusion]
+HEADS: list[Any] = [
+    LateFusion,
+    RuleFusion,
+    GatedFusion,
+    StackedFusion,
+    BoostingFusion,
+    ConcatFusion,
+    CrossAttentionFusion,
+]
 
 
 def samples(
@@ -47,11 +56,9 @@ def samples(
     return encodings, target, np.arange(count) % 12
 
 
-@pytest.fixture(scope="module", params=[*HEADS, "boosted"], ids=lambda head: getattr(head, "__name__", head))
+@pytest.fixture(scope="module", params=HEADS, ids=lambda head: head.__name__)
 def fitted(request: pytest.FixtureRequest) -> Any:
     encodings, target, groups = samples()
-    if request.param == "boosted":
-        return StackedFusion.fit(LABELS, encodings, target, groups=groups, seed=0, learner="boosting")
     return request.param.fit(LABELS, encodings, target, groups=groups, seed=0)
 
 
@@ -79,10 +86,10 @@ def test_without_a_modality_it_falls_to_what_is_left_and_no_further(fitted: Any)
     assert right(fitted, {"voice": voice}, target[rows]) > expert - 0.04
 
 
-def test_saved_and_read_back_it_says_the_same(fitted: Any) -> None:
+def test_a_head_rebuilt_from_its_state_gives_the_same_scores(fitted: Any) -> None:
     encodings, _, _ = samples(20, seed=4)
     settings, arrays = fitted.state()
-    again = _load_fusion(settings, {name: array.copy() for name, array in arrays.items()}, LABELS)
+    again = load_head(LABELS, settings, {name: array.copy() for name, array in arrays.items()})
     assert type(again) is type(fitted)
     np.testing.assert_allclose(again.fuse(encodings), fitted.fuse(encodings), atol=1e-5)
 
@@ -222,18 +229,12 @@ def test_a_modality_that_no_sample_has(head: Any) -> None:
     np.testing.assert_allclose(found.fuse(given), found.fuse({"voice": voice}), atol=1e-5)
 
 
-def test_an_unknown_learner_lists_the_known_ones() -> None:
-    encodings, target, _ = samples(30)
-    with pytest.raises(ArgumentError, match="Did you mean 'boosting'"):
-        StackedFusion.fit(LABELS, encodings, target, learner="boost")  # type: ignore[arg-type]
-
-
 def test_a_stacked_head_fuses_without_scikit_learn() -> None:
     code = (
-        "import sys, numpy as np; from mmemo.model import _load_fusion; from mmemo.labels import LabelSet;"
+        "import sys, numpy as np; from mmemo.fusion.registry import load_head; from mmemo.labels import LabelSet;"
         "from mmemo.fusion.late import scores_only; labels = LabelSet('two', ('a', 'b'));"
         "arrays = dict(mean=np.zeros(10), scale=np.ones(10), weights=np.ones((10, 2)), bias=np.zeros(2));"
-        "head = _load_fusion({'kind': 'stacked', 'modalities': ['face', 'voice']}, arrays, labels);"
+        "head = load_head(labels, {'kind': 'stacked', 'modalities': ['face', 'voice']}, arrays);"
         "head.fuse({'face': scores_only(np.zeros((3, 2)))}); assert 'sklearn' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

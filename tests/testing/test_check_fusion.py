@@ -19,8 +19,10 @@ Given = Mapping[str, Encoding]
 
 
 class Good(LateFusion):
-    def __init__(self) -> None:
-        super().__init__(LABELS, {"face": 0.6, "voice": 0.4})
+    kind = "good"
+
+    def __init__(self, labels: LabelSet = LABELS, weights: Any = None, agreement: float = 0.5) -> None:
+        super().__init__(labels, weights or {"face": 0.6, "voice": 0.4}, agreement)
         self.random = np.random.default_rng(0)
 
 
@@ -104,9 +106,18 @@ FAULTS: dict[str, Any] = {
     ),
     "share of an absent modality must be 0": broken(shares=all_equal),
     "must name the kind": broken(state=lambda self: ({}, {})),
-    "settings must be JSON": broken(state=lambda self: ({"kind": "late", "weights": np.ones(2)}, {})),
-    "arrays must be NumPy": broken(state=lambda self: ({"kind": "late"}, {"weights": [1.0]})),
+    "settings must be JSON": broken(state=lambda self: ({"kind": "good", "weights": np.ones(2)}, {})),
+    "arrays must be NumPy": broken(state=lambda self: ({"kind": "good"}, {"weights": [1.0]})),
     "labels must be a": broken(__init__=lambda self: (Good.__init__(self), setattr(self, "labels", ["a", "b"]))[0]),
+    "kind must be an attribute of the class": broken(
+        kind=None,
+        __init__=lambda self: (Good.__init__(self), setattr(self, "kind", "other"))[0],
+        state=lambda self: ({**LateFusion.state(self)[0], "kind": "other"}, {}),
+    ),
+    "from_state can't read what state gave": broken(state=lambda self: ({"kind": "good"}, {})),
+    "its scores differ after from_state": broken(
+        state=lambda self: ({"kind": "good", "weights": {"face": 0.1, "voice": 0.9}, "agreement": 0.5}, {})
+    ),
     "it raises ZeroDivisionError": broken(fuse=lambda self, given: 1 / 0),
 }
 

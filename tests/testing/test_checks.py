@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
+from mmemo.labels import MEGC3, LabelSet
 from mmemo.samples import portrait, sound, speech
 from mmemo.testing import TinyEncoder, check_encoder
 
@@ -96,6 +100,53 @@ class MixedUp(TinyEncoder):
         return Encoding(good.tokens, good.mask, good.logits[::-1].copy())
 
 
+class Savable(TinyEncoder):
+    """Keeps its labels, and nothing else is to be kept."""
+
+    def save(self, folder: Path) -> Path:
+        folder.mkdir()
+        (folder / "labels.json").write_text(json.dumps(self.labels.to_config()))
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Savable:
+        return cls(LabelSet.from_config(json.loads((folder / "labels.json").read_text())))
+
+
+class Unreadable(TinyEncoder):
+    def save(self, folder: Path) -> Path:
+        return folder
+
+
+class Forgetful(Savable):
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Savable:
+        return cls(MEGC3)
+
+
+class Changed(Savable):
+    """Its scores change when it is loaded."""
+
+    def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
+        good = super().encode(batch)
+        return Encoding(good.tokens, good.mask, good.logits * getattr(self, "gain", 1.0))
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Savable:
+        again = super().load(folder)
+        again.gain = 2.0  # type: ignore[attr-defined]
+        return again
+
+
+class Unwritable(Savable):
+    def save(self, folder: Path) -> Path:
+        raise OSError("the disk is full")
+
+
+def test_an_encoder_that_is_saved_and_loaded_passes() -> None:
+    check_encoder(Savable(LabelSet("mine", ("calm", "tense"))))
+
+
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
@@ -113,6 +164,10 @@ class MixedUp(TinyEncoder):
         (Wide(), r"tokens must be \(B, T, D\)"),
         (Doubles(), "must be float32"),
         (Inverted(), "True means valid"),
+        (Unreadable(), r"no class method load\(folder"),
+        (Unwritable(), "raises OSError: the disk is full"),
+        (Forgetful(), "labels is .*ekman7.*, after saving and loading .*megc3"),
+        (Changed(), "scores differ after saving and loading"),
         (FewClasses(), r"logits must be \(B, K\)"),
     ],
 )

@@ -242,7 +242,9 @@ class TextBackboneEncoder:
         """
         matrix = np.zeros((0, len(self.labels))) if self.mapping is None else self.mapping.matrix()
         if not matrix[:, label].any():
-            raise ArgumentError(f"No class of the checkpoint maps to {self.labels[label]!r}, so there is nothing to explain.")
+            raise ArgumentError(
+                f"No class of the checkpoint maps to {self.labels[label]!r}, so there is nothing to explain."
+            )
         return self._backbone.gradients(np.stack([matrix[:, label], matrix.any(axis=1)]), temperature)
 
     def save(self, folder: str | Path) -> Path:

@@ -339,7 +339,9 @@ def load_speech_backbone(
             labels = {name: _SHORT_NAMES[name.lower()] for name in backbone.names}
         mapping = map_classes(backbone.names, labels, target)
     elif labels is not None:
-        raise ArgumentError(f"{name_or_path} has no emotion head, or it is ignored, so labels= has no effect. Leave it out.")
+        raise ArgumentError(
+            f"{name_or_path} has no emotion head, or it is ignored, so labels= has no effect. Leave it out."
+        )
     return SpeechBackboneEncoder(backbone, target, mapping=mapping, head=Head(chosen, pooling), device=device)
 
 
