@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mmemo.box_tracks import Box, Trail
+from mmemo.box_tracks import Box, BoxTrack
 from mmemo.errors import ArgumentError, MissingExtraError
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
@@ -112,7 +112,7 @@ class Person:
         speaking: share of the windows with a voice, of those in which it was found, that are theirs; 0 where nobody in
             view moves the mouth with the sound, or it can't be told; None where there was no voice.
         modalities: what the face says, and the voice and the words while they speak.
-        trails: where its face was, one trail for each time it came.
+        box_tracks: where its face is, one track for each stretch of time in which it is visible.
     """
 
     id: int
@@ -122,7 +122,7 @@ class Person:
     box: Box
     scores: Scores
     segments: tuple[Segment, ...]
-    trails: tuple[Trail, ...] = ()
+    box_tracks: tuple[BoxTrack, ...] = ()
     speaking: float | None = None
     modalities: dict[str, ModalityScores] = field(default_factory=dict)
 
@@ -138,7 +138,7 @@ class Person:
         """Where its face is at a time, as shares of the picture's width and height; None while it is not seen."""
         if not self.start - 1 <= time <= self.end + 1:  # a long film has many people, most of them elsewhere
             return None
-        boxes = (trail.at(time) for trail in self.trails)
+        boxes = (track.at(time) for track in self.box_tracks)
         return next((box for box in boxes if box is not None), None)
 
 

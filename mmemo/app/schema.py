@@ -46,6 +46,13 @@ class SegmentAnswer(_Strict):
     modalities: dict[str, ModalityAnswer]
 
 
+class BoxTrackAnswer(_Strict):
+    """Piecewise-linear track of a face's bounding box."""
+
+    times: list[float] = Field(description="Seconds.")
+    boxes: list[list[float]] = Field(description="Left, top, right, bottom at each time.")
+
+
 class PersonAnswer(_Strict):
     """One face track; voice and words count for it while it speaks, else its scores are those of the face alone."""
 
@@ -59,9 +66,7 @@ class PersonAnswer(_Strict):
     speaking: Share | None = Field(description="Share of the windows with a voice that are this person's.")
     modalities: dict[str, ModalityAnswer]
     segments: list[SegmentAnswer]
-    trails: list[list[list[float]]] = Field(
-        description="One list for each time the face came, in it one a moment: time, left, top, right, bottom."
-    )
+    box_tracks: list[BoxTrackAnswer] = Field(description="One for each stretch of time in which the face was seen.")
 
 
 class WordAnswer(_Strict):

@@ -115,7 +115,7 @@ class Analyzer:
             scores=scored.scores,
             modalities=scored.modalities,
             segments=scored.segments,
-            people=tuple(replace(person, trails=found.trails.trails(person.id)) for person in scored.people),
+            people=tuple(replace(person, box_tracks=found.box_tracks.tracks(person.id)) for person in scored.people),
             transcript=found.transcript,
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.box_tracks import Trail
+from mmemo.box_tracks import BoxTrack
 from mmemo.errors import ArgumentError, MmemoError
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
@@ -149,13 +149,9 @@ def _person(person: Person) -> dict[str, Any]:
         "speaking": None if person.speaking is None else round(person.speaking, 3),
         "modalities": _modalities(person.modalities),
         "segments": [_segment(segment) for segment in person.segments],
-        # One list a trail, in it one a knot: time, left, top, right, bottom.
-        "trails": [
-            [
-                [round(time, 3), *(round(side, 4) for side in box)]
-                for time, box in zip(trail.times, trail.boxes, strict=True)
-            ]
-            for trail in person.trails
+        "box_tracks": [
+            {"times": _times(*track.times), "boxes": [[round(side, 4) for side in box] for box in track.boxes]}
+            for track in person.box_tracks
         ],
     }
 
@@ -170,12 +166,22 @@ def _read_person(document: Mapping[str, Any]) -> Person:
         box=(left, top, right, bottom),
         scores=_scores(document["scores"]),
         segments=tuple(_read_segment(segment) for segment in document["segments"]),
-        trails=tuple(
-            Trail(tuple(knot[0] for knot in trail), tuple((a, b, c, d) for _, a, b, c, d in trail))
-            for trail in document.get("trails", ())
-        ),
+        box_tracks=_read_box_tracks(document),
         speaking=document.get("speaking"),
         modalities=_read_modalities(document.get("modalities", {})),
+    )
+
+
+def _read_box_tracks(document: Mapping[str, Any]) -> tuple[BoxTrack, ...]:
+    if "box_tracks" in document:
+        return tuple(
+            BoxTrack(tuple(track["times"]), tuple((a, b, c, d) for a, b, c, d in track["boxes"]))
+            for track in document["box_tracks"]
+        )
+    # The first version had one list a track, in it one a knot: time, left, top, right, bottom.
+    return tuple(
+        BoxTrack(tuple(knot[0] for knot in track), tuple((a, b, c, d) for _, a, b, c, d in track))
+        for track in document.get("trails", ())
     )
 
 
