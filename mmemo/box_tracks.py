@@ -5,11 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from mmemo.document import rounded_to
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 
-Box = tuple[float, float, float, float]
+Box = Annotated[tuple[float, float, float, float], rounded_to(4)]
 """Left, top, right, bottom as shares of the frame's width and height; beyond 0 to 1 where a face is cut off."""
 
 _TOLERANCE = 0.05

@@ -18,7 +18,7 @@ def draw_prosody(axes: Axes, prosody: Prosody, start: float, end: float) -> None
     """Pitch as dots, over two octaves around its median at least; the rate as a line; pauses as grey."""
     step = max(1, len(prosody.pitch) // _MOST_POINTS)
     times, pitch, rate = prosody.times[::step], np.log2(prosody.pitch[::step]), prosody.rate[::step]
-    summary = prosody.summary()
+    summary = prosody.summary
     axes.set(xlim=(start, end), ylim=(0, 1))
     for begin, finish in prosody.pauses:
         axes.axvspan(begin, finish, color="#eceff1", linewidth=0)
