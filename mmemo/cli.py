@@ -1,4 +1,4 @@
-"""The command line: `mmemo analyze`, `mmemo micro`, `mmemo app`, `mmemo prepare`, `mmemo audit`."""
+"""The command line: `mmemo analyze`, `compare`, `micro`, `app`, `prepare`, `audit`, `schema`."""
 
 from __future__ import annotations
 
@@ -280,6 +280,16 @@ def micro(
     from mmemo.report.terminal import render_micro
 
     Console(highlight=False).print(render_micro(result))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a result, as `mmemo analyze --json` prints one."""
+    from json import dumps
+
+    from mmemo.result import EmotionResult
+
+    print(dumps(EmotionResult.json_schema(), indent=2, ensure_ascii=False))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A span of one media file and what is known of it; it holds no samples."""
+"""A clip: a span of one media file with its annotations; it holds no samples."""
 
 from __future__ import annotations
 
@@ -13,34 +13,41 @@ from mmemo.evidence import Seconds
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What to analyze, and in a corpus what is known of it: who speaks, what was meant, what people saw in it.
+    """A span of one media file, or a text; in a corpus with its annotations.
 
     Attributes:
         path: the media file, or None for text alone.
         start: seconds from the start of the file.
         end: seconds; None for the end of the file.
-        text: the words said in it, if they are known.
-        subtitles: a subtitle or text file, if there is one; a file of the same name beside the media is found anyway.
-        audio: the sound, where it lies in a file of its own; ``path`` is then the picture.
+        text: the spoken words, if they are known.
+        subtitles: a subtitle or text file, if there is one; a file of the same name beside the media is taken anyway.
+        audio: the sound, where it is in a file of its own; ``path`` is then the picture.
         id: unique in its corpus.
         corpus: its short name, such as "ravdess".
-        label: the class to learn or to predict.
-        labels: the class by modality, where annotators saw only the face or heard only the voice:
+        label: the target class.
+        labels: the class by modality, where annotators had only the face or only the voice:
             ``{"face": "anger"}``.
-        intended: what the speaker was told to show.
+        intended: the emotion that an actor was asked to portray.
         perceived: share of the annotators' votes for each label; the shares sum to 1.
-        valence, arousal, dominance: on the scale of the corpus.
-        onset, apex, offset: of an expression, in seconds from the start of the file.
-        speaker, gender, session, dialogue: names as the corpus gives them; ``turn`` counts within a dialogue.
+        valence: on the scale of the corpus; ``arousal`` and ``dominance`` likewise.
+        onset: of an expression, in seconds from the start of the file; ``apex`` and ``offset`` likewise.
+        speaker: name as in the corpus; ``gender``, ``session`` and ``dialogue`` likewise; ``turn`` counts within a
+            dialogue.
         language: ISO 639-1 where there is one: "en".
-        licence: terms of use, in short.
+        license: terms of use, in short.
         split: "train", "val", "test" …; ``fold`` names the round of a cross-validation in which the clip is tested.
         sha256: of the bytes of ``path``, to notice a changed file.
-        extra: whatever else a corpus tells.
+        extra: further annotations of the corpus.
 
     Raises:
         ArgumentError: if there is neither a file nor text, both text and subtitles, the span is empty, shares don't
             sum to 1, or a number is not one. The message names every fault.
+
+    >>> clip = Clip(Path("clip.mp4"), start=0.5, end=2.0, label="happiness", speaker="anna")
+    >>> clip.path.name, clip.end - clip.start
+    ('clip.mp4', 1.5)
+    >>> Clip(text="What a lovely day!").path is None
+    True
     """
 
     path: Path | None = None
@@ -68,7 +75,7 @@ class Clip:
     dialogue: str | None = None
     turn: int | None = None
     language: str | None = None
-    licence: str | None = None
+    license: str | None = None
     split: str | None = None
     fold: str | None = None
     sha256: str | None = None

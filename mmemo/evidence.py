@@ -1,32 +1,35 @@
-"""What perception found in one window of a clip: plain data between the streams and the encoders."""
+"""Evidence of one window of a clip, as extracted from its streams: plain data that the encoders take."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-Seconds = float
+from mmemo.document import rounded_to
+
+Seconds = Annotated[float, rounded_to(3, description="Seconds.")]
 SAMPLE_RATE = 16_000
 """Hz. Every waveform in mmemo is mono float32 at this rate."""
 
 
 @dataclass(frozen=True, eq=False)
 class FaceEvidence:
-    """One person's face over one window; N is the number of frames in which it was found, at least one.
+    """One person's face over one window; N is the number of frames in which it is detected, at least one.
 
     Attributes:
         person: stable id of the face track, from 0.
         times: (N,) float64, seconds from the start of the file, from presentation timestamps.
-        crops: (N, S, S, 3) uint8 RGB, aligned by `mmemo.faces.align.align`.
-        quality: (N,) float32 in [0, 1]: how far a crop can be trusted.
+        crops: (N, S, S, 3) uint8 RGB face crops, aligned by `mmemo.faces.align.align`.
+        quality: (N,) float32 in [0, 1]: image quality of each crop; 1 can be trusted fully.
         landmarks: (N, 478, 3) float32: x, y in pixels of the frame, z in the same scale.
         blendshapes: (N, 52) float32 in [0, 1], in the order of `mmemo.faces.landmarker.BLENDSHAPES`.
         pose: (N, 3) float32: yaw, pitch, roll of the head in degrees.
         box: (N, 4) float32: left, top, right, bottom in pixels of the frame.
         frame_size: width and height of the frames in pixels.
-        coverage: share of the window's frames in which this face was found, 0 to 1.
+        coverage: share of the window's frames in which this face is detected, 0 to 1.
     """
 
     person: int
@@ -43,13 +46,13 @@ class FaceEvidence:
 
 @dataclass(frozen=True, eq=False)
 class VoiceEvidence:
-    """The sound of one window in which somebody speaks.
+    """Audio of one window that contains speech.
 
     Attributes:
-        waveform: (N,) float32 mono at 16 kHz, as decoded; encoders bring it to level with
+        waveform: (N,) float32 mono at 16 kHz, as decoded; encoders normalize its level with
             `mmemo.speech.level.normalize`.
-        speech: (N,) bool: True where somebody speaks.
-        coverage: share of the window in which somebody speaks, 0 to 1.
+        speech: (N,) bool speech activity: True where somebody speaks.
+        coverage: share of the window with speech activity, 0 to 1.
     """
 
     waveform: np.ndarray
@@ -59,7 +62,7 @@ class VoiceEvidence:
 
 @dataclass(frozen=True)
 class Turn:
-    """A line that was said before; ``speaker`` is any name, None where it is not known."""
+    """An earlier line of the dialogue; ``speaker`` is any name, None where it is not known."""
 
     text: str
     speaker: str | None = None
@@ -67,15 +70,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class TextEvidence:
-    """The words said in one window.
+    """Transcript of one window.
 
     Attributes:
-        text: the lines that touch the window, whole, joined by blanks.
+        text: the transcript lines that overlap the window, whole, joined by blanks.
         language: ISO 639-1 code, or None where it is not known.
-        confidence: how sure the words are, 0 to 1: 1 for given text, the recogniser's probability otherwise.
-        coverage: share of the window in which these words were said, 0 to 1.
-        speaker: who says them, None where it is not known.
-        context: the lines before them, oldest first.
+        confidence: 0 to 1: 1 for text given by the user, the recognizer's probability otherwise.
+        coverage: share of the window that the lines cover, 0 to 1.
+        speaker: name of the speaker, None where it is not known.
+        context: the lines before, oldest first.
     """
 
     text: str
@@ -88,11 +91,15 @@ class TextEvidence:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """All that was found in one window ``[start, end)``; a modality that is absent there is None.
+    """Evidence of all modalities in one window ``[start, end)`` of a clip.
 
-    ``face`` is the most prominent person's; the others get a window of their own, with the same voice and words.
-    ``source`` is the file that the window is of, for encoders of what was measured beforehand and lies beside it; None
-    for text alone.
+    Attributes:
+        start: seconds from the start of the file; ``end`` likewise.
+        face: of one person, or None without a face. Of several persons each has a window of its own, with the same
+            voice and text.
+        voice: None where nobody speaks.
+        text: None without words.
+        source: the file the window is of, for encoders that read features stored beside it; None for text alone.
     """
 
     start: Seconds

@@ -1,4 +1,4 @@
-"""What a reader of a result must know besides its figures."""
+"""Notes: remarks on the quality and the limits of one analysis."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Note:
-    """One remark on a result.
+    """A remark on the quality or the limits of one analysis.
 
     Attributes:
         code: short stable name a program can test for, such as "no-audio".
-        message: one sentence for people: what was found, and what follows from it.
+        message: one sentence for people: the observation, and what follows from it.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""What an analysis found: plain dataclasses, and their way to dictionaries, tables and files."""
+"""Result of an analysis: dataclasses that convert to and from JSON documents, and write tables and files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from mmemo.box_tracks import Box, Trail
+import msgspec
+
+from mmemo import __version__
+from mmemo.box_tracks import Box, BoxTrack
+from mmemo.document import OMIT_DEFAULT, Score, Share, from_document, rounded_to, schemas, to_document
 from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
@@ -21,31 +26,46 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-Scores = dict[str, float]
+FORMAT: Final = 1
+"""Version of the JSON document. It grows when a reader must change; a new key alone is no new version."""
+Scores = dict[str, Score]
+Degree = Annotated[float, rounded_to(5, ge=-1, le=1)]
 
 
-def _validate(scores: Mapping[str, float]) -> None:
-    if not scores or abs(sum(scores.values()) - 1) > 1e-3 or min(scores.values()) < -1e-6:
-        raise ArgumentError(f"Scores must be shares that sum to 1, got {dict(scores)}.")
+class _Scored:
+    """A dataclass with scores that sum to 1, and the label with the highest one."""
 
+    scores: Scores
+    label: str
 
-def _best(scores: Mapping[str, float]) -> str:
-    return max(scores, key=lambda label: scores[label])
+    def __post_init__(self) -> None:
+        values = self.scores.values()
+        if not (values and abs(sum(values) - 1) <= 1e-3 and min(values) >= -1e-6):
+            raise ArgumentError(
+                f"{type(self).__name__}.scores: expected shares that sum to 1, got {dict(self.scores)}."
+            )
+        object.__setattr__(self, "label", max(self.scores, key=self.scores.__getitem__))
+
+    def _verdict(self) -> str:
+        return f"{self.label} {self.scores[self.label]:.0%}"
 
 
 @dataclass(frozen=True)
 class Affect:
-    """Valence (unpleasant to pleasant), arousal (calm to excited) and dominance (controlled to in control).
+    """Valence, arousal and dominance, each from -1 to 1, with 0 in the middle of the raters' scale.
 
-    Each goes from -1 to 1, with 0 in the middle of the scale that raters used.
+    Attributes:
+        valence: unpleasant to pleasant.
+        arousal: calm to excited.
+        dominance: controlled to in control.
 
     Raises:
         ArgumentError: if a value lies outside.
     """
 
-    valence: float
-    arousal: float
-    dominance: float
+    valence: Degree
+    arousal: Degree
+    dominance: Degree
 
     def __post_init__(self) -> None:
         if not all(-1 <= value <= 1 for value in (self.valence, self.arousal, self.dominance)):
@@ -53,159 +73,240 @@ class Affect:
 
 
 @dataclass(frozen=True)
-class ModalityScores:
-    """What one modality says.
+class ModalityScores(_Scored):
+    """Scores of one modality.
 
     Attributes:
+        label: the label with the highest score.
         scores: share of each label, summing to 1.
         coverage: share of the time with evidence, 0 to 1.
-        weight: its share in the fused scores, 0 to 1; None where the fusion head has no such share.
-        affect: valence, arousal and dominance, where its encoder tells them: that of the words does.
+        weight: share in the fused scores, 0 to 1; None where the fusion head has no such share.
+        affect: valence, arousal and dominance, where the encoder predicts them: that of the text does.
+
+    Raises:
+        ArgumentError: if the scores are no shares that sum to 1.
+
+    >>> ModalityScores({"happiness": 0.75, "anger": 0.25}, coverage=0.9, weight=0.6)
+    <ModalityScores happiness 75%, coverage 90%, weight 60%>
     """
 
+    label: str = field(init=False)
     scores: Scores
-    coverage: float
-    weight: float | None = None
-    affect: Affect | None = None
+    coverage: Share
+    weight: Share | None = None
+    affect: Affect | None = field(default=None, metadata=OMIT_DEFAULT)
 
-    def __post_init__(self) -> None:
-        _validate(self.scores)
-
-    @property
-    def label(self) -> str:
-        """The label with the highest score."""
-        return _best(self.scores)
+    def __repr__(self) -> str:
+        weight = "" if self.weight is None else f", weight {self.weight:.0%}"
+        return f"<ModalityScores {self._verdict()}, coverage {self.coverage:.0%}{weight}>"
 
 
 @dataclass(frozen=True)
-class Segment:
-    """One window: ``start`` and ``end`` in seconds, the fused scores, and what each modality says.
+class Segment(_Scored):
+    """One window with its fused scores and those of each modality. Windows overlap; one without evidence is left out.
 
-    Windows overlap. A window without any evidence is no segment, so the gaps show.
+    Attributes:
+        start: seconds from the start of the file.
+        end: seconds from the start of the file.
+        label: the label with the highest fused score.
+        scores: fused scores, summing to 1.
+        modalities: scores by modality; an absent modality has no key.
+
+    Raises:
+        ArgumentError: if the scores are no shares that sum to 1.
     """
 
     start: Seconds
     end: Seconds
+    label: str = field(init=False)
     scores: Scores
     modalities: dict[str, ModalityScores]
 
-    def __post_init__(self) -> None:
-        _validate(self.scores)
-
-    @property
-    def label(self) -> str:
-        """The label with the highest score."""
-        return _best(self.scores)
+    def __repr__(self) -> str:
+        return f"<Segment {self.start:.1f} to {self.end:.1f} s: {self._verdict()}{_labels(self.modalities)}>"
 
 
 @dataclass(frozen=True)
-class Person:
-    """One face track. In windows in which this person speaks, voice and words count for them; else the face alone.
+class Person(_Scored):
+    """One face track. In windows in which this person speaks, voice and text count for them; else the face alone.
 
     Attributes:
         id: stable within the result, from 0 in order of appearance.
-        start: seconds at which it is first seen; ``end`` at which it is last seen.
-        coverage: share of the clip in which it was found, 0 to 1.
-        box: mean position: left, top, right, bottom as shares of the picture's width and height.
-        scores: fused of ``modalities``.
-        segments: the windows in which it was found; while it speaks, voice and text are among their modalities.
-        speaking: share of the windows with a voice, of those in which it was found, that are theirs; 0 where nobody in
-            view moves the mouth with the sound, or it can't be told; None where there was no voice.
-        modalities: what the face says, and the voice and the words while they speak.
-        trails: where its face was, one trail for each time it came.
+        start: seconds at which the face is first seen.
+        end: seconds at which it is last seen.
+        coverage: share of the clip in which the face is detected, 0 to 1.
+        box: mean position: left, top, right, bottom as shares of the frame's width and height.
+        label: the label with the highest score.
+        scores: fused scores of ``modalities``.
+        speaking: share of the windows with a voice, of those in which the face is detected, in which this person
+            speaks; 0 where no visible mouth moves with the sound; None where there is no voice.
+        modalities: scores of the face, and of the voice and the text while they speak.
+        segments: the windows in which the face is detected.
+        box_tracks: position over time, one track for each stretch in which the face is visible.
+
+    Raises:
+        ArgumentError: if the scores are no shares that sum to 1.
     """
 
     id: int
     start: Seconds
     end: Seconds
-    coverage: float
+    coverage: Share
     box: Box
+    label: str = field(init=False)
     scores: Scores
     segments: tuple[Segment, ...]
-    trails: tuple[Trail, ...] = ()
-    speaking: float | None = None
+    box_tracks: tuple[BoxTrack, ...] = ()
+    speaking: Share | None = None
     modalities: dict[str, ModalityScores] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        _validate(self.scores)
-
-    @property
-    def label(self) -> str:
-        """The label with the highest score."""
-        return _best(self.scores)
+    def __repr__(self) -> str:
+        span = f"{self.start:.1f} to {self.end:.1f} s"
+        return f"<Person {self.id}, {span}: {self._verdict()}{_labels(self.modalities)}, seen {self.coverage:.0%}>"
 
     def box_at(self, time: Seconds) -> Box | None:
-        """Where its face is at a time, as shares of the picture's width and height; None while it is not seen."""
+        """The face's box at a time, as shares of the frame's width and height; None while the face is not visible."""
         if not self.start - 1 <= time <= self.end + 1:  # a long film has many people, most of them elsewhere
             return None
-        boxes = (trail.at(time) for trail in self.trails)
+        boxes = (track.at(time) for track in self.box_tracks)
         return next((box for box in boxes if box is not None), None)
 
 
 @dataclass(frozen=True)
-class EmotionResult:
-    """The analysis of one clip. Scores tell the apparent expression, not what a person feels.
+class AnalysisSettings:
+    """Settings of an analysis, as far as they change its figures.
 
     Attributes:
-        source: the file, or None for text alone.
-        duration: seconds; 0 for a still image and for text alone.
-        scores: fused scores of the whole clip, summing to 1.
-        modalities: the same by modality; an absent modality has no key.
-        segments: windows over time, in order.
-        people: face tracks in order of appearance.
-        transcript: the words and where they came from, or None.
-        notes: what a reader must know.
-        model: name of the model.
-        start: seconds in the file at which the clip begins; all other times count from the start of the file.
-        speech: spans in which somebody speaks, start and end in seconds; None where nobody listened.
-        micro_expressions: in order of their onset; None unless they were looked for. Their persons are numbered as
-            they were followed at the full frame rate, mostly but not always as in ``people``.
-        prosody: pitch, loudness, speaking rate and pauses; None unless it was asked for and somebody speaks.
+        window: length of a window in seconds.
+        hop: seconds from one window's start to the next one's.
+        modalities: those that were looked for.
+        prior: name of the label prior that the scores were corrected for; None without.
+        baseline: name of the person's baseline that was subtracted; None without.
     """
 
+    window: Seconds
+    hop: Seconds
+    modalities: tuple[str, ...]
+    prior: str | None = None
+    baseline: str | None = None
+
+
+@dataclass(frozen=True)
+class EmotionResult(_Scored):
+    """Result of the analysis of one clip. Scores rate the apparent expression, not what a person feels.
+
+    Attributes:
+        format: version of the JSON document, see `json_schema`.
+        mmemo: version of mmemo that made it; None if that was not recorded.
+        source: the file, or None for text alone.
+        model: name of the model.
+        weights: SHA-256 of the model's weights by part, as far as they are known.
+        settings: those of the analysis; None if they were not recorded.
+        start: seconds in the file at which the clip begins; all other times count from the start of the file.
+        duration: seconds; 0 for a still image and for text alone.
+        label: the label with the highest fused score.
+        scores: fused scores of the whole clip, summing to 1.
+        affect: valence, arousal and dominance by the modality that predicts them, the text; None without it.
+        modalities: scores of the whole clip by modality; an absent modality has no key.
+        segments: windows over time, in order.
+        people: face tracks in order of appearance.
+        speech: spans of speech activity, start and end in seconds; None where it was not looked for.
+        transcript: the words and their source, or None.
+        micro_expressions: in order of their onset; None unless they were looked for. Their persons are numbered as
+            they were tracked at the full frame rate, mostly but not always as in ``people``.
+        prosody: pitch, loudness, speaking rate and pauses; None unless it was measured and somebody speaks.
+        notes: remarks that a reader must know.
+
+    Raises:
+        ArgumentError: if the scores are no shares that sum to 1.
+
+    >>> text = ModalityScores({"happiness": 0.75, "anger": 0.25}, coverage=1.0)
+    >>> result = EmotionResult(source=None, duration=0.0, scores=text.scores, modalities={"text": text})
+    >>> result
+    <EmotionResult text: happiness 75% (text happiness)>
+    >>> result.label, result.modalities["text"].coverage
+    ('happiness', 1.0)
+    >>> EmotionResult.from_dict(result.to_dict()) == result
+    True
+    """
+
+    format: Literal[1] = field(init=False, default=FORMAT)
+    mmemo: str | None = field(default=__version__, kw_only=True)
     source: str | None
+    model: str = field(default="default", kw_only=True)
+    weights: dict[str, str] = field(default_factory=dict, kw_only=True)
+    settings: AnalysisSettings | None = field(default=None, kw_only=True)
+    start: Seconds = field(default=0.0, kw_only=True)
     duration: Seconds
+    label: str = field(init=False)
     scores: Scores
+    affect: Affect | None = field(init=False, default=None)
     modalities: dict[str, ModalityScores]
     segments: tuple[Segment, ...] = ()
     people: tuple[Person, ...] = ()
+    speech: tuple[tuple[Seconds, Seconds], ...] | None = field(default=None, kw_only=True)
     transcript: Transcript | None = None
+    micro_expressions: tuple[MicroExpression, ...] | None = field(default=None, kw_only=True)
+    prosody: Prosody | None = field(default=None, kw_only=True)
     notes: tuple[Note, ...] = ()
-    model: str = field(default="default")
-    start: Seconds = 0.0
-    speech: tuple[tuple[Seconds, Seconds], ...] | None = None
-    micro_expressions: tuple[MicroExpression, ...] | None = None
-    prosody: Prosody | None = None
 
     def __post_init__(self) -> None:
-        _validate(self.scores)
+        super().__post_init__()
+        affects = (scores.affect for scores in self.modalities.values() if scores.affect is not None)
+        object.__setattr__(self, "affect", next(affects, None))
 
-    @property
-    def label(self) -> str:
-        """The label with the highest fused score."""
-        return _best(self.scores)
+    def __repr__(self) -> str:
+        length = f", {self.duration:.1f} s" if self.duration else ""
+        name = "text" if self.source is None else repr(Path(self.source).name)
+        counts = {
+            ("segment", "segments"): len(self.segments),
+            ("person", "people"): len(self.people),
+            ("note", "notes"): len(self.notes),
+        }
+        more = "".join(f", {count} {names[count > 1]}" for names, count in counts.items() if count)
+        return f"<EmotionResult {name}{length}: {self._verdict()}{_labels(self.modalities)}{more}>"
 
-    @property
-    def affect(self) -> Affect | None:
-        """Valence, arousal and dominance of the clip by the modality that tells them, the words; None without it."""
-        return next((said.affect for said in self.modalities.values() if said.affect is not None), None)
+    def __str__(self) -> str:
+        """The table that ``mmemo analyze`` prints, without color."""
+        from rich.console import Console
+
+        from mmemo.report.export.tables import terminal
+
+        text = StringIO()
+        Console(file=text, width=110, color_system=None, highlight=False).print(terminal(self))
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, strings and numbers, ready for JSON; `from_dict` is the way back."""
-        from mmemo.report.document import to_dict
-
-        return to_dict(self)
+        """The JSON document: dictionaries, lists, strings and numbers; `from_dict` is the way back."""
+        document: dict[str, Any] = to_document(self)
+        return document
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> EmotionResult:
-        """The result that `to_dict` made a document of, but for the rounding of its figures.
+        """Read a document of `to_dict`. It is the same result but for the rounding of its figures.
+
+        Documents of the first version, which had no ``format``, are read as well.
 
         Raises:
-            ArgumentError: if the document is no result.
+            ArgumentError: if the document does not fit, with the path of the wrong field, or is of a newer format.
         """
-        from mmemo.report.document import from_dict
+        document = dict(document)
+        version = document.get("format")
+        if isinstance(version, int) and version > FORMAT:
+            raise ArgumentError(
+                f"The result is of format {version}, made by mmemo {document.get('mmemo')}; mmemo {__version__} reads "
+                f"formats up to {FORMAT}. Upgrade with: pip install --upgrade mmemo"
+            )
+        return from_document(cls, _of_first_version(document) if version is None else document)
 
-        return from_dict(document)
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema (draft 2020-12) of the document that `to_dict` and `to_json` make."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": f"#/$defs/{cls.__name__}",
+            "$defs": schemas(cls),
+        }
 
     @classmethod
     def load(cls, path: str | Path) -> EmotionResult:
@@ -214,9 +315,14 @@ class EmotionResult:
         Raises:
             ArgumentError: if the file can't be read, or holds no result.
         """
-        from mmemo.report.document import load
-
-        return load(Path(path))
+        try:
+            document = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError) as error:
+            raise ArgumentError(f"{path} can't be read as a result: {error}.") from None
+        try:
+            return cls.from_dict(document)
+        except ArgumentError as error:
+            raise ArgumentError(f"{path}: {error}") from None
 
     def to_json(self, indent: int | None = 2) -> str:
         """The same as `to_dict`, as a JSON text; a list of numbers stands on one line."""
@@ -317,3 +423,26 @@ class EmotionResult:
         from mmemo.report.save import save
 
         return save(self, Path(path), anonymize)
+
+
+def _labels(modalities: Mapping[str, ModalityScores]) -> str:
+    labels = ", ".join(f"{name} {scores.label}" for name, scores in modalities.items())
+    return f" ({labels})" if labels else ""
+
+
+def _of_first_version(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of before there was a format: a box track was a list of (time, left, top, right, bottom)."""
+    try:
+        people = [
+            {
+                **person,
+                "box_tracks": [
+                    {"times": [time for time, *_ in track], "boxes": [box for _, *box in track]}
+                    for track in person.get("trails", ())
+                ],
+            }
+            for person in document["people"]
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ArgumentError(f"The document is no EmotionResult of mmemo: people: {error!r}.") from None
+    return {"mmemo": None, **document, "people": people}

@@ -1,45 +1,63 @@
-"""The app over HTTP: `POST /api/analyze` for programs, a result's files, and the live connection."""
+"""HTTP endpoints of the app: `POST /api/analyze` for programs, the files of a result, and the live connection."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
 import mmemo
 from mmemo.app import html
 from mmemo.app.analysis import Analyst, plain_name
-from mmemo.app.live import LiveScorer, picture
+from mmemo.app.live import LiveScorer, decode_frame
 from mmemo.app.middleware import session_of
-from mmemo.app.schema import Answer, Refusal
+from mmemo.document import schemas
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError
 from mmemo.pipeline.analyzer import Analyzer
+from mmemo.result import EmotionResult
 
-_USERS_FAULT = (ArgumentError, MediaError, MissingStreamError)
+_CLIENT_ERRORS = (ArgumentError, MediaError, MissingStreamError)
 _MOST_LIVE = 4
 """Live connections at once: each takes a good part of a processor."""
 
 
+class Failure(BaseModel):
+    """Why there is no result."""
+
+    error: str = Field(description="The kind, such as MediaError.")
+    message: str = Field(description="What happened, why, and what to do.")
+
+
+class _Application(FastAPI):
+    """FastAPI whose OpenAPI document describes results by their own JSON Schema."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"] |= schemas(EmotionResult, "#/components/schemas/{name}")
+        return document
+
+
 def application(analyst: Analyst) -> FastAPI:
     """A FastAPI application with the endpoints, to which the page is added."""
-    app = FastAPI(
+    app = _Application(
         title="mmemo",
         version=mmemo.__version__,
         description=(
-            "What emotion a person shows, from face, voice and words together. Scores tell the expression that shows, "
+            "What emotion a person shows, from face, voice and words together. Scores rate the apparent expression, "
             "not what a person feels. Uploads are removed as soon as they are analyzed; nothing leaves this machine."
         ),
         docs_url=None,  # both would fetch their scripts from another host
         redoc_url=None,
     )
-    app.add_exception_handler(MmemoError, _refusal)
+    app.add_exception_handler(MmemoError, _failure)
     app.include_router(_routes(analyst))
     return app
 
@@ -51,41 +69,43 @@ def _routes(analyst: Analyst) -> APIRouter:
     @router.post(
         "/api/analyze",
         summary="Analyze one clip",
-        response_model=Answer,
         dependencies=[Depends(HTTPBearer(auto_error=False, description="The token that the command printed."))],
         responses={
-            401: {"model": Refusal, "description": "The token is missing or wrong."},
-            413: {"model": Refusal, "description": "The file is too large."},
-            422: {"model": Refusal, "description": "The file can't be read, or there is nothing to analyze."},
-            500: {"model": Refusal, "description": "A fault of the server."},
+            200: {
+                "description": "The document of the result.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EmotionResult"}}},
+            },
+            401: {"model": Failure, "description": "The token is missing or wrong."},
+            413: {"model": Failure, "description": "The file is too large."},
+            422: {"model": Failure, "description": "The file can't be read, or there is nothing to analyze."},
+            500: {"model": Failure, "description": "A fault of the server."},
         },
     )
     def analyze(
         file: Annotated[UploadFile | None, File(description="A video, a sound or a picture.")] = None,
-        text: Annotated[str | None, Form(description="The words said, if known; alone, they are analyzed.")] = None,
+        text: Annotated[str | None, Form(description="The words, if known; alone, they are analyzed.")] = None,
         modalities: Annotated[
             str | None, Form(description="Some of face,voice,text with commas between; all by default.")
         ] = None,
     ) -> Response:
-        """Send a file as `multipart/form-data`; the answer is the same document as `mmemo analyze --json` prints.
+        """Send a file as `multipart/form-data`; the response is the same document as `mmemo analyze --json` prints.
 
         Analyses run one after the other, so a request may wait for others.
         """
         chosen = [name.strip() for name in (modalities or "").split(",") if name.strip()]
         analyzer = Analyzer(analyst.analyzer.model, chosen) if chosen else None
         if file is None or not file.filename:
-            result = analyst.scores(None, "Text", text, _silent, analyzer)
+            result = analyst.scores(None, "Text", text, _no_progress, analyzer)
             return Response(result.to_json(), media_type="application/json")
         folder = analyst.findings.folder()
         try:
             path = folder / plain_name(file.filename)
             with path.open("wb") as out:
                 shutil.copyfileobj(file.file, out)
-            result = analyst.scores(path, path.name, text, _silent, analyzer)
+            result = analyst.scores(path, path.name, text, _no_progress, analyzer)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        document = result.to_dict() | {"source": path.name}
-        return JSONResponse(document)
+        return JSONResponse(result.to_dict() | {"source": path.name})
 
     @router.get("/results/{token}/{name}", include_in_schema=False)
     def fetch(request: Request, token: str, name: str, save: bool = False) -> FileResponse:
@@ -103,17 +123,17 @@ def _routes(analyst: Analyst) -> APIRouter:
         nonlocal live
         await connection.accept()
         if live >= _MOST_LIVE:
-            await connection.close(1013, f"{_MOST_LIVE} cameras are watched already. Try again later.")
+            await connection.close(1013, f"{_MOST_LIVE} cameras are connected already. Try again later.")
             return
         live += 1
         try:
             scorer = await run_in_threadpool(lambda: LiveScorer(analyst.analyzer.model))
             while True:
-                image = picture(await connection.receive_bytes())
+                image = decode_frame(await connection.receive_bytes())
                 start = time.perf_counter()
                 faces = await run_in_threadpool(scorer.update, image, start)
-                found = [{"person": face.person, "box": face.box, "scores": face.scores} for face in faces]
-                await connection.send_json({"faces": found, "ms": round(1000 * (time.perf_counter() - start), 1)})
+                scored = [{"person": face.person, "box": face.box, "scores": face.scores} for face in faces]
+                await connection.send_json({"faces": scored, "ms": round(1000 * (time.perf_counter() - start), 1)})
         except WebSocketDisconnect:
             pass
         except MmemoError as error:
@@ -124,10 +144,10 @@ def _routes(analyst: Analyst) -> APIRouter:
     return router
 
 
-def _refusal(_: Request, error: Exception) -> JSONResponse:
-    status = 422 if isinstance(error, _USERS_FAULT) else 500
+def _failure(_: Request, error: Exception) -> JSONResponse:
+    status = 422 if isinstance(error, _CLIENT_ERRORS) else 500
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
 
-def _silent(done: float, what: str) -> None:
-    """Nobody watches the progress of a request."""
+def _no_progress(done: float, what: str) -> None:
+    """A request has no progress bar."""

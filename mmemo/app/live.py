@@ -1,4 +1,4 @@
-"""Scoring a camera frame by frame: the face alone, over the last second."""
+"""Live scores of a camera, frame by frame: the face alone, over the last second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEADER = struct.Struct("<HH")
 
 @dataclass(frozen=True)
 class LiveFace:
-    """One face now: ``box`` is left, top, right, bottom as shares of the picture's width and height."""
+    """Current scores of one face; ``box`` is left, top, right, bottom as shares of the frame's width and height."""
 
     person: int
     box: Box
@@ -33,8 +33,8 @@ class LiveFace:
 
 
 @dataclass(frozen=True, eq=False)
-class _Said:
-    """What one picture says of a face: log scores (K,), and how far they can be trusted, 0 to 1."""
+class _FrameScores:
+    """Scores of a face in one frame: log scores (K,), and the image quality, 0 to 1."""
 
     time: Seconds
     logits: np.ndarray
@@ -42,28 +42,29 @@ class _Said:
 
 
 class LiveScorer:
-    """Scores the pictures of one camera as they come. One instance a connection; not to be shared between threads.
+    """Scores the frames of one camera as they come. One instance a connection; not to be shared between threads.
 
     Args:
-        model: its face encoder is used; voice and words need more than a moment.
+        model: its face encoder is used; voice and text need more than a moment.
+        span: seconds of past frames that count.
 
     Raises:
-        ArgumentError: if the model does not look at faces.
+        ArgumentError: if the model has no face encoder.
     """
 
     def __init__(self, model: EmotionModel, span: Seconds = SPAN) -> None:
         if "face" not in model.modalities:
-            raise ArgumentError(f"The live view needs a model that looks at faces, this one has {model.modalities}.")
+            raise ArgumentError(f"The live view needs a model with the modality face, this one has {model.modalities}.")
         self._model = model
         self._span = span
         self._tracker = FaceTracker(max_faces=4)
-        self._said: dict[int, deque[_Said]] = {}
+        self._history: dict[int, deque[_FrameScores]] = {}
 
     def update(self, image: np.ndarray, time: Seconds) -> list[LiveFace]:
-        """The faces of the next picture (H, W, 3) uint8 RGB, the most prominent first.
+        """The faces of the next frame (H, W, 3) uint8 RGB, the most prominent first.
 
-        Each picture is encoded once. The scores are the mean of the log scores of the last second, weighted by
-        quality, as the face encoder takes it over the pictures of a window.
+        Each frame is encoded once. The scores are the mean of the log scores of the last second, weighted by
+        quality, as the face encoder takes it over the frames of a window.
 
         Args:
             time: of the picture, in seconds of any clock that only goes forward.
@@ -77,26 +78,27 @@ class LiveScorer:
         encoding = self._model.encode("face", [Evidence(time, time + self._span, face=face) for face in people])
         faces = []
         for row, face in enumerate(people):
-            said = self._said.setdefault(face.person, deque())
+            history = self._history.setdefault(face.person, deque())
             if encoding.present[row]:
-                said.append(_Said(time, log_softmax(encoding.logits[row].astype(float)), float(face.quality[0])))
-            if said:
-                weights = [one.quality + 1e-6 for one in said]
-                mean = np.average([one.logits for one in said], axis=0, weights=weights)
+                logits = log_softmax(encoding.logits[row].astype(float))
+                history.append(_FrameScores(time, logits, float(face.quality[0])))
+            if history:
+                weights = [one.quality + 1e-6 for one in history]
+                mean = np.average([one.logits for one in history], axis=0, weights=weights)
                 left, top, right, bottom = (face.box[0] / np.array([width, height, width, height])).tolist()
                 scores = self._model.labels.scores(softmax(mean))
                 faces.append(LiveFace(face.person, (left, top, right, bottom), scores))
         return faces
 
     def _forget(self, past: Seconds) -> None:
-        for said in self._said.values():
-            while said and said[0].time < past:
-                said.popleft()
-        self._said = {person: said for person, said in self._said.items() if said}
+        for history in self._history.values():
+            while history and history[0].time < past:
+                history.popleft()
+        self._history = {person: history for person, history in self._history.items() if history}
 
 
-def picture(message: bytes) -> np.ndarray:
-    """A picture as the live page sends it: width and height (two uint16, little endian), then RGBA bytes.
+def decode_frame(message: bytes) -> np.ndarray:
+    """A frame as the live page sends it: width and height (two uint16, little endian), then RGBA bytes.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -105,12 +107,12 @@ def picture(message: bytes) -> np.ndarray:
         ArgumentError: if the bytes are not as many as width and height say, or more than ``MOST_PIXELS``.
     """
     if len(message) < _HEADER.size:
-        raise ArgumentError(f"A live picture begins with {_HEADER.size} bytes of width and height.")
+        raise ArgumentError(f"A live frame begins with {_HEADER.size} bytes of width and height.")
     width, height = _HEADER.unpack_from(message)
     pixels = width * height
     if not 0 < pixels <= MOST_PIXELS or len(message) != _HEADER.size + 4 * pixels:
         raise ArgumentError(
-            f"A live picture of {width} x {height} must have {4 * pixels} bytes of RGBA, and at most {MOST_PIXELS} "
+            f"A live frame of {width} x {height} must have {4 * pixels} bytes of RGBA, and at most {MOST_PIXELS} "
             f"pixels; got {len(message) - _HEADER.size} bytes."
         )
     rgba = np.frombuffer(message, np.uint8, offset=_HEADER.size).reshape(height, width, 4)

@@ -21,13 +21,15 @@ PATHS = ("path", "audio", "subtitles")
 NUMBERS = ("start", "end", "valence", "arousal", "dominance", "onset", "apex", "offset")
 COLUMNS = (
     "id", "corpus", *PATHS, "start", "end", "transcript", "label", "intended", "perceived", "valence", "arousal",
-    "dominance", "onset", "apex", "offset", "speaker", "gender", "session", "dialogue", "turn", "language", "licence",
+    "dominance", "onset", "apex", "offset", "speaker", "gender", "session", "dialogue", "turn", "language", "license",
     "split", "fold", "sha256",
 )  # fmt: skip
 """In the order in which files have them."""
 FAMILIES = {"label.": "labels", "extra.": "extra"}
 """Columns of CSV that go together into one mapping of a clip."""
 _ATTRIBUTE = {"transcript": "text"}
+_RENAMED = {"licence": "license"}
+"""Columns of older manifests, and their names of today."""
 _DEFAULTS = {field.name: field.default for field in fields(Clip)}
 
 
@@ -50,7 +52,8 @@ def from_record(record: Mapping[str, Any], folder: Path) -> tuple[Clip | None, l
     """The inverse of `to_record`: a clip, or None and what is wrong with the values, all of it."""
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for column, value in record.items():
+    for name, value in record.items():
+        column = _RENAMED.get(name, name)
         if value in (None, ""):
             continue
         reader = _READERS.get(column)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mmemo import media
+from mmemo.document import to_document
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceTracker
@@ -68,7 +69,7 @@ class MicroResult:
             "source": self.source,
             "duration": round(self.duration, 3),
             "frame_rate": round(self.frame_rate, 2),
-            "micro_expressions": [expression.to_dict() for expression in self.expressions],
+            "micro_expressions": [to_document(expression) for expression in self.expressions],
             "notes": [{"code": note.code, "message": note.message} for note in self.notes],
         }
 

@@ -22,7 +22,7 @@ from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model
-from mmemo.result import EmotionResult
+from mmemo.result import AnalysisSettings, EmotionResult
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
@@ -118,10 +118,12 @@ class Analyzer:
             scores=scored.scores,
             modalities=scored.modalities,
             segments=scored.segments,
-            people=tuple(replace(person, trails=found.trails.trails(person.id)) for person in scored.people),
+            people=tuple(replace(person, box_tracks=found.box_tracks.tracks(person.id)) for person in scored.people),
             transcript=found.transcript,
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
+            weights=dict(getattr(self.model, "weights", {})),
+            settings=AnalysisSettings(self.window, self.hop, self.modalities),
             start=found.grid.start,
             speech=None if found.activity is None else found.activity.spans,
             micro_expressions=micro,

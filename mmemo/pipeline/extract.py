@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmemo import media
-from mmemo.box_tracks import Box, TrailKeeper
+from mmemo.box_tracks import Box, BoxTrackRecorder
 from mmemo.clip import Clip
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence, FaceEvidence, Seconds, VoiceEvidence
@@ -40,13 +40,13 @@ _NO_VOICE = {
 
 @dataclass
 class Extraction:
-    """What was found in one clip. ``notes`` and ``trails`` grow until `windows` is exhausted."""
+    """What was found in one clip. ``notes`` and ``box_tracks`` grow until `windows` is exhausted."""
 
     grid: Grid
     activity: SpeechActivity | None = None
     transcript: Transcript | None = None
     notes: list[Note] = field(default_factory=list)
-    trails: TrailKeeper = field(default_factory=TrailKeeper)
+    box_tracks: BoxTrackRecorder = field(default_factory=BoxTrackRecorder)
     faces: Iterable[tuple[FaceEvidence, ...]] = field(default_factory=lambda: repeat(()))
     voices: Iterable[VoiceEvidence | None] = field(default_factory=lambda: repeat(None))
     source: Path | None = None
@@ -133,7 +133,7 @@ def _sightings(clip: Clip, info: MediaInfo, found: Extraction) -> Iterator[Sight
         faces = find(frame)
         any_face, frames = any_face or bool(faces), frames + 1
         height, width = frame.image.shape[:2]
-        found.trails.see(frame.time, {face.person: _shares(face, width, height) for face in faces})
+        found.box_tracks.add(frame.time, {face.person: _shares(face, width, height) for face in faces})
         yield Sighting(frame.time, (width, height), faces)
     if not frames:
         found.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))

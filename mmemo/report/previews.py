@@ -147,9 +147,9 @@ def _clearest(person: Person) -> Seconds | None:
     """A time at which the person is visible, in the window with the highest score of the person's label."""
     for segment in sorted(person.segments, key=lambda segment: -segment.scores[person.label]):
         middle = (segment.start + segment.end) / 2
-        knots = [time for trail in person.trails for time in trail.times if segment.start <= time <= segment.end]
+        knots = [time for track in person.box_tracks for time in track.times if segment.start <= time <= segment.end]
         if person.box_at(middle) is not None:
             return middle
         if knots:
             return min(knots, key=lambda time: abs(time - middle))
-    return person.trails[0].times[0] if person.trails else None
+    return person.box_tracks[0].times[0] if person.box_tracks else None

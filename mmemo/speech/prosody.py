@@ -8,13 +8,15 @@ nuclei and measure speech rate automatically", Behavior Research Methods 2009.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from mmemo.document import array_rounded_to, rounded_to
 from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 
@@ -39,20 +41,29 @@ _DIP_DB, _BELOW_LOUD_DB = 2.0, 25.0
 
 @dataclass(frozen=True, eq=False)
 class Prosody:
-    """The prosody of one clip; all arrays are (N,) float32, one value each `STEP`.
+    """Prosody of one clip; all arrays are (N,) float32, one value each ``step``.
 
     Attributes:
+        summary: figures of the whole clip; None where there is nothing to measure: ``pitch``, the median in Hz;
+            ``pitch_range``, semitones between its 5th and 95th percentile; ``rate``, mean syllables a second;
+            ``pause_share``, of the time from the first word to the last.
         start: seconds in the file at which the first value lies.
+        step: seconds from one value to the next.
         pitch: fundamental frequency in Hz; NaN where the voice has none, or nobody speaks.
         energy: level in dBFS, at least -100.
         rate: syllables a second of speech, over a second before and after; NaN where nobody speaks.
         pauses: stretches of at least 0.25 s between two spans of speech, start and end in seconds.
+
+    Raises:
+        ArgumentError: if the arrays differ in shape.
     """
 
+    summary: Annotated[dict[str, float | None], rounded_to(3)] = field(init=False)
     start: Seconds
-    pitch: np.ndarray
-    energy: np.ndarray
-    rate: np.ndarray
+    step: Seconds = field(init=False, default=STEP)
+    pitch: Annotated[np.ndarray, array_rounded_to(1)]
+    energy: Annotated[np.ndarray, array_rounded_to(1)]
+    rate: Annotated[np.ndarray, array_rounded_to(2)]
     pauses: tuple[tuple[Seconds, Seconds], ...]
 
     def __post_init__(self) -> None:
@@ -61,29 +72,30 @@ class Prosody:
                 "Prosody: expected pitch, energy and rate of one shape (N,), got "
                 f"{self.pitch.shape}, {self.energy.shape} and {self.rate.shape}."
             )
+        if "summary" not in vars(self):  # a document brings that of the values before they were rounded
+            object.__setattr__(self, "summary", self._summary())
+
+    def __repr__(self) -> str:
+        end = self.start + len(self.pitch) * self.step
+        return f"<Prosody {self.start:.1f} to {end:.1f} s: {self.summary}>"
 
     @property
     def times(self) -> np.ndarray:
         """(N,) float64 seconds in the file."""
         return self.start + np.arange(len(self.pitch)) * STEP
 
-    def summary(self) -> dict[str, float | None]:
-        """Figures of the whole clip; None where there was nothing to measure.
-
-        - ``pitch``: median in Hz; ``pitch_range``: semitones between its 5th and 95th percentile;
-        - ``rate``: mean syllables a second; ``pause_share``: of the time from the first word to the last.
-        """
+    def _summary(self) -> dict[str, float | None]:
         voiced = self.pitch[np.isfinite(self.pitch)]
         spoken = np.flatnonzero(np.isfinite(self.rate))
         low, middle, high = np.percentile(voiced, [5, 50, 95]) if len(voiced) else (np.nan,) * 3
         span = (spoken[-1] - spoken[0] + 1) * STEP if len(spoken) else np.nan
-        found = {
+        figures = {
             "pitch": middle,
             "pitch_range": 12 * np.log2(high / low),
             "rate": np.nanmean(self.rate) if len(spoken) else np.nan,
             "pause_share": sum(end - begin for begin, end in self.pauses) / span,
         }
-        return {name: round(float(value), 3) if np.isfinite(value) else None for name, value in found.items()}
+        return {name: round(float(value), 3) if np.isfinite(value) else None for name, value in figures.items()}
 
 
 def measure(blocks: Iterable[np.ndarray], spans: Sequence[tuple[Seconds, Seconds]], start: Seconds = 0.0) -> Prosody:

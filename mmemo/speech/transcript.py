@@ -7,11 +7,13 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Protocol
 
+from mmemo.document import OMIT_DEFAULT, Share
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds, TextEvidence, Turn
 from mmemo.speech.language import guess_language
@@ -25,6 +27,8 @@ AROUND = 2.0
 """Seconds before and after the window that this part reaches."""
 BEFORE, GAP = 3, 20.0
 """Lines before a window that are its context, at most, and the longest silence in seconds over which they are."""
+_MOST_SHOWN = 20
+"""Lines that ``print(transcript)`` shows."""
 SOURCES = ("given", "sidecar", "subtitle stream", "recognition")
 
 
@@ -46,7 +50,7 @@ class Word:
     start: Seconds
     end: Seconds
     text: str
-    confidence: float = 1.0
+    confidence: Share = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,9 @@ class Line:
     start: Seconds
     end: Seconds
     text: str
-    confidence: float = 1.0
-    words: tuple[Word, ...] = ()
-    speaker: str | None = None
+    confidence: Share = 1.0
+    words: tuple[Word, ...] = field(default=(), repr=False, metadata=OMIT_DEFAULT)
+    speaker: str | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         if not self.start <= self.end:
@@ -85,10 +89,17 @@ class Transcript:
         source: where the words came from, one of `SOURCES`.
         language: ISO 639-1 code, "und" for a language that is not English and otherwise not known, None where
             nothing is known.
-        detail: the subtitle file's name, the number of the stream, or the name of the recogniser's model.
+        detail: the subtitle file's name, the number of the stream, or the name of the recognizer's model.
 
     Raises:
         ArgumentError: if the source is not a known one, or the lines are not in order.
+
+    >>> transcript = Transcript((Line(0.0, 1.5, "Hello there."), Line(1.8, 3.0, "How are you?")), "given", "en")
+    >>> transcript.text
+    'Hello there. How are you?'
+    >>> print(transcript)
+        0.00     1.50  Hello there.
+        1.80     3.00  How are you?
     """
 
     lines: tuple[Line, ...]
@@ -101,6 +112,14 @@ class Transcript:
             raise ArgumentError(expected_one_of("Transcript source", SOURCES, self.source))
         if any(later.start < line.start for line, later in zip(self.lines, self.lines[1:], strict=False)):
             raise ArgumentError("Transcript: expected the lines in the order of their starts.")
+
+    def __repr__(self) -> str:
+        return f"<Transcript {self.source}, {self.language}: {len(self.lines)} lines, {shorten(self.text, 60)!r}>"
+
+    def __str__(self) -> str:
+        lines = [f"{line.start:8.2f} {line.end:8.2f}  {line.text}" for line in self.lines[:_MOST_SHOWN]]
+        more = len(self.lines) - len(lines)
+        return "\n".join([*lines, f"… and {more} more lines"] if more else lines)
 
     @property
     def text(self) -> str:

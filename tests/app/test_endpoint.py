@@ -12,9 +12,10 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 
-from mmemo.app.schema import Answer
+from mmemo import EmotionResult
 from tests.app.conftest import MOST_MEGABYTES, Running, start
 
 
@@ -38,11 +39,11 @@ def post(
         return error.code, json.load(error)
 
 
-def test_a_file_is_answered_as_described(server: Running, smile: Path) -> None:
+def test_the_response_to_a_file_is_as_described(server: Running, smile: Path) -> None:
     before = server.files()
     status, answer = post(server, ("smile.mp4", smile.read_bytes()), modalities="face,voice")
     assert status == 200
-    Answer.model_validate(answer)  # every key is described, and nothing described is missing
+    assert EmotionResult.from_dict(answer).to_dict() == answer
     assert answer["source"] == "smile.mp4"
     assert answer["label"] == "happiness"
     assert set(answer["modalities"]) == {"face", "voice"}
@@ -50,8 +51,10 @@ def test_a_file_is_answered_as_described(server: Running, smile: Path) -> None:
     asked = urllib.request.Request(f"{server.address}/openapi.json", headers=server.bearer)
     with urllib.request.urlopen(asked, timeout=30) as document:
         described = json.load(document)
-    assert "/api/analyze" in described["paths"]
-    assert "Answer" in described["components"]["schemas"]
+    response = described["paths"]["/api/analyze"]["post"]["responses"]["200"]
+    reference = response["content"]["application/json"]["schema"]["$ref"]
+    assert reference == "#/components/schemas/EmotionResult"
+    jsonschema.validate(answer, {"$ref": reference, "components": described["components"]})
 
 
 def test_words_alone(server: Running) -> None:

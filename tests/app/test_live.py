@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmemo import Analyzer
-from mmemo.app.live import LiveScorer, picture
+from mmemo.app.live import LiveScorer, decode_frame
 from mmemo.errors import ArgumentError
 from mmemo.samples import portrait
 
@@ -39,9 +39,9 @@ def test_scores_are_those_of_the_last_second(analyzer: Analyzer) -> None:
     )
 
 
-def test_pictures_as_they_are_sent() -> None:
+def test_frames_as_they_are_sent() -> None:
     pixels = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-    assert np.array_equal(picture(struct.pack("<HH", 3, 2) + pixels.tobytes()), pixels[:, :, :3])
+    assert np.array_equal(decode_frame(struct.pack("<HH", 3, 2) + pixels.tobytes()), pixels[:, :, :3])
     for message in (b"", struct.pack("<HH", 3, 2), struct.pack("<HH", 0, 2), struct.pack("<HH", 9999, 9999)):
-        with pytest.raises(ArgumentError, match="live picture"):
-            picture(message)
+        with pytest.raises(ArgumentError, match="live frame"):
+            decode_frame(message)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmemo import Analyzer, EmotionResult
-from mmemo.box_tracks import Trail
+from mmemo.box_tracks import BoxTrack
 from mmemo.labels import EKMAN7
 from mmemo.notes import Note
 from mmemo.result import ModalityScores, Person, Segment
@@ -33,8 +33,8 @@ def made() -> EmotionResult:
         Segment(7.0, 9.0, scores("anger"), {"voice": voice}),
     )
     seen = tuple(Segment(s.start, s.end, face.scores, {"face": face}) for s in segments[:3])
-    trail = Trail((0.0, 4.0), ((0.1, 0.2, 0.3, 0.6), (0.5, 0.2, 0.7, 0.6)))
-    person = Person(0, 0.0, 4.0, 0.4, (0.3, 0.2, 0.5, 0.6), face.scores, seen, (trail,))
+    track = BoxTrack((0.0, 4.0), ((0.1, 0.2, 0.3, 0.6), (0.5, 0.2, 0.7, 0.6)))
+    person = Person(0, 0.0, 4.0, 0.4, (0.3, 0.2, 0.5, 0.6), face.scores, seen, (track,))
     lines = (
         Line(2.0, 4.0, ATTACK, 0.9, (Word(2.0, 2.5, "</script>", 0.8),)),
         Line(3.5, 4.5, "at the same time"),

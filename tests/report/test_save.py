@@ -18,7 +18,7 @@ SCHEMA = Path(sys.prefix) / "share" / "pympi_ling-1.71.tar.gz"
 def test_json_comes_back(made: EmotionResult, tmp_path: Path) -> None:
     again = EmotionResult.load(made.save(tmp_path / "r.json"))
     assert again.to_dict() == made.to_dict()
-    assert again.people[0].trails == made.people[0].trails
+    assert again.people[0].box_tracks == made.people[0].box_tracks
     assert again.transcript == made.transcript
     assert again.speech == made.speech
     assert "[2.0, 4.0]" in (tmp_path / "r.json").read_text()  # a list of numbers stands on one line

@@ -70,7 +70,7 @@ def test_rate_counts_the_syllables(rate: float):
 def test_pauses_lie_between_spans():
     found = measure([np.zeros(4 * RATE, np.float32)], [(0.5, 1.0), (1.1, 2.0), (2.6, 3.0)])
     assert found.pauses == ((2.0, 2.6),)
-    assert found.summary()["pause_share"] == pytest.approx(0.6 / 2.5, abs=0.01)
+    assert found.summary["pause_share"] == pytest.approx(0.6 / 2.5, abs=0.01)
 
 
 def test_blocks_and_start_change_nothing():
@@ -91,12 +91,12 @@ def test_gain_moves_the_energy_and_nothing_else():
     spans = speech_spans([sound]).spans
     loud, quiet = measure([sound], spans), measure([sound * np.float32(0.01)], spans)
     np.testing.assert_allclose(quiet.energy, np.maximum(loud.energy - 40, -100), atol=0.1)
-    assert quiet.summary() == loud.summary()
+    assert quiet.summary == loud.summary
 
 
 def test_real_speech_is_plausible():
     sound = waveform(SPEECH)
-    summary = measure([sound], speech_spans([sound]).spans).summary()
+    summary = measure([sound], speech_spans([sound]).spans).summary
     assert 70 < summary["pitch"] < 300
     assert 1 < summary["pitch_range"] < 30
     assert 2 < summary["rate"] < 8
@@ -104,7 +104,7 @@ def test_real_speech_is_plausible():
 
 def test_nothing_and_a_sliver():
     empty = measure([], [])
-    assert empty.summary() == {"pitch": None, "pitch_range": None, "rate": None, "pause_share": None}
+    assert empty.summary == {"pitch": None, "pitch_range": None, "rate": None, "pause_share": None}
     assert len(measure([np.zeros(10, np.float32)], [(0.0, 1.0)]).pitch) == 1
     broken = steady(200)
     broken[::97] = np.nan

@@ -75,12 +75,12 @@ class Gathering:
         yield from (chosen[name] for name in sorted(chosen))
 
     def add(self, **values: Any) -> None:
-        """One more clip; ``corpus`` and ``licence`` are filled in."""
+        """One more clip; ``corpus`` and ``license`` are filled in."""
         if values["id"] in self._ids:
             self.caveat(DOUBLE, values.get("path") or values["id"])
             return
         try:
-            clip = Clip(corpus=self.corpus.name, licence=self.corpus.licence, **values)
+            clip = Clip(corpus=self.corpus.name, license=self.corpus.licence, **values)
         except ArgumentError as error:
             self.caveat(VALUES, f"{values['id']}: {error}")
             return

@@ -117,7 +117,7 @@ def _header(manifest: Manifest, name: str, table: str, used: list[str]) -> dict[
         "name": name,
         "source": "mmemo",
         "usage": "other",
-        "description": "; ".join(sorted({clip.licence for clip in manifest if clip.licence})),
+        "description": "; ".join(sorted({clip.license for clip in manifest if clip.license})),
         "schemes": schemes,
         "tables": {table: {"type": "segmented", "columns": {column: {"scheme_id": column} for column in used}}},
     }

@@ -17,7 +17,7 @@ def draw_prosody(axes: Axes, prosody: Prosody, start: float, end: float) -> None
     """Pitch as dots, on two octaves around its median at least; speaking rate as a line; pauses in gray."""
     step = max(1, len(prosody.pitch) // _MOST_POINTS)
     times, pitch, rate = prosody.times[::step], np.log2(prosody.pitch[::step]), prosody.rate[::step]
-    summary = prosody.summary()
+    summary = prosody.summary
     axes.set(xlim=(start, end), ylim=(0, 1))
     for pause in prosody.pauses:
         axes.axvspan(*pause, color=PAUSE, linewidth=0)

@@ -124,7 +124,7 @@ def test_prosody_on_request(listener: Analyzer, plain: EmotionResult, tmp_path: 
     spoken = asked.prosody.times[np.isfinite(asked.prosody.pitch)]
     assert len(spoken) > 50
     assert all(any(begin <= time < end for begin, end in asked.speech) for time in spoken)
-    assert 60 < asked.prosody.summary()["pitch"] < 400
+    assert 60 < asked.prosody.summary["pitch"] < 400
     again = EmotionResult.from_dict(asked.to_dict()).prosody
     assert again is not None
     np.testing.assert_allclose(again.pitch, asked.prosody.pitch, atol=0.06)
