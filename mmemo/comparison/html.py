@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from mmemo.comparison.export import chance, signed
-from mmemo.comparison.measures import FIGURES
-from mmemo.comparison.terminal import how
+from mmemo.comparison.export import format_p, format_signed
+from mmemo.comparison.measures import METRICS
+from mmemo.comparison.terminal import describe_method
 from mmemo.evaluation.bootstrap import Interval
 from mmemo.report.html.markup import LIMITS, asset, document, listing, section
 
@@ -40,12 +40,12 @@ def page(comparison: Comparison) -> str:
         section("Is the gain real?", _gains(comparison, drawn.get("gains")), "paired, on the same clips"),
         section(
             "Where a modality is lost",
-            _picture(drawn.get("losses"), "Accuracy as modalities are lost"),
+            _picture(drawn.get("missing modalities"), "Accuracy as modalities are lost"),
             "expected accuracy if a modality is missing from a share of the clips, chosen at random; bands are 95%",
         ),
         section(
             "Under noise, blur and wrong words",
-            _picture(drawn.get("degraded"), "Accuracy as evidence gets worse"),
+            _picture(drawn.get("corruptions"), "Accuracy as evidence gets worse"),
             "the same clips, encoded again from evidence made worse; bands are 95%",
         ),
         section("Recall by class", _picture(drawn["recalls"], "Recall of each class by system")),
@@ -57,7 +57,10 @@ def page(comparison: Comparison) -> str:
         ),
         *(section(f"By {name.removeprefix('by ')}", _picture(one, name)) for name, one in groups.items()),
         _values(comparison),
-        section("Notes and limits", listing([*comparison.notes, how(comparison), *_definitions()]) + listing(LIMITS)),
+        section(
+            "Notes and limits",
+            listing([*comparison.notes, describe_method(comparison), *_definitions()]) + listing(LIMITS),
+        ),
     ]
     return document(f"{comparison.title}: systems compared", parts, "")
 
@@ -65,7 +68,7 @@ def page(comparison: Comparison) -> str:
 def _head(comparison: Comparison) -> str:
     people = f" of {comparison.speakers} speakers" if comparison.speakers else ""
     told = f"{comparison.clips:,} clips{people}, {len(comparison.labels)} classes: {', '.join(comparison.labels)}"
-    best, alone = comparison.best_fused, comparison.best_alone
+    best, alone = comparison.best_fused, comparison.best_unimodal
     name = best or alone or comparison.systems[0].name
     figure = comparison[name].accuracy
     lead = ""
@@ -75,7 +78,7 @@ def _head(comparison: Comparison) -> str:
         more = "more" if pair.gain.value >= 0 else "fewer"
         lead = (
             f"Of 100 clips it has {abs(100 * pair.gain.value):.1f} {more} right than {alone}, the best modality alone "
-            f"({comparison[alone].accuracy.value:.3f}). The interval of that difference, {signed(pair.gain)}, "
+            f"({comparison[alone].accuracy.value:.3f}). The interval of that difference, {format_signed(pair.gain)}, "
             f"{'lies clear of zero' if sure else 'includes zero: it may be chance'}."
         )
     return (
@@ -89,10 +92,10 @@ def _systems(comparison: Comparison) -> str:
     head = "".join(f'<th class="number">{name}</th>' for name in _HEADS.values())
     rows = []
     for system in comparison.systems:
-        cells = "".join(f'<td class="number">{_figure(getattr(system, name))}</td>' for name in FIGURES)
+        cells = "".join(f'<td class="number">{_figure(getattr(system, name))}</td>' for name in METRICS)
         kind = ' class="best"' if system.name == comparison.best_fused else ""
         rows.append(
-            f'<tr{kind}><td>{escape(system.name)}</td>{cells}<td class="number">{system.answered:.1%}</td></tr>'
+            f'<tr{kind}><td>{escape(system.name)}</td>{cells}<td class="number">{system.coverage:.1%}</td></tr>'
         )
     return f'<table class="systems"><tr><th></th>{head}<th class="number">answered</th></tr>{"".join(rows)}</table>'
 
@@ -100,10 +103,10 @@ def _systems(comparison: Comparison) -> str:
 def _gains(comparison: Comparison, drawn: Figure | None) -> str:
     rows = "".join(
         f"<tr><td>{escape(pair.second)}</td><td>{escape(pair.first)}</td>"
-        f'<td class="number">{signed(pair.gain)}</td><td class="number">{signed(pair.uar_gain)}</td>'
+        f'<td class="number">{format_signed(pair.gain)}</td><td class="number">{format_signed(pair.uar_gain)}</td>'
         f'<td class="number">{pair.only_second:,} : {pair.only_first:,}</td>'
-        f'<td class="number">{chance(pair.bootstrap_corrected)}</td>'
-        f'<td class="number">{chance(pair.mcnemar_corrected)}</td></tr>'
+        f'<td class="number">{format_p(pair.bootstrap_corrected)}</td>'
+        f'<td class="number">{format_p(pair.mcnemar_corrected)}</td></tr>'
         for pair in comparison.pairs
     )
     if not rows:
