@@ -230,13 +230,13 @@ def compare(
     classes: Classes = None,
 ) -> None:
     """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
-    from mmemo.comparison.compare import compare as comparing
+    from mmemo.comparison.compare import compare as compare_systems
     from mmemo.comparison.export import check_suffix
 
     for file in out or ():
         check_suffix(file)
     with _progress("encoding clips") as progress:
-        found = comparing(
+        found = compare_systems(
             *sources,
             on=on,
             split=split,

@@ -41,9 +41,9 @@ from rich.console import Console
 import mmemo
 from mmemo import EmotionModel, load_model
 from mmemo.checkpoint import replacing_file
-from mmemo.comparison.compare import compared
-from mmemo.comparison.predict import groups_of, subsets
-from mmemo.comparison.predictions import Answers
+from mmemo.comparison.compare import compare_predictions
+from mmemo.comparison.predict import group_columns, predict_subsets
+from mmemo.comparison.predictions import Predictions
 from mmemo.comparison.run_folder import write_run
 from mmemo.data import EncodedClips, FeatureCache, Manifest, encode
 from mmemo.encoders.base import Encoder, Encoding
@@ -160,7 +160,7 @@ def main(
 
     answers = ask_all(models, best, test)
     write_run(run, answers, fitted_on=[*train.ids.tolist(), *val.ids.tolist()])
-    compared_on_test = compared(answers, run.name, draws=draws, seed=seed)
+    compared_on_test = compare_predictions(answers, run.name, draws=draws, seed=seed)
     results: dict[str, Any] = {
         "config": config,
         "clips of": {"train": len(train.ids), "val": len(val.ids), "test": len(test.ids)},
@@ -209,7 +209,7 @@ def found(clips: EncodedClips) -> Part:
         log.warning("%d clips have no modality at all and are left out", len(clips.manifest) - len(kept))
     ids = np.array([clips.manifest[int(row)].id for row in kept])
     rows = {modality: one.rows(kept) for modality, one in encodings.items()}
-    return Part(ids, rows, clips.target[kept], groups_of(clips, kept))
+    return Part(ids, rows, clips.target[kept], group_columns(clips, kept))
 
 
 def probed(
@@ -239,18 +239,18 @@ def calibrated(part: Part, temperatures: Mapping[str, float]) -> Part:
     return replace(part, encodings={m: one.calibrated(temperatures[m]) for m, one in part.encodings.items()})
 
 
-def ask_all(models: Mapping[str, EmotionModel], best: str, part: Part) -> Answers:
+def ask_all(models: Mapping[str, EmotionModel], best: str, part: Part) -> Predictions:
     """Each modality alone, the subsets by the chosen head, and all together by every head."""
     encodings = {modality: one for modality, one in part.encodings.items() if one.present.any()}
-    scores, removed = subsets(models[best], encodings)
+    scores, ablations = predict_subsets(models[best], encodings)
     whole = " + ".join(m for m in models[best].modalities if m in encodings)
     if len(encodings) > 1:
-        del scores[whole], removed[whole]
+        del scores[whole], ablations[whole]
         for name, model in models.items():
-            of_scores, of_removed = subsets(model, encodings)
-            scores[name], removed[name] = of_scores[whole], of_removed[whole]
+            of_scores, of_removed = predict_subsets(model, encodings)
+            scores[name], ablations[name] = of_scores[whole], of_removed[whole]
     labels = tuple(models[best].labels)
-    return Answers(labels, part.ids, part.target, scores, removed, part.groups)
+    return Predictions(labels, part.ids, part.target, scores, ablations, part.groups)
 
 
 def progress(done: int) -> None:

@@ -40,10 +40,9 @@ from threadpoolctl import threadpool_limits
 
 from mmemo import EmotionModel
 from mmemo.checkpoint import replacing_file
-from mmemo.comparison.compare import compared
-from mmemo.comparison.predictions import Answers, Removed
+from mmemo.comparison.compare import compare_predictions
+from mmemo.comparison.predictions import Modalities, Predictions, predicted_classes
 from mmemo.comparison.run_folder import write_run
-from mmemo.comparison.tables import said
 from mmemo.data import FeatureCache, Manifest, encode
 from mmemo.data.corpora.ravdess import LUNA_FOLDS, read
 from mmemo.encoders.base import Encoder, Encoding
@@ -108,13 +107,13 @@ def main(
     held_out, reliances, before = cross_validate(encodings, target, actors, folds, heads or list(HEADS), seed, workers)
     took = {"encoding": ready - start, "folds": time.monotonic() - ready}
     groups = {"speaker": actors, "gender": np.array([clip.gender for clip in manifest])}
-    answers = Answers(
-        tuple(RAVDESS8), np.array([clip.id for clip in manifest]), target, held_out.scores, held_out.removed, groups
+    answers = Predictions(
+        tuple(RAVDESS8), np.array([clip.id for clip in manifest]), target, held_out.scores, held_out.ablations, groups
     )
     write_run(run, answers, fitted_on=answers.ids.tolist())  # the model that is served, not those behind these scores
     model = fit_all(encodings, face, voice, target, actors, serve, seed)
     model.save(run / "model", card={"recipe": {"data": str(data), "head": serve, "seed": seed, "git": git_state()}})
-    found = compared(answers, "RAVDESS, out of fold", draws=draws, seed=seed)
+    found = compare_predictions(answers, "RAVDESS, out of fold", draws=draws, seed=seed)
     config = {"data": str(data), "seed": seed, "draws": draws, "layers": LAYERS, "chunk": CHUNK, "git": git_state()}
     with replacing_file(run / "results.json") as partial:
         report = {
@@ -170,13 +169,13 @@ class HeldOut:
     """Scores (N, K) of each expert and head on clips none of them saw, and each head's with a modality taken away."""
 
     scores: dict[str, np.ndarray] = field(default_factory=dict)
-    removed: dict[str, dict[Removed, np.ndarray]] = field(default_factory=dict)
+    ablations: dict[str, dict[Modalities, np.ndarray]] = field(default_factory=dict)
 
     def put(self, rows: np.ndarray, part: HeldOut, clips: int) -> None:
         """Put the scores of one fold's clips into those of all."""
         place(self.scores, rows, part.scores, clips)
-        for name, of in part.removed.items():
-            place(self.removed.setdefault(name, {}), rows, of, clips)
+        for name, of in part.ablations.items():
+            place(self.ablations.setdefault(name, {}), rows, of, clips)
 
 
 def place(into: dict[Any, np.ndarray], rows: np.ndarray, found: Mapping[Any, np.ndarray], clips: int) -> None:
@@ -228,18 +227,18 @@ def validate(
         for modality, encoding in encodings.items():
             known[modality], unknown[modality], raw = expert(encoding, train, test, target, actors)
             found.scores[modality] = softmax(unknown[modality].logits.astype(float))
-            found.removed[modality] = {(modality,): nothing}
+            found.ablations[modality] = {(modality,): nothing}
             before[modality] = softmax(raw)
         for name in heads:
             head = HEADS[name](RAVDESS8, known, target[train], groups=actors[train], seed=seed)
             found.scores[name] = head.fuse(unknown)
-            found.removed[name] = {tuple(sorted(unknown)): nothing}
-            for removed in encodings:
-                rest = {modality: one for modality, one in unknown.items() if modality != removed}
+            found.ablations[name] = {tuple(sorted(unknown)): nothing}
+            for missing in encodings:
+                rest = {modality: one for modality, one in unknown.items() if modality != missing}
                 left = np.any([one.present for one in rest.values()], axis=0)
                 alone = nothing.copy()
                 alone[left] = head.fuse({modality: one.rows(left) for modality, one in rest.items()})
-                found.removed[name][removed,] = alone
+                found.ablations[name][missing,] = alone
             reliances[name] = reliance(head, unknown, target[test])
     return found, reliances, before
 
@@ -307,7 +306,7 @@ def reliance_table(reliances: Mapping[str, Sequence[Reliance]], held_out: HeldOu
     lines = ["| head | " + " | ".join(head) + " |", "|---" * (1 + len(head)) + "|"]
     for name, of in reliances.items():
         row = [f"{np.mean([found.shares[one] for found in of]):.2f}" for one in modalities]
-        row += [f"{accuracy(target, said(held_out.removed[name][one,])):.3f}" for one in modalities]
+        row += [f"{accuracy(target, predicted_classes(held_out.ablations[name][one,])):.3f}" for one in modalities]
         lines.append("| " + " | ".join([name, *row]) + " |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""`mmemo.compare`: runs and models, face only to all together, on the same clips."""
+"""`mmemo.compare`: unimodal and fused systems on the same clips, from runs and models."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mmemo.comparison.corruptions import sweep
-from mmemo.comparison.measures import measure
-from mmemo.comparison.missing_modality import Curve, losses
-from mmemo.comparison.predict import GROUPS, ask
-from mmemo.comparison.predictions import Answers, together
-from mmemo.comparison.resampling import Draws
+from mmemo.comparison.corruptions import corruption_curves
+from mmemo.comparison.measures import compute_metrics
+from mmemo.comparison.missing_modality import RobustnessCurve, missing_modality_curves
+from mmemo.comparison.predict import GROUPS, predict
+from mmemo.comparison.predictions import Predictions, merge
 from mmemo.comparison.result import Comparison
 from mmemo.comparison.run_folder import is_run, read_run
-from mmemo.comparison.significance import compare_pairs
+from mmemo.comparison.significance import run_paired_tests
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
+from mmemo.evaluation.bootstrap import Resamples
 from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
-Source = str | Path | EmotionModel | Answers
+Source = str | Path | EmotionModel | Predictions
 ALL = "all"
 """In place of a split's name: every clip of the manifest."""
 _MODALITIES = ("face", "voice", "text")
-_SURE = 0.05
+_SIGNIFICANT = 0.05
 _FEW = 5
 """Speakers; with fewer an interval over speakers says little."""
 
@@ -51,32 +51,42 @@ def compare(
     classes: Sequence[type] = (),
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
-    """Measure face only, voice only, words only, every pair, all, and each fusion head on the same clips.
+    """Comparison of face only, voice only, text only, every pair, all, and each fusion head on the same clips.
 
-    A run folder of a recipe gives its held-out scores, whose models did not see these speakers. A model is asked about
-    the clips of ``on``; you must know that it was not trained on them (a run's own training clips are refused).
+    A run folder of a recipe has held-out predictions, by models that were not trained on these speakers. A model
+    predicts the clips of ``on``; make sure that it was not trained on them (a run's own training clips are refused).
 
     Args:
-        sources: run folders, folders of saved models, "default", models, or `Answers` of your own.
-        on: the clips. For run folders it chooses among their clips, and tells gender, language and other groups.
+        sources: run folders, folders of saved models, "default", models, or `Predictions` of your own.
+        on: the clips. For run folders it chooses among their clips, and gives gender, language and other groups.
         split: of the manifest; its "test" by default where it has one; "all" for every clip.
         modalities: of models; all that they have by default.
         systems: names of those to compare, in this order; all by default.
-        degrade: whether models are also asked about noisy voices, blurred faces and wrong words.
-        draws: resamplings of the speakers behind intervals and tests; of tens of thousands of clips whose speakers are
-            not known take fewer, as each clip is drawn by itself then.
-        seed: of the draws.
+        degrade: whether models also predict noisy voices, blurred faces and wrong words.
+        draws: bootstrap resamples of the speakers for intervals and tests; for tens of thousands of clips of unknown
+            speakers take fewer, as single clips are resampled then.
+        seed: of the resamples.
         cache: where encodings are kept, so that the next comparison takes seconds.
-        transcriber: recognises speech of clips without words; "auto" uses the installed recogniser, None reads given
+        device: of models: "auto", "cpu", "cuda" or "mps".
+        transcriber: recognizes speech of clips without words; "auto" uses the installed recognizer, None reads given
             words only.
         classes: of saved models' encoders and fusion heads, where they are not mmemo's own; see `mmemo.load_model`.
-        progress: is called with the share done, 0 to 1.
+        progress: called with the share done, 0 to 1.
 
     Raises:
         ArgumentError: if sources don't fit together, or there is nothing to compare.
         ManifestError: if clips can't be read, or none has a label.
-        LeakError: if a run's model would be asked about clips that it was fitted on.
+        LeakError: if a run's model would predict clips that it was fitted on.
         UnknownModelError, WeightsError: if a source is none, damaged, or of a newer version.
+
+    >>> import numpy as np
+    >>> from mmemo.comparison.predictions import Predictions
+    >>> face = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.9, 0.1]])
+    >>> scores = {"face": face, "fused": np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.8, 0.2]])}
+    >>> mine = Predictions(("calm", "angry"), np.array(["a", "b", "c", "d"]), np.array([0, 1, 1, 0]), scores)
+    >>> comparison = compare(mine, draws=100)
+    >>> comparison["fused"].accuracy.value, comparison.gain("fused").gain.value
+    (1.0, 0.25)
     """
     if not sources:
         raise ArgumentError("Nothing to compare: give a run folder, a model, or several.")
@@ -84,49 +94,54 @@ def compare(
         raise ArgumentError(f"A comparison needs draws of 1 or more, got {draws}.")
     manifest = _manifest(on, split)
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
-    heard = default_transcriber() if transcriber == "auto" else transcriber
-    asker = _Asker(manifest, modalities, degrade, draws, seed, store, device, heard, progress, tuple(classes))
-    parts: list[Answers] = []
-    curves: list[Curve] = []
+    recognizer = default_transcriber() if transcriber == "auto" else transcriber
+    reader = _SourceReader(manifest, modalities, degrade, draws, seed, store, device, recognizer, progress, tuple(classes))
+    parts: list[Predictions] = []
+    curves: list[RobustnessCurve] = []
     for source in sources:
-        answers, worse = asker(source, _name(source) if len(sources) > 1 else "")
-        parts.append(answers)
-        curves += worse
-    answers = together(parts)
+        predictions, corrupted = reader(source, _name(source) if len(sources) > 1 else "")
+        parts.append(predictions)
+        curves += corrupted
+    predictions = merge(parts)
     if systems is not None:
-        answers = answers.only(systems)
+        predictions = predictions.select(systems)
         curves = [curve for curve in curves if curve.system in systems]
     if degrade and not curves:
-        raise ArgumentError("degrade needs a model that can be asked about a manifest; these are held-out scores.")
+        raise ArgumentError("degrade needs a model and a manifest to predict; these are held-out predictions.")
     title = ", ".join(dict.fromkeys(_name(source) for source in sources))
-    return compared(answers, title, draws=draws, seed=seed, curves=tuple(curves))
+    return compare_predictions(predictions, title, draws=draws, seed=seed, curves=tuple(curves))
 
 
-def compared(
-    answers: Answers, title: str = "", *, draws: int = 10_000, seed: int = 0, curves: tuple[Curve, ...] = ()
+def compare_predictions(
+    predictions: Predictions,
+    title: str = "",
+    *,
+    draws: int = 10_000,
+    seed: int = 0,
+    curves: tuple[RobustnessCurve, ...] = (),
 ) -> Comparison:
-    """Measure and test answers that are there already; ``curves`` are added to those of lost modalities."""
-    drawn = Draws(len(answers), answers.clusters, draws, seed)
-    by = tuple(dict.fromkeys(column for column in (*GROUPS, *answers.groups) if column in answers.groups))
-    pairs = compare_pairs(answers, drawn)
+    """Comparison of given predictions; ``curves`` are added to those of missing modalities."""
+    resamples = Resamples(len(predictions), predictions.speakers, draws, seed)
+    by = tuple(dict.fromkeys(column for column in (*GROUPS, *predictions.groups) if column in predictions.groups))
+    pairs = run_paired_tests(predictions, resamples)
     return Comparison(
         title,
-        answers.labels,
-        len(answers),
-        None if answers.clusters is None else len(np.unique(answers.clusters)),
-        tuple(measure(answers, name, drawn, by=by) for name in answers.scores),
-        _alone(answers),
+        predictions.labels,
+        len(predictions),
+        None if predictions.speakers is None else len(np.unique(predictions.speakers)),
+        tuple(compute_metrics(predictions, name, resamples, by=by) for name in predictions.scores),
+        _unimodal(predictions),
         pairs,
-        (*losses(answers, drawn), *curves),
-        (*answers.notes, *_notes(answers), *_resolution(len(pairs), draws)),
+        (*missing_modality_curves(predictions, resamples), *curves),
+        (*predictions.notes, *_notes(predictions), *_resolution(len(pairs), draws)),
         draws,
         seed,
     )
 
 
 @dataclass(frozen=True)
-class _Asker:
-    """Turns a source into answers, and into curves under worse evidence."""
+class _SourceReader:
+    """Predictions of a source, and its robustness curves under corruptions."""
 
     manifest: Manifest | None
     modalities: Sequence[str] | None
@@ -139,31 +154,31 @@ class _Asker:
     progress: Callable[[float], None] | None
     classes: tuple[type, ...] = ()
 
-    def __call__(self, source: Source, prefix: str) -> tuple[Answers, tuple[Curve, ...]]:
+    def __call__(self, source: Source, prefix: str) -> tuple[Predictions, tuple[RobustnessCurve, ...]]:
         def name(system: str) -> str:
             return f"{prefix}: {system}" if prefix else system
 
-        if isinstance(source, Answers):
-            return source.called(name), ()
+        if isinstance(source, Predictions):
+            return source.rename(name), ()
         fitted: frozenset[str] = frozenset()
         if not isinstance(source, EmotionModel) and is_run(source):
-            answers, fitted = read_run(source)
-            held = self._held_out(answers)
-            if held is not None:
-                return held.called(name), ()
+            saved, fitted = read_run(source)
+            held_out = self._held_out(saved)
+            if held_out is not None:
+                return held_out.rename(name), ()
         model = self._model(source)
-        answers, curves = self._asked(model, fitted)
-        return answers.called(name), tuple(replace(curve, system=name(curve.system)) for curve in curves)
+        predictions, curves = self._predict(model, fitted)
+        return predictions.rename(name), tuple(replace(curve, system=name(curve.system)) for curve in curves)
 
-    def _held_out(self, answers: Answers) -> Answers | None:
-        """A run's scores of the clips asked for; None if it has none of them."""
+    def _held_out(self, predictions: Predictions) -> Predictions | None:
+        """A run's predictions of the manifest's clips; None if it has none of them."""
         if self.manifest is None:
-            return answers
+            return predictions
         clips = {clip.id: clip for clip in self.manifest}
-        rows = np.flatnonzero([name in clips for name in answers.ids.tolist()])
+        rows = np.flatnonzero([name in clips for name in predictions.ids.tolist()])
         if not len(rows):
             return None
-        kept = answers.rows(rows)
+        kept = predictions.rows(rows)
         known = {column: [getattr(clips[name], column) or "" for name in kept.ids.tolist()] for column in GROUPS}
         columns = {column: np.array(values) for column, values in known.items() if any(values)}
         notes = kept.notes
@@ -173,7 +188,7 @@ class _Asker:
 
     def _model(self, source: str | Path | EmotionModel) -> EmotionModel:
         if self.manifest is None:
-            raise ArgumentError(f"{_name(source)} is a model: name the clips to ask it about with on=MANIFEST (--on).")
+            raise ArgumentError(f"{_name(source)} is a model: name the clips to predict with on=MANIFEST (--on).")
         if isinstance(source, EmotionModel):
             return source
         try:
@@ -181,43 +196,51 @@ class _Asker:
         except UnknownModelError:
             if is_run(source):
                 raise UnknownModelError(
-                    f"{source} has no held-out scores of these clips, and no model to ask about them."
+                    f"{source} has no held-out scores of these clips, and no model to predict them."
                 ) from None
             raise
 
-    def _asked(self, model: EmotionModel, fitted: frozenset[str]) -> tuple[Answers, tuple[Curve, ...]]:
+    def _predict(self, model: EmotionModel, fitted: frozenset[str]) -> tuple[Predictions, tuple[RobustnessCurve, ...]]:
         assert self.manifest is not None
-        clips, notes = _in_labels(self.manifest, model.labels)
-        if seen := sorted(fitted & {clip.id for clip in clips}):
+        clips, notes = _map_to(model.labels, self.manifest)
+        if leaking := sorted(fitted & {clip.id for clip in clips}):
             raise LeakError(
-                f"The run was fitted on {len(seen)} of these clips ({', '.join(seen[:3])} …): its figures would not be "
-                "held out. Ask it about others, or leave on= out to read its held-out scores."
+                f"The run was fitted on {len(leaking)} of these clips ({', '.join(leaking[:3])} …): its metrics would "
+                "not be held out. Give it other clips, or leave on= out to read its held-out scores."
             )
         if not fitted:
             notes.append(f"Whether {model.name} was trained on any of these clips is not known here: see its card.")
         steps = 2 if self.degrade else 1
-        encoders = [model.encoders[modality] for modality in self.modalities or model.modalities]
-        found = encode(
+        report = self._step(0, steps)
+        encoded = encode(
             clips,
-            encoders,
+            [model.encoders[modality] for modality in self.modalities or model.modalities],
             self.cache,
             transcriber=self.transcriber,
             on_error="leave out",
-            tick=self._tick(0, steps, len(clips)),
+            tick=None if report is None else lambda done: report(done / len(clips)),
         )
-        if not len(found.manifest):
-            raise ManifestError(clips, found.faults or ["there is no clip"])
-        answers = ask(model, found)
-        answers = replace(answers, notes=(*notes, *answers.notes))
+        if not len(encoded.manifest):
+            raise ManifestError(clips, encoded.faults or ["there is no clip"])
+        predictions = predict(model, encoded)
+        predictions = replace(predictions, notes=(*notes, *predictions.notes))
         if not self.degrade:
-            return answers, ()
-        drawn = Draws(len(answers), answers.clusters, min(self.draws, 2000), self.seed)
-        tick = self._tick(1, steps, len(clips))
-        return answers, sweep(model, found, drawn, cache=self.cache, transcriber=self.transcriber, tick=tick)
+            return predictions, ()
+        resamples = Resamples(len(predictions), predictions.speakers, min(self.draws, 2000), self.seed)
+        curves = corruption_curves(
+            model,
+            encoded,
+            resamples,
+            cache=self.cache,
+            transcriber=self.transcriber,
+            progress=self._step(1, steps),
+        )
+        return predictions, curves
 
-    def _tick(self, step: int, steps: int, clips: int) -> Callable[[int], None] | None:
+    def _step(self, step: int, steps: int) -> Callable[[float], None] | None:
+        """Progress of one of several equal steps."""
         progress = self.progress
-        return None if progress is None else lambda done: progress((step + done / clips) / steps)
+        return None if progress is None else lambda share: progress((step + share) / steps)
 
 
 def _manifest(on: str | Path | Manifest | None, split: str | None) -> Manifest | None:
@@ -231,8 +254,8 @@ def _manifest(on: str | Path | Manifest | None, split: str | None) -> Manifest |
     return manifest.part(split or "test")
 
 
-def _in_labels(clips: Manifest, labels: LabelSet) -> tuple[Manifest, list[str]]:
-    """The clips with labels of a model, and what a reader must know of how they came to them."""
+def _map_to(labels: LabelSet, clips: Manifest) -> tuple[Manifest, list[str]]:
+    """The clips with labels of a model, and a note on their mapping."""
     if clips.labels == labels:
         return clips, []
     if all(name in labels.labels for name in clips.labels):
@@ -243,58 +266,57 @@ def _in_labels(clips: Manifest, labels: LabelSet) -> tuple[Manifest, list[str]]:
             f"The clips have labels {list(clips.labels)}, the model {list(labels)}, and there is no mapping between "
             "them. Map them first: Manifest.map_labels."
         )
-    told = f"Labels of {mapping.source.name} are mapped to {mapping.target.name}. {mapping.loses}"
-    return clips.map_labels(mapping), [told.strip()]
+    note = f"Labels of {mapping.source.name} are mapped to {mapping.target.name}. {mapping.loses}"
+    return clips.map_labels(mapping), [note.strip()]
 
 
-def _alone(answers: Answers) -> tuple[str, ...]:
-    """Systems that look at one modality: the only thing that can be taken from them."""
-    own = {name: {modality for gone in of for modality in gone} for name, of in answers.removed.items()}
+def _unimodal(predictions: Predictions) -> tuple[str, ...]:
+    """Systems that use one modality: the only one that is missing in their ablations."""
+    own = {name: {modality for missing in of for modality in missing} for name, of in predictions.ablations.items()}
     return tuple(
         name
-        for name in answers.scores
+        for name in predictions.scores
         if len(own.get(name, ())) == 1 or (name not in own and name.rpartition(": ")[2] in _MODALITIES)
     )
 
 
-def _notes(answers: Answers) -> list[str]:
+def _notes(predictions: Predictions) -> list[str]:
     notes = []
-    counts = np.bincount(answers.target, minlength=len(answers.labels))
+    counts = np.bincount(predictions.target, minlength=len(predictions.labels))
     if (counts > 0).sum() == 1:
-        only = answers.labels[int(counts.argmax())]
-        notes.append(f"All clips are labelled {only!r}: the figures say nothing of other classes.")
+        only = predictions.labels[int(counts.argmax())]
+        notes.append(f"All clips are labelled {only!r}: the metrics don't cover other classes.")
     elif (counts == 0).any():
-        missing = [label for label, count in zip(answers.labels, counts, strict=True) if not count]
+        missing = [label for label, count in zip(predictions.labels, counts, strict=True) if not count]
         notes.append(f"No clip is labelled {', '.join(missing)}; mean recall is over the others.")
-    if answers.clusters is None:
-        notes.append(
-            "It is not known of all clips who speaks, or it is one person: intervals over clips are too narrow."
-        )
-    elif (people := len(np.unique(answers.clusters))) < _FEW:
-        notes.append(f"There are {people} speakers only: intervals over so few people say little of others.")
-    fused = len(answers.scores) - len(_alone(answers))
+    if predictions.speakers is None:
+        notes.append("The speaker of some clips is not known, or all are of one: intervals over clips are too narrow.")
+    elif (people := len(np.unique(predictions.speakers))) < _FEW:
+        notes.append(f"There are {people} speakers only: intervals over so few don't hold for others.")
+    fused = len(predictions.scores) - len(_unimodal(predictions))
     if fused > 1:
         notes.append(
-            f"The best of {fused} fused systems is the best on these very clips, so its figure is slightly optimistic."
+            f"The best of {fused} fused systems is the best on these very clips, so its accuracy is slightly "
+            "optimistic."
         )
     return notes
 
 
 def _resolution(pairs: int, draws: int) -> list[str]:
-    """A note where so few draws can't show a difference after a correction for so many pairs."""
+    """A note where so few resamples can't show a difference after a correction for so many pairs."""
     least = pairs * 2 / (draws + 1)
-    if least < _SURE:
+    if least < _SIGNIFICANT:
         return []
     return [
-        f"With {pairs:,} pairs {draws:,} draws can't tell a corrected p below {min(1.0, least):.2f}: "
-        "compare fewer systems, or take more draws."
+        f"With {pairs:,} pairs {draws:,} resamples can't resolve a corrected p below {min(1.0, least):.2f}: "
+        "compare fewer systems, or take more."
     ]
 
 
 def _name(source: Any) -> str:
     if isinstance(source, EmotionModel):
         return source.name
-    if isinstance(source, Answers):
-        return "answers"
+    if isinstance(source, Predictions):
+        return "predictions"
     path = Path(source)
     return path.resolve().name if path.exists() else str(source)

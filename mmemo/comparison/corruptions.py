@@ -1,4 +1,4 @@
-"""Evidence made worse on purpose: noise in the voice, blur of the face, wrong words; and what systems say of it."""
+"""Controlled corruptions of the evidence (noise in the voice, blur of the face, word errors), and robustness curves."""
 
 from __future__ import annotations
 
@@ -9,201 +9,189 @@ from zlib import crc32
 import cv2
 import numpy as np
 
-from mmemo.comparison.missing_modality import Curve
-from mmemo.comparison.predict import calibrated, subsets
-from mmemo.comparison.resampling import Draws, interval
-from mmemo.comparison.tables import accuracies, cells, said, uars
+from mmemo.comparison.missing_modality import RobustnessCurve, curve_of
+from mmemo.comparison.predict import calibrate, predict_subsets
+from mmemo.comparison.predictions import predicted_classes
 from mmemo.data.cache import FeatureCache
 from mmemo.data.dataset import clip_evidence
 from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encoded, encoder_fingerprint, gather
 from mmemo.encoders.quality import quality_of
+from mmemo.evaluation.bootstrap import Resamples
+from mmemo.evaluation.metrics import sample_confusions
 from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence
 from mmemo.faces.quality import after_blur
 from mmemo.model import EmotionModel
 from mmemo.speech.recognition import Transcriber
 
-Worsen = Callable[[Evidence, float, np.random.Generator], Evidence]
-_COMMON = (
-    "the",
-    "of",
-    "and",
-    "a",
-    "to",
-    "in",
-    "is",
-    "you",
-    "that",
-    "it",
-    "he",
-    "was",
-    "for",
-    "on",
-    "are",
-    "as",
-    "with",
+_COMMON_WORDS = (
+    *("the", "of", "and", "a", "to", "in", "is", "you", "that"),
+    *("it", "he", "was", "for", "on", "are", "as", "with"),
 )
-"""Words a recogniser puts where it heard none: the most frequent ones of English."""
+"""Words that errors insert and substitute: the most frequent ones of English."""
 
 
 @dataclass(frozen=True)
-class Decline:
-    """One way in which evidence gets worse.
+class Corruption:
+    """One way to corrupt the evidence of a modality, at several levels.
 
     Attributes:
-        modality: whose evidence.
-        what: name for people.
+        modality: the corrupted one.
+        name: for people; it also seeds the random generator.
         unit: of the levels.
         levels: from mild to severe.
         clean: the level at which nothing is changed.
-        worsen: gives the evidence of one window at a level; draws from the generator, which is seeded by the clip.
+        apply: returns the corrupted evidence of one window at a level; draws from the generator.
     """
 
     modality: str
-    what: str
+    name: str
     unit: str
     levels: tuple[float, ...]
     clean: float
-    worsen: Worsen
+    apply: Callable[[Evidence, float, np.random.Generator], Evidence]
 
 
-def noisy(evidence: Evidence, decibels: float, rng: np.random.Generator) -> Evidence:
-    """White noise that is ``decibels`` below the mean power of the speech. Where speech is was found without it."""
+def add_noise(evidence: Evidence, decibels: float, rng: np.random.Generator) -> Evidence:
+    """White noise at a signal-to-noise ratio of ``decibels`` over the speech, which is detected in the clean sound."""
     voice = evidence.voice
     if voice is None:
         return evidence
-    spoken = voice.waveform[voice.speech] if voice.speech.any() else voice.waveform
-    power = float(np.mean(np.square(np.nan_to_num(spoken.astype(np.float64)))))
+    speech = voice.waveform[voice.speech] if voice.speech.any() else voice.waveform
+    power = float(np.mean(np.square(np.nan_to_num(speech.astype(np.float64)))))
     noise = rng.normal(0, np.sqrt(power / 10 ** (decibels / 10)), len(voice.waveform))
     mixed = voice.waveform + noise
-    mixed /= max(1.0, float(np.abs(mixed).max(initial=0)))  # turned down, not clipped
+    mixed /= max(1.0, float(np.abs(mixed).max(initial=0)))  # attenuated, not clipped
     return replace(evidence, voice=VoiceEvidence(mixed.astype(np.float32), voice.speech, voice.coverage))
 
 
-def blurred(evidence: Evidence, sigma: float, rng: np.random.Generator) -> Evidence:
-    """Crops under a Gaussian blur of ``sigma`` pixels; their trust falls with their sharpness.
+def blur(evidence: Evidence, sigma: float, rng: np.random.Generator) -> Evidence:
+    """Gaussian blur of the crops, ``sigma`` pixels; their quality falls with their sharpness.
 
-    The face was found in the clear picture: landmarks and blendshapes stay as they are.
+    The face is detected in the clear picture: landmarks and blendshapes stay as they are.
     """
     del rng
     face = evidence.face
     if face is None:
         return evidence
     crops = np.stack([cv2.GaussianBlur(crop, (0, 0), sigma) for crop in face.crops])
-    trust = [after_blur(float(q), a, b) for q, a, b in zip(face.quality, face.crops, crops, strict=True)]
-    worse: FaceEvidence = replace(face, crops=crops, quality=np.array(trust, np.float32))
-    return replace(evidence, face=worse)
+    quality = [after_blur(float(q), a, b) for q, a, b in zip(face.quality, face.crops, crops, strict=True)]
+    corrupted: FaceEvidence = replace(face, crops=crops, quality=np.array(quality, np.float32))
+    return replace(evidence, face=corrupted)
 
 
-def misheard(evidence: Evidence, rate: float, rng: np.random.Generator) -> Evidence:
-    """Words with that many errors a word: left out, put in and put for another equally often."""
+def corrupt_words(evidence: Evidence, rate: float, rng: np.random.Generator) -> Evidence:
+    """Word errors at a rate per word: deletions, insertions and substitutions equally often."""
     text = evidence.text
     if text is None:
         return evidence
-    heard: list[str] = []
+    words: list[str] = []
     for word in text.text.split():
         if rng.random() >= rate:
-            heard.append(word)
+            words.append(word)
             continue
-        error = int(rng.integers(3))  # 0 puts one in, 1 another for it, 2 leaves it out
-        heard += [word] * (error == 0) + [str(rng.choice(_COMMON))] * (error < 2)
-    worse: TextEvidence = replace(text, text=" ".join(heard))
-    return replace(evidence, text=worse if heard else None)
+        error = int(rng.integers(3))  # 0 inserts a word, 1 substitutes one, 2 deletes it
+        words += [word] * (error == 0) + [str(rng.choice(_COMMON_WORDS))] * (error < 2)
+    corrupted: TextEvidence = replace(text, text=" ".join(words))
+    return replace(evidence, text=corrupted if words else None)
 
 
-NOISE = Decline("voice", "noise in the voice", "dB signal to noise", (20.0, 15.0, 10.0, 5.0, 0.0), np.inf, noisy)
-BLUR = Decline("face", "blur of the face", "px sigma of a 112 px crop", (1.0, 2.0, 4.0, 8.0), 0.0, blurred)
-ERRORS = Decline("text", "errors in the words", "errors a word", (0.1, 0.2, 0.3, 0.4, 0.5), 0.0, misheard)
-DECLINES = (NOISE, BLUR, ERRORS)
+NOISE = Corruption("voice", "noise in the voice", "dB signal to noise", (20.0, 15.0, 10.0, 5.0, 0.0), np.inf, add_noise)
+BLUR = Corruption("face", "blur of the face", "px sigma of a 112 px crop", (1.0, 2.0, 4.0, 8.0), 0.0, blur)
+WORD_ERRORS = Corruption("text", "errors in the words", "errors a word", (0.1, 0.2, 0.3, 0.4, 0.5), 0.0, corrupt_words)
+CORRUPTIONS = (NOISE, BLUR, WORD_ERRORS)
 
 
-def sweep(
+def corruption_curves(
     model: EmotionModel,
     clips: EncodedClips,
-    draws: Draws,
+    resamples: Resamples,
     *,
-    declines: Sequence[Decline] = DECLINES,
+    corruptions: Sequence[Corruption] = CORRUPTIONS,
     cache: FeatureCache | None = None,
     transcriber: Transcriber | None = None,
-    tick: Callable[[int], None] | None = None,
-) -> tuple[Curve, ...]:
-    """What every subset of a model's modalities loses as one of them gets worse.
+    progress: Callable[[float], None] | None = None,
+) -> tuple[RobustnessCurve, ...]:
+    """Curves of every subset of a model's modalities under each corruption.
 
     Media are read once for all levels; what is in the cache is not computed again.
 
     Args:
+        model: the model.
         clips: encoded as they are.
-        draws: of the clips that have a label.
-        tick: is called with the number of clips done.
+        resamples: of the clips that have a label.
+        corruptions: those of modalities that the clips don't have are left out.
+        cache: of encodings.
+        transcriber: of clips without words.
+        progress: called with the share done, 0 to 1.
     """
-    wanted = [one for one in declines if one.modality in clips.tokens]
-    variants = _variants(model, clips, wanted, cache, transcriber, tick)
+    wanted = [one for one in corruptions if one.modality in clips.tokens]
+    variants = _variants(model, clips, wanted, cache, transcriber, progress)
     rows = np.flatnonzero(clips.target >= 0)
     target, classes = clips.target[rows], len(model.labels)
-    seen = {modality for modality, one in clips.batch(rows).items() if one.present.any()}
-    curves: list[Curve] = []
-    for decline in wanted:
-        found: dict[str, list[np.ndarray]] = {}
-        for level in (decline.clean, *decline.levels):
-            here = clips if level == decline.clean else variants[decline.what, level]
-            encodings = {m: one for m, one in calibrated(model, here, rows).items() if m in seen}
-            for name, scores in subsets(model, encodings)[0].items():
-                found.setdefault(name, []).append(cells(target, said(scores), classes))
-        for name, own in found.items() if decline.modality in seen else ():
-            drawn = [(one.sum(axis=0), draws.totals(one)) for one in own]
-            curves.append(
-                Curve(
-                    name,
-                    decline.what,
-                    decline.unit,
-                    (decline.clean, *decline.levels),
-                    tuple(interval(float(accuracies(table)), accuracies(many)) for table, many in drawn),
-                    tuple(interval(float(uars(table)), uars(many)) for table, many in drawn),
-                )
-            )
+    present = {modality for modality, one in clips.batch(rows).items() if one.present.any()}
+    curves: list[RobustnessCurve] = []
+    for corruption in wanted:
+        if corruption.modality not in present:
+            continue
+        levels = (corruption.clean, *corruption.levels)
+        confusions: dict[str, list[np.ndarray]] = {}
+        for level in levels:
+            variant = clips if level == corruption.clean else variants[corruption.name, level]
+            encodings = {m: one for m, one in calibrate(model, variant, rows).items() if m in present}
+            for system, scores in predict_subsets(model, encodings)[0].items():
+                single = sample_confusions(target, predicted_classes(scores), classes)
+                confusions.setdefault(system, []).append(single)
+        curves += [
+            curve_of(system, corruption.name, corruption.unit, levels, single, resamples)
+            for system, single in confusions.items()
+        ]
     return tuple(curves)
 
 
 def _variants(
     model: EmotionModel,
     clips: EncodedClips,
-    declines: Sequence[Decline],
+    corruptions: Sequence[Corruption],
     cache: FeatureCache | None,
     transcriber: Transcriber | None,
-    tick: Callable[[int], None] | None,
+    progress: Callable[[float], None] | None,
 ) -> dict[tuple[str, float], EncodedClips]:
-    """The clips with one modality encoded from worse evidence, for each way and level."""
-    steps = [(decline, level) for decline in declines for level in decline.levels]
-    prints = {
-        f"{decline.what} {level}": f"{encoder_fingerprint(model.encoders[decline.modality])} {decline.what} {level}"
-        for decline, level in steps
+    """The clips with one modality encoded from corrupted evidence, for each corruption and level."""
+    steps = [(corruption, level) for corruption in corruptions for level in corruption.levels]
+    fingerprints = {
+        f"{one.name} {level}": f"{encoder_fingerprint(model.encoders[one.modality])} {one.name} {level}"
+        for one, level in steps
         if cache is not None
     }
-    keys, _ = cache_keys(clips.manifest, prints, transcriber)
-    found: dict[tuple[str, float], dict[int, Mapping[str, Arrays]]] = {(d.what, level): {} for d, level in steps}
+    keys, _ = cache_keys(clips.manifest, fingerprints, transcriber)
+    encodings: dict[tuple[str, float], dict[int, Mapping[str, Arrays]]] = {
+        (one.name, level): {} for one, level in steps
+    }
     for row, clip in enumerate(clips.manifest):
         todo = []
-        for decline, level in steps:
-            known = cache.get(keys[row][f"{decline.what} {level}"]) if cache is not None else None
-            if known is None:
-                todo.append((decline, level))
+        for corruption, level in steps:
+            cached = cache.get(keys[row][f"{corruption.name} {level}"]) if cache is not None else None
+            if cached is None:
+                todo.append((corruption, level))
             else:
-                found[decline.what, level][row] = {decline.modality: known}
+                encodings[corruption.name, level][row] = {corruption.modality: cached}
         if todo:
-            evidence = clip_evidence(clip, sorted({decline.modality for decline, _ in todo}), transcriber)
-            for decline, level in todo:
-                rng = np.random.default_rng([crc32(clip.id.encode()), crc32(decline.what.encode())])
-                worse, encoder = decline.worsen(evidence, level, rng), model.encoders[decline.modality]
-                quality = np.array(quality_of(worse, decline.modality), np.float32)
-                arrays = encoded(encoder, encoder.prepare(worse), quality)
-                found[decline.what, level][row] = {decline.modality: arrays}
+            evidence = clip_evidence(clip, sorted({corruption.modality for corruption, _ in todo}), transcriber)
+            for corruption, level in todo:
+                rng = np.random.default_rng([crc32(clip.id.encode()), crc32(corruption.name.encode())])
+                corrupted, encoder = corruption.apply(evidence, level, rng), model.encoders[corruption.modality]
+                quality = np.array(quality_of(corrupted, corruption.modality), np.float32)
+                arrays = encoded(encoder, encoder.prepare(corrupted), quality)
+                encodings[corruption.name, level][row] = {corruption.modality: arrays}
                 if cache is not None:
-                    cache.put(keys[row][f"{decline.what} {level}"], prints[f"{decline.what} {level}"], arrays)
-        if tick:
-            tick(row + 1)
+                    step = f"{corruption.name} {level}"
+                    cache.put(keys[row][step], fingerprints[step], arrays)
+        if progress:
+            progress((row + 1) / len(clips.manifest))
     variants = {}
-    for decline, level in steps:
-        part = gather(clips.manifest, [model.encoders[decline.modality]], found[decline.what, level], ())
-        variants[decline.what, level] = replace(
+    for corruption, level in steps:
+        part = gather(clips.manifest, [model.encoders[corruption.modality]], encodings[corruption.name, level], ())
+        variants[corruption.name, level] = replace(
             clips,
             tokens={**clips.tokens, **part.tokens},
             logits={**clips.logits, **part.logits},

@@ -1,4 +1,4 @@
-"""A comparison as a file; the suffix chooses the format."""
+"""Export of a comparison to files; the suffix chooses the format."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def frame(comparison: Comparison) -> pandas.DataFrame:
 
 
 def markdown(comparison: Comparison) -> str:
-    """A row a system, as the pages of documentation have it."""
-    best = comparison.best_alone
+    """A Markdown table with a row per system."""
+    best = comparison.best_unimodal
     head = ["system", "accuracy", "UAR", "weighted F1", "macro F1", "ECE", "NLL", "Brier"]
     head += [f"accuracy gained over {best}", "p"] if best and comparison.fused else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -83,17 +83,17 @@ def markdown(comparison: Comparison) -> str:
         cells += [f"{system.ece.value:.3f}", f"{system.nll.value:.3f}", f"{system.brier.value:.3f}"]
         if len(head) > len(cells):
             pair = comparison.gain(system.name)
-            cells += ["-", "-"] if pair is None else [signed(pair.gain), chance(pair.bootstrap_corrected)]
+            cells += ["-", "-"] if pair is None else [format_signed(pair.gain), format_p(pair.bootstrap_corrected)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def latex(comparison: Comparison) -> str:
-    """A table for a paper; needs the package booktabs."""
-    best = comparison.best_alone
+    """A LaTeX table; needs the package booktabs."""
+    best = comparison.best_unimodal
     over = f"{comparison.speakers} speakers" if comparison.speakers else "clips"
     lines = [
-        f"% {comparison.clips} clips; 95% intervals and paired bootstrap over {over}, {comparison.draws} draws,",
+        f"% {comparison.clips} clips; 95% intervals and paired bootstrap over {over}, {comparison.draws} resamples,",
         f"% p after Holm over {len(comparison.pairs)} pairs",
         r"\begin{tabular}{lrrrrrr}",
         r"\toprule",
@@ -109,24 +109,24 @@ def latex(comparison: Comparison) -> str:
             _limits(system.macro_f1),
             f"{system.ece.value:.3f}",
             "--" if pair is None else _limits(pair.gain, "+"),
-            "--" if pair is None else chance(pair.bootstrap_corrected).replace("<", "$<$"),
+            "--" if pair is None else format_p(pair.bootstrap_corrected).replace("<", "$<$"),
         ]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def signed(figure: Interval) -> str:
+def format_signed(interval: Interval) -> str:
     """``+0.120 [+0.088, +0.151]``."""
-    return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def chance(p: float) -> str:
-    """A p value for people: no more digits than it deserves."""
+def format_p(p: float) -> str:
+    """A p value with three digits: ``.032``, ``<.001``."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1"
 
 
-def _limits(figure: Interval, sign: str = "") -> str:
-    return f"{figure.value:{sign}.3f} [{figure.low:{sign}.3f}, {figure.high:{sign}.3f}]"
+def _limits(interval: Interval, sign: str = "") -> str:
+    return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
 
 
 def _escaped(text: str) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from mmemo.comparison.export import chance, signed
-from mmemo.comparison.measures import FIGURES
-from mmemo.comparison.terminal import how
+from mmemo.comparison.export import format_p, format_signed
+from mmemo.comparison.measures import METRICS
+from mmemo.comparison.terminal import describe_method
 from mmemo.report.html.templating import render
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DEFINITIONS = (
 
 def page(comparison: Comparison) -> str:
     """HTML text of the report."""
-    best, alone = comparison.best_fused, comparison.best_alone
+    best, alone = comparison.best_fused, comparison.best_unimodal
     html = render(
         "comparison.html.jinja",
         "mmemo.comparison",
@@ -45,11 +45,11 @@ def page(comparison: Comparison) -> str:
         pair=comparison.pair(alone, best) if best and alone else None,
         figures={name: _image(figure) for name, figure in comparison.figures().items()},
         alt="; ".join(f"{system.name}: accuracy {system.accuracy}" for system in comparison.systems),
-        measures={name: _HEADINGS[name] for name in FIGURES},
+        measures={name: _HEADINGS[name] for name in METRICS},
         dimensions=list(dict.fromkeys(name for system in comparison.systems for name in system.concordance)),
-        notes=[*comparison.notes, how(comparison), *_DEFINITIONS],
-        signed=signed,
-        p_value=chance,
+        notes=[*comparison.notes, describe_method(comparison), *_DEFINITIONS],
+        signed=format_signed,
+        p_value=format_p,
     )
     return str(html)
 

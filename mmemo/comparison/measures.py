@@ -1,4 +1,4 @@
-"""What is measured of each system: figures with intervals over speakers, by class, by group, and of calibration."""
+"""Metrics of each system: values with intervals over speakers, by class, by group, and of calibration."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmemo.comparison import tables
-from mmemo.comparison.predictions import Answers, answered
-from mmemo.comparison.resampling import Draws, interval
-from mmemo.evaluation.bootstrap import Interval
+from mmemo.comparison.predictions import Predictions, has_prediction, predicted_classes
+from mmemo.evaluation.bootstrap import Interval, Resamples, percentile_interval
 from mmemo.evaluation.metrics import (
+    ConfusionMatrix,
     brier_score,
+    calibration_gaps,
     concordance,
+    concordance_of_moments,
+    confidence_bins,
     expected_calibration_error,
     negative_log_likelihood,
+    sample_brier_scores,
+    sample_confusions,
+    sample_log_losses,
+    sample_moments,
 )
 
 BINS = 15
 """Of equal width, of the highest score; as in `mmemo.evaluation.metrics.expected_calibration_error`."""
 _MOST_GROUPS = 60
-"""So many values of one column are told apart; a column with more, such as a thousand speakers, is left out."""
+"""A column with more values, such as a thousand speakers, is left out."""
 
 
 @dataclass(frozen=True)
-class Bin:
-    """One bin of the reliability diagram: how many clips, their mean highest score, and the share of them right."""
+class CalibrationBin:
+    """One bin of a reliability diagram: number of clips, their mean highest score, and the share predicted right."""
 
     clips: int
     confidence: float
@@ -34,12 +40,12 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Group:
-    """One system on the clips of one group.
+class GroupMetrics:
+    """One system's metrics on the clips of one group.
 
     Attributes:
         column, value: such as "gender" and "female".
-        clips: how many.
+        clips: number of clips.
         accuracy, uar: their intervals resample speakers, or clips where the group is of one speaker.
     """
 
@@ -51,23 +57,23 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """One system's figures on N clips.
+class SystemMetrics:
+    """One system's metrics on N clips.
 
     Attributes:
         name: of the system.
-        answered: share of the clips it had something to say of; the others count as wrong.
+        coverage: share of the clips with a prediction; the others count as wrong.
         accuracy, uar, weighted_f1, macro_f1: with 95% intervals.
-        ece, nll, brier: the same for calibration: expected calibration error, negative log likelihood, Brier score.
+        ece, nll, brier: calibration, with intervals: expected calibration error, negative log-likelihood, Brier score.
         recalls: by label, with intervals; NaN for a label that does not occur.
-        confusion: (K, K + 1) int64: row = true class, column = answer, the last one for no answer.
-        reliability: the bins that hold any clip.
-        groups: by gender, language, speaker …
-        concordance: CCC by dimension, if the system tells any.
+        confusion: (K, K + 1) int64: row = true class, column = predicted class, the last one without prediction.
+        reliability: the bins of the reliability diagram that hold any clip.
+        groups: metrics by gender, language, speaker …
+        concordance: CCC by dimension, if the system predicts any.
     """
 
     name: str
-    answered: float
+    coverage: float
     accuracy: Interval
     uar: Interval
     weighted_f1: Interval
@@ -77,104 +83,98 @@ class Measured:
     brier: Interval
     recalls: Mapping[str, Interval]
     confusion: np.ndarray
-    reliability: tuple[Bin, ...]
-    groups: tuple[Group, ...]
+    reliability: tuple[CalibrationBin, ...]
+    groups: tuple[GroupMetrics, ...]
     concordance: Mapping[str, Interval]
 
 
-FIGURES = ("accuracy", "uar", "weighted_f1", "macro_f1", "ece", "nll", "brier")
-"""The figures of `Measured` that are one number with an interval, in the order of tables."""
+METRICS = ("accuracy", "uar", "weighted_f1", "macro_f1", "ece", "nll", "brier")
+"""Attributes of `SystemMetrics` that are one value with an interval, in the order of tables."""
 
 
-def measure(answers: Answers, name: str, draws: Draws, *, by: tuple[str, ...] = ()) -> Measured:
-    """Measure one system.
+def compute_metrics(
+    predictions: Predictions, name: str, resamples: Resamples, *, by: tuple[str, ...] = ()
+) -> SystemMetrics:
+    """The metrics of one system.
 
     Args:
-        draws: of these clips, by their speakers.
-        by: columns of ``answers.groups`` to tell apart.
+        predictions: of all systems.
+        name: of the system.
+        resamples: of these clips, by their speakers.
+        by: columns of ``predictions.groups`` to compute metrics of each value of.
     """
-    scores, target, classes = answers.scores[name], answers.target, len(answers.labels)
-    own = tables.cells(target, tables.said(scores), classes)
-    drawn, table = draws.totals(own), own.sum(axis=0)
-    recalls, drawn_recalls = tables.recalls(table), tables.recalls(drawn)
-    counts = draws.totals(np.ones(len(answers)))
-    loss = -np.log(np.clip(scores[np.arange(len(target)), target], 1e-12, None))
-    squares = np.sum((scores - np.eye(classes)[target]) ** 2, axis=1)
-    return Measured(
+    scores, target, classes = predictions.scores[name], predictions.target, len(predictions.labels)
+    single = sample_confusions(target, predicted_classes(scores), classes)
+    matrix = ConfusionMatrix(single.sum(axis=0))
+    resampled = ConfusionMatrix(resamples.sums(single))
+    clips = resamples.sums(np.ones(len(predictions)))
+    gaps = np.abs(resamples.sums(calibration_gaps(target, scores, BINS))).sum(axis=1)
+    losses, squares = sample_log_losses(target, scores), sample_brier_scores(target, scores)
+    return SystemMetrics(
         name,
-        float(answered(scores).mean()),
-        interval(float(tables.accuracies(table)), tables.accuracies(drawn)),
-        interval(float(tables.uars(table)), tables.uars(drawn)),
-        interval(float(tables.weighted_f1s(table)), tables.weighted_f1s(drawn)),
-        interval(float(tables.macro_f1s(table)), tables.macro_f1s(drawn)),
-        interval(expected_calibration_error(target, scores, BINS), _drawn_ece(target, scores, draws, counts)),
-        interval(negative_log_likelihood(target, scores), draws.totals(loss) / counts),
-        interval(brier_score(target, scores), draws.totals(squares) / counts),
-        {label: interval(recalls[k], drawn_recalls[:, k]) for k, label in enumerate(answers.labels)},
-        table.astype(np.int64),
-        reliability(target, scores),
-        tuple(group for column in by for group in _groups(answers, own, column)),
-        _concordance(answers, name, draws),
+        float(has_prediction(scores).mean()),
+        percentile_interval(float(matrix.accuracy), resampled.accuracy),
+        percentile_interval(float(matrix.uar), resampled.uar),
+        percentile_interval(float(matrix.weighted_f1), resampled.weighted_f1),
+        percentile_interval(float(matrix.macro_f1), resampled.macro_f1),
+        percentile_interval(expected_calibration_error(target, scores, BINS), gaps / clips),
+        percentile_interval(negative_log_likelihood(target, scores), resamples.sums(losses) / clips),
+        percentile_interval(brier_score(target, scores), resamples.sums(squares) / clips),
+        {
+            label: percentile_interval(matrix.recalls[k], resampled.recalls[:, k])
+            for k, label in enumerate(predictions.labels)
+        },
+        matrix.counts.astype(np.int64),
+        reliability_bins(target, scores),
+        tuple(group for column in by for group in _group_metrics(predictions, single, column)),
+        _concordance(predictions, name, resamples),
     )
 
 
-def reliability(target: np.ndarray, scores: np.ndarray, bins: int = BINS) -> tuple[Bin, ...]:
+def reliability_bins(target: np.ndarray, scores: np.ndarray, bins: int = BINS) -> tuple[CalibrationBin, ...]:
     """Bins of the highest score that hold any clip, in rising order (DeGroot & Fienberg, 1983)."""
-    sure, right = scores.max(axis=1), scores.argmax(axis=1) == target
-    slot = np.minimum((sure * bins).astype(int), bins - 1)
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == target
+    bin_of = confidence_bins(scores, bins)
     return tuple(
-        Bin(int(here.sum()), float(sure[here].mean()), float(right[here].mean()))
-        for here in (slot == number for number in range(bins))
+        CalibrationBin(int(here.sum()), float(confidence[here].mean()), float(right[here].mean()))
+        for here in (bin_of == number for number in range(bins))
         if here.any()
     )
 
 
-def _drawn_ece(target: np.ndarray, scores: np.ndarray, draws: Draws, counts: np.ndarray) -> np.ndarray:
-    sure, right = scores.max(axis=1), scores.argmax(axis=1) == target
-    slot = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = np.zeros((len(target), BINS))
-    gaps[np.arange(len(target)), slot] = sure - right
-    return np.asarray(np.abs(draws.totals(gaps)).sum(axis=1) / counts)
-
-
-def _groups(answers: Answers, own: np.ndarray, column: str) -> list[Group]:
-    values = answers.groups[column]
+def _group_metrics(predictions: Predictions, single: np.ndarray, column: str) -> list[GroupMetrics]:
+    values = predictions.groups[column]
     names = sorted(set(values.tolist()) - {""})
     if not 1 < len(names) <= _MOST_GROUPS:
         return []
-    found = []
+    groups = []
     for value in names:
         here = values == value
-        part = own[here]
-        inner = None if answers.clusters is None else answers.clusters[here]
-        several = inner is not None and len(np.unique(inner)) > 1
-        drawn = Draws(int(here.sum()), inner if several else None, 1000).totals(part)
-        table = part.sum(axis=0)
-        found.append(
-            Group(
+        speakers = None if predictions.speakers is None else predictions.speakers[here]
+        several = speakers is not None and len(np.unique(speakers)) > 1
+        matrix = ConfusionMatrix(single[here].sum(axis=0))
+        resampled = ConfusionMatrix(Resamples(int(here.sum()), speakers if several else None).sums(single[here]))
+        groups.append(
+            GroupMetrics(
                 column,
                 value,
                 int(here.sum()),
-                interval(float(tables.accuracies(table)), tables.accuracies(drawn)),
-                interval(float(tables.uars(table)), tables.uars(drawn)),
+                percentile_interval(float(matrix.accuracy), resampled.accuracy),
+                percentile_interval(float(matrix.uar), resampled.uar),
             )
         )
-    return found
+    return groups
 
 
-def _concordance(answers: Answers, name: str, draws: Draws) -> dict[str, Interval]:
-    """CCC of each dimension by its sums, on the clips where it is annotated."""
-    found = {}
-    for what, told in answers.values.get(name, {}).items():
-        true = answers.true_values.get(what, np.full(len(answers), np.nan))
-        known = np.isfinite(true) & np.isfinite(told)
+def _concordance(predictions: Predictions, name: str, resamples: Resamples) -> dict[str, Interval]:
+    """CCC of each dimension, on the clips in which it is annotated."""
+    result = {}
+    for dimension, values in predictions.values.get(name, {}).items():
+        true = predictions.true_values.get(dimension, np.full(len(predictions), np.nan))
+        known = np.isfinite(true) & np.isfinite(values)
         if known.sum() < 2:
             continue
-        a, b = np.where(known, true, 0), np.where(known, told, 0)
-        sums = draws.totals(np.stack([known, a, b, a * a, b * b, a * b], axis=1).astype(float))
-        n, a1, b1, a2, b2, ab = sums.T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = a2 / n - (a1 / n) ** 2 + b2 / n - (b1 / n) ** 2 + (a1 / n - b1 / n) ** 2
-            drawn = 2 * (ab / n - a1 * b1 / n**2) / spread
-        found[what] = interval(concordance(true[known], told[known]), drawn)
-    return found
+        moments = np.where(known[:, None], sample_moments(true, values), 0)
+        resampled = concordance_of_moments(resamples.sums(moments))
+        result[dimension] = percentile_interval(concordance(true[known], values[known]), resampled)
+    return result

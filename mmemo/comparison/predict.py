@@ -1,4 +1,4 @@
-"""Every subset of a model's modalities, asked about the same clips."""
+"""Predictions of every modality subset of a model on one set of clips."""
 
 from __future__ import annotations
 
@@ -7,63 +7,64 @@ from itertools import combinations
 
 import numpy as np
 
-from mmemo.comparison.predictions import Answers, Removed
+from mmemo.comparison.predictions import Modalities, Predictions
 from mmemo.data.encoding import EncodedClips
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.model import EmotionModel
 
 GROUPS = ("gender", "language", "corpus", "speaker")
-"""Columns of a manifest that figures are told apart by."""
+"""Columns of a manifest by which metrics are split."""
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 
-def ask(model: EmotionModel, clips: EncodedClips) -> Answers:
-    """What a model says of encoded clips by each modality alone, by every pair, and by all.
+def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
+    """Predictions of a model on encoded clips by each modality alone, every pair, and all.
 
-    One modality alone is its expert with its calibration; several are fused by the model's head.
+    One modality alone is its own classifier, calibrated; several are fused by the model's head.
 
     Args:
+        model: the model.
         clips: of the model's encoders, not calibrated. Those without a label are left out.
 
     Raises:
-        ManifestError: if no clip has a label, or nothing was found in any.
+        ManifestError: if no clip has a label, or none has any of the modalities.
     """
     labelled = np.flatnonzero(clips.target >= 0)
     if not len(labelled):
         raise ManifestError(clips.manifest, ["no clip has a label to compare with"])
-    encodings = calibrated(model, clips, labelled)
+    encodings = calibrate(model, clips, labelled)
     notes = list(clips.faults)
     for modality, encoding in list(encodings.items()):
         if not encoding.present.any():
             notes.append(f"No clip has any {modality}, so it is left out.")
             del encodings[modality]
     if not encodings:
-        raise ManifestError(clips.manifest, ["no clip has any of the modalities asked for"])
+        raise ManifestError(clips.manifest, ["no clip has any of the modalities to compare"])
     missing = int((~np.any([encoding.present for encoding in encodings.values()], axis=0)).sum())
     if missing:
-        notes.append(f"{missing} clips have no modality at all: no answer, which counts as wrong.")
-    scores, removed = subsets(model, encodings)
-    true, strange = values_of(clips, labelled)
-    told = {
+        notes.append(f"{missing} clips have no modality at all: no prediction, which counts as wrong.")
+    scores, ablations = predict_subsets(model, encodings)
+    true_values, scale_notes = dimension_values(clips, labelled)
+    values = {
         modality: dict(zip(DIMENSIONS, clips.affect[modality][labelled].T.astype(float), strict=True))
         for modality in encodings
-        if modality in clips.affect and true
+        if modality in clips.affect and true_values
     }
-    return Answers(
+    return Predictions(
         tuple(model.labels),
         np.array([clips.manifest[int(row)].id for row in labelled]),
         clips.target[labelled],
         scores,
-        removed,
-        groups_of(clips, labelled),
-        true,
-        {modality: {what: one for what, one in of.items() if what in true} for modality, of in told.items()},
-        (*notes, *strange),
+        ablations,
+        group_columns(clips, labelled),
+        true_values,
+        {modality: {name: one for name, one in of.items() if name in true_values} for modality, of in values.items()},
+        (*notes, *scale_notes),
     )
 
 
-def calibrated(model: EmotionModel, clips: EncodedClips, rows: np.ndarray) -> dict[str, Encoding]:
+def calibrate(model: EmotionModel, clips: EncodedClips, rows: np.ndarray) -> dict[str, Encoding]:
     """Calibrated encodings of some clips, by modality.
 
     Raises:
@@ -79,39 +80,39 @@ def calibrated(model: EmotionModel, clips: EncodedClips, rows: np.ndarray) -> di
     return {modality: one.calibrated(model.temperatures[modality]) for modality, one in clips.batch(rows).items()}
 
 
-def subsets(
+def predict_subsets(
     model: EmotionModel, encodings: Mapping[str, Encoding]
-) -> tuple[dict[str, np.ndarray], dict[str, dict[Removed, np.ndarray]]]:
-    """Scores (N, K) of every subset of calibrated encodings, and of each subset with some of it taken away."""
+) -> tuple[dict[str, np.ndarray], dict[str, dict[Modalities, np.ndarray]]]:
+    """Scores (N, K) of every subset of calibrated encodings, and of each subset with some modalities missing."""
     names = [modality for modality in model.modalities if modality in encodings]
-    chosen = [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
-    fused = {some: _fused(model, {m: encodings[m] for m in some}) for some in chosen}
-    scores, removed = {}, {}
-    for some in chosen:
-        nothing = np.full(fused[some].shape, 1 / len(model.labels))
+    subsets = [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
+    fused = {some: _fuse(model, {m: encodings[m] for m in some}) for some in subsets}
+    scores, ablations = {}, {}
+    for some in subsets:
+        uniform = np.full(fused[some].shape, 1 / len(model.labels))
         name = " + ".join(some)
         scores[name] = fused[some]
         if len(some) == 1:
             encoding = encodings[some[0]]
-            scores[name] = np.where(encoding.present[:, None], model.scores(encoding), nothing)
-        removed[name] = {
-            tuple(sorted(gone)): fused.get(tuple(m for m in some if m not in gone), nothing)
+            scores[name] = np.where(encoding.present[:, None], model.scores(encoding), uniform)
+        ablations[name] = {
+            tuple(sorted(missing)): fused.get(tuple(m for m in some if m not in missing), uniform)
             for size in range(1, len(some) + 1)
-            for gone in combinations(some, size)
+            for missing in combinations(some, size)
         }
-    return scores, removed
+    return scores, ablations
 
 
-def groups_of(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Who speaks, of which gender, in which language and corpus, where the manifest says it of any clip."""
-    found = {name: [getattr(clips.manifest[int(row)], name) or "" for row in rows] for name in GROUPS}
-    return {name: np.array(column) for name, column in found.items() if any(column)}
+def group_columns(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Speaker, gender, language and corpus of some clips: the columns in which the manifest has a value for any."""
+    columns = {name: [getattr(clips.manifest[int(row)], name) or "" for row in rows] for name in GROUPS}
+    return {name: np.array(column) for name, column in columns.items() if any(column)}
 
 
-def values_of(clips: EncodedClips, rows: np.ndarray) -> tuple[dict[str, np.ndarray], list[str]]:
+def dimension_values(clips: EncodedClips, rows: np.ndarray) -> tuple[dict[str, np.ndarray], list[str]]:
     """Annotated valence, arousal and dominance, where the manifest has any, and a note on those of another scale.
 
-    Encoders tell them from -1 to 1, and concordance asks for the same scale.
+    Encoders predict them from -1 to 1, and concordance needs the same scale.
     """
     kept, notes = {}, []
     for name in DIMENSIONS:
@@ -120,18 +121,18 @@ def values_of(clips: EncodedClips, rows: np.ndarray) -> tuple[dict[str, np.ndarr
         known = values[np.isfinite(values)]
         if len(known) and np.abs(known).max() > 1:
             notes.append(
-                f"The manifest's {name} goes from {known.min():g} to {known.max():g}; encoders tell it from -1 to 1. "
-                "Bring it to that scale (Manifest.update) to compare."
+                f"The manifest's {name} goes from {known.min():g} to {known.max():g}; encoders predict it from -1 to "
+                "1. Bring it to that scale (Manifest.update) to compare."
             )
         elif len(known):
             kept[name] = values
     return kept, notes
 
 
-def _fused(model: EmotionModel, encodings: Mapping[str, Encoding]) -> np.ndarray:
-    """Fused scores; a row with none of these modalities has all classes alike."""
-    some = np.any([encoding.present for encoding in encodings.values()], axis=0)
-    scores = np.full((len(some), len(model.labels)), 1 / len(model.labels))
-    if some.any():
-        scores[some] = model.fuse({modality: one.rows(some) for modality, one in encodings.items()})
+def _fuse(model: EmotionModel, encodings: Mapping[str, Encoding]) -> np.ndarray:
+    """Fused scores (N, K); uniform in rows with none of these modalities."""
+    present = np.any([encoding.present for encoding in encodings.values()], axis=0)
+    scores = np.full((len(present), len(model.labels)), 1 / len(model.labels))
+    if present.any():
+        scores[present] = model.fuse({modality: one.rows(present) for modality, one in encodings.items()})
     return scores

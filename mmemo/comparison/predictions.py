@@ -1,4 +1,4 @@
-"""What several systems say of the same clips: the one thing that is measured, wherever it came from."""
+"""Predictions of several systems on one set of clips, wherever they come from: the input of every comparison."""
 
 from __future__ import annotations
 
@@ -9,37 +9,42 @@ import numpy as np
 
 from mmemo.errors import ArgumentError, expected_one_of
 
-Removed = tuple[str, ...]
-"""Names of modalities that were taken away, in alphabetical order."""
+Modalities = tuple[str, ...]
+"""Names of modalities, in alphabetical order."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Scores of several systems on the same N clips, none of which a system was trained on.
+class Predictions:
+    """Class scores of several systems on the same N clips, none of which a system was trained on.
 
-    A row of scores that are all alike is no answer: the system had nothing to look at. It counts as wrong.
+    A row of equal scores is no prediction: the system had no evidence. It counts as wrong.
 
     Attributes:
         labels: the K classes.
         ids: (N,) names of the clips.
         target: (N,) int64 class indices.
         scores: (N, K) float64 for each system, rows summing to 1.
-        removed: for each system that fuses, its scores (N, K) with some modalities taken away.
+        ablations: for each system, its scores (N, K) without some modalities, by the modalities that are missing.
         groups: (N,) text for each column such as "speaker", "gender", "language"; "" where it is not known. Intervals
             and tests resample speakers, where all are known and there are several.
         true_values: (N,) float for each dimension such as "valence"; NaN where it is not known.
-        values: (N,) float for each system that tells dimensions, and each dimension.
-        notes: what a reader must know.
+        values: (N,) float for each system that predicts dimensions, and each dimension.
+        notes: what limits the comparison, for its readers.
 
     Raises:
-        ArgumentError: if there is no clip or system, shapes don't agree, or scores are no shares that sum to 1.
+        ArgumentError: if there is no clip or system, shapes don't agree, or rows of scores don't sum to 1.
+
+    >>> scores = {"face": np.array([[0.8, 0.2], [0.3, 0.7]]), "voice": np.array([[0.6, 0.4], [0.5, 0.5]])}
+    >>> predictions = Predictions(("calm", "angry"), np.array(["a", "b"]), np.array([0, 1]), scores)
+    >>> len(predictions), list(predictions.select(["voice"]).scores)
+    (2, ['voice'])
     """
 
     labels: tuple[str, ...]
     ids: np.ndarray
     target: np.ndarray
     scores: Mapping[str, np.ndarray]
-    removed: Mapping[str, Mapping[Removed, np.ndarray]] = field(default_factory=dict)
+    ablations: Mapping[str, Mapping[Modalities, np.ndarray]] = field(default_factory=dict)
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     true_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
@@ -53,8 +58,8 @@ class Answers:
             raise ArgumentError("A comparison needs each clip once; some ids repeat.")
         if self.target.shape != (count,) or not ((self.target >= 0) & (self.target < classes)).all():
             raise ArgumentError(f"A comparison needs a target from 0 to {classes - 1} for each of the {count} clips.")
-        known = [(name, one) for name, one in self.scores.items()]
-        known += [(f"{name} without {', '.join(a)}", b) for name, of in self.removed.items() for a, b in of.items()]
+        known = list(self.scores.items())
+        known += [(f"{name} without {', '.join(a)}", b) for name, of in self.ablations.items() for a, b in of.items()]
         for name, one in known:
             if one.shape != (count, classes):
                 raise ArgumentError(f"Scores of {name!r} must be {(count, classes)}, got {one.shape}.")
@@ -70,48 +75,48 @@ class Answers:
         return len(self.ids)
 
     @property
-    def clusters(self) -> np.ndarray | None:
-        """(N,) who speaks, if that is known of all clips and there are several; None otherwise."""
+    def speakers(self) -> np.ndarray | None:
+        """(N,) speaker of each clip, if all are known and there are several; None otherwise."""
         speakers = self.groups.get("speaker")
         several = speakers is not None and bool((speakers != "").all()) and len(np.unique(speakers)) > 1
         return speakers if several else None
 
-    def rows(self, chosen: np.ndarray) -> Answers:
+    def rows(self, chosen: np.ndarray) -> Predictions:
         """Some clips, by their indices or by a (N,) bool."""
-        return Answers(
+        return Predictions(
             self.labels,
             self.ids[chosen],
             self.target[chosen],
             {name: one[chosen] for name, one in self.scores.items()},
-            {name: {gone: one[chosen] for gone, one in of.items()} for name, of in self.removed.items()},
+            {name: {missing: one[chosen] for missing, one in of.items()} for name, of in self.ablations.items()},
             {name: one[chosen] for name, one in self.groups.items()},
             {name: one[chosen] for name, one in self.true_values.items()},
-            {name: {what: one[chosen] for what, one in of.items()} for name, of in self.values.items()},
+            {name: {dimension: one[chosen] for dimension, one in of.items()} for name, of in self.values.items()},
             self.notes,
         )
 
-    def only(self, systems: Sequence[str]) -> Answers:
+    def select(self, systems: Sequence[str]) -> Predictions:
         """Some systems, in the order given.
 
         Raises:
-            ArgumentError: for a system that is not there.
+            ArgumentError: for an unknown system.
         """
         for name in systems:
             if name not in self.scores:
                 raise ArgumentError(expected_one_of("System", self.scores, name))
-        return self._renamed({name: name for name in systems})
+        return self._with_names({name: name for name in systems})
 
-    def called(self, name: Callable[[str], str]) -> Answers:
+    def rename(self, new_name: Callable[[str], str]) -> Predictions:
         """The same systems by other names."""
-        return self._renamed({one: name(one) for one in self.scores})
+        return self._with_names({name: new_name(name) for name in self.scores})
 
-    def _renamed(self, names: Mapping[str, str]) -> Answers:
-        return Answers(
+    def _with_names(self, names: Mapping[str, str]) -> Predictions:
+        return Predictions(
             self.labels,
             self.ids,
             self.target,
             {new: self.scores[old] for old, new in names.items()},
-            {new: self.removed[old] for old, new in names.items() if old in self.removed},
+            {new: self.ablations[old] for old, new in names.items() if old in self.ablations},
             self.groups,
             self.true_values,
             {new: self.values[old] for old, new in names.items() if old in self.values},
@@ -119,16 +124,33 @@ class Answers:
         )
 
 
-def answered(scores: np.ndarray) -> np.ndarray:
-    """(N,) bool: rows of scores (N, K) that are an answer, as one class is above another."""
+def has_prediction(scores: np.ndarray) -> np.ndarray:
+    """(N,) bool: rows of scores (N, K) that are a prediction, as one class is above another.
+
+    >>> has_prediction(np.array([[0.6, 0.4], [0.5, 0.5]]))
+    array([ True, False])
+    """
     return np.asarray(np.ptp(scores, axis=1) > 1e-9)
 
 
-def together(parts: Sequence[Answers]) -> Answers:
-    """All systems of several sources, on the clips that all have.
+def predicted_classes(scores: np.ndarray) -> np.ndarray:
+    """(N,) int64: the class of the highest score; K where there is no prediction.
+
+    >>> predicted_classes(np.array([[0.6, 0.4], [0.5, 0.5]]))
+    array([0, 2])
+    """
+    return np.asarray(np.where(has_prediction(scores), scores.argmax(axis=1), scores.shape[1]))
+
+
+def merge(parts: Sequence[Predictions]) -> Predictions:
+    """The systems of several sources, on the clips that all sources have.
 
     Raises:
         ArgumentError: if labels or targets differ, systems have the same name, or no clip is common.
+
+    >>> one = Predictions(("calm", "angry"), np.array(["a"]), np.array([0]), {"face": np.array([[0.8, 0.2]])})
+    >>> list(merge([one, one.rename("other {}".format)]).scores)
+    ['face', 'other face']
     """
     first = parts[0]
     common = sorted(set.intersection(*(set(part.ids.tolist()) for part in parts)))
@@ -144,17 +166,17 @@ def together(parts: Sequence[Answers]) -> Answers:
             raise ArgumentError("The sources to compare disagree on the labels of the clips they have in common.")
     names = [name for part in joined for name in part.scores]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ArgumentError(f"Systems to compare must have different names; these are there twice: {twice}.")
+        raise ArgumentError(f"Systems to compare must have different names; these occur twice: {twice}.")
     notes = [note for part in joined for note in part.notes]
     if any(len(common) < len(part) for part in parts):
         counts = " and ".join(str(len(part)) for part in parts)
-        notes.append(f"The sources have {counts} clips; compared are the {len(common)} that all have.")
-    return Answers(
+        notes.append(f"The sources have {counts} clips; the {len(common)} that all have are compared.")
+    return Predictions(
         first.labels,
         joined[0].ids,
         joined[0].target,
         {name: one for part in joined for name, one in part.scores.items()},
-        {name: one for part in joined for name, one in part.removed.items()},
+        {name: one for part in joined for name, one in part.ablations.items()},
         {name: one for part in reversed(joined) for name, one in part.groups.items()},
         {name: one for part in reversed(joined) for name, one in part.true_values.items()},
         {name: one for part in joined for name, one in part.values.items()},

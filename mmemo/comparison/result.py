@@ -1,4 +1,4 @@
-"""What a comparison found: plain dataclasses, and their way to dictionaries, tables, figures and files."""
+"""The result of a comparison, and its way to dictionaries, tables, figures and files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmemo.comparison.measures import FIGURES, Measured
-from mmemo.comparison.missing_modality import Curve
-from mmemo.comparison.significance import Pair
+from mmemo.comparison.measures import METRICS, SystemMetrics
+from mmemo.comparison.missing_modality import RobustnessCurve
+from mmemo.comparison.significance import PairedTest
 from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.evaluation.bootstrap import Interval
 
@@ -26,44 +26,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several systems on the same clips.
+    """Metrics, paired tests and robustness curves of several systems on the same clips.
 
     Attributes:
-        title: what was compared, for the head of a page.
+        title: names of the sources, for the head of a page.
         labels: the K classes.
-        clips: how many; ``speakers`` of how many people, None where that is not known of all.
-        systems: what was measured of each, in the order given.
-        alone: names of those that look at one modality only.
-        pairs: every two of them, tested.
-        curves: under loss of modalities, and under worse evidence if that was asked for.
-        notes: what a reader must know.
-        draws: resamplings behind every interval; ``seed`` of them.
+        clips: number of clips.
+        speakers: number of speakers; None where the speaker of some clips is not known.
+        systems: metrics of each system, in the order given.
+        unimodal: names of the systems of one modality.
+        pairs: a paired test of every two systems.
+        curves: metrics with missing modalities, and, of models on request, under corruptions.
+        notes: what limits the comparison, for its readers.
+        draws: bootstrap resamples of every interval.
+        seed: of the resamples.
     """
 
     title: str
     labels: tuple[str, ...]
     clips: int
     speakers: int | None
-    systems: tuple[Measured, ...]
-    alone: tuple[str, ...]
-    pairs: tuple[Pair, ...]
-    curves: tuple[Curve, ...]
+    systems: tuple[SystemMetrics, ...]
+    unimodal: tuple[str, ...]
+    pairs: tuple[PairedTest, ...]
+    curves: tuple[RobustnessCurve, ...]
     notes: tuple[str, ...]
     draws: int
     seed: int
 
     @cached_property
-    def by_name(self) -> Mapping[str, Measured]:
+    def by_name(self) -> Mapping[str, SystemMetrics]:
         """The systems by name."""
         return {system.name: system for system in self.systems}
 
-    def __getitem__(self, name: str) -> Measured:
+    def __getitem__(self, name: str) -> SystemMetrics:
         if name not in self.by_name:
             raise ArgumentError(expected_one_of("System", self.by_name, name))
         return self.by_name[name]
 
-    def pair(self, first: str, second: str) -> Pair:
-        """How much better ``second`` is than ``first``, whichever way round it was tested.
+    def pair(self, first: str, second: str) -> PairedTest:
+        """The paired test of two systems: the gain of ``second`` over ``first``, in whichever order they were tested.
 
         Raises:
             ArgumentError: if the two were not compared.
@@ -72,32 +74,32 @@ class Comparison:
             if (pair.first, pair.second) == (first, second):
                 return pair
             if (pair.first, pair.second) == (second, first):
-                return _turned(pair)
+                return _reverse(pair)
         known = [f"{pair.first} and {pair.second}" for pair in self.pairs]
         raise ArgumentError(expected_one_of("Pair", known, f"{first} and {second}"))
 
     @property
     def fused(self) -> tuple[str, ...]:
-        """Systems that look at more than one modality."""
-        return tuple(system.name for system in self.systems if system.name not in self.alone)
+        """Systems of more than one modality."""
+        return tuple(system.name for system in self.systems if system.name not in self.unimodal)
 
     @property
-    def best_alone(self) -> str | None:
+    def best_unimodal(self) -> str | None:
         """The single modality with the highest accuracy; None if there is none."""
-        return max(self.alone, key=lambda name: self[name].accuracy.value, default=None)
+        return max(self.unimodal, key=lambda name: self[name].accuracy.value, default=None)
 
     @property
     def best_fused(self) -> str | None:
         """The fused system with the highest accuracy on these clips; None if there is none."""
         return max(self.fused, key=lambda name: self[name].accuracy.value, default=None)
 
-    def gain(self, name: str) -> Pair | None:
-        """What a fused system gains over the best single modality; None for a single one."""
-        best = self.best_alone
-        return None if best is None or name in self.alone else self.pair(best, name)
+    def gain(self, name: str) -> PairedTest | None:
+        """The paired test of a fused system against the best unimodal one; None for a unimodal one."""
+        best = self.best_unimodal
+        return None if best is None or name in self.unimodal else self.pair(best, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, strings and numbers, ready for JSON; figures that do not exist are None."""
+        """Plain dictionaries, lists, strings and numbers, ready for JSON; a value that is not finite is None."""
         plain = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
         return {**plain, "systems": {system.name: _plain(system) for system in self.systems}}
 
@@ -106,7 +108,7 @@ class Comparison:
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def to_frame(self) -> pandas.DataFrame:
-        """A row a system: every figure with its limits, and what is gained over the best single modality.
+        """A table with a row per system: every metric with its limits, and the gain over the best unimodal system.
 
         Raises:
             MissingExtraError: if pandas is not installed.
@@ -116,19 +118,19 @@ class Comparison:
         return frame(self)
 
     def to_table(self) -> RenderableType:
-        """What `mmemo compare` prints, for rich."""
-        from mmemo.comparison.terminal import terminal
+        """The tables that `mmemo compare` prints, for rich."""
+        from mmemo.comparison.terminal import render_terminal
 
-        return terminal(self)
+        return render_terminal(self)
 
     def to_markdown(self) -> str:
-        """The same table as Markdown."""
+        """The table of systems as Markdown."""
         from mmemo.comparison.export import markdown
 
         return markdown(self)
 
     def figures(self) -> dict[str, Figure]:
-        """Pictures by name (extra ``report``): systems, gains, recalls, confusion, reliability, losses …
+        """Matplotlib figures by name (extra ``report``): systems, gains, recalls, confusion, reliability, losses …
 
         Raises:
             MissingExtraError: if matplotlib is not installed.
@@ -154,15 +156,15 @@ class Comparison:
         return save(self, Path(path))
 
 
-def _turned(pair: Pair) -> Pair:
-    def back(figure: Interval) -> Interval:
-        return Interval(-figure.value, -figure.high, -figure.low)
+def _reverse(pair: PairedTest) -> PairedTest:
+    def negate(gain: Interval) -> Interval:
+        return Interval(-gain.value, -gain.high, -gain.low)
 
-    return Pair(
+    return PairedTest(
         pair.second,
         pair.first,
-        back(pair.gain),
-        back(pair.uar_gain),
+        negate(pair.gain),
+        negate(pair.uar_gain),
         pair.only_second,
         pair.only_first,
         pair.mcnemar,
@@ -187,16 +189,16 @@ def _plain(value: Any) -> Any:
 
 
 def rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """A flat row a system; what is not there is None."""
+    """A flat row per system; what does not exist is None."""
     table = []
     for system in comparison.systems:
-        row: dict[str, Any] = {"system": system.name, "clips": comparison.clips, "answered": system.answered}
-        for name in FIGURES:
+        row: dict[str, Any] = {"system": system.name, "clips": comparison.clips, "coverage": system.coverage}
+        for name in METRICS:
             row |= _limits(name, getattr(system, name))
         for label, recall in system.recalls.items():
             row |= _limits(f"recall {label}", recall)
-        for what, figure in system.concordance.items():
-            row |= _limits(f"ccc {what}", figure)
+        for dimension, ccc in system.concordance.items():
+            row |= _limits(f"ccc {dimension}", ccc)
         pair = comparison.gain(system.name)
         row |= {"gain over": None if pair is None else pair.first}
         row |= _limits("gain", None if pair is None else pair.gain)
@@ -208,7 +210,7 @@ def rows(comparison: Comparison) -> list[dict[str, Any]]:
     return table
 
 
-def _limits(name: str, figure: Interval | None) -> dict[str, float | None]:
-    values = (None, None, None) if figure is None else (figure.value, figure.low, figure.high)
+def _limits(name: str, interval: Interval | None) -> dict[str, float | None]:
+    values = (None, None, None) if interval is None else (interval.value, interval.low, interval.high)
     known = [None if value is None or not math.isfinite(value) else value for value in values]
     return dict(zip((name, f"{name} low", f"{name} high"), known, strict=True))

@@ -1,4 +1,4 @@
-"""The scores of held-out clips that a recipe leaves in its run folder: written here, read here."""
+"""Held-out predictions in the run folder of a recipe: written and read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.checkpoint import replacing_file
-from mmemo.comparison.predictions import Answers, Removed
+from mmemo.comparison.predictions import Modalities, Predictions
 from mmemo.errors import UnknownModelError, WeightsError
 
 SCORES = "scores.npz"
@@ -23,38 +23,40 @@ def is_run(folder: str | Path) -> bool:
     return (Path(folder) / SCORES).is_file()
 
 
-def write_run(folder: str | Path, answers: Answers, *, fitted_on: Iterable[str] = ()) -> Path:
-    """Write held-out scores into a run folder.
+def write_run(folder: str | Path, predictions: Predictions, *, fitted_on: Iterable[str] = ()) -> Path:
+    """Write held-out predictions into a run folder.
 
     Args:
-        fitted_on: ids of the clips that anything was fitted on; `mmemo.compare` never asks the run's model about them.
+        folder: of the run.
+        predictions: of its systems.
+        fitted_on: ids of the clips that anything was fitted on; `mmemo.compare` refuses to run the run's model on them.
     """
     arrays: dict[str, np.ndarray] = {
         "format": np.array(FORMAT),
-        "labels": np.array(answers.labels),
-        "ids": answers.ids.astype(str),
-        "target": answers.target,
+        "labels": np.array(predictions.labels),
+        "ids": predictions.ids.astype(str),
+        "target": predictions.target,
         _FITTED: np.array(sorted(fitted_on), str),
     }
-    arrays |= {f"group {name}": one.astype(str) for name, one in answers.groups.items()}
-    arrays |= {f"scores {name}": one for name, one in answers.scores.items()}
-    for name, of in answers.removed.items():
-        arrays |= {f"scores {name}{_WITHOUT}{_AND.join(gone)}": one for gone, one in of.items()}
-    arrays |= {f"true {name}": one for name, one in answers.true_values.items()}
-    for name, said in answers.values.items():
-        arrays |= {f"value {what}{_OF}{name}": one for what, one in said.items()}
+    arrays |= {f"group {name}": one.astype(str) for name, one in predictions.groups.items()}
+    arrays |= {f"scores {name}": one for name, one in predictions.scores.items()}
+    for name, of in predictions.ablations.items():
+        arrays |= {f"scores {name}{_WITHOUT}{_AND.join(missing)}": one for missing, one in of.items()}
+    arrays |= {f"true {name}": one for name, one in predictions.true_values.items()}
+    for name, values in predictions.values.items():
+        arrays |= {f"value {dimension}{_OF}{name}": one for dimension, one in values.items()}
     with replacing_file(Path(folder) / SCORES) as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     return Path(folder) / SCORES
 
 
-def read_run(folder: str | Path) -> tuple[Answers, frozenset[str]]:
-    """The held-out scores of a run, and the ids of the clips it was fitted on.
+def read_run(folder: str | Path) -> tuple[Predictions, frozenset[str]]:
+    """The held-out predictions of a run, and the ids of the clips it was fitted on.
 
     Raises:
         UnknownModelError: if the folder holds none.
         WeightsError: if they are damaged, or of a newer version of mmemo.
-        ArgumentError: if they are no scores.
+        ArgumentError: if their scores are not valid.
     """
     path = Path(folder) / SCORES
     if not path.is_file():
@@ -67,29 +69,29 @@ def read_run(folder: str | Path) -> tuple[Answers, frozenset[str]]:
         target = arrays["target"].astype(np.int64)
         ids = arrays["ids"].astype(str) if "ids" in arrays else np.arange(len(target)).astype(str)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} is damaged or none of ours ({error}). Run the recipe again.") from None
+        raise WeightsError(f"{path} is damaged or not written by mmemo ({error}). Run the recipe again.") from None
     if form > FORMAT:
         raise WeightsError(
             f"{path} was written by a newer mmemo (format {form}, this one reads up to {FORMAT}). "
             "Upgrade with: pip install -U mmemo"
         )
-    scores, removed = _systems(_named(arrays, "scores "))
+    scores, ablations = _systems(_named(arrays, "scores "))
     groups = _named(arrays, "group ") | {name: arrays[name] for name in ("speaker",) if name in arrays}
     values: dict[str, dict[str, np.ndarray]] = {}
     for name, one in _named(arrays, "value ").items():
-        what, _, system = name.partition(_OF)
-        values.setdefault(system, {})[what] = one
-    answers = Answers(
+        dimension, _, system = name.partition(_OF)
+        values.setdefault(system, {})[dimension] = one
+    predictions = Predictions(
         labels,
         ids,
         target,
         scores,
-        removed,
+        ablations,
         {name: one.astype(str) for name, one in groups.items()},
         _named(arrays, "true "),
         values,
     )
-    return answers, frozenset(arrays[_FITTED].tolist()) if _FITTED in arrays else frozenset()
+    return predictions, frozenset(arrays[_FITTED].tolist()) if _FITTED in arrays else frozenset()
 
 
 def _named(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -98,21 +100,21 @@ def _named(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarra
 
 def _systems(
     arrays: Mapping[str, np.ndarray],
-) -> tuple[dict[str, np.ndarray], dict[str, dict[Removed, np.ndarray]]]:
-    """Scores by system; those with something taken away apart. A modality without itself has nothing to say."""
+) -> tuple[dict[str, np.ndarray], dict[str, dict[Modalities, np.ndarray]]]:
+    """Scores by system, and their ablations. A modality without itself has no prediction: uniform scores."""
     scores: dict[str, np.ndarray] = {}
-    removed: dict[str, dict[Removed, np.ndarray]] = {}
+    ablations: dict[str, dict[Modalities, np.ndarray]] = {}
     for name, one in arrays.items():
-        system, without, gone = name.rpartition(_WITHOUT)
+        system, without, missing = name.rpartition(_WITHOUT)
         if without and system in arrays:
-            removed.setdefault(system, {})[tuple(sorted(gone.split(_AND)))] = one
+            ablations.setdefault(system, {})[tuple(sorted(missing.split(_AND)))] = one
         else:
             scores[name] = one
-    modalities = sorted({modality for of in removed.values() for gone in of for modality in gone})
+    modalities = sorted({modality for of in ablations.values() for missing in of for modality in missing})
     for name, one in scores.items():
-        nothing = np.full(one.shape, 1 / one.shape[1])
+        uniform = np.full(one.shape, 1 / one.shape[1])
         if name in modalities:
-            removed.setdefault(name, {})[name,] = nothing
-        elif name in removed:
-            removed[name].setdefault(tuple(modalities), nothing)
-    return scores, removed
+            ablations.setdefault(name, {})[name,] = uniform
+        elif name in ablations:
+            ablations[name].setdefault(tuple(modalities), uniform)
+    return scores, ablations

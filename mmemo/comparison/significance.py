@@ -1,4 +1,4 @@
-"""Is one system better than another? Paired tests on the same clips, corrected for how many are made."""
+"""Paired significance tests of systems on the same clips, corrected for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import binomtest
 
-from mmemo.comparison import tables
-from mmemo.comparison.predictions import Answers
-from mmemo.comparison.resampling import Draws, interval
-from mmemo.evaluation.bootstrap import Interval
+from mmemo.comparison.predictions import Predictions, predicted_classes
+from mmemo.evaluation.bootstrap import Interval, Resamples, percentile_interval
+from mmemo.evaluation.metrics import ConfusionMatrix, sample_confusions
 
 
 @dataclass(frozen=True)
-class Pair:
-    """How much better ``second`` is than ``first``.
+class PairedTest:
+    """Difference of two systems on the same clips: ``second`` minus ``first``.
 
     Attributes:
         gain: difference of the accuracies, with the 95% interval of the paired bootstrap over speakers.
-        uar_gain: the same of the mean recall.
-        only_first, only_second: clips that one alone has right.
-        mcnemar: two-sided p of the exact McNemar test (McNemar, Psychometrika 12(2), 1947), which takes clips for
-            independent; of one speaker they are not, so trust ``bootstrap`` first.
+        uar_gain: difference of the UAR, likewise.
+        only_first, only_second: clips that one alone predicts right.
+        mcnemar: two-sided p of the exact McNemar test (McNemar, Psychometrika 12(2), 1947), which assumes that clips
+            are independent; those of one speaker are not, so trust ``bootstrap`` first.
         bootstrap: two-sided p of the paired bootstrap over speakers that the accuracies are equal.
         mcnemar_corrected, bootstrap_corrected: after Holm (Scandinavian Journal of Statistics 6(2), 1979), over all
             pairs compared.
@@ -42,58 +41,70 @@ class Pair:
     bootstrap_corrected: float = 1.0
 
 
-def compare_pairs(answers: Answers, draws: Draws) -> tuple[Pair, ...]:
-    """Every two systems, on the same draws of speakers."""
-    target, classes = answers.target, len(answers.labels)
-    found = {name: tables.said(scores) for name, scores in answers.scores.items()}
-    own = {name: tables.cells(target, said, classes) for name, said in found.items()}
-    drawn = {}
-    for name, one in own.items():
-        table = draws.totals(one)
-        drawn[name] = tables.accuracies(table), tables.uars(table)
-    pairs = []
-    for first, second in combinations(answers.scores, 2):
-        right, better = found[first] == target, found[second] == target
-        accuracy = drawn[second][0] - drawn[first][0]
-        uar = drawn[second][1] - drawn[first][1]
-        tables_of = own[first].sum(axis=0), own[second].sum(axis=0)
-        uar_gain = float(tables.uars(tables_of[1]) - tables.uars(tables_of[0]))
-        pairs.append(
-            Pair(
+def run_paired_tests(predictions: Predictions, resamples: Resamples) -> tuple[PairedTest, ...]:
+    """Paired tests of every two systems, on the same resamples."""
+    target, classes = predictions.target, len(predictions.labels)
+    right, matrices, resampled = {}, {}, {}
+    for name, scores in predictions.scores.items():
+        predicted = predicted_classes(scores)
+        single = sample_confusions(target, predicted, classes)
+        right[name] = predicted == target
+        matrices[name] = ConfusionMatrix(single.sum(axis=0))
+        many = ConfusionMatrix(resamples.sums(single))
+        resampled[name] = many.accuracy, many.uar
+    tests = []
+    for first, second in combinations(predictions.scores, 2):
+        only_first = int((right[first] & ~right[second]).sum())
+        only_second = int((right[second] & ~right[first]).sum())
+        accuracy, uar = (after - before for before, after in zip(resampled[first], resampled[second], strict=True))
+        tests.append(
+            PairedTest(
                 first,
                 second,
-                interval(float(better.mean() - right.mean()), accuracy),
-                interval(uar_gain, uar),
-                int((right & ~better).sum()),
-                int((better & ~right).sum()),
-                mcnemar(int((right & ~better).sum()), int((better & ~right).sum())),
-                two_sided(accuracy),
+                percentile_interval(float(right[second].mean() - right[first].mean()), accuracy),
+                percentile_interval(float(matrices[second].uar - matrices[first].uar), uar),
+                only_first,
+                only_second,
+                mcnemar(only_first, only_second),
+                bootstrap_p_value(accuracy),
             )
         )
-    exact = holm([pair.mcnemar for pair in pairs])
-    resampled = holm([pair.bootstrap for pair in pairs])
+    exact = holm([test.mcnemar for test in tests])
+    bootstrapped = holm([test.bootstrap for test in tests])
     return tuple(
-        replace(pair, mcnemar_corrected=a, bootstrap_corrected=b)
-        for pair, a, b in zip(pairs, exact, resampled, strict=True)
+        replace(test, mcnemar_corrected=a, bootstrap_corrected=b)
+        for test, a, b in zip(tests, exact, bootstrapped, strict=True)
     )
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p: a fair coin over the clips that one system alone has right; 1 where there is none."""
+    """Two-sided p of the exact McNemar test: a binomial test of the clips that one system alone has right; 1 if none.
+
+    >>> mcnemar(0, 5)
+    0.0625
+    """
     differing = only_first + only_second
     return float(binomtest(only_first, differing).pvalue) if differing else 1.0
 
 
-def two_sided(differences: np.ndarray) -> float:
-    """The p value of a bootstrap: twice the share of draws beyond zero, never below what the draws can tell."""
-    far = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return float(min(1.0, 2 * (far + 1) / (len(differences) + 1)))
+def bootstrap_p_value(differences: np.ndarray) -> float:
+    """Two-sided p value of resampled differences (D,): twice the share beyond zero, at least 2 / (D + 1).
+
+    >>> bootstrap_p_value(np.ones(999))
+    0.002
+    """
+    beyond = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return float(min(1.0, 2 * (beyond + 1) / (len(differences) + 1)))
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """Holm's step-down correction of p values: the smallest times n, the next times n - 1 …, never falling."""
-    corrected, highest = [1.0] * len(chances), 0.0
-    for rank, place in enumerate(np.argsort(chances, kind="stable")):
-        highest = max(highest, min(1.0, (len(chances) - rank) * chances[place]))
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction of p values: the smallest times n, the next times n - 1 …, never falling.
+
+    >>> holm([0.01, 0.02])
+    [0.02, 0.02]
+    """
+    corrected, highest = [1.0] * len(p_values), 0.0
+    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
         corrected[int(place)] = highest
     return corrected

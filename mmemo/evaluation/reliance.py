@@ -1,4 +1,4 @@
-"""What a fusion head relies on: the report that shows a head which has collapsed onto one modality."""
+"""Modality reliance of a fusion head, which shows a head that has collapsed onto one modality."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ _LITTLE = 0.05
 
 @dataclass(frozen=True)
 class Reliance:
-    """How much each modality counts, and what is lost without it, on samples that have all modalities.
+    """Weight of each modality in a fusion head, and accuracy without and with only it, on samples that have all.
 
     Attributes:
-        samples: how many have all.
-        shares: mean share of each modality.
+        samples: number of samples that have all modalities.
+        shares: mean share of each modality in the fused scores.
         score: accuracy with all.
         without: accuracy with one modality removed; empty for a head of one modality.
         alone: accuracy with one modality only.
+
+    >>> without, alone = {"face": 0.3, "voice": 0.8}, {"face": 0.8, "voice": 0.3}
+    >>> Reliance(100, {"face": 0.98, "voice": 0.02}, 0.8, without, alone).ignored
+    ('voice',)
     """
 
     samples: int
@@ -52,11 +56,21 @@ class Reliance:
 
 
 def reliance(head: FusionHead, encodings: Mapping[str, Encoding], target: np.ndarray) -> Reliance:
-    """Measure `Reliance` on held-out samples.
+    """Measure the `Reliance` of a head on held-out samples.
 
     Args:
+        head: a fitted fusion head.
         encodings: calibrated, of N samples.
         target: (N,) int class indices.
+
+    >>> from mmemo.fusion.late import LateFusion, scores_only
+    >>> from mmemo.labels import EKMAN7
+    >>> rng, target = np.random.default_rng(0), np.arange(7)
+    >>> logits = {"face": 5.0 * np.eye(7), "voice": rng.normal(size=(7, 7))}
+    >>> head = LateFusion(EKMAN7, {"face": 1.0, "voice": 0.1})
+    >>> measured = reliance(head, {name: scores_only(one) for name, one in logits.items()}, target)
+    >>> measured.score, measured.alone["face"]
+    (1.0, 1.0)
     """
     rows = np.flatnonzero(np.all([encoding.present for encoding in encodings.values()], axis=0))
     kept = {modality: encoding.rows(rows) for modality, encoding in encodings.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,56 +11,35 @@ from typer.testing import CliRunner
 
 import mmemo
 from mmemo.cli import app
-from mmemo.comparison.compare import compared
+from mmemo.comparison.compare import compare_predictions
 from mmemo.comparison.html import page
-from mmemo.comparison.predictions import Answers
+from mmemo.comparison.predictions import Predictions
 from mmemo.comparison.run_folder import write_run
-from mmemo.data import FeatureCache, Manifest, encode
-from mmemo.data.corpora import read_corpus
+from mmemo.data import FeatureCache, Manifest
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
-from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, EMODB7, RAVDESS8, LabelSet
-from mmemo.samples import make_corpus
 from mmemo.testing import TinyEncoder
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    sheet = make_corpus(tmp_path_factory.mktemp("corpus"), speakers=3)
-    columns = {"path": "file", "label": "emotion", "speaker": "actor", "transcript": "words"}
-    manifest = read_corpus("table", sheet, columns=columns).manifest
-    return manifest.update(lambda clip: {"gender": "female" if clip.speaker == "actor 1" else "male"})
-
-
-@pytest.fixture(scope="module")
-def model() -> mmemo.EmotionModel:
-    return mmemo.load_model(modalities=("voice", "text"))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
-    return FeatureCache(tmp_path_factory.mktemp("cache") / "features.sqlite")
-
-
 def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache) -> None:
-    found = mmemo.compare(model, on=clips, degrade=True, draws=200, cache=cache)
-    assert [system.name for system in found.systems] == ["voice", "text", "voice + text"]
-    assert found.alone == ("voice", "text")
-    assert found["text"].accuracy.value == 1  # the words give the emotion away, the sound does not
-    assert (found.clips, found.speakers) == (6, 3)
-    assert any("3 speakers only" in note for note in found.notes)
-    assert any("trained on any of these clips is not known" in note for note in found.notes)
-    assert any("No clip is labelled neutral, anger" in note for note in found.notes)
-    assert {group.column for group in found["text"].groups} == {"speaker", "gender"}
-    curves = {(curve.what, curve.system): curve for curve in found.curves}
+    comparison = mmemo.compare(model, on=clips, degrade=True, draws=200, cache=cache)
+    assert [system.name for system in comparison.systems] == ["voice", "text", "voice + text"]
+    assert comparison.unimodal == ("voice", "text")
+    assert comparison["text"].accuracy.value == 1  # the words give the emotion away, the sound does not
+    assert (comparison.clips, comparison.speakers) == (6, 3)
+    assert any("3 speakers only" in note for note in comparison.notes)
+    assert any("trained on any of these clips is not known" in note for note in comparison.notes)
+    assert any("No clip is labelled neutral, anger" in note for note in comparison.notes)
+    assert {group.column for group in comparison["text"].groups} == {"speaker", "gender"}
+    curves = {(curve.condition, curve.system): curve for curve in comparison.curves}
     words = curves["errors in the words", "text"]
     assert len(words.accuracy) == 6
     assert words.accuracy[0].value == 1
     assert min(one.value for one in words.accuracy[3:]) < 1
-    deaf = curves["noise in the voice", "text"]
-    assert all(one.value == 1 for one in deaf.accuracy)
+    text_only = curves["noise in the voice", "text"]
+    assert all(one.value == 1 for one in text_only.accuracy)
     assert ("blur of the face", "voice + text") not in curves
 
 
@@ -78,42 +56,29 @@ def test_the_second_time_comes_from_the_cache(
     mmemo.compare(model, on=clips, degrade=True, draws=10, cache=cache)
 
 
-def test_one_modality_is_what_analyze_says_of_it(
-    clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache
-) -> None:
-    found = encode(clips, list(model.encoders.values()), cache)
-    from mmemo.comparison.predict import ask
-
-    answers = ask(model, found)
-    result = mmemo.analyze(clips[0].path, text=clips[0].text, model=model, window=10, hop=10)
-    for modality in ("voice", "text"):
-        said = np.array(list(result.modalities[modality].scores.values()))
-        np.testing.assert_allclose(answers.scores[modality][0], said, atol=2e-3)
-    np.testing.assert_allclose(answers.scores["voice + text"][0], list(result.scores.values()), atol=2e-3)
-    np.testing.assert_allclose(answers.removed["voice + text"]["voice",], answers.scores["text"], atol=1e-6)
-
-
-def test_a_modality_that_no_clip_has_is_told_and_left_out(clips: Manifest, model: mmemo.EmotionModel) -> None:
+def test_a_modality_that_no_clip_has_is_left_out_with_a_note(clips: Manifest, model: mmemo.EmotionModel) -> None:
     words = Manifest(tuple(mmemo.Clip(text=clip.text, id=clip.id, label=clip.label) for clip in clips), clips.labels)
-    found = mmemo.compare(model, on=words, draws=20)
-    assert [system.name for system in found.systems] == ["text"]
-    assert "No clip has any voice, so it is left out." in found.notes
-    assert any("not known of all clips who speaks" in note for note in found.notes)
+    comparison = mmemo.compare(model, on=words, draws=20)
+    assert [system.name for system in comparison.systems] == ["text"]
+    assert "No clip has any voice, so it is left out." in comparison.notes
+    assert any("speaker of some clips is not known" in note for note in comparison.notes)
     silent = Manifest(tuple(mmemo.Clip(text="...", id=clip.id, label=clip.label) for clip in clips), clips.labels)
     with pytest.raises(ManifestError, match="no clip has any"):
         mmemo.compare(mmemo.load_model(modalities=("voice",)), on=silent)
 
 
-def test_one_class_and_two_speakers_work_with_a_note(answers: Answers) -> None:
-    one = compared(answers.rows(answers.target == 1), draws=50)
+def test_one_class_and_two_speakers_work_with_a_note(predictions: Predictions) -> None:
+    one = compare_predictions(predictions.rows(predictions.target == 1), draws=50)
     assert any("All clips are labelled 'b'" in note for note in one.notes)
     assert one["late"].accuracy.value == pytest.approx(one["late"].recalls["b"].value)
-    two = compared(answers.rows(np.isin(answers.groups["speaker"], ["speaker 0", "speaker 1"])), draws=50)
+    two = compare_predictions(
+        predictions.rows(np.isin(predictions.groups["speaker"], ["speaker 0", "speaker 1"])), draws=50
+    )
     assert two.speakers == 2
     assert any("2 speakers only" in note for note in two.notes)
 
 
-def _said(batch: list[np.ndarray]) -> str:
+def _spoken_words(batch: list[np.ndarray]) -> str:
     return "".join(chr(int(letter)) for letter in batch[0])
 
 
@@ -123,145 +88,139 @@ def test_nan_in_an_encoding_leaves_the_clip_out_by_name(clips: Manifest, model: 
         always = False
 
         def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
-            good = super().encode(batch)
+            encoding = super().encode(batch)
             return Encoding(
-                good.tokens, good.mask, good.logits * np.nan if self.always or "sad" in _said(batch) else good.logits
+                encoding.tokens,
+                encoding.mask,
+                encoding.logits * np.nan if self.always or "sad" in _spoken_words(batch) else encoding.logits,
             )
 
     broken = mmemo.EmotionModel([Broken()], LateFusion(EKMAN7, {"text": 1.0}))
-    found = mmemo.compare(broken, on=clips, draws=20)
-    assert found.clips == 3  # without those of which the encoder makes NaN, each of them named
+    comparison = mmemo.compare(broken, on=clips, draws=20)
+    assert comparison.clips == 3  # without those of which the encoder makes NaN, each of them named
     assert (
-        sum("the text encoder failed. Encoding: tokens and logits must be finite" in note for note in found.notes) == 3
+        sum("the text encoder failed. Encoding: tokens and logits must be finite" in note for note in comparison.notes)
+        == 3
     )
     Broken.always = True
     with pytest.raises(ManifestError, match="NaN or infinity"):
         mmemo.compare(broken, on=clips)
 
 
-def test_encodings_of_another_width_than_the_head_was_trained_on(clips: Manifest) -> None:
-    from mmemo.comparison.predict import ask
-
-    tiny = TinyEncoder()
-    model = mmemo.EmotionModel([tiny], ConcatFusion(EKMAN7, {"text": tiny.dim}))
-    found = encode(clips, [tiny])
-    assert ask(model, found).scores["text"].shape == (6, 7)
-    with pytest.raises(ArgumentError, match=r"width 4, these clips were encoded with 9"):
-        ask(model, replace(found, dims={"text": 9}))
-
-
-def test_a_run_is_read_and_its_model_never_asked_about_what_it_was_fitted_on(
+def test_a_run_is_read_and_its_model_never_predicts_clips_it_was_fitted_on(
     clips: Manifest, model: mmemo.EmotionModel, tmp_path: Path
 ) -> None:
-    held = clips[:2]
+    held_out = clips[:2]
     scores = np.full((2, 7), 0.1) + 0.3 * np.eye(7)[[1, 2]]
-    ids = np.array([clip.id for clip in held])
-    target = np.array([EKMAN7.index(str(clip.label)) for clip in held])
-    answers = Answers(tuple(EKMAN7), ids, target, {"face": scores, "mine": scores})
-    write_run(tmp_path, answers, fitted_on=[clip.id for clip in clips[2:]])
-    found = mmemo.compare(tmp_path, on=clips, draws=20)
-    assert found.clips == 2
-    assert any("held-out scores of 2 of the manifest's 6" in note for note in found.notes)
-    assert {group.column for group in found["mine"].groups} == set()  # both clips are of one speaker
-    with pytest.raises(UnknownModelError, match="no model to ask"):
+    ids = np.array([clip.id for clip in held_out])
+    target = np.array([EKMAN7.index(str(clip.label)) for clip in held_out])
+    predictions = Predictions(tuple(EKMAN7), ids, target, {"face": scores, "mine": scores})
+    write_run(tmp_path, predictions, fitted_on=[clip.id for clip in clips[2:]])
+    comparison = mmemo.compare(tmp_path, on=clips, draws=20)
+    assert comparison.clips == 2
+    assert any("held-out scores of 2 of the manifest's 6" in note for note in comparison.notes)
+    assert {group.column for group in comparison["mine"].groups} == set()  # both clips are of one speaker
+    with pytest.raises(UnknownModelError, match="no model to predict"):
         mmemo.compare(tmp_path, on=clips[2:])
     model.save(tmp_path / "model")
     with pytest.raises(LeakError, match="fitted on 4 of these clips"):
         mmemo.compare(tmp_path, on=clips[2:])
 
 
-def test_too_many_pairs_for_the_draws_are_told(answers: Answers) -> None:
-    assert any("can't tell a corrected p below" in note for note in compared(answers, draws=50).notes)
-    assert not any("corrected p" in note for note in compared(answers, draws=1000).notes)
+def test_too_many_pairs_for_the_resamples_get_a_note(predictions: Predictions) -> None:
+    assert any("can't resolve a corrected p below" in note for note in compare_predictions(predictions, draws=50).notes)
+    assert not any("corrected p" in note for note in compare_predictions(predictions, draws=1000).notes)
 
 
-def test_two_runs_side_by_side(answers: Answers, tmp_path: Path) -> None:
+def test_two_runs_side_by_side(predictions: Predictions, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_run(tmp_path / name, answers)
-    found = mmemo.compare(tmp_path / "one", tmp_path / "two", systems=["one: late", "two: late", "one: face"], draws=20)
-    assert found.pair("one: late", "two: late").gain.value == 0
-    assert found.alone == ("one: face",)
+        write_run(tmp_path / name, predictions)
+    comparison = mmemo.compare(
+        tmp_path / "one", tmp_path / "two", systems=["one: late", "two: late", "one: face"], draws=20
+    )
+    assert comparison.pair("one: late", "two: late").gain.value == 0
+    assert comparison.unimodal == ("one: face",)
 
 
-def test_what_does_not_fit_is_told(
-    clips: Manifest, model: mmemo.EmotionModel, answers: Answers, tmp_path: Path
+def test_sources_that_do_not_fit_are_refused(
+    clips: Manifest, model: mmemo.EmotionModel, predictions: Predictions, tmp_path: Path
 ) -> None:
     with pytest.raises(ArgumentError, match="Nothing to compare"):
         mmemo.compare()
     with pytest.raises(ArgumentError, match=r"on=MANIFEST"):
         mmemo.compare(model)
     with pytest.raises(ArgumentError, match="draws of 1 or more"):
-        mmemo.compare(answers, draws=0)
+        mmemo.compare(predictions, draws=0)
     with pytest.raises(ArgumentError, match="split chooses"):
-        mmemo.compare(answers, split="test")
+        mmemo.compare(predictions, split="test")
     with pytest.raises(ArgumentError, match="degrade needs a model"):
-        mmemo.compare(answers, degrade=True, draws=5)
+        mmemo.compare(predictions, degrade=True, draws=5)
     with pytest.raises(UnknownModelError):
         mmemo.compare(tmp_path / "nothing", on=clips)
     unlabelled = clips.update(lambda _: {"label": None})
     with pytest.raises(ManifestError, match="no clip has a label"):
         mmemo.compare(mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0})), on=unlabelled)
-    bored = Manifest((mmemo.Clip(text="x", id="x", label="boredom"),), EMODB7)
+    foreign = Manifest((mmemo.Clip(text="x", id="x", label="boredom"),), EMODB7)
     tiny = mmemo.EmotionModel([TinyEncoder(RAVDESS8)], LateFusion(RAVDESS8, {"text": 1.0}))
     with pytest.raises(ArgumentError, match="no mapping between"):
-        mmemo.compare(tiny, on=bored)
+        mmemo.compare(tiny, on=foreign)
 
 
-def test_labels_of_a_corpus_are_mapped_and_told() -> None:
-    said = tuple(mmemo.Clip(text=f"well {label}", id=label, label=label) for label in RAVDESS8)
+def test_labels_of_a_corpus_are_mapped_with_a_note() -> None:
+    clips = tuple(mmemo.Clip(text=f"well {label}", id=label, label=label) for label in RAVDESS8)
     tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
-    found = mmemo.compare(tiny, on=Manifest(said, RAVDESS8), draws=20)
-    assert found.clips == 8
-    assert any("Calm is counted as neutral" in note for note in found.notes)
+    comparison = mmemo.compare(tiny, on=Manifest(clips, RAVDESS8), draws=20)
+    assert comparison.clips == 8
+    assert any("Calm is counted as neutral" in note for note in comparison.notes)
 
 
 def test_some_of_the_models_labels_need_no_mapping() -> None:
     few = LabelSet("few", ("sadness", "anger"))
-    said = tuple(mmemo.Clip(text=f"well {label}", id=label, label=label) for label in few)
+    clips = tuple(mmemo.Clip(text=f"well {label}", id=label, label=label) for label in few)
     tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
-    found = mmemo.compare(tiny, on=Manifest(said, few), draws=20)
-    assert found.labels == tuple(EKMAN7)
-    assert not any("mapped" in note for note in found.notes)
+    comparison = mmemo.compare(tiny, on=Manifest(clips, few), draws=20)
+    assert comparison.labels == tuple(EKMAN7)
+    assert not any("mapped" in note for note in comparison.notes)
 
 
-def test_what_an_encoder_tells_of_valence_is_measured_too() -> None:
+def test_valence_of_an_encoder_is_measured_too() -> None:
     class Feeling(TinyEncoder):
         def encode(self, batch: list[np.ndarray]) -> Encoding:  # type: ignore[override]
-            good = super().encode(batch)
+            encoding = super().encode(batch)
             means = np.array([item.mean() for item in batch], np.float32)
             affect = np.stack([means / 200, means * 0, 0.5 - means / 200], axis=1).astype(np.float32)
-            return Encoding(good.tokens, good.mask, good.logits, affect=affect)
+            return Encoding(encoding.tokens, encoding.mask, encoding.logits, affect=affect)
 
     words = ["aaa", "ggg", "mmm", "sss", "yyy"]
     valence = {word: ord(word[0]) / 200 for word in words}
-    said = tuple(
+    clips = tuple(
         mmemo.Clip(text=word, id=word, label="anger", valence=valence[word], dominance=4.0 + n)
         for n, word in enumerate(words)
     )
     model = mmemo.EmotionModel([Feeling()], LateFusion(EKMAN7, {"text": 1.0}))
-    found = mmemo.compare(model, on=Manifest(said, EKMAN7), draws=50)
-    assert found["text"].concordance["valence"].value == pytest.approx(1, abs=1e-4)
-    assert set(found["text"].concordance) == {"valence"}
-    assert any("dominance goes from 4 to 8; encoders tell it from -1 to 1" in note for note in found.notes)
-    assert "<h2>Dimensions" in page(found)
+    comparison = mmemo.compare(model, on=Manifest(clips, EKMAN7), draws=50)
+    assert comparison["text"].concordance["valence"].value == pytest.approx(1, abs=1e-4)
+    assert set(comparison["text"].concordance) == {"valence"}
+    assert any("dominance goes from 4 to 8; encoders predict it from -1 to 1" in note for note in comparison.notes)
+    assert "<h2>Dimensions" in page(comparison)
 
 
-def test_only_the_test_split_is_asked_about() -> None:
-    said = tuple(
+def test_only_the_test_split_is_predicted() -> None:
+    clips = tuple(
         mmemo.Clip(text=f"number {n}", id=str(n), label="anger", split="test" if n % 2 else "train") for n in range(8)
     )
     tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
-    manifest = Manifest(said, EKMAN7)
+    manifest = Manifest(clips, EKMAN7)
     assert mmemo.compare(tiny, on=manifest, draws=5).clips == 4
     assert mmemo.compare(tiny, on=manifest, split="all", draws=5).clips == 8
     with pytest.raises(ManifestError, match="expected one of"):
         mmemo.compare(tiny, on=manifest, split="val")
 
 
-def test_the_command(answers: Answers, tmp_path: Path) -> None:
+def test_the_command(predictions: Predictions, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    write_run(tmp_path / "run", answers)
+    write_run(tmp_path / "run", predictions)
     run = CliRunner()
     done = run.invoke(
         app,
@@ -269,7 +228,7 @@ def test_the_command(answers: Answers, tmp_path: Path) -> None:
         terminal_width=150,
     )
     assert done.exit_code == 0, done.output
-    assert "Gained over" in done.stdout
+    assert "Gain over" in done.stdout
     assert "240 clips of 8 speakers" in done.stdout
     assert (tmp_path / "page.html").is_file()
     done = run.invoke(app, ["compare", str(tmp_path / "run"), "--systems", "face,late", "--draws", "50", "--json"])

@@ -7,38 +7,38 @@ import numpy as np
 import pytest
 
 import mmemo
-from mmemo.comparison.predictions import Answers
+from mmemo.comparison.predictions import Predictions
 from mmemo.comparison.run_folder import SCORES, is_run, read_run, write_run
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 
 
-def test_what_is_written_is_read(answers: Answers, tmp_path: Path) -> None:
+def test_written_predictions_are_read(predictions: Predictions, tmp_path: Path) -> None:
     rich = replace(
-        answers,
-        true_values={"valence": np.linspace(-1, 1, len(answers))},
-        values={"late": {"valence": np.linspace(-1, 1, len(answers)) ** 2}},
+        predictions,
+        true_values={"valence": np.linspace(-1, 1, len(predictions))},
+        values={"late": {"valence": np.linspace(-1, 1, len(predictions)) ** 2}},
     )
     write_run(tmp_path, rich, fitted_on=["x", "y"])
     assert is_run(tmp_path)
-    found, fitted = read_run(tmp_path)
+    saved, fitted = read_run(tmp_path)
     assert fitted == {"x", "y"}
-    assert found.labels == rich.labels
-    np.testing.assert_array_equal(found.ids, rich.ids)
-    np.testing.assert_array_equal(found.target, rich.target)
+    assert saved.labels == rich.labels
+    np.testing.assert_array_equal(saved.ids, rich.ids)
+    np.testing.assert_array_equal(saved.target, rich.target)
     for name, scores in rich.scores.items():
-        np.testing.assert_array_equal(found.scores[name], scores)
-        assert set(found.removed[name]) == set(rich.removed[name])
-        for gone, one in rich.removed[name].items():
-            np.testing.assert_array_equal(found.removed[name][gone], one)
-    assert set(found.groups) == {"speaker", "gender"}
-    np.testing.assert_array_equal(found.values["late"]["valence"], rich.values["late"]["valence"])
-    np.testing.assert_array_equal(found.true_values["valence"], rich.true_values["valence"])
+        np.testing.assert_array_equal(saved.scores[name], scores)
+        assert set(saved.ablations[name]) == set(rich.ablations[name])
+        for missing, one in rich.ablations[name].items():
+            np.testing.assert_array_equal(saved.ablations[name][missing], one)
+    assert set(saved.groups) == {"speaker", "gender"}
+    np.testing.assert_array_equal(saved.values["late"]["valence"], rich.values["late"]["valence"])
+    np.testing.assert_array_equal(saved.true_values["valence"], rich.true_values["valence"])
 
 
-def test_what_can_not_be_read_says_why(answers: Answers, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_read_is_refused(predictions: Predictions, tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="run folder of a recipe"):
         read_run(tmp_path)
-    write_run(tmp_path, answers)
+    write_run(tmp_path, predictions)
     whole = (tmp_path / SCORES).read_bytes()
     (tmp_path / SCORES).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(WeightsError, match="damaged"):
@@ -49,12 +49,12 @@ def test_what_can_not_be_read_says_why(answers: Answers, tmp_path: Path) -> None
         mmemo.compare(tmp_path)
     with (tmp_path / SCORES).open("wb") as file:
         np.savez(file, labels=np.array(["a", {}], object), target=np.zeros(2, int))
-    with pytest.raises(WeightsError, match="none of ours"):  # a pickle inside is never run
+    with pytest.raises(WeightsError, match="not written by mmemo"):  # a pickle inside is never run
         read_run(tmp_path)
 
 
-def test_nan_in_held_out_scores_is_refused(answers: Answers, tmp_path: Path) -> None:
-    write_run(tmp_path, answers)
+def test_nan_in_held_out_scores_is_refused(predictions: Predictions, tmp_path: Path) -> None:
+    write_run(tmp_path, predictions)
     with np.load(tmp_path / SCORES) as archive:
         arrays = dict(archive)
     arrays["scores late"][3, 1] = np.nan
@@ -62,3 +62,36 @@ def test_nan_in_held_out_scores_is_refused(answers: Answers, tmp_path: Path) -> 
         np.savez(file, **arrays)
     with pytest.raises(ArgumentError, match=r"'late'.*without NaN"):
         mmemo.compare(tmp_path)
+
+
+def test_the_arrays_of_a_run_folder_keep_their_names(tmp_path: Path) -> None:
+    """Runs written by every version are read by their arrays' names."""
+    face, fused = np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([[0.9, 0.1], [0.3, 0.7]])
+    arrays = {
+        "format": np.array(1),
+        "labels": np.array(["calm", "angry"]),
+        "ids": np.array(["a", "b"]),
+        "target": np.array([0, 1]),
+        "fitted on": np.array(["c"]),
+        "group speaker": np.array(["x", "y"]),
+        "scores face": face,
+        "scores late": fused,
+        "scores late without voice": face,
+        "scores late without face and voice": np.full((2, 2), 0.5),
+        "true valence": np.array([0.5, -0.5]),
+        "value valence of late": np.array([0.4, -0.4]),
+    }
+    np.savez(tmp_path / SCORES, **arrays)  # type: ignore[arg-type]
+    saved, fitted = read_run(tmp_path)
+    assert fitted == {"c"}
+    assert saved.labels == ("calm", "angry")
+    assert set(saved.scores) == {"face", "late"}
+    assert set(saved.ablations["late"]) == {("voice",), ("face", "voice")}
+    np.testing.assert_array_equal(saved.ablations["late"]["voice",], face)
+    np.testing.assert_array_equal(saved.values["late"]["valence"], [0.4, -0.4])
+    assert saved.speakers is not None
+    (tmp_path / "again").mkdir()
+    write_run(tmp_path / "again", saved, fitted_on=fitted)
+    with np.load(tmp_path / "again" / SCORES) as archive:
+        written = set(archive.files)
+    assert written - {"allow_pickle"} >= set(arrays)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mmemo.evaluation.bootstrap import Interval, bootstrap
+from mmemo.evaluation.bootstrap import Interval, Resamples, bootstrap, percentile_interval
 
 
 def test_interval_of_a_mean_agrees_with_the_normal_formula() -> None:
     values = np.random.default_rng(1).normal(3, 2, 400)
-    found = bootstrap(lambda rows: float(values[rows].mean()), len(values), draws=4000)
+    interval = bootstrap(lambda rows: float(values[rows].mean()), len(values), draws=4000)
     low, high = stats.norm.interval(0.95, values.mean(), values.std() / np.sqrt(len(values)))
-    assert found.value == pytest.approx(values.mean())
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
+    assert interval.value == pytest.approx(values.mean())
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.02)
 
 
 def test_groups_are_drawn_whole() -> None:
@@ -57,3 +57,20 @@ def test_confidence_widens_and_the_seed_repeats() -> None:
 
 def test_reads_as_value_and_limits() -> None:
     assert str(Interval(0.5, 0.25, 0.75)) == "0.500 [0.250, 0.750]"
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_sums_of_resamples_give_the_intervals_of_the_plain_bootstrap(grouped: bool) -> None:
+    rng = np.random.default_rng(4)
+    values, groups = rng.normal(size=60), rng.integers(0, 7, 60) if grouped else None
+    resamples = Resamples(60, groups, draws=300, seed=5)
+    means = resamples.sums(values) / resamples.sums(np.ones(60))
+    expected = bootstrap(lambda rows: float(values[rows].mean()), 60, groups=groups, draws=300, seed=5)
+    interval = percentile_interval(float(values.mean()), means)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((expected.value, expected.low, expected.high))
+
+
+def test_resamples_without_a_value_are_left_out() -> None:
+    assert percentile_interval(0.5, np.array([np.nan, 0.25, 0.75]), confidence=1.0) == Interval(0.5, 0.25, 0.75)
+    nothing = percentile_interval(float("nan"), np.full(3, np.nan))
+    assert np.isnan([nothing.value, nothing.low, nothing.high]).all()

@@ -9,8 +9,10 @@ import pytest
 from sklearn import metrics as reference
 
 from mmemo.evaluation.metrics import (
+    ConfusionMatrix,
     accuracy,
     best_thresholds,
+    brier_score,
     concordance,
     confusion,
     expected_calibration_error,
@@ -19,6 +21,7 @@ from mmemo.evaluation.metrics import (
     multilabel_f1,
     negative_log_likelihood,
     recalls,
+    sample_confusions,
     uar,
     weighted_f1,
 )
@@ -128,3 +131,51 @@ def test_concordance_by_hand() -> None:
     assert concordance(target, 5 - target) == pytest.approx(-1)
     assert concordance(target, target + 1) == pytest.approx(2 * 1.25 / (1.25 + 1.25 + 1))  # a shift is punished
     assert concordance(target, 2 * target) == pytest.approx(2 * 2.5 / (1.25 + 5 + 2.5**2))  # and so is a scale
+
+
+def test_confusion_matrices_agree_with_scikit_learn_also_without_predictions() -> None:
+    """300 random cases; a sample without a prediction has the class K, which is no label."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        classes, samples = int(rng.integers(2, 7)), int(rng.integers(5, 60))
+        target = rng.integers(0, classes, samples)
+        predicted = rng.integers(0, classes + 1, samples)
+        matrix = ConfusionMatrix(sample_confusions(target, predicted, classes).sum(axis=0))
+        occurring, either = np.unique(target), np.union1d(target, predicted[predicted < classes])
+        options = {"zero_division": 0.0}
+        assert matrix.accuracy == pytest.approx(reference.accuracy_score(target, predicted))
+        assert matrix.uar == pytest.approx(
+            reference.recall_score(target, predicted, labels=occurring, average="macro", **options)
+        )
+        for average, labels, ours in (("macro", either, matrix.macro_f1), ("weighted", occurring, matrix.weighted_f1)):
+            expected = reference.f1_score(target, predicted, labels=labels, average=average, **options)
+            assert ours == pytest.approx(expected)
+        assert matrix.f1_scores[either] == pytest.approx(
+            reference.f1_score(target, predicted, labels=either, average=None, **options)
+        )
+        assert np.isnan(np.delete(matrix.recalls, occurring)).all()
+
+
+def test_many_confusion_matrices_at_once_are_each_alone() -> None:
+    counts = np.random.default_rng(1).integers(0, 9, (4, 5, 3, 4))
+    many = ConfusionMatrix(counts)
+    for name in ("accuracy", "uar", "macro_f1", "weighted_f1", "recalls", "f1_scores"):
+        assert getattr(many, name).shape[:2] == (4, 5)
+        np.testing.assert_allclose(getattr(many, name)[2, 3], getattr(ConfusionMatrix(counts[2, 3]), name))
+
+
+def test_brier_score_agrees_with_scikit_learn(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    target, _, probabilities = sample
+    each = [reference.brier_score_loss(target == k, probabilities[:, k]) for k in range(CLASSES)]
+    assert brier_score(target, probabilities) == pytest.approx(sum(each))
+
+
+def test_concordance_is_the_same_far_from_zero() -> None:
+    rng = np.random.default_rng(3)
+    true = rng.normal(size=50)
+    predicted = true + rng.normal(size=50)
+    spread = true.var() + predicted.var() + (true.mean() - predicted.mean()) ** 2
+    expected = 2 * np.cov(true, predicted, bias=True)[0, 1] / spread
+    assert concordance(true, predicted) == pytest.approx(expected, abs=1e-12)
+    assert concordance(true + 1e5, predicted + 1e5) == pytest.approx(expected, abs=1e-6)
+    assert np.isnan(concordance(np.full(3, 0.1), np.full(3, 0.1)))
