@@ -226,7 +226,7 @@ class LabelMapping:
     def __post_init__(self) -> None:
         missing = [label for label in self.source if label not in self.pairs]
         if missing:
-            raise LabelError(f"Mapping {self.source.name} to {self.target.name} lacks {missing}.")
+            raise LabelError(f"Mapping {self.source.name} to {self.target.name} says nothing of {missing}.")
         for label, to in self.pairs.items():
             self.source.index(label)
             if to is not None:
