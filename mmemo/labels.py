@@ -17,6 +17,11 @@ class LabelSet:
 
     Raises:
         LabelError: if there are fewer than two labels, or one is named twice.
+
+    >>> from mmemo.labels import LabelSet
+    >>> moods = LabelSet("moods", ("calm", "tense"))
+    >>> moods.index("tense"), moods[0], len(moods)
+    (1, 'calm', 2)
     """
 
     name: str
@@ -198,6 +203,19 @@ class LabelMapping:
 
     Raises:
         LabelError: if a source label is missing from ``pairs``, or a name is in neither set.
+
+    >>> import numpy as np
+    >>> from mmemo.labels import LabelMapping, LabelSet
+    >>> moods = LabelSet("moods", ("calm", "tense"))
+    >>> mapping = LabelMapping(
+    ...     LabelSet("mine", ("relaxed", "stressed", "unclear")),
+    ...     moods,
+    ...     {"relaxed": "calm", "stressed": "tense", "unclear": None},
+    ... )
+    >>> mapping("stressed")
+    'tense'
+    >>> np.array([0.5, 0.25, 0.25]) @ mapping.matrix()
+    array([0.5 , 0.25])
     """
 
     source: LabelSet
@@ -322,15 +340,24 @@ MAPPINGS = tuple(one for one in list(globals().values()) if isinstance(one, Labe
 
 
 def find_mapping(source: LabelSet, target: LabelSet) -> LabelMapping | None:
-    """The mapping of one label set into another; None if there is none."""
+    """The mapping of one label set into another; None if there is none.
+
+    >>> from mmemo.labels import EKMAN7, RAVDESS8, find_mapping
+    >>> find_mapping(RAVDESS8, EKMAN7)("calm")
+    'neutral'
+    """
     return next((one for one in MAPPINGS if one.source == source and one.target == target), None)
 
 
 def to_ekman7(source: LabelSet) -> LabelMapping:
-    """How a label set of this module, or one of words from the seven, goes into the seven.
+    """The mapping into `EKMAN7` of a label set of this module, or of one whose labels are words for the seven.
 
     Raises:
         LabelError: if labels of ``source`` are known to none of the mappings; give a `LabelMapping` of your own.
+
+    >>> from mmemo.labels import LabelSet, to_ekman7
+    >>> to_ekman7(LabelSet("mine", ("happy", "sad")))("happy")
+    'happiness'
     """
     try:
         return find_mapping(source, EKMAN7) or _to_ekman7(source)

@@ -236,7 +236,7 @@ def probed(
 
 def calibrated(part: Part, temperatures: Mapping[str, float]) -> Part:
     """With logits divided by the temperatures."""
-    return replace(part, encodings={m: one.calibrated(temperatures[m]) for m, one in part.encodings.items()})
+    return replace(part, encodings={m: one.calibrate(temperatures[m]) for m, one in part.encodings.items()})
 
 
 def ask_all(models: Mapping[str, EmotionModel], best: str, part: Part) -> Predictions:

@@ -255,7 +255,7 @@ def expert(
     logits[train] = held_out
     seen = test[encoding.present[test]]  # where it is absent, an expert has nothing to say: all classes alike
     logits[seen] = probe.logits(pooled[seen])
-    told = replace(encoding, logits=logits.astype(np.float32)).calibrated(temperature)
+    told = replace(encoding, logits=logits.astype(np.float32)).calibrate(temperature)
     return told.rows(train), told.rows(test), logits[test]
 
 
@@ -290,7 +290,7 @@ def fit_all(
     # The units come from a file and need no picture, so they are a modality of their own where they are served.
     for modality, encoding in ((UNITS_SERVED, encodings["face"]), ("voice", encodings["voice"])):
         probes[modality], temperatures[modality], logits = fit_expert(encoding, everyone, target, actors)
-        known[modality] = replace(encoding, logits=logits.astype(np.float32)).calibrated(temperatures[modality])
+        known[modality] = replace(encoding, logits=logits.astype(np.float32)).calibrate(temperatures[modality])
     fitted = HEADS[head](RAVDESS8, known, target, groups=actors, seed=seed)
     own: list[Encoder] = [
         ActionUnitEncoder(face.units, RAVDESS8, probes[UNITS_SERVED], UNITS_SERVED),

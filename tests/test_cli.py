@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import mmemo
 from mmemo.batch.analyze_many import State
 from mmemo.batch.cli import progress_line
 from mmemo.cli import main
+from mmemo.labels import LabelSet
 from mmemo.media import probe
 from mmemo.samples import make_clip
 
@@ -149,3 +153,50 @@ def test_a_wrong_file_is_told_at_once(tmp_path: Path) -> None:
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == "0.1.0\n"
+
+
+@pytest.fixture
+def own_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to stand in: a module of one's own, and a model that needs its classes."""
+    shutil.copy(Path(__file__).parent / "own_classes.py", tmp_path / "own_classes.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_classes", raising=False)
+    own = importlib.import_module("own_classes")
+    labels = LabelSet("mine", ("calm", "tense"))
+    mmemo.EmotionModel([own.Loudness(labels)], own.First(labels, ["voice"])).save(tmp_path / "model")
+    (tmp_path / "clips").mkdir()
+    make_clip(tmp_path / "clips" / "one.mp4", seconds=1.5, size=(64, 48), rate=5, faces=0)
+    make_clip(tmp_path / "clips" / "two.mp4", seconds=1.5, size=(64, 48), rate=5, faces=0)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_classes_of_ones_own(own_model: Path) -> None:
+    """By the installed command, which unlike ``python -m`` has not the current folder on its path."""
+    command = "import sys; sys.path = [p for p in sys.path if p]; from mmemo.cli import main; main()"
+    classes = ["--model", "model", "--classes", "own_classes:Loudness", "--classes", "own_classes:First"]
+    env = {**os.environ, "PYTHONPATH": str(Path(mmemo.__file__).parent.parent)}
+
+    def mmemo_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        script = [sys.executable, "-P", "-c", command, *arguments]
+        return subprocess.run(script, capture_output=True, text=True, timeout=120, env=env, cwd=own_model)
+
+    done = mmemo_command("analyze", "clips/one.mp4", "--json", *classes)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["scores"]) == {"calm", "tense"}
+    many = mmemo_command("analyze", "clips", "--out", "out.jsonl", *classes)
+    assert many.returncode == 0, many.stderr
+    rows = [json.loads(line) for line in (own_model / "out.jsonl").read_text().splitlines()]
+    assert [row["error"] for row in rows] == [None, None]
+    without = mmemo_command("analyze", "clips/one.mp4", "--model", "model")
+    assert without.returncode == 2
+    assert "--classes package.module:Class" in without.stderr
+
+
+@pytest.mark.parametrize("command", [["analyze", "clips/one.mp4"], ["app"], ["compare", "model", "--on", "clips.csv"]])
+def test_classes_that_are_not_there(
+    command: list[str], own_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*command, "--classes", "own_classes:Nothing"]
+    assert call(monkeypatch, *arguments) == 2
+    assert "own_classes:Nothing can't be imported" in capsys.readouterr().err

@@ -1,22 +1,171 @@
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 import mmemo
-from mmemo.checkpoint import TENSORS
+from mmemo.checkpoint import TENSORS, load_checkpoint
+from mmemo.encoders.base import Encoding
+from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
+from mmemo.evidence import Evidence, TextEvidence
+from mmemo.fusion.base import FusionHead
+from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7
-from mmemo.pretrained import WEIGHTS
+from mmemo.labels import EKMAN7, MEGC3, LabelSet
+from mmemo.model import KIND, EmotionModel
+from mmemo.pretrained import WEIGHTS, find_model, fingerprint, load_model
 from mmemo.testing import TinyEncoder
+
+MINE = LabelSet("mine", ("calm", "tense"))
+
+
+class Saved(TinyEncoder):
+    """A tiny encoder of one text modality that can be saved."""
+
+    def save(self, folder: Path) -> Path:
+        (folder / "more").mkdir(parents=True)
+        (folder / "more" / "labels.json").write_text(json.dumps(self.labels.to_config()))
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Saved:
+        return cls(LabelSet.from_config(json.loads((folder / "more" / "labels.json").read_text())))
+
+
+def model_of(labels: LabelSet = MINE, temperature: float = 1.0) -> EmotionModel:
+    return EmotionModel([Saved(labels)], LateFusion(labels, {"text": 1.0}), {"text": temperature})
+
+
+def window(text: str | None) -> Evidence:
+    return Evidence(0.0, 1.0, text=None if text is None else TextEvidence(text, "en", 1.0, 1.0))
+
+
+def change(folder: Path, **settings: Any) -> Path:
+    """Settings of a saved model, as another version or hand would have written them; None takes one out."""
+    file = folder / "fusion" / "config.json"
+    config = json.loads(file.read_text()) | settings
+    file.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+    return folder
 
 
 def test_a_model_knows_the_hash_of_each_weight_it_was_loaded_from(tmp_path: Path) -> None:
-    model = mmemo.load_model(modalities=("text",))
+    model = load_model(modalities=("text",))
     expected = {part: sha256((WEIGHTS / part / TENSORS).read_bytes()).hexdigest() for part in ("text", "fusion")}
     assert model.weights == expected
-    assert mmemo.load_model(model.save(tmp_path / "model")).weights["text"] == expected["text"]
+    assert load_model(model.save(tmp_path / "model")).weights["text"] == expected["text"]
 
 
-def test_a_built_model_has_no_weights_of_a_file() -> None:
-    assert mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0})).weights == {}
+def test_a_built_model_has_no_weights_of_a_file(tmp_path: Path) -> None:
+    model = model_of()
+    assert model.weights == {}
+    loaded = load_model(model.save(tmp_path / "model"), classes=[Saved])  # without tensors, all files count
+    labels = (tmp_path / "model" / "text" / "more" / "labels.json").read_bytes()
+    assert loaded.weights["text"] == sha256(labels).hexdigest()
+    assert fingerprint(tmp_path / "model" / "text") == sha256(labels).hexdigest()
+
+
+def test_windows_without_the_modality_are_masked() -> None:
+    model = model_of(temperature=2.0)
+    encoding = model.encode("text", [window("Good."), window(None), window("What a day!")])
+    np.testing.assert_array_equal(encoding.present, [True, False, True])
+    alone = model.encoders["text"].encode([model.encoders["text"].prepare(window("Good."))])  # type: ignore[list-item]
+    np.testing.assert_allclose(encoding.logits[0], alone.logits[0] / 2.0)
+    np.testing.assert_allclose(model.scores(encoding).sum(axis=1), 1)
+    assert not model.encode("text", [window(None)]).present.any()
+
+
+def test_a_saved_model_gives_the_same_scores(tmp_path: Path) -> None:
+    model = model_of(temperature=1.7)
+    again = load_model(model.save(tmp_path / "model", card={"corpus": "none", "kind": "other"}), classes=[Saved])
+    assert (again.labels, again.temperatures, again.modalities) == (MINE, {"text": 1.7}, ("text",))
+    windows = [window("Good."), window("What a day!")]
+    one, two = (each.fuse({"text": each.encode("text", windows)}) for each in (model, again))
+    np.testing.assert_array_equal(one, two)
+    config = load_checkpoint(tmp_path / "model" / "fusion", KIND).config  # a card can't take a setting's place
+    assert config["corpus"] == "none"
+    assert config["labels"] == {"name": "mine", "labels": ["calm", "tense"]}
+
+
+def test_labels_as_the_first_version_kept_them(tmp_path: Path) -> None:
+    folder = model_of(MEGC3).save(tmp_path / "known")
+    assert load_model(change(folder, labels="megc3"), classes=[Saved]).labels == MEGC3
+    folder = model_of(MINE).save(tmp_path / "own")
+    assert load_model(change(folder, labels="mine"), classes=[Saved]).labels == MINE
+
+
+class NoLoad(TinyEncoder):
+    def save(self, folder: Path) -> Path:
+        return folder
+
+
+class NoState:
+    """A head that fuses, and no more."""
+
+    kind = "none"
+
+    def __init__(self) -> None:
+        self.labels, self.inner = EKMAN7, LateFusion(EKMAN7, {"text": 1.0})
+
+    def fuse(self, encodings: dict[str, Encoding]) -> np.ndarray:
+        return self.inner.fuse(encodings)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "head", "says"),
+    [
+        (TinyEncoder(), None, r"text encoder can't be saved: TinyEncoder has no save\(folder\)"),
+        (NoLoad(), None, "NoLoad has no save.* or no load"),
+        (Saved(EKMAN7), NoState(), "NoState can't be saved: it has no class method from_state"),
+        (Saved(EKMAN7, "fusion"), LateFusion(EKMAN7, {"fusion": 1.0}), "modality named 'fusion'"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(
+    encoder: TinyEncoder, head: FusionHead | None, says: str, tmp_path: Path
+) -> None:
+    model = EmotionModel([encoder], head or LateFusion(EKMAN7, {"text": 1.0}))
+    with pytest.raises(ArgumentError, match=says):
+        model.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("part", ["labels", "encoders", "temperatures", "fusion"])
+def test_settings_that_lack_a_part_are_refused(part: str, tmp_path: Path) -> None:
+    folder = change(model_of().save(tmp_path / "model"), **{part: None})
+    for load in (find_model, load_model, EmotionModel.load):
+        with pytest.raises(WeightsError, match=f"lack its {part}"):
+            load(folder)
+
+
+def test_other_damage_is_named(tmp_path: Path) -> None:
+    folder = model_of().save(tmp_path / "model")
+    change(folder, labels={"name": "mine"})
+    with pytest.raises(WeightsError, match="are damaged: Label set"):
+        load_model(folder, classes=[Saved])
+    (folder / "text").rename(folder / "gaze")
+    change(folder, encoders={"gaze": "Saved"}, temperatures={"gaze": 1.0})
+    with pytest.raises(WeightsError, match="modality 'text'"):
+        load_model(folder, classes=[Saved])
+    with pytest.raises(UnknownModelError, match="this is none"):
+        load_model(tmp_path / "nothing")
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    text, other = TinyEncoder(MINE), TinyEncoder(MINE, modality="words")
+    with pytest.raises(ArgumentError, match="one encoder a modality"):
+        EmotionModel([text, text], LateFusion(MINE, {"text": 1.0}))
+    with pytest.raises(ArgumentError, match=r"text encoder gives \['calm', 'tense'\]"):
+        EmotionModel([text, other], LateFusion(EKMAN7, {"text": 1.0}))
+    with pytest.raises(ArgumentError, match="tokens of width 5, this encoder gives 4"):
+        EmotionModel([text], ConcatFusion(MINE, {"text": 5}))
+
+
+def test_some_modalities_only(tmp_path: Path) -> None:
+    folder = mmemo.load_model(modalities=("voice", "text")).save(tmp_path / "model")
+    assert load_model(folder, modalities=("text",)).modalities == ("text",)
+    with pytest.raises(ArgumentError, match=r"expected one of .*'voice', 'text'"):
+        load_model(folder, modalities=("face",))

@@ -97,11 +97,11 @@ class Encoding:
         return Encoding(self.tokens[chosen], self.mask[chosen], self.logits[chosen], quality, affect)
 
     def only(self, kept: np.ndarray) -> Encoding:
-        """The same with the modality absent from all rows but those where ``kept`` (B,) bool is True."""
+        """A copy with the modality absent from all rows but those where ``kept`` (B,) bool is True."""
         return replace(self, mask=self.mask & kept[:, None])
 
-    def calibrated(self, temperature: float) -> Encoding:
-        """The same with logits divided by a temperature; see `mmemo.evaluation.calibration.fit_temperature`."""
+    def calibrate(self, temperature: float) -> Encoding:
+        """A copy with logits divided by a temperature; see `mmemo.evaluation.calibration.fit_temperature`."""
         return replace(self, logits=(self.logits / temperature).astype(np.float32))
 
 

@@ -41,7 +41,7 @@ class Registry:
         """The class of that name.
 
         Args:
-            classes: given by the caller, encoders and fusion heads alike.
+            classes: given by the caller, of encoders and of fusion heads.
 
         Raises:
             WeightsError: if no class has the name, two have, or a package that offers it can't be imported.
@@ -116,13 +116,13 @@ def load_encoder(name: str, folder: Path, device: str, classes: Sequence[type] =
     Raises:
         WeightsError: if the class is not known, or the files are damaged.
     """
-    found = ENCODERS.find(name, classes)
-    if not hasattr(found, "load"):
-        raise WeightsError(f"{_path(found)} can't be read from {folder}: it has no load(folder, device=…).")
-    wraps = {"classes": classes} if "classes" in signature(found.load).parameters else {}
-    encoder = found.load(folder, device=device, **wraps)
+    encoder_class = ENCODERS.find(name, classes)
+    if not hasattr(encoder_class, "load"):
+        raise WeightsError(f"{_path(encoder_class)} can't be read from {folder}: it has no load(folder, device=…).")
+    wraps = {"classes": classes} if "classes" in signature(encoder_class.load).parameters else {}
+    encoder = encoder_class.load(folder, device=device, **wraps)
     if not isinstance(encoder, Encoder):
-        raise WeightsError(f"{_path(found)}.load gives no encoder: see mmemo.testing.check_encoder.")
+        raise WeightsError(f"{_path(encoder_class)}.load gives no encoder: see mmemo.testing.check_encoder.")
     return encoder
 
 

@@ -43,11 +43,11 @@ def load_head(
     kind = settings.get("kind")
     if kind == "stacked" and settings.get("learner") == "boosting":
         kind = "boosting"  # the first version kept both under one name
-    found = HEADS.find(str(kind), classes)
-    if not hasattr(found, "from_state"):
-        raise WeightsError(f"The fusion head {found.__name__} can't be read: it has no from_state(…).")
+    head_class = HEADS.find(str(kind), classes)
+    if not hasattr(head_class, "from_state"):
+        raise WeightsError(f"The fusion head {head_class.__name__} can't be read: it has no from_state(…).")
     try:
-        head: FusionHead = found.from_state(labels, settings, arrays)
+        head: FusionHead = head_class.from_state(labels, settings, arrays)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"The settings and arrays of the fusion head {kind!r} don't fit this version of it ({error}). "

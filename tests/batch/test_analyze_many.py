@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import shutil
@@ -14,12 +15,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 
 import pandas
 import pyarrow.parquet
 import pytest
 
-from mmemo import Analyzer, analyze_many
+from mmemo import Analyzer, EmotionModel, analyze_many
 from mmemo.batch.analyze_many import State, journal_of
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import plan
@@ -29,8 +31,9 @@ from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.data import Manifest
-from mmemo.errors import ArgumentError, UnknownModelError, WorkerError
-from mmemo.labels import EKMAN7
+from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, WorkerError
+from mmemo.labels import EKMAN7, LabelSet
+from mmemo.samples import make_clip
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +262,54 @@ def opened_for_reading(fifo: Path) -> int | None:
         except OSError:  # nobody reads yet
             time.sleep(0.05)
     return None
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of a user, in a folder that is on the path of this process only."""
+    (tmp_path / "source" / "own_package").mkdir(parents=True)
+    (tmp_path / "source" / "own_package" / "__init__.py").touch()
+    shutil.copy(Path(__file__).parent.parent / "own_classes.py", tmp_path / "source" / "own_package" / "classes.py")
+    monkeypatch.syspath_prepend(tmp_path / "source")
+    for name in ("own_package", "own_package.classes"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("own_package.classes")
+
+
+def test_classes_of_ones_own_are_imported_by_the_processes(own: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    make_clip(tmp_path / "clips" / "one.mp4", seconds=1.5, size=(64, 48), rate=5, faces=0)
+    labels = LabelSet("mine", ("calm", "tense"))
+    model = EmotionModel([own.Loudness(labels)], own.First(labels, ["voice"])).save(tmp_path / "model")
+    out, classes = tmp_path / "out.jsonl", [own.Loudness, own.First]
+    (row,) = analyze_many(tmp_path / "clips", out, model=model, classes=classes).rows
+    assert row.scores == pytest.approx(
+        Analyzer(model, classes=classes)(tmp_path / "clips" / "one.mp4").scores, abs=1e-5
+    )
+    states: list[State] = []
+    analyze_many(tmp_path / "clips", out, model=model, classes=classes, progress=states.append)
+    assert states[-1].kept == 1
+    # Another source of a class may give other scores: what was found with the first one is out of date.
+    file = tmp_path / "source" / "own_package" / "classes.py"
+    file.write_text(file.read_text() + "\n# changed\n")
+    analyze_many(tmp_path / "clips", out, model=model, classes=classes, progress=states.append)
+    assert states[-1].kept == 0
+
+
+def test_classes_that_no_process_can_import_are_refused(own: ModuleType, tmp_path: Path) -> None:
+    labels = LabelSet("mine", ("calm", "tense"))
+    model = EmotionModel([own.Loudness(labels)], own.First(labels, ["voice"])).save(tmp_path / "model")
+
+    class Loudness(own.Loudness):  # type: ignore[name-defined, misc]
+        pass
+
+    with pytest.raises(ArgumentError, match="module of its own"):
+        analyze_many(tmp_path, model=model, classes=[Loudness, own.First])
+    with pytest.raises(WeightsError, match="needs the encoder 'Loudness'"):
+        analyze_many(tmp_path, model=model)
+    sent = Settings.of(model, None, "cpu", 2.0, 1.0, 1, [own.Loudness, own.First])
+    assert Settings.from_json(sent.to_json()) == sent
+    assert sent.classes == ("own_package.classes:Loudness", "own_package.classes:First")
+    assert sent.folders == (str(tmp_path / "source"),)
+    with pytest.raises(WorkerError, match="No module named 'elsewhere'"):
+        replace(sent, classes=("elsewhere:Loudness",)).analyzer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,7 @@ from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import LabelMapping, LabelSet
 from mmemo.pretrained import WEIGHTS
-from mmemo.samples import speech
+from mmemo.samples import make_clip, speech
 from mmemo.testing import TinyEncoder, check_encoder, check_fusion
 
 MINE = LabelSet("mine", ("calm", "tense", "tired"))
@@ -153,10 +154,8 @@ def text(_: Path) -> Encoder:
     from mmemo.encoders.text.encoder import TextEncoder
 
     embedded = TextEncoder.load(WEIGHTS / "text")
-    assert embedded.labels != LabelSet("mine", tuple(f"mood {number}" for number in range(7)))
-    return TextEncoder(
-        embedded.network, embedded.tokenizer, labels=LabelSet("mine", tuple(f"mood {number}" for number in range(7)))
-    )
+    labels = LabelSet("mine", tuple(f"mood {number}" for number in range(7)))
+    return TextEncoder(embedded.network, embedded.tokenizer, labels=labels)
 
 
 def text_backbone(folder: Path) -> Encoder:
@@ -232,7 +231,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     (tmp_path / "source").mkdir()
     shutil.copy(OWN, tmp_path / "source" / "own_classes.py")
     monkeypatch.syspath_prepend(tmp_path / "source")
-    monkeypatch.delitem(importlib.sys.modules, "own_classes", raising=False)  # type: ignore[attr-defined]
+    monkeypatch.delitem(sys.modules, "own_classes", raising=False)
     return importlib.import_module("own_classes")
 
 
@@ -265,7 +264,7 @@ def test_given_classes_are_loaded_back(own: ModuleType, saved: Path) -> None:
     assert again.encoders["voice"].slope == pytest.approx(0.2)  # type: ignore[attr-defined]
     assert again.labels == MINE
     assert set(again.weights) == {"voice", "fusion"}
-    clip = mmemo.samples.make_clip(saved.parent / "clip.mp4", seconds=2.0, faces=0)
+    clip = make_clip(saved.parent / "clip.mp4", seconds=2.0, faces=0)
     one = mmemo.analyze(clip, model=saved, classes=[own.Loudness, own.First])
     two = mmemo.Analyzer(saved, classes=[own.Loudness, own.First])(clip)
     assert one.scores == pytest.approx(two.scores)
@@ -278,14 +277,14 @@ def test_installed_classes_are_found_by_their_entry_points(own: ModuleType, save
     again = mmemo.load_model(saved)
     assert (type(again.encoders["voice"]), type(again.fusion)) == (own.Loudness, own.First)
     offer(tmp_path / "source", "other", encoders={"Loudness": "elsewhere:Loudness"})
-    with pytest.raises(WeightsError, match="Two installed packages offer the encoder 'Loudness'.*elsewhere:Loudness"):
+    with pytest.raises(WeightsError, match=r"Two installed packages offer the encoder 'Loudness'.*elsewhere:Loudness"):
         mmemo.load_model(saved)
     assert mmemo.load_model(saved, classes=[own.Loudness]).labels == MINE  # what is given comes first
 
 
 def test_an_installed_class_that_is_broken_is_named(saved: Path, tmp_path: Path) -> None:
     offer(tmp_path / "source", "mine", encoders={"Loudness": "no_such_module:Loudness"})
-    with pytest.raises(WeightsError, match="Loudness.*no_such_module"):
+    with pytest.raises(WeightsError, match=r"Loudness.*no_such_module"):
         mmemo.load_model(saved)
 
 
@@ -365,7 +364,7 @@ def test_paths_of_classes(own: ModuleType) -> None:
     class Local:
         pass
 
-    with pytest.raises(ArgumentError, match="Local.* module of its own"):
+    with pytest.raises(ArgumentError, match=r"Local.* module of its own"):
         class_path(Local)
     with pytest.raises(ArgumentError, match="module of its own"):
         class_path(type("Script", (), {"__module__": "__main__"}))

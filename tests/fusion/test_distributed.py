@@ -49,11 +49,11 @@ def run(command: list[str]) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
     try:
-        told, _ = process.communicate(timeout=180)
+        output, _ = process.communicate(timeout=180)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
-    assert process.returncode == 0, told[-3000:]
+    assert process.returncode == 0, output[-3000:]
 
 
 def test_two_processes_train_one_head(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_the_report_names_a_modality_that_is_ignored() -> None:
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
 def test_a_modality_that_no_sample_has(head: Any) -> None:
-    """Weights of products can't be learned from one modality, which is said; the others learn from what is there."""
+    """Weights of products can't be learned from one modality, which is an error; the others learn from what is there."""
     encodings, target, groups = samples(60)
     rows = np.flatnonzero(encodings["voice"].present)
     voice = encodings["voice"].rows(rows)
