@@ -1,4 +1,4 @@
-"""Why a model says what it says: `mmemo.explain.face`, `.voice` and `.text` (extra ``explain`` for face and text)."""
+"""Explanations of scores: `mmemo.explain.face`, `.voice` and `.text` (extra ``explain`` for face and text)."""
 
 from mmemo.explain.grad_cam import FaceExplanation, face
 from mmemo.explain.integrated_gradients import TextExplanation, text

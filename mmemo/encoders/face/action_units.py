@@ -166,6 +166,4 @@ class ActionUnitEncoder:
             }
             return cls(units, labels, LinearProbe.from_state(arrays) if arrays else None, config["modality"])
         except (KeyError, TypeError, ValueError) as error:
-            raise WeightsError(
-                f"{folder}: settings and arrays don't make an action unit encoder ({error})."
-            ) from None
+            raise WeightsError(f"{folder}: settings and arrays don't make an action unit encoder ({error}).") from None

@@ -51,7 +51,7 @@ PUBLISHED = (
 
 
 class HuggingFaceText:
-    """A checkpoint of `transformers` in a local folder, with its tokenizer. Opens no network, runs no code of the folder.
+    """A checkpoint of `transformers` in a local folder, with its tokenizer. Opens no network, runs none of its code.
 
     Args:
         folder: with ``config.json``, a tokenizer and safetensors.
@@ -242,7 +242,9 @@ class TextBackboneEncoder:
         """
         matrix = np.zeros((0, len(self.labels))) if self.mapping is None else self.mapping.matrix()
         if not matrix[:, label].any():
-            raise ArgumentError(f"No class of the checkpoint maps to {self.labels[label]!r}, so there is nothing to explain.")
+            raise ArgumentError(
+                f"No class of the checkpoint maps to {self.labels[label]!r}, so there is nothing to explain."
+            )
         return self._backbone.gradients(np.stack([matrix[:, label], matrix.any(axis=1)]), temperature)
 
     def save(self, folder: str | Path) -> Path:
