@@ -53,7 +53,7 @@ from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
 from mmemo.micro.recognition import MicroRecogniser, probabilities
 from mmemo.micro.regions import FRAME, pixels
-from mmemo.training.micro import MadeSequence, MicroSchedule, train
+from mmemo.training.micro import GrowingFlow, MicroSchedule, train
 
 log = logging.getLogger("micro_megc2019")
 
@@ -237,7 +237,7 @@ def predict_svm(samples: Samples, kernel: np.ndarray, held: np.ndarray) -> np.nd
 def build(name: str, classes: int) -> nn.Module:
     """A fresh network that takes flow images."""
     network = NETWORKS[name](classes)
-    return MadeSequence(network) if name in OF_SEQUENCES else network
+    return GrowingFlow(network) if name in OF_SEQUENCES else network
 
 
 def predict_network(samples: Samples, name: str, seed: int, held: np.ndarray) -> np.ndarray:

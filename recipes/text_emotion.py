@@ -74,7 +74,7 @@ from mmemo.labels import (
     XED9_TO_EKMAN7,
 )
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, negations, rows_of, without_leaks
+from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, negations, read_rows, remove_leaks
 
 CORPORA = {
     "goemotions": ("goemotions/original", GOEMOTIONS28_TO_EKMAN7),
@@ -103,7 +103,7 @@ class Learner(nn.Module):
 
         Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
         """
-        summary = self.net.pool(self.net.tokens(batch.ids, batch.mask), batch.said).float()
+        summary = self.net.pool(self.net.tokens(batch.ids, batch.mask), batch.scored).float()
         logits = self.net.head(summary).float() + batch.prior
         target = (1 - smoothing) * batch.target + smoothing * batch.prior.exp()
         known = batch.target.sum(1)
@@ -162,8 +162,8 @@ def main(
     everything: dict[str, Corpus] = {}
     for name, (place, mapping) in CORPORA.items():
         clips = read_corpus(name, data / place).manifest.clips
-        everything[name] = rows_of([clip for clip in clips if clip.language == "en"], mapping)
-    corpora = without_leaks(everything)
+        everything[name] = read_rows([clip for clip in clips if clip.language == "en"], mapping)
+    corpora = remove_leaks(everything)
     refuse_leaks(corpora)
     for name, corpus in corpora.items():
         logging.info("%s: %s", name, {split: len(rows) for split, rows in corpus.items()})

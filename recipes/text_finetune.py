@@ -47,7 +47,7 @@ from mmemo.evaluation.metrics import accuracy, macro_f1, weighted_f1
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.text_corpora import key
+from mmemo.training.text_corpora import text_key
 
 TOKENS = 128
 """Longest text in training, for a transformer of Hugging Face; the embedded encoder has its own limit."""
@@ -189,9 +189,9 @@ def main(
 
     reading = read_corpus(corpus, data)
     labels = reading.manifest.labels
-    clips = [clip for clip in reading.manifest.clips if clip.label is not None and key(clip.text or "")]
-    seen = {key(clip.text or "") for clip in clips if clip.split == "train"}
-    new = [clip for clip in clips if clip.split != "val" or key(clip.text or "") not in seen]
+    clips = [clip for clip in reading.manifest.clips if clip.label is not None and text_key(clip.text or "")]
+    seen = {text_key(clip.text or "") for clip in clips if clip.split == "train"}
+    new = [clip for clip in clips if clip.split != "val" or text_key(clip.text or "") not in seen]
     languages = tuple(sorted({clip.language for clip in clips if clip.language}))
 
     reader: Ours | Theirs
@@ -210,7 +210,7 @@ def main(
     for split in ("train", "val", "test"):
         chosen = [clip for clip in new if clip.split == split]
         texts[split] = read(reader, chosen[: limit or None] if split == "train" else chosen, labels)
-    fresh = np.array([key(clip.text or "") not in seen for clip in new if clip.split == "test"])
+    fresh = np.array([text_key(clip.text or "") not in seen for clip in new if clip.split == "test"])
     log.info("%s: %s texts, labels %s", corpus, {k: len(v.ids) for k, v in texts.items()}, list(labels))
 
     model = tune(reader, tuning, rank)

@@ -1,4 +1,4 @@
-"""Why a model gives the scores it gives: `mmemo.explain.face`, `.voice` and `.text`.
+"""Explanations of scores: `mmemo.explain.face`, `.voice` and `.text`.
 
 Those of face and text need the extra ``explain``.
 """

@@ -1,7 +1,7 @@
-"""Where the face network looks: a Grad-CAM heat map on the aligned crop.
+"""Explanation of a face's scores: a Grad-CAM heat map on the aligned crop.
 
 Source: Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV 2017,
-as Captum computes it. What such a map can tell: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018.
+as Captum computes it. On the limits of such maps: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from mmemo import media
+from mmemo.checkpoint import replacing_file
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
 from mmemo.evidence import Seconds
@@ -25,22 +26,29 @@ from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores, Segment
 from mmemo.softmax import softmax
 
-_LOOKS = 6  # pictures of a window among which the best is explained
+_CANDIDATES = 6  # frames of a window among which the best is explained
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, eq=False)
 class FaceExplanation:
-    """What speaks for one label in one crop.
+    """Evidence for one label in one crop of a face.
 
     Attributes:
-        label: that is explained; ``score`` is its share, ``scores`` those of all labels in this crop alone.
-        crop: (S, S, 3) uint8 RGB, what the network was shown (it sees it in grey).
-        heat: (S, S) float32 in [0, 1]: how strongly each place speaks for the label, 1 at the strongest. All zero if
-            nothing does.
+        label: that is explained.
+        score: of the label, 0 to 1.
+        scores: of all labels, from this crop alone.
+        crop: (S, S, 3) uint8 RGB, the network's input (in gray).
+        heat: (S, S) float32 in [0, 1]: contribution of each pixel to the label's score, 1 at the highest. All zero if
+            there is none.
         on_face: share of the heat that falls within the outline of the landmarks, 0 to 1.
         time: seconds in the file; 0 in a still image.
         box: left, top, right, bottom of the face in pixels of the picture.
+
+    >>> import mmemo.explain
+    >>> explanation = mmemo.explain.face("clip.mp4", label="happiness")
+    >>> explanation.picture(side=224).shape
+    (264, 448, 3)
     """
 
     label: str
@@ -53,16 +61,16 @@ class FaceExplanation:
     box: tuple[float, float, float, float]
 
     def picture(self, side: int = 448) -> np.ndarray:
-        """The crop, and the heat map over it, side by side under a line of text: (side + 40, 2 * side, 3) uint8 RGB.
+        """The crop and its heat map, side by side under a line of text: (side + 40, 2 * side, 3) uint8 RGB.
 
-        Heat is drawn from transparent over yellow to red, so that what is left plain does not count.
+        Heat is drawn from transparent over yellow to red, so that plain pixels contribute nothing.
         """
         crop = cv2.resize(self.crop, (side, side), interpolation=cv2.INTER_CUBIC)
         heat = np.clip(cv2.resize(self.heat, (side, side), interpolation=cv2.INTER_CUBIC), 0, 1)[..., None]
-        grey = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+        gray = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
         color = np.concatenate([np.full_like(heat, 255), 220 * (1 - heat), 40 * (1 - heat)], axis=2)
         opaque = 0.7 * heat**1.5
-        drawn = (grey * (1 - opaque) + color * opaque).round().astype(np.uint8)
+        drawn = (gray * (1 - opaque) + color * opaque).round().astype(np.uint8)
         canvas = np.full((side + 40, 2 * side, 3), 255, np.uint8)
         canvas[40:, :side], canvas[40:, side:] = crop, drawn
         text = f"{self.label} {self.score:.0%}"
@@ -81,14 +89,8 @@ class FaceExplanation:
         if path.suffix.lower() not in _SUFFIXES:
             raise ArgumentError(expected_one_of("Suffix of a picture", _SUFFIXES, path.suffix))
         _, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(self.picture(), cv2.COLOR_RGB2BGR))
-        partial = path.with_name(f".{path.name}.partial")
-        try:
+        with replacing_file(path) as partial:
             partial.write_bytes(data.tobytes())
-            partial.replace(path)
-        except OSError as error:
-            raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
-        finally:
-            partial.unlink(missing_ok=True)
         return path
 
 
@@ -100,7 +102,7 @@ def face(
     at: Seconds | None = None,
     model: str | Path | EmotionModel = "default",
 ) -> FaceExplanation:
-    """Show what in a face speaks for a label.
+    """Heat map of a label on a face: the pixels that its score rests on.
 
     Args:
         source: a result of `mmemo.analyze` with a picture, whose file is read again; an image or video file; or a
@@ -108,15 +110,20 @@ def face(
         label: to explain; by default the one with the highest score in the crop that is chosen.
         person: id of a person of the result, or, in a picture, the place in the order of size; by default the most
             prominent one.
-        at: seconds in a video; by default, of a result the window in which the face shows its label most clearly, of a
-            file its beginning. Of the pictures of that window the best one is taken.
-        model: whose face encoder is explained.
+        at: seconds in a video; by default the window of a result in which the face has its highest score, or the
+            beginning of a file. Of the frames of that window the best one is explained.
+        model: that owns the face encoder.
 
     Raises:
         MissingExtraError: if Captum is not installed.
         MissingStreamError: if there is no face.
         MediaError: if the file can't be read.
-        ArgumentError: for a label or a person that is not there, or a face encoder that is no `FaceEncoder`.
+        ArgumentError: for an unknown label or person, or a face encoder that is no `FaceEncoder`.
+
+    >>> import mmemo.explain
+    >>> explanation = mmemo.explain.face("clip.mp4")
+    >>> explanation.label, explanation.heat.shape
+    ('happiness', (112, 112))
     """
     loaded = model if isinstance(model, EmotionModel) else load_model(model, modalities=("face",), device="cpu")
     encoder = loaded.encoders.get("face")
@@ -126,29 +133,29 @@ def face(
         )
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
-    time, found = _find(source, person, at)
-    gray = gray_crops(found.crop[None], encoder.size)
+    time, detected = _locate(source, person, at)
+    gray = gray_crops(detected.crop[None], encoder.size)
     logits = encoder.encode([np.stack([gray, np.ones_like(gray)], axis=1)]).logits[0]
     scores = encoder.labels.scores(softmax(logits / loaded.temperatures["face"]))
     label = label or max(scores, key=lambda name: scores[name])
-    heat = heat_map(encoder, found.crop, label)
+    heat = heat_map(encoder, detected.crop, label)
     return FaceExplanation(
         label=label,
         score=scores[label],
         scores=scores,
-        crop=found.crop,
+        crop=detected.crop,
         heat=heat,
-        on_face=float(heat[outline(found)].sum() / max(float(heat.sum()), 1e-9)),
+        on_face=float(heat[outline(detected)].sum() / max(float(heat.sum()), 1e-9)),
         time=time,
-        box=(float(found.box[0]), float(found.box[1]), float(found.box[2]), float(found.box[3])),
+        box=(float(detected.box[0]), float(detected.box[1]), float(detected.box[2]), float(detected.box[3])),
     )
 
 
 def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:
-    """The Grad-CAM map (S, S) float32 in [0, 1] of one label on an aligned crop (S, S, 3) uint8.
+    """Grad-CAM map (S, S) float32 in [0, 1] of one label on an aligned crop (S, S, 3) uint8 RGB.
 
-    The mean of the maps of the crop and of its mirror image, as the scores are, at the last layer. The layer
-    before it has smaller cells, but with the embedded weights its map hardly prefers the face to the crop's rim.
+    The mean of the maps of the crop and of its mirror image, as the scores are, at the last layer. The layer before it
+    has smaller cells, but with the embedded weights its map is hardly stronger on the face than at the crop's rim.
 
     Raises:
         MissingExtraError: if Captum is not installed.
@@ -172,21 +179,21 @@ def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:
     return np.asarray(heat / heat.max() if heat.max() > 0 else heat, np.float32)
 
 
-def outline(found: Face) -> np.ndarray:
+def outline(detected: Face) -> np.ndarray:
     """(S, S) bool: the pixels of a face's crop within the convex hull of its landmarks."""
-    side = found.crop.shape[0]
-    points = transform(alignment(found.landmarks, side), found.landmarks[:, :2].astype(np.float64))
+    side = detected.crop.shape[0]
+    points = transform(alignment(detected.landmarks, side), detected.landmarks[:, :2].astype(np.float64))
     hull = cv2.convexHull(points.round().astype(np.int32))
     return cv2.fillConvexPoly(np.zeros((side, side), np.uint8), hull, 1).astype(bool)
 
 
-def _find(
+def _locate(
     source: EmotionResult | np.ndarray | str | Path, person: int | None, at: Seconds | None
 ) -> tuple[Seconds, Face]:
-    """The face to explain, and when it is seen."""
+    """Time and face to explain."""
     finder = FaceFinder()
     if isinstance(source, np.ndarray):
-        return 0.0, _chosen(finder.find(source), person, "The picture")
+        return 0.0, _choose(finder.find(source), person, "The picture")
     result = source if isinstance(source, EmotionResult) else None
     path = source.source if isinstance(source, EmotionResult) else source
     if path is None:
@@ -202,39 +209,39 @@ def _find(
             segments, place = people[person].segments, people[person].box
         if at is None:
             start = _clearest(segments)
-    found: list[tuple[Seconds, Face]] = []
+    candidates: list[tuple[Seconds, Face]] = []
     side = None if media.probe(path).kind == "image" else media.MAX_SIDE
     for frame in media.frames(path, start, max_side=side, max_rate=3.0):
         faces = finder.find(frame.image)
         if place is not None and faces:
             faces = [_nearest(faces, place, frame.image.shape)]
-            found.append((frame.time, faces[0]))
+            candidates.append((frame.time, faces[0]))
         elif faces:
-            found.append((frame.time, _chosen(faces, person, str(path))))
-        if at is not None or frame.time - start > 2.0 or len(found) >= _LOOKS:
+            candidates.append((frame.time, _choose(faces, person, str(path))))
+        if at is not None or frame.time - start > 2.0 or len(candidates) >= _CANDIDATES:
             break
-    if not found:
+    if not candidates:
         raise MissingStreamError(f"{path} shows no face at {start:.1f} s. Give another time with at=….")
-    return max(found, key=lambda pair: pair[1].quality)
+    return max(candidates, key=lambda pair: pair[1].quality)
 
 
-def _chosen(faces: list[Face], person: int | None, what: str) -> Face:
+def _choose(faces: list[Face], person: int | None, source: str) -> Face:
     if not faces:
-        raise MissingStreamError(f"{what} shows no face, so there is nothing to explain.")
+        raise MissingStreamError(f"{source} shows no face, so there is nothing to explain.")
     if person is not None and not 0 <= person < len(faces):
         raise ArgumentError(expected_one_of("Person", map(str, range(len(faces))), person))
     return faces[person or 0]
 
 
 def _nearest(faces: list[Face], place: tuple[float, float, float, float], shape: tuple[int, ...]) -> Face:
-    """The face nearest to a place in shares of the picture."""
+    """The face nearest to a box that is given in shares of the picture's width and height."""
     middle = np.array([(place[0] + place[2]) / 2 * shape[1], (place[1] + place[3]) / 2 * shape[0]])
     return min(faces, key=lambda one: float(np.hypot(*((one.box[:2] + one.box[2:]) / 2 - middle))))
 
 
 def _clearest(segments: Sequence[Segment]) -> Seconds:
-    """The start of the window in which the face is surest of one label."""
-    sure = [(max(s.modalities["face"].scores.values()), s.start) for s in segments if "face" in s.modalities]
-    if not sure:
+    """Start of the window in which the face has its highest score."""
+    highest = [(max(s.modalities["face"].scores.values()), s.start) for s in segments if "face" in s.modalities]
+    if not highest:
         raise MissingStreamError("This result has no face to explain.")
-    return max(sure)[1]
+    return max(highest)[1]

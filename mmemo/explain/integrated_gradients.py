@@ -1,4 +1,4 @@
-"""Which words speak for a label: integrated gradients over the word embeddings.
+"""Explanation of a text's scores: integrated gradients over the word embeddings, word by word.
 
 Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017, as Captum computes it.
 """
@@ -28,16 +28,21 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 STEPS = 32
-"""Points between no words and the words at which gradients are taken."""
+"""Points between the empty text and the text at which gradients are computed."""
 FOR, AGAINST = (214, 96, 20), (32, 98, 176)
-"""RGB: what speaks for the label, and against it; told apart with any colour vision."""
+"""RGB of words for the label and against it; distinguishable with any color vision."""
 _SHOWN = 0.08
-"""Words of less than this share of the strongest one stay plain."""
+"""Words with a weight below this share of the highest one stay plain."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """A word of the text, with the blanks after it, and how far it moves the logarithm of the label's share."""
+class WordWeight:
+    """The weight of one word of a text.
+
+    Attributes:
+        text: the word, with the blanks after it.
+        weight: its share in the logarithm of the label's score, in nats: above zero for the label, below against it.
+    """
 
     text: str
     weight: float
@@ -45,30 +50,38 @@ class Said:
 
 @dataclass(frozen=True)
 class TextExplanation:
-    """What in a text speaks for a label, word by word.
+    """Evidence for one label in a text, word by word.
 
     Attributes:
-        label: that is explained; ``score`` is its share, ``scores`` those of all labels for this text alone.
+        label: that is explained.
+        score: of the label, 0 to 1.
+        scores: of all labels, from this text alone.
         words: in order; joined they are the text. Their weights sum to the logarithm of ``score`` less that of
             ``without``, but for a small error of the method.
-        without: share of the label where every word is replaced by an empty one.
+        without: score of the label with every word replaced by padding.
         start: seconds in the file at which the text begins; 0 for text alone.
+
+    >>> from mmemo.explain import TextExplanation
+    >>> from mmemo.explain.integrated_gradients import WordWeight
+    >>> words = (WordWeight("What ", -0.1), WordWeight("joy!", 1.5))
+    >>> TextExplanation("happiness", 0.9, {"happiness": 0.9, "sadness": 0.1}, words, without=0.2).text
+    'What joy!'
     """
 
     label: str
     score: float
     scores: Scores
-    words: tuple[Said, ...]
+    words: tuple[WordWeight, ...]
     without: float
     start: Seconds = 0.0
 
     @property
     def text(self) -> str:
-        """The words as they were read."""
+        """The explained text."""
         return "".join(word.text for word in self.words)
 
     def _strengths(self) -> list[float]:
-        """Weights from -1 to 1, where the strongest word is 1; 0 for those that hardly count."""
+        """Weights from -1 to 1, relative to the highest one; 0 for those that stay plain."""
         most = max((abs(word.weight) for word in self.words), default=0.0) or 1.0
         return [word.weight / most if abs(word.weight) >= _SHOWN * most else 0.0 for word in self.words]
 
@@ -77,7 +90,7 @@ class TextExplanation:
         return f"{self.label} {self.score:.0%}{when}"
 
     def to_html(self) -> str:
-        """One ``<div>``: the text with what speaks for the label in orange and against it in blue; no script."""
+        """One ``<div>``: the text with words for the label in orange and against it in blue; no script."""
         spans = []
         for word, strength in zip(self.words, self._strengths(), strict=True):
             bare = word.text.rstrip()
@@ -99,11 +112,11 @@ class TextExplanation:
         )
 
     def _repr_html_(self) -> str:
-        """What notebooks show."""
+        """`to_html`, for notebooks."""
         return self.to_html()
 
     def __rich__(self) -> Text:
-        """What ``rich.print`` shows in a terminal: bold orange speaks for the label, underlined blue against it."""
+        """For ``rich.print`` in a terminal: bold orange for the label, underlined blue against it."""
         from rich.text import Text
 
         drawn = Text.assemble(
@@ -144,18 +157,23 @@ def text(
     at: Seconds | None = None,
     model: str | Path | EmotionModel = "default",
 ) -> TextExplanation:
-    """Show which words speak for a label.
+    """Weights of the words of a text for a label.
 
     Args:
         source: a result of `mmemo.analyze` with words, or a text.
         label: to explain; by default the one with the highest score for the words.
-        at: seconds in the file of a result; by default the window in which the words show their label most clearly.
-        model: whose text encoder is explained.
+        at: seconds in the file of a result; by default the window in which the words have their highest score.
+        model: that owns the text encoder.
 
     Raises:
         MissingExtraError: if Captum is not installed.
         MissingStreamError: if there are no words that can be scored.
-        ArgumentError: for a label that is not there, or a text encoder that has no gradients to follow.
+        ArgumentError: for an unknown label, or a text encoder without gradients.
+
+    >>> import mmemo.explain
+    >>> explanation = mmemo.explain.text("I was furious about it.", label="anger")
+    >>> max(explanation.words, key=lambda word: word.weight).text.strip()
+    'furious'
     """
     loaded = model if isinstance(model, EmotionModel) else load_model(model, modalities=("text",), device="cpu")
     encoder = loaded.encoders.get("text")
@@ -165,10 +183,10 @@ def text(
         )
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
-    start, evidence = _find(source, at)
+    start, evidence = _locate(source, at)
     ids = encoder.prepare(Evidence(start, start, text=evidence))
     if ids is None:
-        raise MissingStreamError("There are no words to explain: nothing was said, or not in a language that is read.")
+        raise MissingStreamError("There are no words to explain: none at all, or not in a language of the encoder.")
     logits = encoder.encode([ids]).logits[0]
     scores = encoder.labels.scores(softmax(logits.astype(float) / loaded.temperatures["text"]))
     label = label or max(scores, key=lambda name: scores[name])
@@ -181,12 +199,15 @@ def text(
 def attributions(
     encoder: TextEncoder | TextBackboneEncoder, ids: np.ndarray, label: str, temperature: float = 1.0
 ) -> tuple[np.ndarray, float]:
-    """How far each token (T,) moves the logarithm of a label's share, and that share without any of the words.
+    """Weights (T,) of the tokens in the logarithm of a label's score, and that score without any of the words.
 
-    The words are compared with padding in their places; special tokens stay, and count nothing.
+    The baseline has padding in the place of each word; special tokens stay, and their weight is zero.
 
     Args:
+        encoder: of the ids.
         ids: (T,) int64 as the encoder prepares them.
+        label: that is explained.
+        temperature: of the model.
 
     Raises:
         MissingExtraError: if Captum is not installed.
@@ -197,43 +218,43 @@ def attributions(
         raise MissingExtraError("Explaining words", "explain") from None
     import torch
 
-    forward, embeddings, special, padding = encoder.gradients(encoder.labels.index(label), temperature)
-    given = torch.from_numpy(ids)[None].to(encoder.device)
-    fixed = torch.isin(given, torch.tensor(sorted(special), device=given.device))
-    empty = torch.where(fixed, given, torch.full_like(given, padding))
-    explainer = LayerIntegratedGradients(forward, embeddings)
-    weights = explainer.attribute(given, empty, n_steps=STEPS, internal_batch_size=STEPS)
+    gradients = encoder.gradients(encoder.labels.index(label), temperature)
+    inputs = torch.from_numpy(ids)[None].to(encoder.device)
+    fixed = torch.isin(inputs, torch.tensor(sorted(gradients.special), device=inputs.device))
+    baseline = torch.where(fixed, inputs, torch.full_like(inputs, gradients.padding))
+    explainer = LayerIntegratedGradients(gradients.log_share, gradients.embedding)
+    weights = explainer.attribute(inputs, baseline, n_steps=STEPS, internal_batch_size=STEPS)
     with torch.no_grad():
-        without = float(forward(empty).exp()[0])
+        without = float(gradients.log_share(baseline).exp()[0])
     return weights.sum(-1)[0].detach().float().cpu().numpy(), without
 
 
-def _by_word(text: str, spans: list[tuple[int, int]], weights: np.ndarray) -> tuple[Said, ...]:
-    """Weights of the pieces added up by word; what was cut off counts nothing."""
-    found = list(re.finditer(r"\S+\s*", text))
-    sums = [0.0] * len(found)
+def _by_word(text: str, spans: list[tuple[int, int]], weights: np.ndarray) -> tuple[WordWeight, ...]:
+    """Weights of the word pieces summed by word; those that were cut off count nothing."""
+    words = list(re.finditer(r"\S+\s*", text))
+    sums = [0.0] * len(words)
     place = 0
     for (start, end), weight in zip(spans, weights, strict=True):
         if end <= start:
             continue  # a special token
-        while place < len(found) - 1 and found[place].end() <= start:
+        while place < len(words) - 1 and words[place].end() <= start:
             place += 1
         sums[place] += float(weight)
-    return tuple(Said(one[0], weight) for one, weight in zip(found, sums, strict=True))
+    return tuple(WordWeight(word[0], weight) for word, weight in zip(words, sums, strict=True))
 
 
-def _find(source: EmotionResult | str, at: Seconds | None) -> tuple[Seconds, TextEvidence]:
-    """The words to explain, and when they are said."""
+def _locate(source: EmotionResult | str, at: Seconds | None) -> tuple[Seconds, TextEvidence]:
+    """Start of the words to explain, and the words."""
     if isinstance(source, str):
         return 0.0, TextEvidence(" ".join(source.split()), None, 1.0, 1.0)
     if source.transcript is None or "text" not in source.modalities:
         raise MissingStreamError("This result has no words that were scored, so there is nothing to explain.")
-    said = [segment for segment in source.segments if "text" in segment.modalities]
+    spoken = [segment for segment in source.segments if "text" in segment.modalities]
     if at is not None:
-        said = [segment for segment in said if segment.start <= at <= segment.end]
-    if not said:
-        raise MissingStreamError(f"Nothing is said at {at} s. Give another time with at=….")
-    best = max(said, key=lambda segment: max(segment.modalities["text"].scores.values()))
+        spoken = [segment for segment in spoken if segment.start <= at <= segment.end]
+    if not spoken:
+        raise MissingStreamError(f"There are no words at {at} s. Give another time with at=….")
+    best = max(spoken, key=lambda segment: max(segment.modalities["text"].scores.values()))
     evidence = words_between(source.transcript, best.start, best.end)
     assert evidence is not None
     return best.start, evidence

@@ -1,7 +1,7 @@
-"""When a voice sounds like a label: the score without each short stretch of the sound, as a curve over time.
+"""Explanation of a voice's scores: occlusion of each short stretch of the sound, as a curve over time.
 
 Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV 2014, over time instead of over
-a picture. It asks nothing of the encoder, so checkpoints of other projects are explained as well as our own.
+a picture. It needs only the scores, so it explains checkpoints of other projects as well as mmemo's own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mmemo.softmax import log_softmax, softmax
 from mmemo.speech.activity import speech_mask, speech_spans
 
 STEP: Seconds = 0.05
-"""Between two values of a curve."""
+"""Time between two values of a curve."""
 _HIDDEN: Seconds = 0.15
 _FADE: Seconds = 0.01
 """A stretch is faded out and in, since a click is a sound of its own."""
@@ -32,15 +32,24 @@ _CHUNK = 16
 
 @dataclass(frozen=True, eq=False)
 class VoiceExplanation:
-    """What speaks for one label in one stretch of sound.
+    """Evidence for one label in one stretch of sound.
 
     Attributes:
-        label: that is explained; ``score`` is its share, ``scores`` those of all labels, by the voice alone.
+        label: that is explained.
+        score: of the label, 0 to 1.
+        scores: of all labels, from the voice alone.
         start: seconds in the file at which ``waveform`` begins.
         waveform: (N,) float32 mono at 16 kHz.
         times: (T,) seconds in the file.
         curve: (T,) float32: by how much the label's log odds fall, in nats, if the 0.15 s around each time are silent.
-            Above zero: what is heard there speaks for the label; below: against it.
+            Above zero the sound there is evidence for the label, below zero against it.
+
+    >>> import numpy as np
+    >>> from mmemo.explain import VoiceExplanation
+    >>> scores, times = {"anger": 0.7, "neutral": 0.3}, np.array([0.5, 1.0, 1.5])
+    >>> explanation = VoiceExplanation("anger", 0.7, scores, 0.0, np.zeros(32_000), times, np.array([0.1, 2.0, -0.3]))
+    >>> float(explanation.times[explanation.curve.argmax()])
+    1.0
     """
 
     label: str
@@ -72,35 +81,40 @@ def voice(
     length: Seconds = 4.0,
     model: str | Path | EmotionModel = "default",
 ) -> VoiceExplanation:
-    """Show when in a sound a label is heard.
+    """Curve over time of the evidence for a label in a sound.
 
     Args:
         source: a result of `mmemo.analyze`, whose file is read again; an audio or video file; or a waveform (N,)
             float32 mono at 16 kHz.
         label: to explain; by default the one with the highest score of the voice.
-        at: seconds at which the stretch begins; by default, of a result where its voice shows its label most clearly,
-            of anything else its beginning.
-        length: seconds that are explained, at most 30.
-        model: whose voice encoder is explained.
+        at: seconds at which the stretch begins; by default the window of a result in which the voice has its highest
+            score, or the beginning of anything else.
+        length: seconds that are explained, 0.5 to 30.
+        model: that owns the voice encoder.
 
     Raises:
         MissingStreamError: if nobody speaks there.
         MediaError: if the file can't be read.
-        ArgumentError: for a label that there is not, a model without a voice, or an impossible length.
+        ArgumentError: for an unknown label, a model without a voice, or an impossible length.
+
+    >>> import mmemo.explain
+    >>> explanation = mmemo.explain.voice("clip.mp4", length=1.0)
+    >>> explanation.times.shape == explanation.curve.shape
+    True
     """
     if not 0.5 <= length <= _LONGEST:
         raise ArgumentError(f"length: expected 0.5 to {_LONGEST:.0f} s, got {length}.")
     loaded = model if isinstance(model, EmotionModel) else load_model(model, modalities=("voice",), device="cpu")
     encoder = loaded.encoders.get("voice")
     if encoder is None:
-        raise ArgumentError(f"The model has no voice to explain; it looks at {list(loaded.modalities)}.")
+        raise ArgumentError(f"The model has no voice encoder to explain; its modalities are {list(loaded.modalities)}.")
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
-    start, sound = _find(source, at, length)
+    start, sound = _locate(source, at, length)
     mask = speech_mask(speech_spans([sound]).spans, 0.0, len(sound))
-    heard = VoiceEvidence(sound, mask, float(mask.mean()) if len(mask) else 0.0)
+    evidence = VoiceEvidence(sound, mask, float(mask.mean()) if len(mask) else 0.0)
     temperature = loaded.temperatures["voice"]
-    whole = _logits(encoder, [heard])[0]
+    whole = _logits(encoder, [evidence])[0]
     if whole is None:
         raise MissingStreamError(
             f"Nobody speaks within {length:g} s of {start:.1f} s, so there is no voice to explain."
@@ -110,27 +124,28 @@ def voice(
     times = np.arange(STEP / 2, len(sound) / SAMPLE_RATE, STEP)
     curve = np.zeros(len(times), np.float32)
     odds = _odds(whole / temperature, encoder.labels.index(label))
-    # Where nobody speaks there is nothing to hide: what is said elsewhere would only be heard more loudly.
+    # A stretch without speech is not hidden: the speech elsewhere would only be leveled louder.
     spoken = [i for i, time in enumerate(times) if mask[_around(time, len(mask))].any()]
     for first in range(0, len(spoken), _CHUNK):
         chosen = spoken[first : first + _CHUNK]
-        hidden = [replace(heard, waveform=_without(sound, float(times[i]))) for i in chosen]
+        hidden = [replace(evidence, waveform=_without(sound, float(times[i]))) for i in chosen]
         for i, logits in zip(chosen, _logits(encoder, hidden), strict=True):
             curve[i] = 0 if logits is None else odds - _odds(logits / temperature, encoder.labels.index(label))
     return VoiceExplanation(label, scores[label], scores, start, sound, start + times, curve)
 
 
-def _logits(encoder: Encoder, heard: list[VoiceEvidence]) -> list[np.ndarray | None]:
-    prepared = [encoder.prepare(Evidence(0.0, len(one.waveform) / SAMPLE_RATE, voice=one)) for one in heard]
+def _logits(encoder: Encoder, voices: list[VoiceEvidence]) -> list[np.ndarray | None]:
+    """Logits (K,) of each voice; None without speech."""
+    prepared = [encoder.prepare(Evidence(0.0, len(one.waveform) / SAMPLE_RATE, voice=one)) for one in voices]
     present = [item for item in prepared if item is not None]
-    found = iter(encoder.encode(present).logits if present else ())
-    return [None if item is None else next(found) for item in prepared]
+    logits = iter(encoder.encode(present).logits if present else ())
+    return [None if item is None else next(logits) for item in prepared]
 
 
 def _odds(logits: np.ndarray, index: int) -> float:
     """Log odds of one class against all others."""
-    chances = log_softmax(logits.astype(np.float64)[None])[0]
-    return float(chances[index] - np.logaddexp.reduce(np.delete(chances, index)))
+    log_scores = log_softmax(logits.astype(np.float64)[None])[0]
+    return float(log_scores[index] - np.logaddexp.reduce(np.delete(log_scores, index)))
 
 
 def _around(time: Seconds, samples: int) -> slice:
@@ -151,10 +166,10 @@ def _without(sound: np.ndarray, time: Seconds) -> np.ndarray:
     return quieter
 
 
-def _find(
+def _locate(
     source: EmotionResult | np.ndarray | str | Path, at: Seconds | None, length: Seconds
 ) -> tuple[Seconds, np.ndarray]:
-    """The stretch to explain, and when it begins."""
+    """Start of the stretch to explain, and its sound."""
     if isinstance(source, np.ndarray):
         if source.ndim != 1:
             raise ArgumentError(f"voice: expected a mono waveform of shape (N,) at 16 kHz, got {source.shape}.")
@@ -173,8 +188,8 @@ def _find(
 
 
 def _clearest(result: EmotionResult) -> Seconds:
-    """The start of the window in which the voice is surest of one label."""
-    sure = [(max(s.modalities["voice"].scores.values()), s.start) for s in result.segments if "voice" in s.modalities]
-    if not sure:
+    """Start of the window in which the voice has its highest score."""
+    spoken = [s for s in result.segments if "voice" in s.modalities]
+    if not spoken:
         raise MissingStreamError("This result has no voice to explain.")
-    return max(sure)[1]
+    return max(spoken, key=lambda s: (max(s.modalities["voice"].scores.values()), s.start)).start

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
-from mmemo.errors import ArgumentError, WeightsError, expected_one_of
+from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.labels import LabelSet
 from mmemo.micro.flow_image import SIDE, mirrored
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
@@ -62,7 +62,7 @@ class MicroRecogniser:
         config = {
             **self.info,
             "kind": KIND,
-            "labels": {"name": self.labels.name, "labels": list(self.labels)},
+            "labels": self.labels.to_config(),
             "networks": [name for name, _ in self._networks],
         }
         tensors = {}
@@ -84,7 +84,7 @@ class MicroRecogniser:
         checkpoint = load_checkpoint(folder, KIND)
         config = checkpoint.config
         try:
-            labels = LabelSet(config["labels"]["name"], tuple(config["labels"]["labels"]))
+            labels = LabelSet.from_config(config["labels"])
             networks = []
             for number, name in enumerate(config["networks"]):
                 network = NETWORKS[name](len(labels))
@@ -96,7 +96,7 @@ class MicroRecogniser:
                 network.load_state_dict(own)
                 networks.append((name, network))
             return cls(networks, labels, config)
-        except (KeyError, TypeError, RuntimeError, ArgumentError) as error:
+        except (KeyError, TypeError, RuntimeError, ArgumentError, LabelError) as error:
             raise WeightsError(f"{folder} does not hold a recogniser of this version: {error}") from None
 
 

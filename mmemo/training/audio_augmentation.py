@@ -1,6 +1,6 @@
-"""What a voice may go through before it reaches a microphone: changes that leave the emotion as it was.
+"""Augmentation of speech: level, noise, rooms, telephone bands and gaps, which leave the emotion unchanged.
 
-All functions take and give (N,) float32 mono at 16 kHz and draw from the generator they are given.
+All functions take and return (N,) float32 mono at 16 kHz and draw from the generator they are passed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-SAMPLE_RATE = 16_000
+from mmemo.evidence import SAMPLE_RATE
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often and how strongly; saved beside the weights.
+    """Probabilities and strengths of all augmentations; saved beside the weights.
 
     Attributes:
         gain_db: standard deviation of the level, in dB, around the level of `mmemo.speech.level.normalize`.
-        noise: share of the samples that get noise of a random colour.
+        noise: share of the samples that get noise of a random color.
         snr_db: lowest and highest ratio of speech to noise, in dB.
-        band: share that loses the highs, the lows, or both, as over a telephone or from another room.
-        room: share that is heard in a room, at a distance.
-        mask: share in which a stretch of up to ``longest_mask`` seconds falls silent.
+        band: share that is band-limited, as over a telephone or from another room.
+        room: share that gets the echo of a room.
+        mask: share in which a stretch of up to ``longest_mask`` seconds is silenced.
     """
 
     gain_db: float = 3.0
@@ -35,7 +35,7 @@ class Augmentation:
     longest_mask: float = 0.25
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One random change of ``waveform``, of the same length, in [-1, 1]."""
+        """A random augmentation of ``waveform``, of the same length, in [-1, 1]."""
         if rng.random() < self.room:
             waveform = add_room(waveform, rng)
         if rng.random() < self.band:
@@ -59,9 +59,9 @@ def add_noise(waveform: np.ndarray, snr_db: float, rng: np.random.Generator) -> 
 
 
 def add_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Add the echo of a room of random size and distance, with the direct sound left in place and the level as it was.
+    """Add the echo of a room of random size and distance; the direct sound stays in place and the level unchanged.
 
-    The echo is noise that dies away by 60 dB in 0.1 to 0.8 s, begins up to 20 ms late, and has -15 to 3 dB of the
+    The echo is noise that decays by 60 dB in 0.1 to 0.8 s, begins up to 20 ms late, and has -15 to 3 dB of the
     direct sound's energy.
     """
     decay, late = rng.uniform(0.1, 0.8), int(rng.uniform(0.001, 0.02) * SAMPLE_RATE)
@@ -71,13 +71,13 @@ def add_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = next_fast_len(len(waveform) + late + len(echo), real=True)
     response = np.zeros(size, np.float32)
     response[0], response[late : late + len(echo)] = 1, echo
-    heard = irfft(rfft(waveform, size) * rfft(response), size)[: len(waveform)]
-    scale = np.sqrt(np.mean(np.square(waveform)) / max(np.mean(np.square(heard)), 1e-12))
-    return np.asarray(heard * scale, np.float32)
+    reverberant = irfft(rfft(waveform, size) * rfft(response), size)[: len(waveform)]
+    scale = np.sqrt(np.mean(np.square(waveform)) / max(np.mean(np.square(reverberant)), 1e-12))
+    return np.asarray(reverberant * scale, np.float32)
 
 
 def limit_band(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Weaken what lies below a random 60 to 400 Hz or above a random 2.5 to 7 kHz, by 12 to 48 dB an octave."""
+    """Attenuate frequencies below a random 60 to 400 Hz or above a random 2.5 to 7 kHz, by 12 to 48 dB an octave."""
     spectrum = rfft(waveform)
     frequency = np.linspace(0, SAMPLE_RATE / 2, len(spectrum), dtype=np.float32)
     low, high, order = rng.uniform(60, 400), rng.uniform(2500, 7000), rng.uniform(2, 8)

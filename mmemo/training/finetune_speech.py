@@ -1,4 +1,4 @@
-"""Train the head of a speech checkpoint, and its uppermost layers one after the other if asked."""
+"""Fine-tuning of a speech backbone: its head, and optionally its uppermost layers one after the other."""
 
 from __future__ import annotations
 
@@ -32,23 +32,25 @@ def fine_tune(
     """Train ``encoder`` in place and return it with the weights of its best epoch.
 
     Args:
-        windows: what `SpeechBackboneEncoder.prepare` gives, at most 20 s each. targets: their classes.
-        held_out: windows and classes of other speakers, on which the epoch is chosen.
-        run: folder for checkpoints; a run begun there is resumed.
-        unfreeze: how many of the uppermost layers learn, epoch by epoch; the last number holds from there on. (0,)
-            trains the head alone; (0, 1, 2, 4) thaws gradually, as Howard and Ruder do ("Universal language model
+        encoder: with the head to train.
+        windows: (N,) float32 each, as `SpeechBackboneEncoder.prepare` returns them, at most 20 s.
+        targets: the class index of each.
+        held_out: windows and class indices of other speakers, on which the best epoch is chosen.
+        run: folder for checkpoints; an interrupted run there is resumed.
+        unfreeze: number of uppermost layers that are trained, epoch by epoch; the last one holds from there on. (0,)
+            trains the head alone; (0, 1, 2, 4) unfreezes gradually, as Howard and Ruder do ("Universal language model
             fine-tuning for text classification", ACL 2018).
         schedule: 10 epochs at 1e-3 by default; the rate is that of the head.
         backbone_rate: peak learning rate of the layers.
-        batch: windows a step.
-        seed: of the order.
+        batch: windows in a batch.
+        seed: of the order of batches.
 
     Raises:
-        ArgumentError: if there is nothing to train on or to choose by.
+        ArgumentError: without training windows, or without held-out ones.
     """
     if not len(windows) or len(windows) != len(targets) or not len(held_out[0]):
         raise ArgumentError(
-            "fine_tune: expected a class for each window, and windows of other speakers to choose by, got "
+            "fine_tune: expected a class for each window, and held-out windows of other speakers, got "
             f"{len(windows)} windows, {len(targets)} classes and {len(held_out[0])} held out."
         )
     network, backbone = encoder.network, encoder.network.backbone
@@ -68,13 +70,13 @@ def fine_tune(
 
     def validate(model: nn.Module) -> float:
         assert model is network
-        said = np.concatenate([encoder.encode([window]).logits for window in held_out[0]]).argmax(1)
-        return float(uar(np.array(held_out[1]), said, len(encoder.labels)))
+        predicted = np.concatenate([encoder.encode([window]).logits for window in held_out[0]]).argmax(1)
+        return float(uar(np.array(held_out[1]), predicted, len(encoder.labels)))
 
-    own = [value for name, value in network.named_parameters() if not name.startswith("backbone.")]
+    head = [value for name, value in network.named_parameters() if not name.startswith("backbone.")]
     schedule = schedule or Schedule(10, 1e-3)
     groups = [
-        {"params": own, "lr": schedule.learning_rate},
+        {"params": head, "lr": schedule.learning_rate},
         {"params": list(backbone.parameters()), "lr": backbone_rate},
     ]
     fit(network, batches, steps, loss, validate, schedule, Path(run), groups=groups)
@@ -83,6 +85,6 @@ def fine_tune(
 
 
 def _batches(lengths: Sequence[int], exact: bool, size: int, seed: int) -> Iterator[list[int]]:
-    """Rows of similar lengths, in random order."""
+    """Batches of rows of similar lengths, in random order."""
     groups = group_by_length(lengths, exact, size)
     return iter([groups[i] for i in np.random.default_rng(seed).permutation(len(groups))])

@@ -1,12 +1,11 @@
-"""Augmentation of small grey images, a whole batch at a time in torch, so that it keeps up with training.
+"""Augmentation of small gray images, a whole batch at a time in torch, so that it keeps up with training.
 
-Images are (N, 1, H, W) float32, black 0 and white 1. Every function draws its random numbers from the
-generator it is given, one draw an image, and returns a new tensor; the same generator state gives the same
-images.
+Images are (N, 1, H, W) float32, black 0 and white 1. Every function draws its random numbers from the generator it is
+passed, one draw an image, and returns a new tensor; the same generator state gives the same images.
 
-A *placement* is a (2, 3) matrix that maps pixels of the wanted square onto pixels of the source image,
-centres at whole numbers. Augmenting the placement, and sampling once, loses less than cutting out a crop and
-then warping that: pixels beyond the crop come from the image and not from a border.
+A *placement* is a (2, 3) matrix that maps pixels of the target square onto pixels of the source image, with centers at
+whole numbers. Augmenting the placement, and sampling once, loses less than warping a crop: pixels beyond the crop come
+from the image and not from a border.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def random_placements(
 
 
 def sample(images: torch.Tensor, placements: torch.Tensor, size: int) -> torch.Tensor:
-    """The squares (N, 1, size, size) that placements (N, 2, 3) name: bilinear, the edge repeated."""
+    """Squares (N, 1, size, size) at placements (N, 2, 3): bilinear interpolation, with the edge repeated."""
     height, width = images.shape[2:]
     line = torch.arange(size, dtype=torch.float32)
     grid = torch.stack([line.repeat(size), line.repeat_interleave(size), torch.ones(size * size)])
@@ -76,7 +75,7 @@ def sample(images: torch.Tensor, placements: torch.Tensor, size: int) -> torch.T
 def random_tone(
     images: torch.Tensor, generator: torch.Generator, *, gamma: float = 0.5, slope: float = 0.3
 ) -> torch.Tensor:
-    """Gamma, and light from one side: a linear ramp. Both survive contrast normalisation.
+    """Random gamma, and light from one side: a linear ramp. Both survive contrast normalization.
 
     Args:
         images: (N, 1, H, W) float32.
@@ -134,7 +133,7 @@ def random_noise(images: torch.Tensor, generator: torch.Generator, *, deviation:
 def random_erase(
     images: torch.Tensor, generator: torch.Generator, *, share: float = 0.2, area: float = 0.2
 ) -> torch.Tensor:
-    """Fill one box of a random share of the images with a random grey: hands, hair, microphones.
+    """Fill one box of a random share of the images with a random gray: hands, hair, microphones.
 
     Source: Zhong et al., "Random erasing data augmentation", AAAI 2020.
     """

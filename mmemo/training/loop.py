@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, warm-up and cosine, bfloat16, averaged weights, checkpoints, resume."""
+"""The training loop: AdamW, warm-up and cosine, bfloat16, averaged weights, checkpoints, resume."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to optimise; saved beside the weights.
+    """Settings of the optimization; saved beside the weights.
 
     Attributes:
+        epochs: number of passes.
         learning_rate: peak of the cosine schedule.
+        weight_decay: of AdamW.
         warmup: share of all steps over which the rate rises from zero.
-        averaging: decay of the exponential moving average of the weights; 0 turns it off.
+        clip_norm: highest norm of the gradient.
+        averaging: decay of the exponential moving average of the weights; 0 for none.
+        bfloat16: run the loss under autocast.
     """
 
     epochs: int
@@ -52,14 +56,13 @@ def fit(
 
     Args:
         model: to be trained, in place.
-        batches: called with the epoch's number, gives that epoch's batches (so that a resumed run sees the
-            same ones).
+        batches: of an epoch, by its number, so that a resumed run has the same ones.
         steps: number of batches an epoch.
         loss: scalar loss of one batch; runs under bfloat16 autocast if the schedule says so.
         validate: score of the (averaged) model on validation data, higher is better; never the test data.
-        schedule: how to optimise.
-        run: folder for ``last.pt`` (resume), ``best.pt`` and ``history.jsonl``. A run begun there is resumed.
-        groups: parameter groups of their own (``{"params": …, "lr": …}``); all parameters otherwise.
+        schedule: of the optimization.
+        run: folder for ``last.pt`` (resume), ``best.pt`` and ``history.jsonl``. An interrupted run there is resumed.
+        groups: parameter groups (``{"params": …, "lr": …}``); one group of all parameters otherwise.
     """
     run.mkdir(parents=True, exist_ok=True)
     parameters = groups or [{"params": [p for p in model.parameters() if p.requires_grad]}]

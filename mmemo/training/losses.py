@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: float = 0.3) -> torch.Tensor:
-    """Batch-hard triplet loss: each sample is to be nearer to the farthest of its class than to the nearest of another.
+    """Batch-hard triplet loss: the farthest sample of the same class should be nearer than the nearest of another.
 
     ``mean(max(0, margin + max_same d - min_other d))`` over the samples that have both, d the Euclidean distance of the
     features after they are scaled to length 1.
@@ -17,10 +17,10 @@ def triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: float = 0
     Args:
         features: (N, D).
         labels: (N,) int.
-        margin: by how much, between 0 and 2.
+        margin: least difference of the two distances, between 0 and 2.
 
     Returns:
-        a scalar; 0 if no sample has both.
+        A scalar; 0 if no sample has both.
     """
     unit = functional.normalize(features.float(), dim=1)
     # Kept off zero, where the root has no gradient.

@@ -1,4 +1,4 @@
-"""Training of the small networks that recognise micro-expressions, on some hundred flow images."""
+"""Training of the networks for micro-expression recognition, on a few hundred flow images."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-MOMENTS = 4
-"""Moments of a sequence made from one flow image."""
+FRAMES = 4
+"""Frames of a sequence made from one flow image."""
 
 
 @dataclass(frozen=True)
 class MicroSchedule:
-    """How to train; fixed before, never chosen by the score of a held-out subject.
+    """Settings of the training; fixed beforehand, never chosen by the score of a held-out subject.
 
     Attributes:
+        epochs: number of passes.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW.
+        batch: images in a batch.
         shift: largest shift of an image either way, in pixels.
-        smoothing: of the labels.
+        smoothing: label smoothing of the loss.
         balance: power of the inverse class frequencies in the loss; 1 makes classes count alike.
     """
 
@@ -40,10 +44,10 @@ def train(
 
     Args:
         make: builds the network, after the seed is set.
-        images: (N, 3, 28, 28) float32, normalised.
+        images: (N, 3, 28, 28) float32, normalized.
         target: (N,) int class indices; every class occurs.
-        schedule: how.
-        seed: of the weights and of all that is random.
+        schedule: settings.
+        seed: of the weights and of all random numbers.
     """
     torch.manual_seed(seed)
     network = make()
@@ -69,32 +73,32 @@ def train(
 
 
 def variants(images: torch.Tensor, shift: int) -> torch.Tensor:
-    """Flow images (N, 3, H, W) as they are and in a mirror, shifted by up to ``shift`` pixels either way: (V, N, …).
+    """Flow images (N, 3, H, W), plain and mirrored, shifted by up to ``shift`` pixels either way: (V, N, …).
 
-    V is 18 for a shift of 1. Made once, they cost a third less time than making them anew in every epoch.
+    V is 18 for a shift of 1. Computed once, they cost a third less time than computed anew in every epoch.
     """
     height, width = images.shape[2:]
     mirror = images.flip(3) * torch.tensor([-1.0, 1.0, 1.0])[:, None, None]
     shifted = []
-    for seen in (images, mirror):
-        padded = functional.pad(seen, (shift,) * 4, mode="replicate")
+    for view in (images, mirror):
+        padded = functional.pad(view, (shift,) * 4, mode="replicate")
         for row in range(2 * shift + 1):
             for column in range(2 * shift + 1):
                 shifted.append(padded[:, :, row : row + height, column : column + width])
     return torch.stack(shifted)
 
 
-class MadeSequence(nn.Module):
-    """A network of sequences, fed with the sequence that one flow image allows: the flow growing evenly.
+class GrowingFlow(nn.Module):
+    """Adapter of a sequence network to single flow images: it runs on a sequence with linearly growing flow.
 
-    Where only onset and apex are known, all that can be said of the time between is that the flow grows from nothing:
-    each moment is the flow image at the apex times 1/T, 2/T … 1. The sequence holds no more than its last image.
+    Where only onset and apex are known, the flow between them is taken to grow evenly from zero: each frame is the flow
+    image at the apex times 1/T, 2/T … 1. The sequence has no more information than its last image.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("shares", torch.arange(1, MOMENTS + 1) / MOMENTS, persistent=False)
+        self.register_buffer("shares", torch.arange(1, FRAMES + 1) / FRAMES, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, K) of flow images (N, 3, H, W)."""

@@ -1,4 +1,4 @@
-"""Corpora of words brought together: their labels as shares of seven, without what is measured, drawn in batches."""
+"""Text corpora for training: labels as shares of seven classes, without leaks between splits, sampled in batches."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import numpy as np
 import torch
 
 from mmemo.clip import Clip
-from mmemo.encoders.text.encoder import TextEncoder, padded
+from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, pad_ids
 from mmemo.evidence import Turn
 from mmemo.labels import EKMAN7, GOEMOTIONS28, LabelMapping
 
-CONTEXT = 3
-"""Lines of a dialogue that are kept with each of its lines."""
-TELLING = 4
-"""Words from which a line of dialogue is one of a kind: such a line that is measured on is no context in training."""
+DISTINCTIVE = 4
+"""Words from which a line of dialogue counts as unique: an evaluated line of that length is no context in training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +24,10 @@ class Row:
     """One text of a corpus.
 
     Attributes:
+        text: the line.
         target: (7,) float32, shares of `EKMAN7`; all zero where the corpus has no classes.
-        group: the dialogue, or the text's own id.
-        speaker: of a dialogue, else empty.
+        group: id of the dialogue, else of the text.
+        speaker: of a line of dialogue, else empty.
         context: the lines before it, oldest first.
         fine: (28,) float32 of 0 and 1 in the order of `GOEMOTIONS28`, or None.
         affect: (3,) float32, valence, arousal and dominance on the scale of the corpus, or None.
@@ -47,13 +46,14 @@ Corpus = dict[str, list[Row]]
 """Rows by split: "train", "val", "test"."""
 
 
-def rows_of(clips: Sequence[Clip], mapping: LabelMapping | None) -> Corpus:
-    """The clips of a corpus that have words, a split and a target.
+def read_rows(clips: Sequence[Clip], mapping: LabelMapping | None) -> Corpus:
+    """Rows from the clips of a corpus that have words, a split and a target.
 
-    A text with several labels shares its target among those that have a counterpart. Clips of a dialogue get the lines
-    before them as context, also those whose own label has no counterpart.
+    The target of a text with several labels is divided among those that have a counterpart. Lines of a dialogue get the
+    lines before them as context, with those whose own label has no counterpart.
 
     Args:
+        clips: of one corpus.
         mapping: to `EKMAN7`; None for a corpus of valence, arousal and dominance.
     """
     corpus: Corpus = {"train": [], "val": [], "test": []}
@@ -67,7 +67,7 @@ def rows_of(clips: Sequence[Clip], mapping: LabelMapping | None) -> Corpus:
             affect = None
             if clip.valence is not None:
                 affect = np.array([clip.valence, clip.arousal, clip.dominance], np.float32)
-            if split in corpus and key(text) and (mapped or affect is not None):
+            if split in corpus and text_key(text) and (mapped or affect is not None):
                 target = np.array([label in mapped for label in EKMAN7], np.float32)
                 fine = None
                 if mapping is not None and mapping.source is GOEMOTIONS28:
@@ -80,30 +80,30 @@ def rows_of(clips: Sequence[Clip], mapping: LabelMapping | None) -> Corpus:
     return corpus
 
 
-def key(text: str) -> str:
-    """What two texts share that differ only in case, signs and blanks; empty for a text without letters."""
+def text_key(text: str) -> str:
+    """Key shared by texts that differ only in case, punctuation and blanks; empty for a text without letters."""
     return " ".join(re.findall(r"\w+", text.lower())) if re.search(r"[^\W\d_]", text) else ""
 
 
-def without_leaks(corpora: Mapping[str, Corpus]) -> dict[str, Corpus]:
-    """No text both in training and in measuring.
+def remove_leaks(corpora: Mapping[str, Corpus]) -> dict[str, Corpus]:
+    """The corpora without texts that are both in a training split and in an evaluation split.
 
-    Two corpora may be of the same series. What one measures on leaves the training texts of the corpora after it;
-    then the texts to measure on that are still in any training split go. Lines of four words or more that any corpus
-    measures on leave the contexts of training too.
+    Two corpora may be of the same series. Evaluation texts of one are removed from the training splits of the corpora
+    after it; then evaluation texts that are still in any training split are removed. Evaluation lines of four words or
+    more are removed from the contexts of training too.
     """
     clean: dict[str, Corpus] = {}
-    measured: set[str] = set()
+    evaluated: set[str] = set()
     for name, corpus in corpora.items():
-        clean[name] = {"train": [row for row in corpus["train"] if key(row.text) not in measured]}
-        measured |= {key(row.text) for split in ("val", "test") for row in corpus[split]}
-    trained = {key(row.text) for corpus in clean.values() for row in corpus["train"]}
-    telling = {text for text in measured if len(text.split()) >= TELLING}
+        clean[name] = {"train": [row for row in corpus["train"] if text_key(row.text) not in evaluated]}
+        evaluated |= {text_key(row.text) for split in ("val", "test") for row in corpus[split]}
+    trained = {text_key(row.text) for corpus in clean.values() for row in corpus["train"]}
+    distinctive = {text for text in evaluated if len(text.split()) >= DISTINCTIVE}
     for name, corpus in corpora.items():
         for split in ("val", "test"):
-            clean[name][split] = [row for row in corpus[split] if key(row.text) not in trained]
+            clean[name][split] = [row for row in corpus[split] if text_key(row.text) not in trained]
         clean[name]["train"] = [
-            replace(row, context=tuple(turn for turn in row.context if key(turn.text) not in telling))
+            replace(row, context=tuple(turn for turn in row.context if text_key(turn.text) not in distinctive))
             for row in clean[name]["train"]
         ]
     return clean
@@ -124,15 +124,15 @@ _FEELINGS = {
     "disgust": ("disgusted", "grossed out", "revolted"),
     "surprise": ("surprised", "amazed", "astonished", "stunned"),
 }
-_DENIED = {"happiness": {"sadness": 0.5, "anger": 0.25, "neutral": 0.25}}
+_NEGATED = {"happiness": {"sadness": 0.5, "anger": 0.25, "neutral": 0.25}}
 _CALM = {"neutral": 0.85, "happiness": 0.15}
 
 
 def negations() -> list[Row]:
-    """Sentences that name a feeling, and the same with "not": what corpora have too few of to teach it.
+    """Sentences that name a feeling, plain and negated: corpora have too few of them to learn negation from.
 
-    A denied feeling is mostly no feeling, a denied joy mostly a sorrow. "happy", "angry" and "scared" are left out, so
-    that they can show whether the rule was learned or the words.
+    A negated feeling is mostly neutral, negated joy mostly sadness. "happy", "angry" and "scared" are left out, so that
+    they can test whether negation was learned or the words.
     """
     rows = []
     for (who, now, then), (label, words) in product(_PEOPLE, _FEELINGS.items()):
@@ -141,21 +141,21 @@ def negations() -> list[Row]:
             if verb == "am":
                 plain, not_ = f"I'm {word}", f"I'm not {word}{tail}."
             if not tail:
-                rows.append(_made(f"{plain}.", {label: 1.0}))
-                rows.append(_made(f"{plain.replace(word, 'so ' + word)}!", {label: 1.0}))
-            rows.append(_made(not_, _DENIED.get(label, _CALM)))
+                rows.append(_synthetic(f"{plain}.", {label: 1.0}))
+                rows.append(_synthetic(f"{plain.replace(word, 'so ' + word)}!", {label: 1.0}))
+            rows.append(_synthetic(not_, _NEGATED.get(label, _CALM)))
     return rows
 
 
-def _made(text: str, shares: Mapping[str, float]) -> Row:
+def _synthetic(text: str, shares: Mapping[str, float]) -> Row:
     return Row(text, np.array([shares.get(label, 0.0) for label in EKMAN7], np.float32), text)
 
 
 NAMES = ("Anna", "Sam", "Maria", "Peter", "Lee", "Fatima", "David", "Sofia", "Omar", "Kate")
 
 
-def natural(text: str, rng: np.random.Generator) -> str:
-    """GoEmotions hides names as ``[NAME]``; half of the time a real one stands there, as in speech."""
+def fill_names(text: str, rng: np.random.Generator) -> str:
+    """The text with a real name in the place of ``[NAME]``, GoEmotions' placeholder, half of the time."""
     if "[" not in text or rng.random() < 0.5:
         return text
     return text.replace("[NAME]", str(rng.choice(NAMES))).replace("[RELIGION]", "religion")
@@ -163,20 +163,22 @@ def natural(text: str, rng: np.random.Generator) -> str:
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts of T tokens.
+    """A batch of B texts of T tokens.
 
     Attributes:
-        ids, mask, said: (B, T) as of `mmemo.encoders.text.encoder.padded`.
+        ids: (B, T) int64, see `mmemo.encoders.text.encoder.pad_ids`.
+        mask: (B, T) bool, True = valid.
+        scored: (B, T) bool, True for tokens that are no context.
         target: (B, 7) float32 shares; all zero where there are no classes.
-        prior: (B, 7) float32, log share of each class in the draws of the row's corpus.
-        weight: (B,) float32 of the row's corpus.
+        prior: (B, 7) float32, log share of each class among the draws from the row's corpus.
+        weight: (B,) float32, of the row's corpus in the loss.
         fine: (B, 28) float32; NaN where it is not known.
         affect: (B, 3) float32; NaN where it is not known.
     """
 
     ids: torch.Tensor
     mask: torch.Tensor
-    said: torch.Tensor
+    scored: torch.Tensor
     target: torch.Tensor
     prior: torch.Tensor
     weight: torch.Tensor
@@ -189,7 +191,7 @@ NEVER = -20.0
 
 
 class Sampler:
-    """Batches of texts of like length, drawn anew each epoch with soft class balancing.
+    """Sampler of batches of texts of similar length, drawn anew each epoch with soft class balancing.
 
     A text is drawn with a probability in proportion to (how often its rarest label occurs in its corpus) ** -balance:
     0 leaves the corpus as it is, 1 makes all classes equally frequent.
@@ -198,10 +200,12 @@ class Sampler:
         corpora: training rows by name.
         draws: how many of each in an epoch.
         weights: of each corpus in the loss; 1 if it is not named.
-        encoder: for its tokens.
+        encoder: whose tokenizer is used.
+        balance: the exponent, 0 to 1.
+        batch: texts in a batch.
         tokens: longest text; longer ones are cut.
-        with_context: share of the lines of dialogue that come with the lines before them, half of these without
-            the marks of who speaks.
+        with_context: share of the lines of dialogue that come with the lines before them, half of these without speaker
+            marks.
     """
 
     def __init__(
@@ -219,17 +223,17 @@ class Sampler:
         self.rows = {name: corpora[name] for name in draws}
         self.draws, self.weights, self.encoder = dict(draws), weights, encoder
         self.batch, self.tokens, self.with_context = batch, tokens, with_context
-        self.chances, self.priors = {}, {}
+        self.probabilities, self.priors = {}, {}
         for name, rows in self.rows.items():
             shares = np.stack([row.target for row in rows])
             counts = np.where(shares > 0, (shares > 0).sum(axis=0), len(rows) + 1).min(axis=1)
             weight = counts.astype(float) ** -balance
-            self.chances[name] = weight / weight.sum()
-            self.priors[name] = np.log(np.maximum(self.chances[name] @ shares, np.exp(NEVER))).astype(np.float32)
+            self.probabilities[name] = weight / weight.sum()
+            self.priors[name] = np.log(np.maximum(self.probabilities[name] @ shares, np.exp(NEVER))).astype(np.float32)
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
+        """Number of batches an epoch."""
         return sum(self.draws.values()) // self.batch
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
@@ -238,7 +242,7 @@ class Sampler:
         chosen = [
             (name, self.rows[name][i])
             for name, count in self.draws.items()
-            for i in rng.choice(len(self.rows[name]), count, p=self.chances[name])
+            for i in rng.choice(len(self.rows[name]), count, p=self.probabilities[name])
         ]
         ids = [self._tokens(row, rng) for _, row in chosen]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]) + 2 * rng.random())
@@ -252,22 +256,22 @@ class Sampler:
             context = row.context[-int(rng.integers(1, CONTEXT + 1)) :]
             if rng.random() < 0.5:
                 context = tuple(Turn(turn.text) for turn in context)
-        ids = self.encoder.tokenize(natural(row.text, rng), context, row.speaker or None)
+        ids = self.encoder.tokenize(fill_names(row.text, rng), context, row.speaker or None)
         return ids if context else ids[: self.tokens]
 
     def _batch(self, drawn: Sequence[tuple[str, Row, np.ndarray]]) -> Batch:
         texts = [ids for _, _, ids in drawn]
         # a few lengths only: the first batch of each costs seconds of preparation in bfloat16
         longest = -(-max(map(len, texts)) // 8) * 8
-        arrays = [np.pad(a, ((0, 0), (0, longest - a.shape[1]))) for a in padded(texts, self.encoder.separator)]
+        arrays = [np.pad(a, ((0, 0), (0, longest - a.shape[1]))) for a in pad_ids(texts, self.encoder.separator)]
         unknown_fine, unknown_affect = np.full(len(GOEMOTIONS28), np.nan, np.float32), np.full(3, np.nan, np.float32)
         fine = [unknown_fine if row.fine is None else row.fine for _, row, _ in drawn]
         affect = [unknown_affect if row.affect is None else row.affect for _, row, _ in drawn]
-        ids, mask, said = map(torch.from_numpy, arrays)
+        ids, mask, scored = map(torch.from_numpy, arrays)
         return Batch(
             ids,
             mask,
-            said,
+            scored,
             target=torch.from_numpy(np.stack([row.target for _, row, _ in drawn])),
             prior=torch.from_numpy(np.stack([self.priors[name] for name, _, _ in drawn])),
             weight=torch.tensor([self.weights.get(name, 1.0) for name, _, _ in drawn]),

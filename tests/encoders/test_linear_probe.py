@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from mmemo.encoders.linear_probe import LinearProbe, rounds
+from mmemo.encoders.linear_probe import LinearProbe, stratified_folds
 from mmemo.errors import ArgumentError
 
 
@@ -28,7 +28,7 @@ def test_held_out_scores_are_of_probes_that_did_not_see_the_group() -> None:
     probe, held_out = LinearProbe.cross_fit(features, noise, 3, groups=groups, strengths=[10.0])
     assert np.mean(probe.logits(features).argmax(axis=1) == noise) > 0.6
     assert np.mean(held_out.argmax(axis=1) == noise) < 0.5
-    assert all(set(groups[fitted]).isdisjoint(groups[held]) for fitted, held in rounds(target, groups))
+    assert all(set(groups[fitted]).isdisjoint(groups[held]) for fitted, held in stratified_folds(target, groups))
 
 
 def test_a_class_nobody_has_gets_a_low_score_and_two_classes_do() -> None:

@@ -70,3 +70,10 @@ def test_what_does_not_fit_is_told(text: Encoder, tmp_path: Path) -> None:
     (folder / "probe.json").write_text(json.dumps({**settings, "base": "os.system"}))
     with pytest.raises(WeightsError):
         ProbeEncoder.load(folder)
+
+
+def test_folders_of_the_first_version_load(text: Encoder, tmp_path: Path) -> None:
+    settings = ProbeEncoder(text, probe_of(text.dim), MOODS).save(tmp_path / "text") / "probe.json"
+    assert json.loads(settings.read_text())["labels"] == MOODS.to_config()
+    settings.write_text(json.dumps({"base": "TextEncoder", **MOODS.to_config()}))
+    assert ProbeEncoder.load(tmp_path / "text").labels == MOODS

@@ -15,7 +15,7 @@ from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
 from mmemo.micro.recognition import MicroRecogniser, load_micro
 from mmemo.testing import brow_raise, corpus_flow, smile_corner
-from mmemo.training.micro import MadeSequence, MicroSchedule, train, variants
+from mmemo.training.micro import GrowingFlow, MicroSchedule, train, variants
 
 
 def few(count: int = 24) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +73,7 @@ def test_every_network_learns_two_movements(name: str) -> None:
 
     def make() -> torch.nn.Module:
         network = NETWORKS[name](2)
-        return MadeSequence(network) if name in OF_SEQUENCES else network
+        return GrowingFlow(network) if name in OF_SEQUENCES else network
 
     network = train(make, images, target, MicroSchedule(epochs=12, learning_rate=3e-3, batch=8), seed=0)
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from mmemo.clip import Clip
 from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.evidence import Turn
 from mmemo.labels import EKMAN7, EMORYNLP7_TO_EKMAN7, GOEMOTIONS28_TO_EKMAN7, MELD7_TO_EKMAN7
-from mmemo.training.text_corpora import NEVER, Row, Sampler, key, negations, rows_of, without_leaks
+from mmemo.training.text_corpora import NEVER, Row, Sampler, negations, read_rows, remove_leaks, text_key
 
 WEIGHTS = Path(__file__).parents[2] / "mmemo" / "weights" / "text"
 
@@ -22,7 +22,7 @@ def row(text: str, label: str, context: tuple[Turn, ...] = ()) -> Row:
 
 def test_several_labels_share_the_target() -> None:
     clip = Clip(text="wow, thanks", id="1", split="train", extra={"labels": "surprise|gratitude|joy"})
-    (found,) = rows_of([clip], GOEMOTIONS28_TO_EKMAN7)["train"]
+    (found,) = read_rows([clip], GOEMOTIONS28_TO_EKMAN7)["train"]
     assert dict(zip(EKMAN7, found.target, strict=True)) == pytest.approx(
         {label: 0.5 if label in ("surprise", "happiness") else 0.0 for label in EKMAN7}
     )
@@ -38,7 +38,7 @@ def test_lines_get_the_lines_before_them_also_those_without_a_counterpart() -> N
         )
         for turn, label in enumerate(labels)
     ]
-    found = rows_of(clips[::-1], EMORYNLP7_TO_EKMAN7)["val"]
+    found = read_rows(clips[::-1], EMORYNLP7_TO_EKMAN7)["val"]
     assert [one.text for one in found] == ["line 0", "line 2", "line 3", "line 4"]
     assert found[0].context == ()
     assert found[1].context == (Turn("line 0", "s0"), Turn("line 1", "s1"))
@@ -51,12 +51,12 @@ def test_affect_and_texts_without_letters() -> None:
         Clip(text="fine", id="1", split="test", valence=3.0, arousal=2.5, dominance=4.0),
         Clip(text="9", id="2", split="test", valence=3.0, arousal=2.5, dominance=4.0),
     ]
-    (found,) = rows_of(clips, None)["test"]
+    (found,) = read_rows(clips, None)["test"]
     assert found.affect is not None
     assert found.affect.tolist() == [3.0, 2.5, 4.0]
     assert not found.target.any()
-    assert key("... 9 !") == ""
-    assert key("Don't\tDO it!") == key("don't do it")
+    assert text_key("... 9 !") == ""
+    assert text_key("Don't\tDO it!") == text_key("don't do it")
 
 
 def test_nothing_that_is_measured_is_trained_on() -> None:
@@ -67,9 +67,9 @@ def test_nothing_that_is_measured_is_trained_on() -> None:
         "test": [row("what", "surprise")],
     }
     second = {"train": [row("what?!", "surprise"), row("new", "fear")], "val": [], "test": [row("I hate it.", "anger")]}
-    clean = without_leaks({"first": first, "second": second})
-    trained = {key(one.text) for corpus in clean.values() for one in corpus["train"]}
-    measured = {key(one.text) for corpus in clean.values() for split in ("val", "test") for one in corpus[split]}
+    clean = remove_leaks({"first": first, "second": second})
+    trained = {text_key(one.text) for corpus in clean.values() for one in corpus["train"]}
+    measured = {text_key(one.text) for corpus in clean.values() for split in ("val", "test") for one in corpus[split]}
     assert not trained & measured
     assert [one.text for one in clean["second"]["train"]] == ["new"]  # "what?!" is measured by the corpus before it
     assert [one.text for one in clean["first"]["val"]] == ["That is a long line, indeed!"]
@@ -120,7 +120,7 @@ def test_batches(encoder: TextEncoder) -> None:
     assert rated == 16
     for one in batches:
         assert one.ids.shape[1] % 8 == 0
-        assert (one.said == one.mask).all()  # no context was asked for
+        assert (one.scored == one.mask).all()  # without context
         assert one.mask.sum(1).max() <= 6
         assert ((one.weight == 0.5) == (one.target.sum(1) == 0)).all()
 
@@ -128,12 +128,12 @@ def test_batches(encoder: TextEncoder) -> None:
 def test_batches_with_context(encoder: TextEncoder) -> None:
     for one in sampler(encoder, with_context=1.0)(0):
         dialogue = one.target.sum(1) > 0
-        assert (one.mask.sum(1) > one.said.sum(1)).equal(dialogue)
-        assert not (one.said & ~one.mask).any()
+        assert (one.mask.sum(1) > one.scored.sum(1)).equal(dialogue)
+        assert not (one.scored & ~one.mask).any()
 
 
 def test_meld_labels_are_known() -> None:
     clips = [Clip(text="Hi there", id="1", split="train", label="joy")]
-    (found,) = rows_of(clips, MELD7_TO_EKMAN7)["train"]
+    (found,) = read_rows(clips, MELD7_TO_EKMAN7)["train"]
     assert EKMAN7[int(found.target.argmax())] == "happiness"
     assert found.fine is None

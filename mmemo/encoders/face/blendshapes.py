@@ -23,7 +23,7 @@ from mmemo.softmax import log_softmax
 KIND = "blendshape-encoder"
 FEATURES = (*BLENDSHAPES, "yaw", "pitch", "roll", "right", "down", "nearer")
 """Names of the 58 values of a frame. Blendshapes 0 to 1; angles in degrees; the last three are the face's offset from
-its median position in the window, in widths of the face, and the logarithm of its relative size: zero in a still image."""
+its median position in the window, in widths of the face, and the logarithm of its relative size; 0 in a still image."""
 _MIRRORED = np.array(
     [FEATURES.index(name.replace("Left", "?").replace("Right", "Left").replace("?", "Right")) for name in FEATURES],
     dtype=np.intp,
@@ -104,7 +104,7 @@ class BlendshapeEncoder(FaceFrameEncoder):
         w, values = self._weights, np.concatenate(windows)
         both = np.stack([values, mirror(values)])
         hidden = np.maximum((both - w["mean"]) * w["scale"] @ w["weight1"] + w["bias1"], 0).mean(axis=0)
-        return hidden, log_softmax(hidden @ w["weight2"] + w["bias2"])
+        return hidden, np.asarray(log_softmax(hidden @ w["weight2"] + w["bias2"]))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors`` (float32) into ``folder``."""

@@ -52,8 +52,8 @@ class GrayCropEncoder(FaceFrameEncoder, Generic[Network]):
         self.size = network.size
         super().__init__(labels, network.dim, (1, self.size, self.size), frames=frames, floor=floor, doubt=doubt)
         self.mirror, self.device, self.card = mirror, device, dict(card or {})
-        self.network = network.eval().to(device)
-        self._fast = self._faster(self.network)
+        self.network: Network = network.eval().to(device)
+        self._fast: Network = self._faster(self.network)
 
     @staticmethod
     def _faster(network: Network) -> Network:

@@ -51,7 +51,7 @@ PUBLISHED = (
 
 
 class HuggingFaceText:
-    """A checkpoint of `transformers` in a local folder, with its tokenizer. Opens no network, runs no code of the folder.
+    """A checkpoint of `transformers` in a local folder, with its tokenizer. Opens no network, runs none of its code.
 
     Args:
         folder: with ``config.json``, a tokenizer and safetensors.

@@ -180,7 +180,7 @@ class TextEncoder:
         return index
 
     def save(self, folder: str | Path) -> Path:
-        """Write the encoder into ``folder``: word embeddings as int8 with one float32 scale a row, all else as float16."""
+        """Write the encoder into ``folder``: word embeddings in int8 with a float32 scale a row, others in float16."""
         tensors: dict[str, np.ndarray] = {}
         for name, value in self.network.state_dict().items():
             array = value.detach().cpu().float().numpy()

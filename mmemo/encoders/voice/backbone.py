@@ -39,7 +39,7 @@ HEAD = "mmemo.safetensors"
 Pooling = Literal["mean", "mean+std", "attentive"]
 LONGEST: Seconds = 20.0
 OVERLAP: Seconds = 2.0
-"""Sound beyond `LONGEST` is split into pieces that overlap by this much; half of it is dropped on each side of a seam."""
+"""Sound beyond `LONGEST` is split into pieces that overlap by this; half of it is dropped on each side of a seam."""
 TOKENS_PER_SECOND = 10
 _SHORT_NAMES = {
     "neu": "neutral", "hap": "happiness", "sad": "sadness", "ang": "anger", "fea": "fear", "dis": "disgust",
@@ -339,9 +339,7 @@ def load_speech_backbone(
             labels = {name: _SHORT_NAMES[name.lower()] for name in backbone.names}
         mapping = map_classes(backbone.names, labels, target)
     elif labels is not None:
-        raise ArgumentError(
-            f"{name_or_path} has no emotion head, or it is ignored, so labels= has no effect. Leave it out."
-        )
+        raise ArgumentError(f"{name_or_path} has no emotion head, or it is ignored, so labels= can't be used.")
     return SpeechBackboneEncoder(backbone, target, mapping=mapping, head=Head(chosen, pooling), device=device)
 
 

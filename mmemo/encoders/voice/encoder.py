@@ -87,7 +87,7 @@ class VoiceEncoder:
         return load_speech_backbone(name_or_path, **settings)
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """(N,) float32 mono at 16 kHz, see `mmemo.encoders.voice.waveform.prepare`; None with less than 0.3 s of speech."""
+        """(N,) float32 mono at 16 kHz, see `mmemo.encoders.voice.waveform.prepare`; None under 0.3 s of speech."""
         return prepare(evidence.voice) if evidence.voice is not None else None
 
     @torch.inference_mode()
@@ -149,7 +149,7 @@ class VoiceEncoder:
 
 
 def _thin(tokens: Tensor, mask: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """Tokens and mask after averaging each run of ``frames`` valid frames into one token; the last run may be shorter."""
+    """Tokens and mask with each run of ``frames`` valid frames averaged into one; the last run may be shorter."""
     batch, length, dim = tokens.shape
     missing = -length % frames
     valid = functional.pad(mask, (0, missing)).view(batch, -1, frames)

@@ -23,7 +23,7 @@ _WINDOW, _STEP = 400, 160
 
 @dataclass(frozen=True)
 class VoiceArchitecture:
-    """Shape of a `VoiceNetwork`, with the names of ``transformers.WhisperConfig``; the defaults are those of Whisper tiny.
+    """Shape of a `VoiceNetwork`, with the names of ``transformers.WhisperConfig``; the defaults are Whisper tiny's.
 
     Attributes:
         frames_per_token: frames of 20 ms that are averaged into one token of the encoder.
@@ -38,7 +38,7 @@ class VoiceArchitecture:
 
 
 class LogMel(nn.Module):
-    """Log mel spectrum as Whisper defines it: 100 values a second in each band, clipped eight decades below the highest."""
+    """Log mel spectrum of Whisper: 100 values a second in each band, clipped eight decades below its peak."""
 
     filters: Tensor
     window: Tensor

@@ -1,8 +1,8 @@
 """Weights of Whisper's encoder, from the CTranslate2 file of `faster_whisper`, for the network in PyTorch.
 
 CTranslate2 itself returns the last layer only, and always computes 30 s; `mmemo.encoders.voice.network` returns every
-layer for any length, and can be trained. Source: Radford et al., "Robust speech recognition via large-scale weak supervision", 2022
-(weights MIT).
+layer for any length, and can be trained. Source: Radford et al., "Robust speech recognition via large-scale weak
+supervision", 2022 (weights MIT).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from mmemo.encoders.linear_probe import LinearProbe
 from mmemo.errors import ArgumentError, MediaError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7
+from mmemo.labels import EKMAN7, LabelSet
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.samples import make_clip
@@ -87,3 +87,11 @@ def test_saved_and_loaded_it_knows_the_same_clips(units: ActionUnits, tmp_path: 
     (tmp_path / "plain" / "config.json").write_text('{"kind": "voice"}')
     with pytest.raises(WeightsError, match="expected 'action-units'"):
         ActionUnitEncoder.load(tmp_path / "plain")
+
+
+def test_labels_of_ones_own_are_saved_and_former_folders_load(units: ActionUnits, tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("calm", "tense"))
+    config = ActionUnitEncoder({"one": units}, mine).save(tmp_path / "mine") / "config.json"
+    assert ActionUnitEncoder.load(tmp_path / "mine").labels == mine
+    config.write_text(config.read_text().replace('"labels": {', '"label_set": {'))
+    assert ActionUnitEncoder.load(tmp_path / "mine").labels == mine

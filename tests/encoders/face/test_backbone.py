@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from mmemo.encoders.face.encoder import FaceEncoder
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7
+from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
@@ -272,3 +273,21 @@ def test_the_embedded_encoder_imports_neither_library() -> None:
         "heavy = {'transformers', 'onnxruntime', 'huggingface_hub'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_labels_of_ones_own_are_saved(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("good", "bad"))
+    labels = {name: "good" if name in ("happy", "neutral") else "bad" for name in NAMES}
+    folder = FaceEncoder.from_pretrained(checkpoints["vit"], labels=labels, target=mine).save(tmp_path / "mine")
+    assert FaceEncoder.from_pretrained(folder).labels == mine
+    settings = json.loads((folder / "mmemo.json").read_text())
+    (folder / "mmemo.json").write_text(json.dumps({**settings, "labels": "mine"}))
+    with pytest.raises(WeightsError, match="image backbone of this version"):
+        FaceEncoder.from_pretrained(folder)
+
+
+def test_folders_of_the_first_version_load(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    folder = FaceEncoder.from_pretrained(checkpoints["vit"]).save(tmp_path / "old")
+    settings = json.loads((folder / "mmemo.json").read_text())
+    (folder / "mmemo.json").write_text(json.dumps({**settings, "labels": "ekman7"}))
+    assert FaceEncoder.from_pretrained(folder).labels == EKMAN7

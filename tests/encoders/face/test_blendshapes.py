@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import BLENDSHAPES, FaceFinder
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7, MEGC3
+from mmemo.labels import EKMAN7, MEGC3, LabelSet
 from mmemo.samples import portrait
 from mmemo.testing import check_encoder
 
@@ -160,3 +161,18 @@ def test_beside_the_face_network_in_a_saved_model(encoder: BlendshapeEncoder, cl
     result = analyze(clip, model=tmp_path / "model")
     assert set(result.modalities) == {"face", "blendshapes"}
     assert result.modalities["blendshapes"].weight == pytest.approx(0.2)
+
+
+def test_labels_of_ones_own_are_saved(tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("calm", "tense"))
+    folder = BlendshapeEncoder(weights(classes=2), mine).save(tmp_path / "mine")
+    assert BlendshapeEncoder.load(folder).labels == mine
+
+
+def test_folders_of_the_first_version_load(tmp_path: Path) -> None:
+    config = BlendshapeEncoder(weights(), EKMAN7).save(tmp_path / "b") / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "labels": "ekman7"}))
+    assert BlendshapeEncoder.load(tmp_path / "b").labels == EKMAN7
+    config.write_text(json.dumps({**json.loads(config.read_text()), "labels": "mine"}))
+    with pytest.raises(WeightsError, match="Label set"):
+        BlendshapeEncoder.load(tmp_path / "b")

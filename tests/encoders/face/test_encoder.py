@@ -12,12 +12,12 @@ from scipy.special import log_softmax
 
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
-from mmemo.encoders.face.frames import Doubt, choose_frames
+from mmemo.encoders.face.frames import Doubt
 from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork, normalize_contrast
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder
-from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3
+from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3, LabelSet
 from mmemo.testing import check_encoder
 
 WEIGHTS = Path(__file__).parents[3] / "mmemo" / "weights" / "face"
@@ -97,26 +97,6 @@ def test_prepare_is_none_without_a_usable_face(tiny: FaceEncoder) -> None:
     prepared = tiny.prepare(evidence(noise(2), np.array([0.0, 0.4])))
     assert prepared is not None
     assert len(prepared) == 1
-
-
-def test_frames_are_spread_and_the_best_of_their_slot() -> None:
-    times = np.arange(100) / 25
-    quality = np.full(100, 0.5)
-    quality[3::10] = 0.9
-    assert choose_frames(times, quality, 10, 0.05).tolist() == list(range(3, 100, 10))
-    assert choose_frames(times[:5], quality[:5], 10, 0.05).tolist() == [0, 1, 2, 3, 4]
-    quality[:50] = 0.0
-    chosen = choose_frames(times, quality, 10, 0.05)
-    assert chosen.min() >= 50
-    assert len(chosen) == 10
-
-
-def test_frames_with_a_gap_or_at_one_time() -> None:
-    gap = np.concatenate([np.arange(30) / 30, 5 + np.arange(30) / 30])
-    chosen = choose_frames(gap, np.ones(60), 16, 0.05)
-    assert (gap[chosen] < 2).any()
-    assert (gap[chosen] > 4).any()
-    assert len(choose_frames(np.zeros(40), np.ones(40), 16, 0.05)) == 1
 
 
 def test_encode_shapes_and_padding(tiny: FaceEncoder) -> None:
@@ -251,6 +231,16 @@ def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
     again.save(tmp_path / "again")
     third = FaceEncoder.load(tmp_path / "again")
     assert np.array_equal(third.encode([window]).logits, again.encode([window]).logits)
+
+
+def test_labels_of_ones_own_are_saved(tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("calm", "tense"))
+    network = FaceNetwork(FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), classes=2))
+    assert FaceEncoder.load(FaceEncoder(network, mine).save(tmp_path / "mine")).labels == mine
+    config = tmp_path / "mine" / "config.json"
+    config.write_text(config.read_text().replace('"calm"', "7"))
+    with pytest.raises(WeightsError, match="Label set"):
+        FaceEncoder.load(tmp_path / "mine")
 
 
 def test_says_what_is_wrong(tiny: FaceEncoder, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mmemo.encoders.face.sequence import FaceSequenceEncoder
 from mmemo.encoders.face.sequence_network import SequenceArchitecture, SequenceNetwork, TemporalConvolution
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
-from mmemo.labels import EKMAN7, MEGC3
+from mmemo.labels import EKMAN7, MEGC3, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
@@ -150,3 +150,11 @@ def test_says_what_is_wrong() -> None:
         encoder.encode([])
     with pytest.raises(ArgumentError, match=r"\(T, 2, 16, 16\)"):
         encoder.encode([np.zeros((2, 1, 16, 16), np.float32)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_ones_own_are_saved(kind: str, tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("calm", "tense"))
+    image = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), classes=2)
+    network = SequenceArchitecture(image, kind, hidden=6).build()  # type: ignore[arg-type]
+    assert FaceSequenceEncoder.load(FaceSequenceEncoder(network, mine).save(tmp_path / "mine")).labels == mine

@@ -17,7 +17,7 @@ from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7
+from mmemo.labels import EKMAN7, LabelSet
 from mmemo.testing import check_encoder
 
 transformers = pytest.importorskip("transformers", reason="needs the extra backbones")
@@ -203,3 +203,13 @@ def test_what_goes_wrong(roberta: Path, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match="backbones"):
         TextEncoder.from_pretrained(roberta)
+
+
+def test_labels_of_ones_own_are_saved_and_former_folders_load(roberta: Path, tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("good", "bad"))
+    labels = {name: "good" if name in ("joy", "neutral") else "bad" for name in MELD}
+    encoder = TextEncoder.from_pretrained(roberta, labels=labels, target=mine)
+    assert TextEncoder.from_pretrained(encoder.save(tmp_path / "mine")).labels == mine
+    settings = TextEncoder.from_pretrained(roberta).save(tmp_path / "old") / "mmemo.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "labels": "ekman7"}))
+    assert TextEncoder.from_pretrained(tmp_path / "old").labels == EKMAN7

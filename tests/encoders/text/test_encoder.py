@@ -16,7 +16,7 @@ from mmemo.encoders.text.encoder import TextEncoder, pad_ids
 from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
-from mmemo.labels import EKMAN7
+from mmemo.labels import EKMAN7, MELD7, LabelSet
 
 WEIGHTS = Path(__file__).parents[3] / "mmemo" / "weights" / "text"
 
@@ -306,3 +306,18 @@ class TestVocabulary:
 def test_needs_no_transformers() -> None:
     code = "import sys, mmemo.encoders.text.encoder; assert 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=WEIGHTS.parents[2])
+
+
+def test_labels_of_ones_own_are_saved_and_former_folders_load(encoder: TextEncoder, tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("calm", "tense"))
+    architecture = TextArchitecture(encoder.tokenizer.get_vocab_size(), 8, 1, 2, 16, classes=2)
+    config = (
+        TextEncoder(TextNetwork(architecture), encoder.tokenizer, labels=mine).save(tmp_path / "mine") / "config.json"
+    )
+    assert TextEncoder.load(tmp_path / "mine").labels == mine
+    config.write_text(json.dumps({**json.loads(config.read_text()), "labels": ["calm", "tense"]}))
+    assert TextEncoder.load(tmp_path / "mine").labels.labels == mine.labels
+    network = TextNetwork(TextArchitecture(encoder.tokenizer.get_vocab_size(), 8, 1, 2, 16))
+    config = TextEncoder(network, encoder.tokenizer, labels=MELD7).save(tmp_path / "meld") / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "labels": list(MELD7)}))
+    assert TextEncoder.load(tmp_path / "meld").labels == MELD7

@@ -22,7 +22,7 @@ from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, VoiceEvidence
 from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7
+from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
@@ -321,3 +321,22 @@ def test_transformers_is_imported_only_when_asked_for():
         f"VoiceEncoder.from_pretrained({str(WEIGHTS / 'voice')!r}); sys.exit('transformers' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_labels_of_ones_own_are_saved_and_former_folders_load(checkpoints: dict[str, Path], tmp_path: Path):
+    mine = LabelSet("mine", ("calm", "tense"))
+    labels = {"neu": "calm", "hap": "calm", "ang": "tense", "sad": "tense"}
+    encoder = VoiceEncoder.from_pretrained(checkpoints["wavlm/head"], labels=labels, target=mine)
+    settings = encoder.save(tmp_path / "mine") / "mmemo.json"
+    again = VoiceEncoder.from_pretrained(tmp_path / "mine")
+    assert (again.labels, again.mapping.pairs) == (mine, labels)
+    former = {"kind": "speech-checkpoint", "labels": "ekman7", "mapping": dict.fromkeys(labels) | {"hap": "happiness", "ang": "anger"}}  # fmt: skip
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **former}))
+    with pytest.raises(WeightsError, match="size mismatch"):  # the head that was saved has two classes
+        VoiceEncoder.from_pretrained(tmp_path / "mine")
+    again = VoiceEncoder.from_pretrained(VoiceEncoder.from_pretrained(checkpoints["wavlm/head"]).save(tmp_path / "old"))
+    settings = tmp_path / "old" / "mmemo.json"
+    settings.write_text(
+        json.dumps({**json.loads(settings.read_text()), "kind": "speech-checkpoint", "labels": "ekman7"})
+    )
+    assert VoiceEncoder.from_pretrained(tmp_path / "old").labels == EKMAN7

@@ -1,4 +1,5 @@
 import csv
+import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -14,7 +15,7 @@ from mmemo.encoders.voice.network import LogMel, VoiceArchitecture, VoiceNetwork
 from mmemo.encoders.voice.waveform import prepare
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, VoiceEvidence
-from mmemo.labels import EKMAN7
+from mmemo.labels import EKMAN7, LabelSet
 from mmemo.media import waveform
 from mmemo.speech.activity import speech_mask, speech_spans
 
@@ -162,8 +163,9 @@ def test_clipped_sound_is_scored(encoder: VoiceEncoder):
 
 
 def test_save_and_load(encoder: VoiceEncoder, tmp_path: Path):
-    encoder.save(tmp_path / "copy", card={"corpora": {"none": "none"}})
+    encoder.save(tmp_path / "copy")
     copy = VoiceEncoder.load(tmp_path / "copy")
+    assert copy.card["corpora"] == encoder.card["corpora"]
     np.testing.assert_array_equal(copy.encode([sound(1.0)]).logits, encoder.encode([sound(1.0)]).logits)
 
 
@@ -175,9 +177,32 @@ def test_damaged_folders(encoder: VoiceEncoder, tmp_path: Path):
     (folder / "config.json").write_text(config.replace('"d_model": 384', '"d_model": 192'))
     with pytest.raises(WeightsError, match="don't make a voice encoder"):
         VoiceEncoder.load(folder)
-    (folder / "config.json").write_text(config.replace("mmemo.encoders.voice", "mmemo.encoders.text"))
+    (folder / "config.json").write_text(config.replace("voice-encoder", "text-encoder"))
     with pytest.raises(WeightsError, match="expected"):
         VoiceEncoder.load(folder)
+
+
+def small(classes: int) -> VoiceNetwork:
+    torch.manual_seed(0)
+    return VoiceNetwork(VoiceArchitecture(80, 64, 2, 2, 128), classes)
+
+
+def test_labels_of_ones_own_are_saved(tmp_path: Path):
+    mine = LabelSet("mine", ("calm", "tense", "bored"))
+    folder = VoiceEncoder(small(3), mine, card={"split": "by speaker"}).save(tmp_path / "mine")
+    again = VoiceEncoder.load(folder)
+    assert (again.labels, again.card["split"]) == (mine, "by speaker")
+    with pytest.raises(ArgumentError, match="7 classes, mine has 3 labels"):
+        VoiceEncoder(small(7), mine)
+
+
+def test_folders_of_the_first_version_load(encoder: VoiceEncoder, tmp_path: Path):
+    """The embedded weights are one: a former kind, and labels by the name of their set."""
+    config = json.loads((EMBEDDED / "config.json").read_text())
+    assert (config["kind"], config["label_set"]) == ("mmemo.encoders.voice", "ekman7")
+    saved = json.loads((encoder.save(tmp_path / "copy") / "config.json").read_text())
+    assert (saved["kind"], saved["labels"]["name"], "label_set" in saved) == ("voice-encoder", "ekman7", False)
+    assert isinstance(VoiceEncoder.from_pretrained(EMBEDDED), VoiceEncoder)
 
 
 def test_other_shapes_train():

@@ -9,7 +9,7 @@ import pytest
 from mmemo.encoders.voice.whisper_layers import WhisperLayersEncoder
 from mmemo.errors import MissingExtraError, WeightsError
 from mmemo.evidence import Evidence, VoiceEvidence
-from mmemo.labels import RAVDESS8
+from mmemo.labels import RAVDESS8, LabelSet
 from mmemo.samples import speech
 from mmemo.testing import check_encoder
 
@@ -51,3 +51,11 @@ def test_missing_weights_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("mmemo.encoders.voice.whisper_weights.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"mmemo\[asr\]"):
         WhisperLayersEncoder(RAVDESS8)
+
+
+def test_labels_of_ones_own_are_saved_and_former_folders_load(tmp_path: Path) -> None:
+    mine = LabelSet("mine", ("calm", "tense"))
+    config = WhisperLayersEncoder(mine).save(tmp_path / "voice") / "config.json"
+    assert WhisperLayersEncoder.load(tmp_path / "voice").labels == mine
+    config.write_text(config.read_text().replace('"labels": {', '"label_set": {'))
+    assert WhisperLayersEncoder.load(tmp_path / "voice").labels == mine
