@@ -201,7 +201,7 @@ class _Drawing:
         weight = {"font_weight": 600} if bold else {}
         self._add("text", text, x=_px(x), y=_px(y), text_anchor=anchor, font_size=size, fill=color, **weight)
 
-    def _add(self, tag: str, content: str = "", **attributes: object) -> None:
+    def _add(self, tag: str, content: str = "", /, **attributes: object) -> None:
         self._parts.append(element(tag, content, **attributes))
 
 
