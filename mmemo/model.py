@@ -10,7 +10,7 @@ import numpy as np
 
 from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import quality_of
 from mmemo.encoders.registry import SavedEncoder, load_encoder
 from mmemo.errors import ArgumentError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence

@@ -16,7 +16,7 @@ from mmemo.comparison.tables import accuracies, cells, said, uars
 from mmemo.data.cache import FeatureCache
 from mmemo.data.dataset import clip_evidence
 from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encoded, encoder_fingerprint, gather
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import quality_of
 from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence
 from mmemo.faces.quality import after_blur
 from mmemo.model import EmotionModel
