@@ -10,7 +10,7 @@ import numpy as np
 
 from mmemo.checkpoint import Checkpoint, load_checkpoint, replacing, save_checkpoint, tensors_sha256
 from mmemo.encoders.base import Encoder, Encoding, SavableEncoder
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import quality_of
 from mmemo.encoders.registry import load_encoder
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence

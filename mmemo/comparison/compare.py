@@ -95,7 +95,9 @@ def compare(
     manifest = _manifest(on, split)
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
     recognizer = default_transcriber() if transcriber == "auto" else transcriber
-    reader = _SourceReader(manifest, modalities, degrade, draws, seed, store, device, recognizer, progress, tuple(classes))
+    reader = _SourceReader(
+        manifest, modalities, degrade, draws, seed, store, device, recognizer, progress, tuple(classes)
+    )
     parts: list[Predictions] = []
     curves: list[RobustnessCurve] = []
     for source in sources:

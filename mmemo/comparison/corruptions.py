@@ -15,7 +15,7 @@ from mmemo.comparison.predictions import predicted_classes
 from mmemo.data.cache import FeatureCache
 from mmemo.data.dataset import clip_evidence
 from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encoded, encoder_fingerprint, gather
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import quality_of
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.evaluation.metrics import sample_confusions
 from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from mmemo.clip import Clip
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import quality_of
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.media import probe
@@ -30,7 +30,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     An item is ``{modality: array | None, …, "target": int, "id": str}``: for each encoder the array that its
     ``prepare`` gives, None where the clip has no such evidence; the index of the clip's label in the manifest's label
     set, `NO_LABEL` without one; the clip's id; under ``"quality_face"`` and so on, (2,) float32, what
-    `mmemo.encoders.quality.quality_of` says. A modality whose annotators labelled it apart (`Clip.labels`) has its own
+    `mmemo.encoders.modality.quality_of` says. A modality whose annotators labelled it apart (`Clip.labels`) has its own
     target under ``"target_face"`` and so on.
 
     A batch, as `collate` makes it, is::

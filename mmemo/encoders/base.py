@@ -29,7 +29,7 @@ class Encoding:
         mask: (B, T) bool, True = valid. A row that is all False is a window in which the modality is absent.
         logits: (B, K) float32, unnormalized log scores in the order of the encoder's labels.
         quality: (B, 2) float32 in [0, 1]: the share of the window with evidence, and how far that can be trusted
-            (`mmemo.encoders.quality`). An encoder leaves it out; the model fills it in. None counts as all 1.
+            (`mmemo.encoders.modality`). An encoder leaves it out; the model fills it in. None counts as all 1.
         affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that predicts them; else
             None.
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from mmemo.encoders.base import QUALITIES, Encoding
+from mmemo.encoders.modality import modality_named
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import LabelSet
 
@@ -139,17 +140,16 @@ LEAST_TRUST = 0.05
 
 
 def word_trust(known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> np.ndarray:
-    """(B, M) float64: the confidence of recognised words (`mmemo.encoders.quality`), at least 0.05; 1 for all else.
+    """Confidence of the recognized words, (B, M) float64, at least 0.05; 1 for every other modality.
 
-    A head multiplies its weights by it, so words that a recogniser is unsure of count less beside a face and a voice.
-    Given words have the confidence 1. How good a face and a voice are seen and heard is no such plain probability: a
-    head must learn what it is worth.
+    A head multiplies its weights by it, so that words a recognizer is unsure of count less beside a face and a voice.
+    Given words have the confidence 1. Only a trust that is a probability counts (`mmemo.encoders.modality`).
     """
     rows = len(next(iter(encodings.values())))
     trust = np.ones((rows, len(known)))
     for column, modality in enumerate(known):
         quality = encodings[modality].quality if modality in encodings else None
-        if modality == "text" and quality is not None:
+        if quality is not None and modality_named(modality).trust_is_probability:
             trust[:, column] = np.clip(quality[:, QUALITIES.index("trust")], LEAST_TRUST, 1.0)
     return trust
 

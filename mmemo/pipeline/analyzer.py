@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mmemo.clip import Clip
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
-from mmemo.media import MediaInfo, probe, waveform_blocks
+from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
@@ -22,7 +22,7 @@ from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model
-from mmemo.result import AnalysisSettings, EmotionResult
+from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
@@ -31,23 +31,31 @@ Progress = Callable[[float], None]
 
 
 class Analyzer:
-    """Analyzes clips one after the other; the models are loaded once, with the first clip.
+    """Emotion analysis of clips, one after the other; the models are loaded once, with the first clip.
+
+    An analyzer can be copied and pickled, used or not: the copy loads its models again.
 
     Args:
-        model: "default", a folder a recipe saved, or a built `EmotionModel`.
-        modalities: which of the model's modalities to look at; None for all of them.
+        model: "default", a folder that a recipe saved, or a built `EmotionModel`.
+        modalities: which of the model's modalities to use; None for all of them.
         device: "auto", "cpu", "cuda", "mps"; for a model given by name or folder.
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
-        micro: look for micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
+        micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
-        transcriber: recognises speech where a clip brings no words: "auto" takes Whisper tiny.en if the extra ``asr``
-            is installed; None never recognises.
+        transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
+            ``asr`` is installed; None never recognizes.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
 
     Raises:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
         ArgumentError: for modalities the model does not have, or an impossible window.
+
+    Examples:
+        >>> from mmemo import Analyzer
+        >>> analyzer = Analyzer(modalities=("text",))
+        >>> [analyzer(text=line).label for line in ("I am so happy!", "I am so sad.")]
+        ['happiness', 'sadness']
     """
 
     def __init__(
@@ -70,7 +78,7 @@ class Analyzer:
             self.modalities = tuple(modalities or model.modalities)
             missing = [name for name in self.modalities if name not in model.modalities]
             if missing:
-                raise ArgumentError(f"The model looks at {list(model.modalities)}, not at {missing}.")
+                raise ArgumentError(f"The model has the modalities {list(model.modalities)}, not {missing}.")
         else:
             self.modalities = find_model(model, modalities, classes)
         self._given = model
@@ -92,7 +100,7 @@ class Analyzer:
 
         Args:
             path: a video, audio or image file, or a `Clip`. Without one, ``text`` alone is analyzed.
-            text: the words said in it, if they are known.
+            text: the words that are spoken in it, if they are known.
             subtitles: an ``.srt``, ``.vtt``, ``.ass`` or ``.txt`` file with the words.
             progress: is called with the share done, 0 to 1.
 
@@ -100,40 +108,46 @@ class Analyzer:
             MediaError: if the file can't be read.
             TranscriptError: if the subtitles can't be read.
             MissingStreamError: if there is no face, no voice and no words at all.
-            ArgumentError: if nothing is given, or both ``text`` and ``subtitles``.
+            ArgumentError: if nothing is given, or the words twice: as ``text``, as ``subtitles`` or in the `Clip`.
         """
-        clip = path if isinstance(path, Clip) else _clip(path, text, subtitles)
-        info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is told at once
-        self._loading  # noqa: B018 - torch is imported while speech is recognised, which takes as long
-        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recogniser)) as found:
-            scored = score(self.model, found.windows(progress))
-        notes = [*found.notes, *_afterthoughts(clip, self.modalities, scored.modalities, found)]
+        clip = _clip(path, text, subtitles)
+        info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
+        self._loading  # noqa: B018 - torch is imported while speech is recognized, which takes as long
+        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
+            scored = score(self.model, extraction.windows(progress))
+        notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
-        micro, remarks = _micro_expressions(clip, info) if self._micro else (None, ())
-        notes += remarks
+        micro, micro_notes = _micro_expressions(clip, info) if self._micro else (None, ())
+        notes += micro_notes
+        tracks = extraction.box_tracks
         return EmotionResult(
             source=None if clip.path is None else str(clip.path),
-            duration=found.grid.duration,
+            duration=extraction.grid.duration,
             scores=scored.scores,
             modalities=scored.modalities,
             segments=scored.segments,
-            people=tuple(replace(person, box_tracks=found.box_tracks.tracks(person.id)) for person in scored.people),
-            transcript=found.transcript,
+            people=tuple(replace(person, box_tracks=tracks.tracks(person.id)) for person in scored.people),
+            transcript=extraction.transcript,
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
-            weights=dict(getattr(self.model, "weights", {})),
+            weights=self.model.weights,
             settings=AnalysisSettings(self.window, self.hop, self.modalities),
-            start=found.grid.start,
-            speech=None if found.activity is None else found.activity.spans,
+            start=extraction.grid.start,
+            speech=None if extraction.activity is None else extraction.activity.spans,
             micro_expressions=micro,
-            prosody=_prosody(clip, found) if self._prosody else None,
+            prosody=_measure_prosody(extraction) if self._prosody else None,
         )
 
     @property
     def model(self) -> EmotionModel:
         """The model, loaded when it is first needed."""
         return self._loading.result()
+
+    @property
+    def labels(self) -> LabelSet:
+        """The classes of the scores."""
+        return self.model.labels
 
     @cached_property
     def _loading(self) -> Future[EmotionModel]:
@@ -149,14 +163,13 @@ class Analyzer:
             return self._given
         return load_model(self._given, modalities=self.modalities, device=self._device, classes=self._classes)
 
-    @property
-    def labels(self) -> LabelSet:
-        """The classes of the scores."""
-        return self.model.labels
-
     @cached_property
-    def _recogniser(self) -> Transcriber | None:
+    def _recognizer(self) -> Transcriber | None:
         return default_transcriber() if self._transcriber == "auto" else self._transcriber
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The settings alone: loaded models and the thread that loads them stay behind."""
+        return {name: value for name, value in vars(self).items() if name not in ("_loading", "_recognizer")}
 
 
 def analyze(
@@ -175,9 +188,15 @@ def analyze(
     classes: Sequence[type] = (),
     progress: Progress | None = None,
 ) -> EmotionResult:
-    """Tell what emotion a person shows in one clip. For many clips make one `Analyzer`: it loads the models once.
+    """Analyze the emotion of one clip. For several clips make one `Analyzer`, which loads the models once.
 
-    The arguments, and what is raised, are those of `Analyzer` and of calling it.
+    The arguments, and the errors raised, are those of `Analyzer` and of calling it.
+
+    Examples:
+        >>> import mmemo
+        >>> result = mmemo.analyze("clip.mp4", modalities=("voice",))
+        >>> sorted(result.modalities), len(result.scores)
+        (['voice'], 7)
     """
     analyzer = Analyzer(
         model,
@@ -193,18 +212,21 @@ def analyze(
     return analyzer(path, text=text, subtitles=subtitles, progress=progress)
 
 
-def _clip(path: str | Path | None, text: str | None, subtitles: str | Path | None) -> Clip:
-    return Clip(
-        path=None if path is None else Path(path),
-        text=text,
-        subtitles=None if subtitles is None else Path(subtitles),
-    )
+def _clip(path: str | Path | Clip | None, text: str | None, subtitles: str | Path | None) -> Clip:
+    file = None if subtitles is None else Path(subtitles)
+    if not isinstance(path, Clip):
+        return Clip(path=None if path is None else Path(path), text=text, subtitles=file)
+    if text is None and file is None:
+        return path
+    if path.text is not None or path.subtitles is not None:
+        raise ArgumentError("The words are given twice: in the Clip, and as text=… or subtitles=…. Give them once.")
+    return replace(path, text=text, subtitles=file)
 
 
 def _micro_expressions(
     clip: Clip, info: MediaInfo | None
 ) -> tuple[tuple[MicroExpression, ...] | None, tuple[Note, ...]]:
-    """The micro-expressions of a clip, and what must be known of them; None where nothing moves."""
+    """The micro-expressions of a clip, and notes on them; None where the picture does not move."""
     if clip.path is None or info is None or info.video is None or info.kind == "image":
         return None, (Note("no-motion", "There is no moving picture, so micro-expressions were not looked for."),)
     from mmemo.micro.spot import spot_micro
@@ -213,36 +235,36 @@ def _micro_expressions(
     return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
 
 
-def _prosody(clip: Clip, found: Extraction) -> Prosody | None:
-    """How the words of a clip are said; None where nobody speaks, or nobody listened."""
-    sound = clip.audio or clip.path
-    if sound is None or found.activity is None or not found.activity.spans:
+def _measure_prosody(extraction: Extraction) -> Prosody | None:
+    """The prosody of a clip; None where nobody speaks, or no modality needed the sound."""
+    if extraction.sound is None or extraction.activity is None or not extraction.activity.spans:
         return None
-    return measure(waveform_blocks(sound, clip.start, clip.end), found.activity.spans, clip.start)
+    return measure(extraction.sound.blocks(), extraction.activity.spans, extraction.grid.start)
 
 
 def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> str:
-    looked = ", ".join(modalities)
     reasons = " ".join(note.message for note in notes)
     what = clip.path or "The text"
-    return f"{what} has nothing to analyze; looked for: {looked}. {reasons}".strip()
+    return f"{what} has nothing to analyze; looked for: {', '.join(modalities)}. {reasons}".strip()
 
 
-def _afterthoughts(clip: Clip, modalities: Sequence[str], scored: dict, found: Extraction) -> list[Note]:  # type: ignore[type-arg]
-    """Notes on evidence that was there and could not be scored."""
+def _unscored(
+    clip: Clip, modalities: Sequence[str], scored: Mapping[str, ModalityScores], extraction: Extraction
+) -> list[Note]:
+    """Notes on evidence that is there and could not be scored."""
     notes = []
-    if "text" in modalities and "text" not in scored and found.transcript is not None:
-        language = found.transcript.language
+    transcript = extraction.transcript
+    if "text" in modalities and "text" not in scored and transcript is not None:
         notes.append(
             Note(
                 "unsupported-text",
-                f"The words ({found.transcript.source}) are in a language the model does not know ({language}), "
+                f"The words ({transcript.source}) are in a language the model does not know ({transcript.language}), "
                 "so they were not scored."
-                if language and language != "en"
-                else f"The words ({found.transcript.source}) hold no text that can be scored.",
+                if transcript.language and transcript.language != "en"
+                else f"The words ({transcript.source}) hold no text that can be scored.",
             )
         )
-    unseen = {"no-video", "no-face"} & {note.code for note in found.notes}
+    unseen = {"no-video", "no-face"} & {note.code for note in extraction.notes}
     if clip.path is not None and "face" in modalities and "face" not in scored and not unseen:
         notes.append(
             Note(
@@ -250,6 +272,6 @@ def _afterthoughts(clip: Clip, modalities: Sequence[str], scored: dict, found: E
                 "A face was found, but not seen well enough to be scored: too small, blurred, dark or turned away.",
             )
         )
-    if "voice" in modalities and "voice" not in scored and found.activity is not None and found.activity.spans:
+    if "voice" in modalities and "voice" not in scored and extraction.activity and extraction.activity.spans:
         notes.append(Note("short-speech", "There is too little speech to score the voice."))
     return notes

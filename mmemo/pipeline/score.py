@@ -3,64 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
 from mmemo.encoders.base import QUALITIES, Encoding
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
-from mmemo.pipeline.active_speaker import SpeakerSearch
-from mmemo.pipeline.windows import prominence
+from mmemo.pipeline.active_speaker import ActiveSpeakerDetector
+from mmemo.pipeline.windows import Span, prominence
 from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
 from mmemo.softmax import log_softmax
 
 T = TypeVar("T")
 BATCH = 16
 """Windows encoded together."""
-OF_SPEAKER = ("voice", "text")
-"""Modalities that belong to one person, where it is seen who speaks."""
+_LEAST_WEIGHT = 1e-3
+"""Of a window in the averages of a clip: windows without coverage count equally if there are no others."""
+_LEAST_PROMINENCE = 1e-6
 
 
 @dataclass
 class WindowScores:
-    """What one modality, or one person, gathers over the windows of a clip."""
+    """Scores of one modality, or of one person's face, in each window that has it; the lists run in parallel.
 
-    spans: list[tuple[Seconds, Seconds]] = field(default_factory=list)
+    Attributes:
+        spans: start and end of each window in seconds.
+        logits: (K,) float32 of each window.
+        tokens: (D,) float32 of each window, the mean of its tokens.
+        quality: (2,) float32 of each window, as `Encoding.quality`, or none at all.
+        coverage: share of each window with evidence, 0 to 1.
+        affect: (3,) float32 of each window, as `Encoding.affect`, or none at all.
+        boxes: (4,) of a person's face in each window: left, top, right, bottom as shares of the picture.
+        times: of a person's first and last frame in each window, in seconds.
+        segments: of a person, the face's scores in each window.
+    """
+
+    spans: list[Span] = field(default_factory=list)
     logits: list[np.ndarray] = field(default_factory=list)
     tokens: list[np.ndarray] = field(default_factory=list)
     quality: list[np.ndarray] = field(default_factory=list)
     coverage: list[float] = field(default_factory=list)
-    boxes: list[np.ndarray] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
     affect: list[np.ndarray] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    times: list[Seconds] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+
+    def add(self, span: Span, encoding: Encoding, row: int, coverage: float) -> None:
+        """Append a window from one row of an encoding, in which the modality is present."""
+        self.spans.append(span)
+        self.logits.append(encoding.logits[row])
+        self.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
+        self.coverage.append(coverage)
+        if encoding.quality is not None:
+            self.quality.append(encoding.quality[row])
+        if encoding.affect is not None:
+            self.affect.append(encoding.affect[row])
 
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
-        weights = np.maximum(np.array(self.coverage), 1e-3)
+        weights = np.maximum(np.array(self.coverage), _LEAST_WEIGHT)
         logits = np.average(log_softmax(np.stack(self.logits).astype(float)), axis=0, weights=weights)
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
         affect = np.average(self.affect, axis=0, weights=weights)[None].astype(np.float32) if self.affect else None
         return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality, affect)
 
-    def some(self, rows: Sequence[int]) -> WindowScores:
-        """What was gathered in some windows."""
+    def select(self, rows: Sequence[int]) -> WindowScores:
+        """The scores of some windows, by their indices."""
         return WindowScores(
             [self.spans[row] for row in rows],
             [self.logits[row] for row in rows],
             [self.tokens[row] for row in rows],
             [self.quality[row] for row in rows] if self.quality else [],
             [self.coverage[row] for row in rows],
-            affect=[self.affect[row] for row in rows] if self.affect else [],
+            [self.affect[row] for row in rows] if self.affect else [],
         )
 
     def share(self, total: Seconds) -> float:
-        """Coverage of a clip whose windows last ``total`` seconds together."""
+        """Coverage of a clip whose windows last ``total`` seconds together, 0 to 1."""
         if total == 0:
             return float(np.mean(self.coverage))
         seconds = sum((end - start) * share for (start, end), share in zip(self.spans, self.coverage, strict=True))
@@ -84,36 +108,29 @@ def score(model: EmotionModel, windows: Iterable[tuple[Evidence, ...]]) -> ClipS
         windows: in order of time; one Evidence a person, which differ in the face alone.
     """
     modalities = {modality: WindowScores() for modality in model.modalities}
-    people: dict[int, WindowScores] = {}
-    search = SpeakerSearch()
+    faces: dict[int, WindowScores] = {}
+    detector = ActiveSpeakerDetector()
     segments: list[Segment] = []
     total = 0.0
     for batch in _batches(windows, BATCH):
-        encodings, coverage = _encode(model, batch, people)
+        encodings = _encode(model, batch, faces)
+        coverage = {modality: _coverage(modality, batch) for modality in encodings}
         for row, window in enumerate(batch):
             for evidence in window:
-                search.see(evidence)
+                detector.add(evidence)
             start, end = window[0].start, window[0].end
             total += end - start
             for modality, encoding in encodings.items():
                 if encoding.present[row]:
-                    sums = modalities[modality]
-                    sums.spans.append((start, end))
-                    sums.logits.append(encoding.logits[row])
-                    sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
-                    sums.coverage.append(coverage[modality][row])
-                    if encoding.quality is not None:
-                        sums.quality.append(encoding.quality[row])
-                    if encoding.affect is not None:
-                        sums.affect.append(encoding.affect[row])
+                    modalities[modality].add((start, end), encoding, row, coverage[modality][row])
         segments.extend(_segments(model, batch, encodings, coverage))
-    found = {modality: sums.encoding() for modality, sums in modalities.items() if sums.logits}
-    if not found:
+    whole = {modality: windows.encoding() for modality, windows in modalities.items() if windows.logits}
+    if not whole:
         return ClipScores({}, {}, (), ())
-    shares = model.fusion.shares(found)
-    speakers = search.speakers()
+    shares = model.fusion.shares(whole)
+    speakers = detector.speakers()
     return ClipScores(
-        scores=model.labels.scores(model.fuse(found)[0]),
+        scores=model.labels.scores(model.fuse(whole)[0]),
         modalities={
             modality: ModalityScores(
                 model.labels.scores(model.scores(encoding)[0]),
@@ -121,40 +138,44 @@ def score(model: EmotionModel, windows: Iterable[tuple[Evidence, ...]]) -> ClipS
                 float(shares[modality][0]),
                 _affect(encoding, 0),
             )
-            for modality, encoding in found.items()
+            for modality, encoding in whole.items()
         },
         segments=tuple(segments),
         people=tuple(
-            _person(model, number, _Whole(sums, search.heard_by(number), speakers, modalities), total)
-            for number, sums in sorted(people.items())
+            _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities), total)
+            for number, face in sorted(faces.items())
         ),
     )
 
 
+def _coverage(modality: str, batch: Sequence[tuple[Evidence, ...]]) -> list[float]:
+    """Of each window, that of its best covered person; 0 where the modality is absent."""
+    coverage = modality_named(modality).coverage
+    return [max(coverage(evidence) or 0.0 for evidence in window) for window in batch]
+
+
 def _encode(
-    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, WindowScores]
-) -> tuple[dict[str, Encoding], dict[str, list[float]]]:
-    """Encodings of a batch of windows and their coverage; what each face says is added to ``people``."""
+    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], faces: dict[int, WindowScores]
+) -> dict[str, Encoding]:
+    """Encodings of a batch of windows; each person's own face scores are added to ``faces``."""
     firsts = [window[0] for window in batch]
-    encodings, coverage = {}, {}
-    for modality in model.modalities:
-        if modality == "face":
-            encodings[modality] = _encode_faces(model, batch, people)
-            coverage[modality] = [max((e.face.coverage for e in window if e.face), default=0.0) for window in batch]
-        else:
-            encodings[modality] = model.encode(modality, firsts)
-            coverage[modality] = [_coverage(evidence, modality) for evidence in firsts]
-    return encodings, coverage
+    return {
+        modality: _encode_faces(model, modality, batch, faces)
+        if modality_named(modality).owner == "face"
+        else model.encode(modality, firsts)
+        for modality in model.modalities
+    }
 
 
 def _encode_faces(
-    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], people: dict[int, WindowScores]
+    model: EmotionModel, modality: str, batch: Sequence[tuple[Evidence, ...]], faces: dict[int, WindowScores]
 ) -> Encoding:
     """Each window's face encoding: the most prominent person's tokens, and everybody's log scores by prominence."""
     rows = [(number, evidence) for number, window in enumerate(batch) for evidence in window if evidence.face]
     if not rows:
-        return absent(len(batch), model.encoders["face"].dim, len(model.labels))
-    encoding = model.encode("face", [evidence for _, evidence in rows])
+        return absent(len(batch), model.encoders[modality].dim, len(model.labels))
+    # One window has one affect, which several faces can't be averaged to.
+    encoding = replace(model.encode(modality, [evidence for _, evidence in rows]), affect=None)
     scores = model.scores(encoding)
     tokens = np.zeros((len(batch), *encoding.tokens.shape[1:]), np.float32)
     mask = np.zeros(tokens.shape[:2], bool)
@@ -162,45 +183,43 @@ def _encode_faces(
     quality = np.zeros((len(batch), len(QUALITIES)), np.float32)
     weight = np.zeros(len(batch))
     for row, (number, evidence) in enumerate(rows):
-        if not encoding.present[row] or evidence.face is None:
+        face = evidence.face
+        if not encoding.present[row] or face is None:
             continue
         if not mask[number].any():
             tokens[number], mask[number] = encoding.tokens[row], encoding.mask[row]
-            quality[number] = quality_of(evidence, "face")
-        share = max(prominence(evidence.face), 1e-6)
+            quality[number] = quality_of(evidence, modality)
+        share = max(prominence(face), _LEAST_PROMINENCE)
         logits[number] += share * log_softmax(encoding.logits[row])
         weight[number] += share
-        face, said = evidence.face, model.labels.scores(scores[row])
-        sums = people.setdefault(face.person, WindowScores())
-        sums.spans.append((evidence.start, evidence.end))
-        sums.logits.append(encoding.logits[row])
-        sums.tokens.append(encoding.tokens[row][encoding.mask[row]].mean(axis=0))
-        sums.coverage.append(face.coverage)
-        sums.quality.append(np.array(quality_of(evidence, "face"), np.float32))
-        sums.times += [float(face.times[0]), float(face.times[-1])]
-        sums.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
-        own = {"face": ModalityScores(said, face.coverage, 1.0)}
-        sums.segments.append(Segment(evidence.start, evidence.end, said, own))
+        own = faces.setdefault(face.person, WindowScores())
+        own.add((evidence.start, evidence.end), encoding, row, face.coverage)
+        own.times += [float(face.times[0]), float(face.times[-1])]
+        own.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
+        labeled = model.labels.scores(scores[row])
+        parts = {modality: ModalityScores(labeled, face.coverage, 1.0)}
+        own.segments.append(Segment(evidence.start, evidence.end, labeled, parts))
     return Encoding(tokens, mask, logits / np.maximum(weight, 1e-9)[:, None].astype(np.float32), quality)
 
 
 def _segments(
     model: EmotionModel,
     batch: Sequence[tuple[Evidence, ...]],
-    encodings: dict[str, Encoding],
-    coverage: dict[str, list[float]],
+    encodings: Mapping[str, Encoding],
+    coverage: Mapping[str, Sequence[float]],
 ) -> Iterator[Segment]:
+    """The fused scores of each window that has any modality."""
     rows = np.flatnonzero(np.any([encoding.present for encoding in encodings.values()], axis=0))
     if not len(rows):
         return
     kept = {modality: encoding.rows(rows) for modality, encoding in encodings.items()}
     fused = model.fuse(kept)
     shares = model.fusion.shares(kept)
-    said = {modality: model.scores(encoding) for modality, encoding in kept.items()}
+    scores = {modality: model.scores(encoding) for modality, encoding in kept.items()}
     for place, row in enumerate(rows):
         modalities = {
             modality: ModalityScores(
-                model.labels.scores(said[modality][place]),
+                model.labels.scores(scores[modality][place]),
                 coverage[modality][row],
                 float(shares[modality][place]),
                 _affect(encoding, place),
@@ -213,90 +232,85 @@ def _segments(
 
 
 @dataclass(frozen=True)
-class _Whole:
+class _PersonEvidence:
     """All that a person's scores come from.
 
     Attributes:
-        face: gathered over the windows in which the person was seen.
-        heard: those of them with a voice.
+        face: scores of the windows in which the person is in view.
+        voiced: those windows in which there is a voice as well.
         speakers: who speaks in which window.
-        modalities: gathered of the whole clip.
+        modalities: scores of the whole clip.
     """
 
     face: WindowScores
-    heard: Sequence[tuple[Seconds, Seconds]]
-    speakers: Mapping[tuple[Seconds, Seconds], int]
+    voiced: Sequence[Span]
+    speakers: Mapping[Span, int]
     modalities: Mapping[str, WindowScores]
 
-    def own(self, number: int) -> dict[str, WindowScores]:
+    def spoken(self, number: int) -> dict[str, WindowScores]:
         """Voice and text of the windows in which the person speaks."""
         spans = {span for span in self.face.spans if self.speakers.get(span) == number}
-        found = {}
-        for name in OF_SPEAKER:
-            if name in self.modalities:
-                of_clip = self.modalities[name]
-                found[name] = of_clip.some([row for row, span in enumerate(of_clip.spans) if span in spans])
-        return {name: sums for name, sums in found.items() if sums.logits}
+        selected = {
+            name: windows.select([row for row, span in enumerate(windows.spans) if span in spans])
+            for name, windows in self.modalities.items()
+            if modality_named(name).owner == "speaker"
+        }
+        return {name: selected[name] for name in MODALITIES if name in selected and selected[name].logits}
 
 
-def _person(model: EmotionModel, number: int, whole: _Whole, total: Seconds) -> Person:
-    sums = whole.face
-    box = np.clip(np.mean(sums.boxes, axis=0), 0, 1)
-    parts = {"face": sums, **whole.own(number)}
-    scores, modalities = _together(model, parts, total)
-    speaks = sum(whole.speakers.get(span) == number for span in whole.heard)
+def _person(model: EmotionModel, number: int, evidence: _PersonEvidence, total: Seconds) -> Person:
+    face = evidence.face
+    box = np.clip(np.mean(face.boxes, axis=0), 0, 1)
+    parts = {"face": face, **evidence.spoken(number)}
+    scores, modalities = _fused(model, parts, total)
+    speaking = sum(evidence.speakers.get(span) == number for span in evidence.voiced)
     return Person(
         id=number,
-        start=min(sums.times),
-        end=max(sums.times),
-        coverage=sums.share(total),
+        start=min(face.times),
+        end=max(face.times),
+        coverage=face.share(total),
         box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
         scores=scores,
-        segments=tuple(_spoken(model, sums.segments, parts)),
-        speaking=speaks / len(whole.heard) if whole.heard else None,
+        segments=tuple(_person_segments(model, face.segments, parts)),
+        speaking=speaking / len(evidence.voiced) if evidence.voiced else None,
         modalities=modalities,
     )
 
 
-def _spoken(model: EmotionModel, segments: Sequence[Segment], parts: Mapping[str, WindowScores]) -> Iterator[Segment]:
-    """The windows of a person; voice and text count in those in which they are theirs."""
-    places = {name: {span: row for row, span in enumerate(sums.spans)} for name, sums in parts.items()}
+def _person_segments(
+    model: EmotionModel, segments: Sequence[Segment], parts: Mapping[str, WindowScores]
+) -> Iterator[Segment]:
+    """The windows of a person; voice and text count in those in which the person speaks."""
+    places = {name: {span: row for row, span in enumerate(windows.spans)} for name, windows in parts.items()}
     for segment in segments:
         rows = {name: of.get((segment.start, segment.end)) for name, of in places.items()}
-        here = {name: parts[name].some([row]) for name, row in rows.items() if row is not None}
+        here = {name: parts[name].select([row]) for name, row in rows.items() if row is not None}
         if len(here) > 1:
-            yield Segment(segment.start, segment.end, *_together(model, here, segment.end - segment.start))
+            yield Segment(segment.start, segment.end, *_fused(model, here, segment.end - segment.start))
         else:
             yield segment
 
 
-def _together(
+def _fused(
     model: EmotionModel, parts: Mapping[str, WindowScores], total: Seconds
 ) -> tuple[Scores, dict[str, ModalityScores]]:
-    """Fused scores, and what each part says; one part alone gives its expert's scores."""
-    encodings = {name: sums.encoding() for name, sums in parts.items()}
-    said = {name: model.labels.scores(model.scores(encoding)[0]) for name, encoding in encodings.items()}
+    """Fused scores, and those of each part; one part alone gives its encoder's scores."""
+    encodings = {name: windows.encoding() for name, windows in parts.items()}
+    scores = {name: model.labels.scores(model.scores(encoding)[0]) for name, encoding in encodings.items()}
     if len(parts) == 1:
-        ((name, sums),) = parts.items()
-        return said[name], {name: ModalityScores(said[name], sums.share(total), 1.0, _affect(encodings[name], 0))}
+        ((name, windows),) = parts.items()
+        alone = ModalityScores(scores[name], windows.share(total), 1.0, _affect(encodings[name], 0))
+        return scores[name], {name: alone}
     shares = model.fusion.shares(encodings)
-    found = {
-        name: ModalityScores(said[name], sums.share(total), float(shares[name][0]), _affect(encodings[name], 0))
-        for name, sums in parts.items()
+    modalities = {
+        name: ModalityScores(scores[name], windows.share(total), float(shares[name][0]), _affect(encodings[name], 0))
+        for name, windows in parts.items()
     }
-    return model.labels.scores(model.fuse(encodings)[0]), found
+    return model.labels.scores(model.fuse(encodings)[0]), modalities
 
 
 def _affect(encoding: Encoding, row: int) -> Affect | None:
     return None if encoding.affect is None else Affect(*np.clip(encoding.affect[row], -1, 1).tolist())
-
-
-def _coverage(evidence: Evidence, modality: str) -> float:
-    if modality == "voice":
-        return evidence.voice.coverage if evidence.voice else 0.0
-    if modality == "text":
-        return evidence.text.coverage if evidence.text else 0.0
-    return 1.0  # a modality of the user's own: its encoder alone knows
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -142,6 +142,10 @@ class WhisperTranscriber:
         self.progress = progress
         self.threads = threads or min(4, os.cpu_count() or 1)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The settings alone: a copy reads the model again."""
+        return {name: value for name, value in vars(self).items() if name != "_whisper"}
+
     def __repr__(self) -> str:
         return f"WhisperTranscriber({str(self.model)!r}, language={self.language!r})"
 

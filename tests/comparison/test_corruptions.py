@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmemo.comparison.corruptions import add_noise, blur, corrupt_words
-from mmemo.encoders.quality import quality_of
+from mmemo.encoders.modality import quality_of
 from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence
 from mmemo.faces import FaceFinder
 from mmemo.samples import portrait, speech

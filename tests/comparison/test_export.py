@@ -34,8 +34,6 @@ def test_latex_escapes_names(comparison: Comparison) -> None:
     assert r"a\_b \& 5\%" in table
 
 
-
-
 def test_another_suffix_lists_the_known_ones(comparison: Comparison, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"\.tex"):
         comparison.save(tmp_path / "table.doc")

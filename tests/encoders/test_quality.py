@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmemo.encoders.quality import quality_of, signal_to_noise
+from mmemo.encoders.modality import quality_of
+from mmemo.encoders.quality import signal_to_noise
 from mmemo.evidence import Evidence, TextEvidence, VoiceEvidence
 from mmemo.samples import sound, speech
 

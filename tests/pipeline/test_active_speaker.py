@@ -13,7 +13,7 @@ from mmemo import Analyzer, EmotionResult, media
 from mmemo.evidence import SAMPLE_RATE, Evidence, FaceEvidence, VoiceEvidence
 from mmemo.faces import FaceFinder
 from mmemo.media import Frame
-from mmemo.pipeline.active_speaker import SpeakerSearch, correlation
+from mmemo.pipeline.active_speaker import ActiveSpeakerDetector, correlation
 from mmemo.samples import portrait, speech
 
 RATE = 15
@@ -40,16 +40,16 @@ def face(person: int, times: np.ndarray, gaps: np.ndarray) -> FaceEvidence:
     )  # fmt: skip
 
 
-def search(mouths: dict[int, np.ndarray], sound: np.ndarray, seconds: float = SECONDS) -> SpeakerSearch:
+def search(mouths: dict[int, np.ndarray], sound: np.ndarray, seconds: float = SECONDS) -> ActiveSpeakerDetector:
     """Windows of 2 s, one a second, of people whose lips are ``mouths`` apart at each frame."""
     times = np.arange(round(seconds * RATE)) / RATE
-    found = SpeakerSearch()
+    found = ActiveSpeakerDetector()
     for start in np.arange(0.0, seconds - 1.0):
         here = (times >= start) & (times < start + 2)
         part = sound[round(start * SAMPLE_RATE) : round((start + 2) * SAMPLE_RATE)]
         voice = VoiceEvidence(part, np.ones(len(part), bool), 1.0)
         for person, gaps in mouths.items():
-            found.see(Evidence(float(start), float(start) + 2, face(person, times[here], gaps[here]), voice))
+            found.add(Evidence(float(start), float(start) + 2, face(person, times[here], gaps[here]), voice))
     return found
 
 
@@ -73,7 +73,7 @@ def chewing(seed: int = 1) -> np.ndarray:
 def test_the_mouth_that_moves_with_the_sound_speaks(moved: np.ndarray, sound: np.ndarray) -> None:
     found = search({0: chewing(), 1: moved}, sound)
     assert set(found.speakers().values()) == {1}
-    assert len(found.speakers()) == len(found.heard_by(1)) == 5
+    assert len(found.speakers()) == len(found.voiced(1)) == 5
 
 
 def test_where_no_mouth_moves_with_the_sound_nobody_in_view_speaks(sound: np.ndarray) -> None:
@@ -92,20 +92,20 @@ def test_two_mouths_alike_are_not_decided(moved: np.ndarray, sound: np.ndarray) 
 
 
 def test_too_few_frames_decide_nothing(moved: np.ndarray, sound: np.ndarray) -> None:
-    found = SpeakerSearch()
+    found = ActiveSpeakerDetector()
     times = np.arange(20) / 10
     part = sound[: 2 * SAMPLE_RATE]
-    found.see(Evidence(0.0, 2.0, face(0, times, level(sound, times)), VoiceEvidence(part, np.ones(len(part), bool), 1)))
+    found.add(Evidence(0.0, 2.0, face(0, times, level(sound, times)), VoiceEvidence(part, np.ones(len(part), bool), 1)))
     assert found.speakers() == {}
-    assert len(found.heard_by(0)) == 1
+    assert len(found.voiced(0)) == 1
 
 
 def test_without_a_voice_or_a_face_there_is_nothing_to_hear(moved: np.ndarray) -> None:
-    found = SpeakerSearch()
-    found.see(Evidence(0.0, 2.0, face(0, np.arange(30) / 15, moved[:30])))
-    found.see(Evidence(0.0, 2.0, None, VoiceEvidence(np.ones(100, np.float32), np.ones(100, bool), 1.0)))
+    found = ActiveSpeakerDetector()
+    found.add(Evidence(0.0, 2.0, face(0, np.arange(30) / 15, moved[:30])))
+    found.add(Evidence(0.0, 2.0, None, VoiceEvidence(np.ones(100, np.float32), np.ones(100, bool), 1.0)))
     assert found.speakers() == {}
-    assert found.heard_by(0) == []
+    assert found.voiced(0) == []
 
 
 def test_turns_are_told_apart(moved: np.ndarray, sound: np.ndarray) -> None:
