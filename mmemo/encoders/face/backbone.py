@@ -168,6 +168,15 @@ def load_image_backbone(
         WeightsError: if it is no image classifier, or has no safetensors weights.
         LabelError: if the meaning of the names is not known, or ``labels`` doesn't fit them.
         MissingExtraError: if transformers or onnxruntime is not installed.
+
+    >>> from mmemo.encoders.face.backbone import load_image_backbone
+    >>> from mmemo.errors import UnknownModelError
+    >>> load_image_backbone("trpakov/vit-face-expression", mirror=True)  # doctest: +SKIP
+    >>> try:
+    ...     load_image_backbone("./not-there")
+    ... except UnknownModelError as error:
+    ...     print(error)
+    ./not-there is no folder with a Hugging Face checkpoint, no .onnx file, and no name on the Hub.
     """
     path = Path(name_or_path).expanduser()
     classifier: ImageClassifier

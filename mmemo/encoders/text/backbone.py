@@ -177,9 +177,23 @@ class TextBackboneEncoder:
         LabelError: if the mapping is not from the backbone's names.
         ArgumentError: for a classifier without a mapping, or a bare encoder with one.
 
+    >>> import numpy as np
     >>> from mmemo.encoders.text.backbone import TextBackboneEncoder
-    >>> TextBackboneEncoder.modality, callable(TextBackboneEncoder.encode)  # see load_text_backbone
-    ('text', True)
+    >>> from mmemo.evidence import Evidence, TextEvidence
+    >>> from mmemo.labels import EKMAN7, LabelMapping, LabelSet
+    >>> class Exclamations:  # any class of the shape of HuggingFaceText
+    ...     names, dim, bare, device = ("calm", "excited"), 1, False, "cpu"
+    ...     def tokenize(self, text):
+    ...         return np.array([ord(character) for character in text])
+    ...     def __call__(self, ids, mask):
+    ...         tokens = (ids == ord("!"))[..., None].astype(np.float32)
+    ...         return tokens, tokens.sum(axis=1) * np.array([-1, 1], np.float32)
+    >>> classes = LabelSet("classes", Exclamations.names)
+    >>> mapping = LabelMapping(classes, EKMAN7, {"calm": "neutral", "excited": "happiness"})
+    >>> encoder = TextBackboneEncoder(Exclamations(), mapping)
+    >>> window = Evidence(0.0, 1.0, text=TextEvidence("Oh yes!", "en", 1.0, 1.0))
+    >>> encoder.labels[int(encoder.encode([encoder.prepare(window)]).logits[0].argmax())]
+    'happiness'
     """
 
     modality = "text"
@@ -320,6 +334,15 @@ def load_text_backbone(
         WeightsError: if it is no text classifier (or, ``bare``, no text encoder), or has no safetensors weights.
         LabelError: if the meaning of the names is not known, or ``labels`` doesn't fit them.
         MissingExtraError: if transformers is not installed.
+
+    >>> from mmemo.encoders.text.backbone import load_text_backbone
+    >>> from mmemo.errors import UnknownModelError
+    >>> load_text_backbone("j-hartmann/emotion-english-distilroberta-base")  # doctest: +SKIP
+    >>> try:
+    ...     load_text_backbone("./not-there")
+    ... except UnknownModelError as error:
+    ...     print(error)
+    ./not-there is no folder with a Hugging Face checkpoint, and no name on the Hub.
     """
     if isinstance(languages, str):
         raise ArgumentError(f"languages: expected a sequence such as ('en', 'de') or None, got {languages!r}.")

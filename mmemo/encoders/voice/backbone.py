@@ -143,10 +143,21 @@ class SpeechBackboneEncoder:
     Raises:
         LabelError: if the mapping is not from the checkpoint's names to ``labels``.
 
-    >>> from mmemo.encoders.base import Encoder
+    >>> import numpy as np
+    >>> import torch
     >>> from mmemo.encoders.voice.backbone import SpeechBackboneEncoder
-    >>> SpeechBackboneEncoder.modality, callable(SpeechBackboneEncoder.encode)  # see load_speech_backbone
-    ('voice', True)
+    >>> from mmemo.encoders.voice.backbone_loaders import BackboneOutput
+    >>> class Power(torch.nn.Module):  # any module of the shape of SpeechBackbone
+    ...     rate, stride, width, depth, names, exact = 16_000, 320, 1, 0, (), False
+    ...     def input(self, waveform):
+    ...         return torch.from_numpy(waveform)
+    ...     def forward(self, inputs):
+    ...         frames = torch.stack(list(inputs)).unfold(1, 320, 320).square().mean(-1, keepdim=True)
+    ...         return BackboneOutput([frames], torch.ones(frames.shape[:2], dtype=torch.bool), None)
+    ...     def layers_from(self, first):
+    ...         return []
+    >>> SpeechBackboneEncoder(Power()).encode([np.zeros(16_000, np.float32)]).tokens.shape  # 1 s
+    (1, 10, 1)
     """
 
     modality = "voice"
@@ -329,6 +340,15 @@ def load_speech_backbone(
         LabelError: if the meaning of its classes is not known, or ``labels`` doesn't fit them.
         ArgumentError: for an unknown layer or pooling.
         MissingExtraError: if transformers is needed and not installed.
+
+    >>> from mmemo.encoders.voice.backbone import load_speech_backbone
+    >>> from mmemo.errors import UnknownModelError
+    >>> load_speech_backbone("superb/wav2vec2-base-superb-er", layers=(1, 2, 3))  # doctest: +SKIP
+    >>> try:
+    ...     load_speech_backbone("./not-there")
+    ... except UnknownModelError as error:
+    ...     print(error)
+    ./not-there is no folder with a Hugging Face checkpoint, no name on the Hub, and no torchaudio:BUNDLE.
     """
     backbone = load_backbone(name_or_path, revision)
     chosen = None if layers is None else (layers,) if isinstance(layers, int) else tuple(layers)

@@ -26,7 +26,8 @@ def prepare(voice: VoiceEvidence) -> np.ndarray | None:
     >>> import numpy as np
     >>> from mmemo.encoders.voice.waveform import prepare
     >>> from mmemo.evidence import VoiceEvidence
-    >>> waveform, speech = np.ones(32_000, np.float32), np.zeros(32_000, bool)
+    >>> waveform = np.random.default_rng(0).normal(size=32_000).astype(np.float32)
+    >>> speech = np.zeros(32_000, bool)
     >>> speech[8_000:16_000] = True  # 0.5 s of speech, with margins of 0.05 s
     >>> prepare(VoiceEvidence(waveform, speech, coverage=0.25)).shape
     (9600,)
