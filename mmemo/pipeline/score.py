@@ -216,7 +216,7 @@ def _segments(
     fused = model.fuse(kept)
     shares = model.fusion.shares(kept)
     scores = {modality: model.scores(encoding) for modality, encoding in kept.items()}
-    for place, row in enumerate(rows):
+    for place, row in enumerate(rows.tolist()):
         modalities = {
             modality: ModalityScores(
                 model.labels.scores(scores[modality][place]),
@@ -227,7 +227,7 @@ def _segments(
             for modality, encoding in kept.items()
             if encoding.present[place]
         }
-        window = batch[int(row)][0]
+        window = batch[row][0]
         yield Segment(window.start, window.end, model.labels.scores(fused[place]), modalities)
 
 

@@ -26,6 +26,38 @@ def test_a_good_crop_has_one_and_a_useless_one_zero() -> None:
     assert quality(60.0, 0.15, FRONTAL, 0.5) == 0.0
 
 
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_each_part_rises_between_two_values(share: float) -> None:
+    """The quality is the root of the product, so that of the root of the one part that is not 1."""
+    root = pytest.approx(np.sqrt(share), abs=1e-6)
+    assert quality(8.0 * 5.0**share, *GOOD[1:]) == root  # 8 to 40 pixels, by the logarithm
+    assert quality(60.0, 0.02 + 0.1 * share, FRONTAL, 1.0) == root
+    for axis in (0, 1):
+        assert quality(60.0, 0.15, np.eye(3, dtype=np.float32)[axis] * (75 - 50 * share), 1.0) == root
+    assert quality(60.0, 0.15, FRONTAL, 0.5 + 0.45 * share) == root
+    assert quality(*GOOD, share) == root
+
+
+@pytest.mark.parametrize(("contrast", "share"), [(2.0, 0.0), (6.0, 0.25), (12.0, 0.75), (15.0, 1.0)])
+def test_sharpness_counts_from_a_contrast_of_3_to_15(contrast: float, share: float) -> None:
+    signs = np.random.default_rng(0).permuted(np.tile([-1, 1], 56 * 28)).reshape(56, 56, 1)
+    pattern = (128 + contrast * signs).astype(np.uint8).repeat(3, axis=2)
+    full = (128 + 60 * signs).astype(np.uint8).repeat(3, axis=2)
+    assert sharpness(pattern) == pytest.approx(share * sharpness(full), rel=1e-4)
+
+
+@pytest.mark.parametrize("part", [np.s_[17:24, 11:44], np.s_[35:47, 17:38]], ids=["eyes", "mouth"])
+@pytest.mark.parametrize("amplitude", [2, 7, 9, 11, 30])
+def test_a_part_counts_as_covered_by_its_contrast(part: tuple[slice, slice], amplitude: int) -> None:
+    """It is 0.01 up to 0.08 of the contrast of the whole crop, and 1 from 0.2 on."""
+    signs = np.random.default_rng(0).permuted(np.tile([-1, 1], 56 * 28)).reshape(56, 56)
+    gray = (128 + 60 * signs).astype(np.uint8)
+    gray[part] = 128 + amplitude * signs[part]
+    ratio = gray[part].std() / gray.std()
+    expected = 0.01 + 0.99 * np.clip((ratio - 0.08) / 0.12, 0, 1)
+    assert uncovered(gray[..., None].repeat(3, axis=2)) == pytest.approx(expected, abs=1e-6)
+
+
 def test_monotone_in_each_part() -> None:
     by_size = [quality(pixels, *GOOD[1:]) for pixels in np.linspace(1, 100, 60)]
     by_sharpness = [quality(60.0, sharp, FRONTAL, 1.0) for sharp in np.linspace(0, 0.3, 60)]
