@@ -3,8 +3,8 @@
     pip install 'mmemo[app]'
     python benchmarks/app.py --uploads 50
 
-Starts the server, sends it a clip of two seconds again and again from the page in Chromium, and measures the
-server's memory after each; then scores a camera's pictures in this process. Run it on a machine that does nothing else.
+Starts the server, uploads a clip of two seconds repeatedly from the page in Chromium, and measures the
+server's memory after each; then scores camera frames in this process. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from mmemo.media import frames
 from mmemo.samples import make_clip
 
 WARM = 5
-"""Uploads before the level is taken: models, codecs and fonts are loaded with the first."""
+"""Uploads before the reference level: models, codecs and fonts are loaded with the first."""
 
 
 def main(uploads: int) -> None:
-    """Print each figure on a line."""
+    """Print each result on a line."""
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "clip.mp4", seconds=2.0, size=(640, 480), rate=15)
         _live(clip)
@@ -60,14 +60,14 @@ def _memory(clip: Path, uploads: int) -> None:
     server = subprocess.Popen([sys.executable, "-m", "mmemo", "app", "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        found = re.search(r"http://\S+", server.stdout.readline())
-        assert found is not None
+        address = re.search(r"http://\S+", server.stdout.readline())
+        assert address is not None
         levels = []
         with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
             for _ in range(WARM + uploads):
                 page = chromium.new_page()
-                page.goto(found[0])
+                page.goto(address[0])
                 page.set_input_files("#file input[type=file]", clip)
                 page.wait_for_selector(f"#file :text('{clip.stem}')")
                 page.click("#start")

@@ -1,12 +1,12 @@
-"""What the face says as it is seen worse and worse: the figure of docs/models/face.md.
+"""Robustness of the face encoder to image degradations: the figure of docs/models/face.md.
 
     python benchmarks/face_conditions.py DATA --out docs/images/face_conditions.png
 
-DATA: the unpacked corpora. The middle frame of each clip of CREMA-D, RAVDESS and MEAD is made smaller, blurred,
-darkened (with the noise of a sensor), covered by sunglasses and a mask; turned faces can't be made, so the curve over
-the turn is of the PrivateTest pictures of FER2013, by the angle that the landmarks show. For each: the share of faces
-that are found and scored, their quality, the confidence (the highest score), and how often the answer is still that of
-the clear picture; over the turn, how often it is right.
+DATA: the unpacked corpora. The middle frame of each clip of CREMA-D, RAVDESS and MEAD is made smaller, blur,
+darkened (with sensor noise), covered by sunglasses and a mask; turned faces can't be synthesized, so the curve over
+head rotation is of the PrivateTest pictures of FER2013, by the angle of the landmarks. For each: the share of faces
+that are detected and scored, their quality, the confidence (the highest score), and the share of predictions that
+equal those of the clear picture; over head rotation, the accuracy.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from mmemo.model import EmotionModel
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-MEASURES = ("scored", "quality", "confidence", "same answer")
+MEASURES = ("scored", "quality", "confidence", "same prediction")
 
 
 def window(face: Face, shape: tuple[int, ...]) -> Evidence:
     """A face of a still picture as a window."""
-    seen = FaceEvidence(
+    evidence = FaceEvidence(
         person=0,
         times=np.zeros(1),
         crops=face.crop[None],
@@ -49,10 +49,10 @@ def window(face: Face, shape: tuple[int, ...]) -> Evidence:
         frame_size=(shape[1], shape[0]),
         coverage=1.0,
     )
-    return Evidence(0.0, 0.0, seen)
+    return Evidence(0.0, 0.0, evidence)
 
 
-def look(model: EmotionModel, finder: FaceFinder, image: np.ndarray) -> tuple[float, np.ndarray] | None:
+def score(model: EmotionModel, finder: FaceFinder, image: np.ndarray) -> tuple[float, np.ndarray] | None:
     """Quality and scores of the largest face, or None if there is none, or none good enough."""
     faces = finder.find(image)
     if not faces:
@@ -70,39 +70,39 @@ def pictures(data: Path) -> Iterator[np.ndarray]:
         yield frames[len(frames) // 2]
 
 
-def shrunken(image: np.ndarray, face: Face, height: float) -> np.ndarray:
-    """The face this many pixels high."""
+def shrink(image: np.ndarray, face: Face, height: float) -> np.ndarray:
+    """Resize the picture so that the face is this many pixels high."""
     scale = height / (face.box[3] - face.box[1])
     size = [max(8, round(side * scale)) for side in image.shape[1::-1]]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
-def blurred(image: np.ndarray, face: Face, share: float) -> np.ndarray:
-    """By a Gaussian of this standard deviation, in distances of the eyes."""
+def blur(image: np.ndarray, face: Face, share: float) -> np.ndarray:
+    """Gaussian blur with this standard deviation, in interocular distances."""
     return cv2.GaussianBlur(image, (0, 0), max(share * eye_distance(face.landmarks), 1e-3))
 
 
-def darkened(image: np.ndarray, _: Face, share: float) -> np.ndarray:
-    """To this share of the light, with noise of two grey levels, as a sensor has it."""
+def darken(image: np.ndarray, _: Face, share: float) -> np.ndarray:
+    """Darken to this share of the light, with sensor noise of two gray levels."""
     noise = np.random.default_rng(0).normal(0, 2, image.shape)
     return np.clip(image * share + noise, 0, 255).astype(np.uint8)
 
 
-def sunglasses(image: np.ndarray, face: Face, share: float) -> np.ndarray:
+def add_sunglasses(image: np.ndarray, face: Face, share: float) -> np.ndarray:
     """A dark band over the eyes, this wide in widths of the face at most."""
-    return covered(
+    return cover(
         image, face, share, (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 346, 347, 6, 118, 117), (25, 25, 30)
     )
 
 
-def masked(image: np.ndarray, face: Face, share: float) -> np.ndarray:
+def add_mask(image: np.ndarray, face: Face, share: float) -> np.ndarray:
     """A light blue mask over mouth and chin."""
-    return covered(
+    return cover(
         image, face, share, (197, 117, 93, 132, 58, 172, 150, 152, 379, 397, 288, 361, 323, 346), (150, 180, 200)
     )
 
 
-def covered(
+def cover(
     image: np.ndarray, face: Face, share: float, points: tuple[int, ...], color: tuple[int, int, int]
 ) -> np.ndarray:
     """The hull of landmarks filled; a share below 1 shrinks it towards its middle."""
@@ -115,31 +115,31 @@ def covered(
 
 
 CONDITIONS: dict[str, tuple[str, Callable[[np.ndarray, Face, float], np.ndarray], tuple[float, ...]]] = {
-    "size": ("height of the face, pixels", shrunken, (160, 112, 80, 56, 40, 32, 24, 18)),
-    "blur": ("blur, distances of the eyes", blurred, (0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3)),
-    "darkness": ("share of the light", darkened, (1, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)),
-    "sunglasses": ("eyes covered, share", sunglasses, (0, 0.25, 0.5, 0.75, 1)),
-    "mask": ("mouth and chin covered, share", masked, (0, 0.25, 0.5, 0.75, 1)),
+    "size": ("height of the face, pixels", shrink, (160, 112, 80, 56, 40, 32, 24, 18)),
+    "blur": ("blur, distances of the eyes", blur, (0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3)),
+    "darkness": ("share of the light", darken, (1, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)),
+    "sunglasses": ("eyes covered, share", add_sunglasses, (0, 0.25, 0.5, 0.75, 1)),
+    "mask": ("mouth and chin covered, share", add_mask, (0, 0.25, 0.5, 0.75, 1)),
 }
 
 
 def conditions(model: EmotionModel, finder: FaceFinder, images: list[np.ndarray]) -> dict[str, list[dict[str, float]]]:
     """The measures at each level of each condition."""
     clear = [(image, faces[0]) for image in images if (faces := finder.find(image))]
-    answers = [look(model, finder, image) for image, _ in clear]
+    clean = [score(model, finder, image) for image, _ in clear]
     report = {}
     for name, (_, change, levels) in CONDITIONS.items():
         rows = []
         for level in levels:
-            said = [look(model, finder, change(image, face, level)) for image, face in clear]
-            pairs = [(one, first) for one, first in zip(said, answers, strict=True) if one and first]
+            degraded = [score(model, finder, change(image, face, level)) for image, face in clear]
+            pairs = [(one, first) for one, first in zip(degraded, clean, strict=True) if one and first]
             rows.append(
                 {
                     "level": level,
                     "scored": len(pairs) / len(clear),
                     "quality": float(np.mean([one[0] for one, _ in pairs])) if pairs else np.nan,
                     "confidence": float(np.mean([one[1].max() for one, _ in pairs])) if pairs else np.nan,
-                    "same answer": float(np.mean([a[1].argmax() == b[1].argmax() for a, b in pairs]))
+                    "same prediction": float(np.mean([a[1].argmax() == b[1].argmax() for a, b in pairs]))
                     if pairs
                     else np.nan,
                 }
@@ -149,9 +149,11 @@ def conditions(model: EmotionModel, finder: FaceFinder, images: list[np.ndarray]
     return report
 
 
-def turns(model: EmotionModel, finder: FaceFinder, folder: Path, edges: tuple[float, ...]) -> list[dict[str, float]]:
+def rotations(
+    model: EmotionModel, finder: FaceFinder, folder: Path, edges: tuple[float, ...]
+) -> list[dict[str, float]]:
     """The same over the angle between nose and camera, of the pictures of FER2013's PrivateTest."""
-    found = []
+    faces_of = []
     for path in sorted(folder.glob("*/PrivateTest_*.jpg")):
         image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         faces = finder.find(image)
@@ -162,19 +164,19 @@ def turns(model: EmotionModel, finder: FaceFinder, folder: Path, edges: tuple[fl
         encoding = model.encode("face", [window(faces[0], image.shape)])
         truth = EKMAN7.index(str(FER7_TO_EKMAN7(path.parent.name)))
         scores = model.scores(encoding)[0] if encoding.present[0] else None
-        found.append((turn, faces[0].quality, scores, truth))
+        faces_of.append((turn, faces[0].quality, scores, truth))
     rows = []
     for low, high in pairwise(edges):
-        part = [row for row in found if low <= row[0] < high]
-        said = [row for row in part if row[2] is not None]
+        part = [row for row in faces_of if low <= row[0] < high]
+        scored = [row for row in part if row[2] is not None]
         rows.append(
             {
                 "level": (low + high) / 2,
                 "faces": len(part),
-                "scored": len(said) / max(1, len(part)),
-                "quality": float(np.mean([row[1] for row in said])) if said else np.nan,
-                "confidence": float(np.mean([row[2].max() for row in said])) if said else np.nan,
-                "right": float(np.mean([row[2].argmax() == row[3] for row in said])) if said else np.nan,
+                "scored": len(scored) / max(1, len(part)),
+                "quality": float(np.mean([row[1] for row in scored])) if scored else np.nan,
+                "confidence": float(np.mean([row[2].max() for row in scored])) if scored else np.nan,
+                "right": float(np.mean([row[2].argmax() == row[3] for row in scored])) if scored else np.nan,
             }
         )
         print("turn", {key: round(value, 3) for key, value in rows[-1].items()}, flush=True)
@@ -182,12 +184,12 @@ def turns(model: EmotionModel, finder: FaceFinder, folder: Path, edges: tuple[fl
 
 
 def draw(report: dict[str, list[dict[str, float]]], out: Path) -> None:
-    """One panel a condition, worse to the right."""
+    """One panel per condition, severity rising to the right."""
     colors = {
         "scored": "#999999",
         "quality": "#0a7d77",
         "confidence": "#c2410c",
-        "same answer": "#1d4ed8",
+        "same prediction": "#1d4ed8",
         "right": "#1d4ed8",
     }
     figure, panels = plt.subplots(2, 3, figsize=(11, 6.2), sharey=True, layout="constrained")
@@ -220,7 +222,7 @@ def main(data: Path, out: Path, model: Path | None, save: Path | None, turned: b
     report = conditions(loaded, finder, list(pictures(data)))
     edges = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
     if turned:
-        report["turn"] = turns(loaded, finder, data / "face" / "fer2013" / "test", edges)
+        report["turn"] = rotations(loaded, finder, data / "face" / "fer2013" / "test", edges)
     if save is not None:
         save.write_text(json.dumps(report, indent=1) + "\n")
     draw(report, out)
@@ -232,5 +234,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("face_conditions.png"))
     parser.add_argument("--model", type=Path, help="a model's folder; the embedded one by default")
     parser.add_argument("--no-turned", dest="turned", action="store_false", help="leave the turned faces out")
-    parser.add_argument("--save", type=Path, help="the figures as JSON")
+    parser.add_argument("--save", type=Path, help="write the measures as JSON")
     main(**vars(parser.parse_args()))

@@ -1,4 +1,4 @@
-"""The confusion matrices of docs/models/face.md, from the report that the recipe leaves in its run folder.
+"""The confusion matrices of docs/models/face.md, from the report that the recipe writes into its run folder.
 
 python benchmarks/face_confusion.py RUN/report.json --out docs/images/face_confusion.png
 """
@@ -34,7 +34,7 @@ def main(report: Path, out: Path) -> None:
             panel.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
         panel.set_xticks(range(len(EKMAN7)), EKMAN7, rotation=35, ha="right")
         panel.set_yticks(range(len(EKMAN7)), EKMAN7)
-        panel.set_xlabel("said")
+        panel.set_xlabel("predicted")
         panel.set_ylabel("true")
         panel.set_title(f"{title}: accuracy {test[name]['accuracy'][0]:.3f}", fontsize=11)
         panel.tick_params(length=0)

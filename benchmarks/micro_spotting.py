@@ -1,11 +1,11 @@
-"""How well micro-expressions are spotted: on made sequences, and how often ordinary motion is taken for one.
+"""Spotting of micro-expressions: F1 on synthetic sequences, and false alarms on ordinary motion.
 
     python benchmarks/micro_spotting.py DATA --run RUNS/spotting
 
-DATA holds ``micro/megc2019`` and ``av``. No long video with labelled micro-expressions is at hand, so sequences are
-made: a still of a real clip, moved by the flow of a real micro-expression of MEGC2019 that grows and fades within
-0.16 to 0.5 s, while the head sways and turns, the camera shakes, the person blinks and now and then smiles slowly, and
-the sensor has noise. What such sequences can't show is told in ``docs/results.md``. The flows are of the 34 subjects,
+DATA holds ``micro/megc2019`` and ``av``. No long video with labeled micro-expressions is at hand, so sequences are
+synthesized: a still of a real clip, moved by the flow of a real micro-expression of MEGC2019 that grows and fades
+within 0.16 to 0.5 s, while the head sways and turns, the camera shakes, the person blinks and sometimes smiles slowly,
+and the sensor has noise. The limits of such sequences are in ``docs/results.md``. The flows are of the 34 subjects,
 and the stills of the corpora, that no threshold was set on; ``--development`` takes the others.
 """
 
@@ -48,14 +48,14 @@ STILLS = {
         "mead/mead_W011_front_neutral_level1_001.mp4",
     ),
 }
-"""Faces of 150 to 200 px. Of one of 45 px, in ``misc/obama_speech.mp4``, 1 of 15 movements of 1 and 2 px was found."""
+"""Faces of 150 to 200 px. Of one of 45 px, in ``misc/obama_speech.mp4``, 1 of 15 movements of 1 or 2 px was spotted."""
 CLIPS = {True: ("crema_d/*", "ravdess/0*"), False: ("mead/*", "misc/*")}
 
 
 def sequence(
     data: Path, development: bool, seed: int, rate: float, strength: float, seconds: Seconds
 ) -> tuple[MadeSequence, list[Movement]]:
-    """One made sequence and its micro-expressions; strength 0 has none."""
+    """One synthetic sequence and its micro-expressions; strength 0 has none."""
     rng = np.random.default_rng([seed, development])
     flows, labels = read_flows(data / "micro" / "megc2019", development)
     picture = _still(data / "av" / rng.choice(STILLS[development]))
@@ -80,16 +80,16 @@ def sequence(
 def measure(
     data: Path, development: bool, run: Path, cell: tuple[int, float, float, Seconds]
 ) -> tuple[SpottingScore, float]:
-    """Hits and errors on one made sequence, and the processor seconds it took; kept in ``run``."""
+    """Hits and errors on one synthetic sequence, and the processor seconds it took; kept in ``run``."""
     file = run / f"{'development' if development else 'test'}-{'-'.join(f'{value:g}' for value in cell)}.json"
     if not file.exists():
         cv2.setNumThreads(1)
         seed, rate, strength, seconds = cell
         made, movements = sequence(data, development, seed, rate, strength, seconds)
         start = time.process_time()
-        _, found, _ = spot_frames(partial(_read, made), 0.0, None)
+        _, detected, _ = spot_frames(partial(_read, made), 0.0, None)
         true = [(movement.onset, movement.offset) for movement in movements]
-        score = spotting_score(true, [(one.onset, one.offset) for one in found])
+        score = spotting_score(true, [(one.onset, one.offset) for one in detected])
         took = time.process_time() - start
         file.write_text(json.dumps([score.hits, score.false, score.missed, took]))
     hits, false, missed, took = json.loads(file.read_text())
@@ -97,7 +97,7 @@ def measure(
 
 
 def real_clips(data: Path, development: bool) -> tuple[int, float]:
-    """Micro-expressions found in real clips of acted and spoken emotion, and the minutes looked at."""
+    """Number of micro-expressions detected in real clips of acted and spoken emotion, and the minutes of video."""
     count, seconds = 0, 0.0
     for pattern in CLIPS[development]:
         for path in sorted((data / "av").glob(pattern)):
@@ -108,10 +108,10 @@ def real_clips(data: Path, development: bool) -> tuple[int, float]:
 
 
 def speed() -> tuple[float, float]:
-    """Pictures a second, by the clock and one after the other, of a file of 640 x 360 at 100 Hz; and at 25 Hz."""
+    """Frames per second of wall time, in sequence, of a file of 640 x 360 at 100 Hz; and at 25 Hz."""
     square = cv2.resize(portrait(), (360, 360), interpolation=cv2.INTER_AREA)
     picture = cv2.copyMakeBorder(square, 0, 0, 140, 140, cv2.BORDER_REPLICATE)
-    told = []
+    rates = []
     embedded_recogniser()  # loading it once is no part of a clip's time
     with TemporaryDirectory() as folder:
         for rate in (100, 25):
@@ -120,12 +120,12 @@ def speed() -> tuple[float, float]:
             path = media.write_video(Path(folder) / f"{rate}.mp4", made, rate=rate)
             start = time.perf_counter()
             spot_micro(path)
-            told.append(5.0 * rate / (time.perf_counter() - start))
-    return told[0], told[1]
+            rates.append(5.0 * rate / (time.perf_counter() - start))
+    return rates[0], rates[1]
 
 
 def _read(made: MadeSequence, start: Seconds, end: Seconds | None) -> Iterator[Frame]:
-    """As `mmemo.media.frames` with the rate that `mmemo.spot_micro` asks for; skipped pictures are not made."""
+    """As `mmemo.media.frames` with the rate of `mmemo.spot_micro`; skipped frames are not synthesized."""
     return made.between(start, end, max_rate=RATE * 1.2)
 
 
@@ -142,17 +142,17 @@ def _still(path: Path) -> np.ndarray:
 def main(
     data: Annotated[Path, typer.Argument(help="Folder with micro/ and av/.")],
     development: Annotated[bool, typer.Option(help="The stills and subjects that thresholds were set on.")] = False,
-    run: Annotated[Path, typer.Option(help="Folder for what was measured; a run begun there goes on.")] = Path("run"),
+    run: Annotated[Path, typer.Option(help="Folder of the measurements; a run begun there is resumed.")] = Path("run"),
     sequences: Annotated[int, typer.Option(help="Of 20 s, for each strength and rate.")] = 4,
     minutes: Annotated[float, typer.Option(help="Of ordinary motion without micro-expressions.")] = 10.0,
     rates: Annotated[str, typer.Option(help="Hz, by comma.")] = "25,50,100,200",
     strengths: Annotated[str, typer.Option(help="Pixels, by comma.")] = "0.5,1,2",
     workers: int = 2,
 ) -> None:
-    """Print F1 over strength and frame rate, and false alarms a minute."""
+    """Print F1 over strength and frame rate, and false alarms per minute."""
     run.mkdir(parents=True, exist_ok=True)
     of_cell = partial(measure, data, development, run)
-    told: dict[str, object] = {}
+    results: dict[str, object] = {}
     with ProcessPoolExecutor(workers) as pool:
         print("| frames a second | strength px | F1 | precision | recall | hits, false, missed |")
         print("|---|---|---|---|---|---|")
@@ -160,7 +160,7 @@ def main(
             for strength in map(float, strengths.split(",")):
                 scores = pool.map(of_cell, [(seed, rate, strength, SECONDS) for seed in range(sequences)])
                 score = sum((one for one, _ in scores), SpottingScore(0, 0, 0))
-                told[f"{rate:g} Hz, {strength:g} px"] = [score.hits, score.false, score.missed]
+                results[f"{rate:g} Hz, {strength:g} px"] = [score.hits, score.false, score.missed]
                 print(
                     f"| {rate:g} | {strength:g} | {score.f1:.2f} | {score.precision:.2f} | {score.recall:.2f} "
                     f"| {score.hits}, {score.false}, {score.missed} |",
@@ -169,15 +169,15 @@ def main(
         if minutes:
             pieces = [(1000 + number, 100.0, 0.0, 60.0) for number in range(round(minutes))]
             score = sum((one for one, _ in pool.map(of_cell, pieces)), SpottingScore(0, 0, 0))
-            told["ordinary motion, 100 Hz"] = [score.false, len(pieces)]
+            results["ordinary motion, 100 Hz"] = [score.false, len(pieces)]
             print(f"ordinary motion, 100 Hz: {score.false} false alarms in {len(pieces)} minutes", flush=True)
     fast, slow = speed()
-    told["frames a second at 640 x 360"] = [fast, slow]
+    results["frames a second at 640 x 360"] = [fast, slow]
     print(f"640 x 360: {fast:.0f} frames a second of a 100 Hz file, {slow:.0f} of a 25 Hz file", flush=True)
     count, length = real_clips(data, development)
-    told["real clips"] = [count, length]
-    print(f"real clips of speech and acted emotion: {count} found in {length:.1f} minutes")
-    print(json.dumps(told))
+    results["real clips"] = [count, length]
+    print(f"real clips of speech and acted emotion: {count} detected in {length:.1f} minutes")
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

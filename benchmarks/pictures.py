@@ -3,7 +3,7 @@
     python benchmarks/pictures.py            # about three minutes on 2 cores
 
 Makes its clips from the portrait and the sentence of `mmemo.samples`: 20 s of 640x360 at 25 frames a second, and one
-and five minutes of the same for memory. Run it on a machine that does nothing else.
+and five minutes of the same for memory. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WAYS: tuple[Literal["blur", "mask"] | None, ...] = (None, "blur", "mask")
 
 
 def main() -> None:
-    """Print a line a figure."""
+    """Print a line per result."""
     analyzer = Analyzer(modalities=("face", "voice"))
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)

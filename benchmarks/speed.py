@@ -3,7 +3,7 @@
     python benchmarks/speed.py            # about ten minutes on 2 cores
 
 Makes its clips from the portrait and the sentence of `mmemo.samples`: 10 s of 640x360 at 25 frames a second with
-speech, and 30 minutes of the same at 320x240. Run it on a machine that does nothing else.
+speech, and 30 minutes of the same at 320x240. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mmemo.samples import make_clip
 
 
 def main(runs: int, minutes: float) -> None:
-    """Print each figure on a line."""
+    """Print each result on a line."""
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "ten.mp4", seconds=10.0, size=(640, 360))
         seconds = [_shell(clip)[0] for _ in range(runs + 1)][1:]
@@ -57,7 +57,7 @@ def _shell(clip: Path) -> tuple[float, float]:
 
 def _watch(pid: int, peak: list[float]) -> None:
     status = Path(f"/proc/{pid}/status")
-    if not status.exists():  # not Linux: the largest child so far is all that can be told
+    if not status.exists():  # not Linux: the largest child so far is all that is known
         peak[0] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         return
     while True:
@@ -72,13 +72,13 @@ def _watch(pid: int, peak: list[float]) -> None:
 
 
 def _faces(clip: Path) -> float:
-    """Frames a second of decoding, tracking, cropping and encoding on a warm machine."""
+    """Frames per second of decoding, tracking, cropping and encoding after a warm-up."""
     from mmemo.evidence import Evidence
     from mmemo.pipeline.windows import Grid, Sighting, face_windows
     from mmemo.pretrained import load_model
 
     model = load_model(modalities=("face",))
-    figures = []
+    rates = []
     for _ in range(3):
         tracker, start, count = FaceTracker(), time.perf_counter(), 0
         sightings = []
@@ -93,8 +93,8 @@ def _faces(clip: Path) -> float:
             for person in window
         ]
         model.encode("face", [Evidence(*span, face=person) for span, person in people])
-        figures.append(count / (time.perf_counter() - start))
-    return max(figures)
+        rates.append(count / (time.perf_counter() - start))
+    return max(rates)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
     python benchmarks/voice_ravdess.py DATA --run RUN
 
 DATA: the unpacked corpora. Each fold's four actors are scored by models that were fitted on the other twenty; nothing
-is chosen by looking at them. Three systems in one evaluation:
+is chosen on them. Three systems in one evaluation:
 
-- functionals: the 88 of eGeMAPS (Eyben et al. 2016, by the package opensmile, whose licence is for research) and a
+- functionals: the 88 of eGeMAPS (Eyben et al. 2016, by the package opensmile, whose license is for research) and a
   linear support vector machine;
-- frozen: the encoder of Whisper tiny.en as it was published, which is what training of the embedded voice begins with,
-  and a linear layer on the statistics of its layers. It has seen no label of emotion at all;
+- frozen: the encoder of Whisper tiny.en as published, from which training of the embedded voice starts,
+  and a linear layer on the statistics of its layers. It was trained without any label of emotion;
 - fine-tuned: the same, then all of it trained on the fold's twenty actors, as `recipes/voice_speech.py` does.
 
 The embedded weights themselves can't be measured on these folds: they were trained on 16 of the actors.
@@ -52,8 +52,8 @@ STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2)
 SECONDS = 32.0
 
 
-def hear(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The sound as it is, and as encoders get it: its speech at level, or all of it where none was found."""
+def read_sound(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The waveform, and as encoders get it: its speech at level, or all of it where none is detected."""
     sound = media.waveform(path)
     mask = speech_mask(speech_spans([sound]).spans, 0.0, len(sound))
     for speech in (mask, np.ones(len(sound), bool)):
@@ -71,7 +71,7 @@ def functionals(sound: np.ndarray) -> np.ndarray:
     return np.nan_to_num(smile.process_signal(sound, SAMPLE_RATE).to_numpy()[0])
 
 
-def untouched() -> VoiceNetwork:
+def pretrained() -> VoiceNetwork:
     encoder = whisper_encoder(find_whisper())
     network = VoiceNetwork(encoder.architecture, len(RAVDESS8), head_dropout=0.1)
     network.encoder = encoder
@@ -79,16 +79,16 @@ def untouched() -> VoiceNetwork:
 
 
 @torch.inference_mode()
-def over(network: VoiceNetwork, sounds: list[np.ndarray], what: str) -> np.ndarray:
+def outputs_of(network: VoiceNetwork, sounds: list[np.ndarray], kind: str) -> np.ndarray:
     """Statistics or logits of prepared sounds, of similar length together."""
     order = np.argsort([len(sound) for sound in sounds])
-    found: dict[int, np.ndarray] = {}
+    by_row: dict[int, np.ndarray] = {}
     for first in range(0, len(order), 16):
         rows = order[first : first + 16]
         layers, mask = network.layers(*pad([sounds[row] for row in rows]))
-        values = statistics(layers, mask) if what == "statistics" else network.classify(layers, mask)
-        found |= dict(zip(rows.tolist(), values.numpy(), strict=True))
-    return np.stack([found[row] for row in range(len(sounds))])
+        values = statistics(layers, mask) if kind == "statistics" else network.classify(layers, mask)
+        by_row |= dict(zip(rows.tolist(), values.numpy(), strict=True))
+    return np.stack([by_row[row] for row in range(len(sounds))])
 
 
 def fine_tune(
@@ -96,7 +96,7 @@ def fine_tune(
 ) -> VoiceNetwork:
     """Begin at the probe; train on crops of ``sounds``, each class as often."""
     torch.manual_seed(seed)
-    network = untouched()
+    network = pretrained()
     network.centre.copy_(torch.from_numpy(probe.mean))
     network.spread.copy_(torch.from_numpy(probe.scale).clamp(min=1e-4))
     with torch.no_grad():
@@ -142,7 +142,7 @@ def fine_tune(
 
 
 def main() -> None:
-    """Everything is cached in RUN; a run that was stopped goes on."""
+    """Measure the three systems; everything is cached in RUN, and a stopped run is resumed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--run", type=Path, required=True)
@@ -159,19 +159,19 @@ def main() -> None:
 
     cache = given.run / "features.npz"
     if not cache.exists():
-        heard = [hear(Path(str(clip.path))) for clip in manifest]
-        sounds = [prepared for _, prepared in heard]
-        log.info("heard %d clips", len(heard))
-        hand = np.stack([functionals(sound) for sound, _ in heard])
+        waveforms = [read_sound(Path(str(clip.path))) for clip in manifest]
+        sounds = [prepared for _, prepared in waveforms]
+        log.info("read %d clips", len(waveforms))
+        hand = np.stack([functionals(sound) for sound, _ in waveforms])
         log.info("functionals done")
-        frozen = over(untouched(), sounds, "statistics")
+        frozen = outputs_of(pretrained(), sounds, "statistics")
         starts = np.concatenate([[0], np.cumsum([len(sound) for sound in sounds])])
         np.savez(cache, hand=hand, frozen=frozen, sound=np.concatenate(sounds).astype(np.float16), starts=starts)
     kept = np.load(cache)
     hand, frozen, starts = kept["hand"], kept["frozen"].astype(np.float64), kept["starts"]
     sounds = [one.astype(np.float32) for one in np.split(kept["sound"], starts[1:-1])]
 
-    said = {name: np.full(len(target), -1) for name in ("functionals", "frozen", "fine-tuned")}
+    predictions = {name: np.full(len(target), -1) for name in ("functionals", "frozen", "fine-tuned")}
     for fold in EMOBOX_FOLDS:
         test = folds == fold
         file = given.run / f"fold{fold}.json"
@@ -185,27 +185,27 @@ def main() -> None:
                 frozen[~test], target[~test], len(RAVDESS8), groups=actors[~test], strengths=STRENGTHS
             )
             log.info("fold %s: linear models fitted", fold)
-            chosen = [sound for sound, held in zip(sounds, test, strict=True) if not held]
+            chosen = [sound for sound, tested in zip(sounds, test, strict=True) if not tested]
             network = fine_tune(probe, chosen, target[~test], given.run / f"fold{fold}", given.steps, given.seed)
-            held = [sound for sound, held in zip(sounds, test, strict=True) if held]
-            answers = {
+            held_out = [sound for sound, tested in zip(sounds, test, strict=True) if tested]
+            predicted = {
                 "functionals": search.predict(hand[test]),
                 "frozen": probe.logits(frozen[test]).argmax(1),
-                "fine-tuned": over(network, held, "logits").argmax(1),
+                "fine-tuned": outputs_of(network, held_out, "logits").argmax(1),
             }
-            file.write_text(json.dumps({name: answer.tolist() for name, answer in answers.items()}))
-        for name, answer in json.loads(file.read_text()).items():
-            said[name][test] = answer
-            log.info("fold %s %s: UA %.3f", fold, name, uar(target[test], said[name][test], len(RAVDESS8)))
+            file.write_text(json.dumps({name: one.tolist() for name, one in predicted.items()}))
+        for name, one in json.loads(file.read_text()).items():
+            predictions[name][test] = one
+            log.info("fold %s %s: UA %.3f", fold, name, uar(target[test], predictions[name][test], len(RAVDESS8)))
 
-    def recall(answers: np.ndarray, rows: np.ndarray) -> float:
-        return float(uar(target[rows], answers[rows], len(RAVDESS8)))
+    def recall(predicted: np.ndarray, rows: np.ndarray) -> float:
+        return float(uar(target[rows], predicted[rows], len(RAVDESS8)))
 
     print("| system | UA, mean of the folds | UA, all clips [95 % over actors] | accuracy |\n|---|---|---|---|")
-    for name, answers in said.items():
-        each = [recall(answers, np.flatnonzero(folds == fold)) for fold in EMOBOX_FOLDS]
-        whole = bootstrap(partial(recall, answers), len(target), groups=actors)
-        figures = f"{whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] | {np.mean(answers == target):.3f}"
+    for name, predicted in predictions.items():
+        each = [recall(predicted, np.flatnonzero(folds == fold)) for fold in EMOBOX_FOLDS]
+        whole = bootstrap(partial(recall, predicted), len(target), groups=actors)
+        figures = f"{whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] | {np.mean(predicted == target):.3f}"
         print(f"| {name} | {np.mean(each):.3f} | {figures} |")
 
 

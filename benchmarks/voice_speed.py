@@ -3,7 +3,7 @@
 python benchmarks/voice_speed.py --threads 2
 
 The minute is the sentence of `mmemo.samples` over and over, decoded, searched for speech and scored each second, with
-the model loaded. Run it on a machine that does nothing else.
+the model loaded. Run it on an idle machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Train a face encoder on blendshapes and head pose, and measure what it adds to the embedded face network.
+"""Train a face encoder on blendshapes and head pose, and measure the gain over the embedded face network.
 
     pip install 'mmemo[train]'
     python recipes/face_blendshapes.py DATA --out runs/face_blendshapes
@@ -39,20 +39,20 @@ log = logging.getLogger("face_blendshapes")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What the landmarker says of the largest face of each of N pictures.
+class Faces:
+    """Blendshapes and pose of the largest face in each of N pictures.
 
     Attributes:
         blendshapes: (N, 52) float32; zero where there is no face.
         pose: (N, 3) float32, yaw, pitch, roll in degrees.
         quality: (N,) float32.
-        found: (N,) bool.
+        detected: (N,) bool.
     """
 
     blendshapes: np.ndarray
     pose: np.ndarray
     quality: np.ndarray
-    found: np.ndarray
+    detected: np.ndarray
 
     def features(self) -> np.ndarray:
         """(N, 58) in the order of `FEATURES`; a still has no movement."""
@@ -63,7 +63,7 @@ class Found:
 _finder: FaceFinder | None = None  # one a process
 
 
-def _look(path: Path) -> tuple[np.ndarray, np.ndarray, float, bool]:
+def _detect(path: Path) -> tuple[np.ndarray, np.ndarray, float, bool]:
     global _finder
     _finder = _finder or FaceFinder()
     faces = _finder.find(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
@@ -72,11 +72,11 @@ def _look(path: Path) -> tuple[np.ndarray, np.ndarray, float, bool]:
     return faces[0].blendshapes, faces[0].pose, faces[0].quality, True
 
 
-def look(paths: Sequence[Path], cache: Path, workers: int) -> Found:
+def detect(paths: Sequence[Path], cache: Path, workers: int) -> Faces:
     """Step 1: blendshapes and pose of every picture, by the face finder of `mmemo.analyze`; kept in ``cache``."""
     if not cache.exists():
         with ProcessPoolExecutor(workers) as pool:
-            blendshapes, pose, quality, found = zip(*pool.map(_look, paths, chunksize=64), strict=True)
+            blendshapes, pose, quality, detected = zip(*pool.map(_detect, paths, chunksize=64), strict=True)
         partial = cache.with_suffix(".partial.npz")
         partial.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
@@ -84,14 +84,15 @@ def look(paths: Sequence[Path], cache: Path, workers: int) -> Found:
             blendshapes=np.stack(blendshapes).astype(np.float32),
             pose=np.stack(pose).astype(np.float32),
             quality=np.array(quality, np.float32),
-            found=np.array(found),
+            found=np.array(detected),
         )
         partial.replace(cache)
-    return Found(**np.load(cache))
+    saved = np.load(cache)
+    return Faces(saved["blendshapes"], saved["pose"], saved["quality"], saved["found"])
 
 
 class Network(nn.Module):
-    """What `BlendshapeEncoder` computes, as a module to be trained."""
+    """`BlendshapeEncoder` as a trainable module."""
 
     def __init__(self, mean: np.ndarray, scale: np.ndarray, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -119,20 +120,20 @@ class Network(nn.Module):
         return {name: part.detach().numpy().copy() for name, part in parts.items()}
 
 
-def standardized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Step 2: mean and scale of each feature; what never varies in training is scaled to nothing, and so ignored."""
+def standardize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Step 2: mean and scale of each feature; what never varies in training is scaled to 0, and so ignored."""
     deviation = values.std(axis=0)
     scale = np.where(deviation > 1e-4, 1 / np.maximum(deviation, 1e-4), 0)
     return values.mean(axis=0).astype(np.float32), scale.astype(np.float32)
 
 
-def encode(encoder: BlendshapeEncoder, found: Found) -> np.ndarray:
+def encode(encoder: BlendshapeEncoder, faces: Faces) -> np.ndarray:
     """Logits (N, 7), each picture a window of its own."""
-    windows = np.column_stack([found.features(), np.maximum(found.quality, 0.1)])
+    windows = np.column_stack([faces.features(), np.maximum(faces.quality, 0.1)])
     return encoder.encode(list(windows[:, None])).logits
 
 
-def together(face: np.ndarray, blendshapes: np.ndarray, label: np.ndarray) -> LateFusion:
+def fit_fusion(face: np.ndarray, blendshapes: np.ndarray, label: np.ndarray) -> LateFusion:
     """Step 4: the late fusion of both encoders' logits (N, 7)."""
     return LateFusion.fit(EKMAN7, {"face": scores_only(face), "blendshapes": scores_only(blendshapes)}, label)
 
@@ -140,17 +141,17 @@ def together(face: np.ndarray, blendshapes: np.ndarray, label: np.ndarray) -> La
 def compare(
     label: np.ndarray, face: np.ndarray, blendshapes: np.ndarray, head: LateFusion, groups: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Step 5: each encoder alone, both fused, and the paired difference of fused and network, over groups if known."""
+    """Step 5: each encoder, both fused, and the paired difference of fused and network, over groups if known."""
     fused = head.fuse({"face": scores_only(face), "blendshapes": scores_only(blendshapes)})
-    alone, both, classes = face.argmax(axis=1), fused.argmax(axis=1), len(EKMAN7)
+    single, both, classes = face.argmax(axis=1), fused.argmax(axis=1), len(EKMAN7)
     measures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
         "accuracy": accuracy,
-        "uar": lambda truth, said: uar(truth, said, classes),
+        "uar": lambda true, predicted: uar(true, predicted, classes),
     }
     gain = {}
     for name, measure in measures.items():
         interval = bootstrap(
-            lambda rows, m=measure: m(label[rows], both[rows]) - m(label[rows], alone[rows]), len(label), groups=groups
+            lambda rows, m=measure: m(label[rows], both[rows]) - m(label[rows], single[rows]), len(label), groups=groups
         )
         gain[name] = [round(x, 4) for x in (interval.value, interval.low, interval.high)]
     return {
@@ -178,9 +179,9 @@ def main(
     balance: Annotated[float, typer.Option(help="0: classes as they come; 1: all classes equally often.")] = 0.4,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 256,
     seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that look for faces.")] = 2,
+    workers: Annotated[int, typer.Option(help="Processes that detect faces.")] = 2,
 ) -> None:
-    """Train the blendshape encoder on FER2013 and FER+, measure it alone and fused, and write its weights."""
+    """Train the blendshape encoder on FER2013 and FER+, measure it by itself and fused, and write its weights."""
     settings = {name: value for name, value in locals().items() if isinstance(value, int | float)}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
@@ -189,18 +190,18 @@ def main(
 
     fer = read_fer(data / "fer2013")
     refuse_leaks(fer, ())
-    found = look(fer.paths, run / "fer2013.npz", workers)
-    values, target = found.features(), targets(fer, votes)
+    faces = detect(fer.paths, run / "fer2013.npz", workers)
+    values, target = faces.features(), targets(fer, votes)
     rows = fer.trainable()
-    rows = rows[found.found[rows]]
-    mean, scale = standardized(np.concatenate([values[rows], mirror(values[rows])]))
+    rows = rows[faces.detected[rows]]
+    mean, scale = standardize(np.concatenate([values[rows], mirror(values[rows])]))
 
     # Step 3: train; PublicTest without leaks chooses the epoch.
     weight = np.bincount(fer.label[rows], minlength=len(EKMAN7)).astype(np.float64) ** -balance
     draw = torch.from_numpy(weight[fer.label[rows]])
     spread = torch.from_numpy(np.where(scale > 0, 1 / np.maximum(scale, 1e-9), 0).astype(np.float32))
     validation = fer.select("PublicTest")
-    validation = validation[found.found[validation]]
+    validation = validation[faces.detected[validation]]
     label, majority = fer.label[validation], fer.majority[validation]
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -213,11 +214,10 @@ def main(
             yield inputs + jitter, torch.from_numpy(target[chosen])
 
     def validate(model: nn.Module) -> float:
-        said = model(torch.from_numpy(values[validation])).numpy().argmax(axis=1)
+        predicted = model(torch.from_numpy(values[validation])).numpy().argmax(axis=1)
         voted = majority >= 0
-        return float(
-            np.mean([accuracy(label, said), uar(label, said, len(EKMAN7)), accuracy(majority[voted], said[voted])])
-        )
+        against_votes = accuracy(majority[voted], predicted[voted])
+        return float(np.mean([accuracy(label, predicted), uar(label, predicted, len(EKMAN7)), against_votes]))
 
     schedule = Schedule(epochs, learning_rate, weight_decay, averaging=0.998, bfloat16=False)
     network = fit(
@@ -231,7 +231,7 @@ def main(
     )
     assert isinstance(network, Network)
     weights = network.weights()
-    logits = encode(BlendshapeEncoder(weights, EKMAN7), _part(found, validation))
+    logits = encode(BlendshapeEncoder(weights, EKMAN7), _part(faces, validation))
     kept = target[validation].sum(axis=1) > 0
     temperature = fit_temperature(logits[kept], target[validation][kept])
     weights["weight2"] /= temperature
@@ -244,12 +244,12 @@ def main(
     pairs = {}
     for usage in ("PublicTest", "PrivateTest"):
         rows = fer.select(usage)
-        seen, said = end_to_end(other, [fer.paths[row] for row in rows])
-        rows = rows[seen]
-        pairs[usage] = rows, said.both, encode(encoder, _part(found, rows))
+        detected, logits = end_to_end(other, [fer.paths[row] for row in rows])
+        rows = rows[detected]
+        pairs[usage] = rows, logits.both, encode(encoder, _part(faces, rows))
     rows, first, second = pairs["PublicTest"]
     kept = target[rows].sum(axis=1) > 0
-    head = together(first[kept], second[kept], fer.label[rows][kept])
+    head = fit_fusion(first[kept], second[kept], fer.label[rows][kept])
     log.info("weights %s, agreement %.2f", head.weights, head.agreement)
     report["weights"] = head.weights
     for usage, (rows, first, second) in pairs.items():
@@ -260,11 +260,11 @@ def main(
         }
     if (data / "CK+48").is_dir():
         paths = [p for p in sorted((data / "CK+48").glob("*/*.png")) if p.parent.name in CK_CLASSES]
-        seen, said = end_to_end(other, paths)
-        posed = _part(look(paths, run / "ck48.npz", workers), seen)
-        truth = np.array([EKMAN7.index(CK_CLASSES[paths[row].parent.name]) for row in seen])
-        people = np.array([paths[row].name[:4] for row in seen])
-        report["ck+48"] = compare(truth, said.both, encode(encoder, posed), head, people)
+        detected, logits = end_to_end(other, paths)
+        posed = _part(detect(paths, run / "ck48.npz", workers), detected)
+        truth = np.array([EKMAN7.index(CK_CLASSES[paths[row].parent.name]) for row in detected])
+        people = np.array([paths[row].name[:4] for row in detected])
+        report["ck+48"] = compare(truth, logits.both, encode(encoder, posed), head, people)
     (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     log.info("%s", json.dumps(report))
     encoder.card = {
@@ -276,8 +276,8 @@ def main(
     encoder.save(out)
 
 
-def _part(found: Found, rows: np.ndarray) -> Found:
-    return Found(found.blendshapes[rows], found.pose[rows], found.quality[rows], found.found[rows])
+def _part(faces: Faces, rows: np.ndarray) -> Faces:
+    return Faces(faces.blendshapes[rows], faces.pose[rows], faces.quality[rows], faces.detected[rows])
 
 
 if __name__ == "__main__":

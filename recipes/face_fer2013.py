@@ -9,10 +9,10 @@ it is never trained on.
 
 CLIPS, an option, is a folder of clips with a ``manifest.csv``: more to measure on.
 
-Minutes: 99 on one core of a busy machine, and before that 21, at low priority beside other work, to find the faces,
-which is done once a run folder. Scores of the embedded weights on PrivateTest without leaks, with 95% intervals: first
-head, FER2013 label, accuracy .707 [.691, .722], UAR .678 [.653, .703]; second head, FER+ majority, accuracy .848 [.835,
-.861]; the combination that ships .682 [.667, .698] and .783 [.768, .798]. Their card is ``docs/models/face.md``.
+Minutes: 99 on one core of a busy machine, after 21 to detect the faces, once per run folder. Scores of the
+embedded weights on PrivateTest without leaks, with 95% intervals: first head, FER2013 label, accuracy .707 [.691,
+.722], UAR .678 [.653, .703]; second head, FER+ majority, accuracy .848 [.835, .861]; the combination that ships .682
+[.667, .698] and .783 [.768, .798]. Their card is ``docs/models/face.md``.
 """
 
 from __future__ import annotations
@@ -108,32 +108,32 @@ class Fer:
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
-    """Logits (N, 7) of N pictures: as the encoder gives them, and those of each head, which they are the mean of."""
+class HeadLogits:
+    """Logits (N, 7) of N pictures: of both heads (their mean, the encoder's output), and of each."""
 
     both: np.ndarray
     label: np.ndarray
     votes: np.ndarray
 
-    def __getitem__(self, rows: np.ndarray) -> Said:
-        return Said(self.both[rows], self.label[rows], self.votes[rows])
+    def __getitem__(self, rows: np.ndarray) -> HeadLogits:
+        return HeadLogits(self.both[rows], self.label[rows], self.votes[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """What the face finder makes of each image.
+    """Aligned crops of the faces detected in N images.
 
     Attributes:
         gray: (N, S, S) uint8, aligned crops.
         placement: (N, 2, 3) float32: pixels of the crop to pixels of the 48 x 48 image.
-        quality: (N,) float32 of the crop; 1 where no face was found.
-        found: (N,) bool; where it is False the crop is the image in the median placement of the others.
+        quality: (N,) float32 of the crop; 1 where no face is detected.
+        detected: (N,) bool; where it is False the crop is the image in the median placement of the others.
     """
 
     gray: np.ndarray
     placement: np.ndarray
     quality: np.ndarray
-    found: np.ndarray
+    detected: np.ndarray
 
 
 def read_fer(folder: Path) -> Fer:
@@ -157,9 +157,9 @@ def read_fer(folder: Path) -> Fer:
     single = ((counts == top).sum(axis=1) == 1) & (ordered.max(axis=1) == top[:, 0])
     majority = np.where(single, ordered.argmax(axis=1), -1)
     share = ordered / np.maximum(ordered.sum(axis=1, keepdims=True), 1)
-    prints = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    seen = {prints[i] for i in np.flatnonzero(usage == 0)}
-    leaked = np.array([use != 0 and digest in seen for use, digest in zip(usage, prints, strict=True)])
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    trained = {digests[i] for i in np.flatnonzero(usage == 0)}
+    leaked = np.array([use != 0 and digest in trained for use, digest in zip(usage, digests, strict=True)])
     return Fer(paths, images, label, share.astype(np.float32), majority, usage, leaked)
 
 
@@ -206,7 +206,8 @@ def find_crops(images: np.ndarray, cache: Path, workers: int) -> Crops:
             quality=np.array(quality, np.float32),
             found=np.array([face is not None for face in faces]),
         )
-    return Crops(**np.load(cache))
+    saved = np.load(cache)
+    return Crops(saved["gray"], saved["placement"], saved["quality"], saved["found"])
 
 
 def targets(fer: Fer, weight_of_votes: float) -> np.ndarray:
@@ -292,48 +293,48 @@ def evidence_of(crops: Sequence[np.ndarray], quality: Sequence[float], times: Se
     return Evidence(0.0, 0.0, face)
 
 
-def encode_crops(encoder: FaceEncoder, gray: np.ndarray, quality: np.ndarray) -> Said:
-    """What the encoder says of crops (N, S, S), each a window of its own, by its `prepare` and `encode`."""
+def encode_crops(encoder: FaceEncoder, gray: np.ndarray, quality: np.ndarray) -> HeadLogits:
+    """Logits of crops (N, S, S), each a window of its own, by the encoder's `prepare` and `encode`."""
     parts = []
     for first in range(0, len(gray), 256):
         part = zip(gray[first : first + 256], quality[first : first + 256], strict=True)
         windows = [
             encoder.prepare(evidence_of([np.repeat(crop[:, :, None], 3, axis=2)], [q], [0.0])) for crop, q in part
         ]
-        parts.append(said_of(encoder, [window for window in windows if window is not None]))
-    return Said(*(np.concatenate(arrays) for arrays in zip(*map(astuple, parts), strict=True)))
+        parts.append(logits_of(encoder, [window for window in windows if window is not None]))
+    return HeadLogits(*(np.concatenate(arrays) for arrays in zip(*map(astuple, parts), strict=True)))
 
 
-def said_of(encoder: FaceEncoder, windows: Sequence[np.ndarray]) -> Said:
-    """The scores of prepared windows of one crop each, and what each head says for itself; it may be one head."""
+def logits_of(encoder: FaceEncoder, windows: Sequence[np.ndarray]) -> HeadLogits:
+    """Logits of prepared windows of one crop each, of all heads and of each; the encoder may have one head."""
     encoding = encoder.encode(windows)
     readings = encoder.head_logits(encoding.tokens[:, 0])
-    return Said(encoding.logits, readings[:, 0], readings[:, -1])
+    return HeadLogits(encoding.logits, readings[:, 0], readings[:, -1])
 
 
-def end_to_end(encoder: FaceEncoder, paths: Sequence[Path]) -> tuple[np.ndarray, Said]:
-    """From image files alone: read, find, crop, prepare, encode. Rows (N,) in which a face is found, and theirs."""
-    finder, found, windows = FaceFinder(), np.zeros(len(paths), bool), []
+def end_to_end(encoder: FaceEncoder, paths: Sequence[Path]) -> tuple[np.ndarray, HeadLogits]:
+    """Rows (N,) of the image files with a detected face, and their logits: read, detect, crop, prepare, encode."""
+    finder, detected, windows = FaceFinder(), np.zeros(len(paths), bool), []
     for row, path in enumerate(paths):
         faces = finder.find(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
         window = encoder.prepare(evidence_of([faces[0].crop], [faces[0].quality], [0.0])) if faces else None
         if window is not None:
-            found[row] = True
+            detected[row] = True
             windows.append(window)
-    return np.flatnonzero(found), said_of(encoder, windows)
+    return np.flatnonzero(detected), logits_of(encoder, windows)
 
 
 def scores(label: np.ndarray, logits: np.ndarray, groups: np.ndarray | None = None) -> dict[str, Any]:
     """Accuracy, UAR, macro-F1 with 95% bootstrap intervals: over images, or groups where they are known."""
     predicted, classes = logits.argmax(axis=1), len(EKMAN7)
-    figures: dict[str, Callable[[np.ndarray], float]] = {
+    metrics: dict[str, Callable[[np.ndarray], float]] = {
         "accuracy": lambda rows: accuracy(label[rows], predicted[rows]),
         "uar": lambda rows: uar(label[rows], predicted[rows], classes),
         "macro_f1": lambda rows: macro_f1(label[rows], predicted[rows], classes),
     }
     result: dict[str, Any] = {"samples": len(label)}
-    for name, figure in figures.items():
-        interval = bootstrap(figure, len(label), groups=groups)
+    for name, metric in metrics.items():
+        interval = bootstrap(metric, len(label), groups=groups)
         result[name] = [round(x, 4) for x in (interval.value, interval.low, interval.high)]
     return result
 
@@ -350,8 +351,8 @@ def calibrate(network: FaceNetwork, fer: Fer, crops: Crops, target: np.ndarray) 
     return temperature
 
 
-def worsened(image: np.ndarray, placement: np.ndarray, how: int) -> np.ndarray:
-    """A 48 x 48 picture made smaller, blurred, darkened, or its face covered by a mask or by sunglasses."""
+def corrupt(image: np.ndarray, placement: np.ndarray, how: int) -> np.ndarray:
+    """A 48 x 48 picture downsized, blurred, darkened, or with the face covered by a mask or by sunglasses."""
     if how < 3:
         side = (28, 22, 18)[how]
         return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
@@ -366,12 +367,12 @@ def worsened(image: np.ndarray, placement: np.ndarray, how: int) -> np.ndarray:
 
 
 def fit_doubt(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray) -> Doubt:
-    """Step 6: how confidence must fall with quality, from validation pictures as they are and made worse."""
+    """Step 6: how confidence must fall with quality, from validation pictures, clean and corrupted."""
     rows = fer.select("PublicTest")
-    rows = rows[(target[rows].sum(axis=1) > 0) & crops.found[rows]]
+    rows = rows[(target[rows].sum(axis=1) > 0) & crops.detected[rows]]
     finder, logits, quality, wanted = FaceFinder(), [], [], []
     for place, row in enumerate(rows):
-        for image in (fer.images[row], worsened(fer.images[row], crops.placement[row], place % 10)):
+        for image in (fer.images[row], corrupt(fer.images[row], crops.placement[row], place % 10)):
             faces = finder.find(np.repeat(image[:, :, None], 3, axis=2))
             window = encoder.prepare(evidence_of([faces[0].crop], [1.0], [0.0])) if faces else None
             if window is not None:
@@ -396,35 +397,35 @@ def fit_doubt(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray) 
 def measure(encoder: FaceEncoder, fer: Fer, crops: Crops, target: np.ndarray, run: Path) -> dict[str, Any]:
     """Step 7: scores of the test split, once; logits of validation and test, for fusion, go into ``run``."""
     report: dict[str, Any] = {}
-    said = {}
+    logits = {}
     for usage, name in (("PublicTest", "val"), ("PrivateTest", "test")):
         rows = fer.select(usage, leaks=True)
-        said[name] = encode_crops(encoder, crops.gray[rows], crops.quality[rows])
+        logits[name] = encode_crops(encoder, crops.gray[rows], crops.quality[rows])
         clean = ~fer.leaked[rows]
-        report[name] = compare(fer, rows[clean], said[name][clean])
-        report[name]["fer2013_with_leaks"] = scores(fer.label[rows], said[name].label)
+        report[name] = compare(fer, rows[clean], logits[name][clean])
+        report[name]["fer2013_with_leaks"] = scores(fer.label[rows], logits[name].label)
         kept = clean & (target[rows].sum(axis=1) > 0)
         np.savez(
             run / f"{name}_logits.npz",
-            logits=said[name].both[kept],
+            logits=logits[name].both[kept],
             target=target[rows][kept],
-            group=np.arange(kept.sum()),  # who is in a picture of FER2013 is not known
+            group=np.arange(kept.sum()),  # the person in a picture of FER2013 is not known
         )
     rows = fer.select("PrivateTest")
-    prepared = said["test"][~fer.leaked[fer.select("PrivateTest", leaks=True)]]
-    found, straight = end_to_end(encoder, [fer.paths[row] for row in rows])
+    prepared = logits["test"][~fer.leaked[fer.select("PrivateTest", leaks=True)]]
+    detected, from_files = end_to_end(encoder, [fer.paths[row] for row in rows])
     report["end_to_end"] = {
-        "found": round(len(found) / len(rows), 4),
-        "files": compare(fer, rows[found], straight),
-        "prepared": compare(fer, rows[found], prepared[found]),
+        "found": round(len(detected) / len(rows), 4),
+        "files": compare(fer, rows[detected], from_files),
+        "prepared": compare(fer, rows[detected], prepared[detected]),
     }
     plain = FaceEncoder(encoder.network, EKMAN7, mirror=False, doubt=encoder.doubt)
     report["without_mirror"] = compare(fer, rows, encode_crops(plain, crops.gray[rows], crops.quality[rows]))
     return report
 
 
-def compare(fer: Fer, rows: np.ndarray, said: Said) -> dict[str, Any]:
-    """Scores of what is said of the pictures ``rows``.
+def compare(fer: Fer, rows: np.ndarray, logits: HeadLogits) -> dict[str, Any]:
+    """Scores of the logits of the pictures ``rows``.
 
     ``fer2013`` is the first head against the FER2013 label, ``ferplus`` the second against the voters' majority: each
     head against what it was trained on. ``combined`` are the scores that ship, their mean, against either.
@@ -432,43 +433,43 @@ def compare(fer: Fer, rows: np.ndarray, said: Said) -> dict[str, Any]:
     label, majority = fer.label[rows], fer.majority[rows]
     voted = majority >= 0
 
-    def against(truth: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
-        table = confusion(truth, logits.argmax(axis=1), len(EKMAN7))
-        error = expected_calibration_error(truth, softmax(logits, axis=1))
-        shares = [round(float(x), 4) for x in recalls(truth, logits.argmax(axis=1), len(EKMAN7))]
+    def against(truth: np.ndarray, given: np.ndarray) -> dict[str, Any]:
+        table = confusion(truth, given.argmax(axis=1), len(EKMAN7))
+        error = expected_calibration_error(truth, softmax(given, axis=1))
+        shares = [round(float(x), 4) for x in recalls(truth, given.argmax(axis=1), len(EKMAN7))]
         return {
-            **scores(truth, logits),
+            **scores(truth, given),
             "recall": dict(zip(EKMAN7, shares, strict=True)),
             "calibration_error": round(error, 4),
             "confusion": table.tolist(),
         }
 
     return {
-        "fer2013": against(label, said.label),
-        "ferplus": against(majority[voted], said.votes[voted]),
+        "fer2013": against(label, logits.label),
+        "ferplus": against(majority[voted], logits.votes[voted]),
         "combined": {
-            "fer2013": against(label, said.both),
-            "ferplus": against(majority[voted], said.both[voted]),
+            "fer2013": against(label, logits.both),
+            "ferplus": against(majority[voted], logits.both[voted]),
         },
     }
 
 
-def _figures(row: dict[str, Any]) -> dict[str, Any]:
+def _without_confusion(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "confusion"}
 
 
 def measure_ck(encoder: FaceEncoder, folder: Path) -> dict[str, Any]:
-    """Step 8: CK+48, never trained on: the six classes both have; an answer of neutral counts as wrong."""
+    """Step 8: CK+48, never trained on: the six classes both have; a prediction of neutral counts as wrong."""
     paths = [p for p in sorted(folder.glob("*/*.png")) if p.parent.name in CK_CLASSES]
-    found, said = end_to_end(encoder, paths)
-    label = np.array([EKMAN7.index(CK_CLASSES[path.parent.name]) for path in paths])[found]
-    subjects = np.array([path.name[:4] for path in paths])[found]
-    share = round(len(found) / len(paths), 4)
+    detected, logits = end_to_end(encoder, paths)
+    label = np.array([EKMAN7.index(CK_CLASSES[path.parent.name]) for path in paths])[detected]
+    subjects = np.array([path.name[:4] for path in paths])[detected]
+    share = round(len(detected) / len(paths), 4)
     return {
         "found": share,
-        **scores(label, said.both, subjects),
-        "confusion": confusion(label, said.both.argmax(axis=1), len(EKMAN7)).tolist(),
-        "heads": {"fer2013": scores(label, said.label, subjects), "ferplus": scores(label, said.votes, subjects)},
+        **scores(label, logits.both, subjects),
+        "confusion": confusion(label, logits.both.argmax(axis=1), len(EKMAN7)).tolist(),
+        "heads": {"fer2013": scores(label, logits.label, subjects), "ferplus": scores(label, logits.votes, subjects)},
     }
 
 
@@ -482,20 +483,20 @@ def measure_clips(encoder: FaceEncoder, folder: Path, frames: int = 16) -> dict[
         shots = list(media.frames(folder / clip["path"]))
         shots = [shots[i] for i in np.unique(np.linspace(0, len(shots) - 1, frames).round().astype(int))]
         faces = [(shot.time, faces[0]) for shot in shots if (faces := finder.find(shot.image))]
-        answer = "no face"
+        predicted = "no face"
         if faces:
-            times, found = zip(*faces, strict=True)
-            window = encoder.prepare(evidence_of([f.crop for f in found], [f.quality for f in found], times))
+            times, detected = zip(*faces, strict=True)
+            window = encoder.prepare(evidence_of([f.crop for f in detected], [f.quality for f in detected], times))
             if window is not None:
-                answer = EKMAN7[int(encoder.encode([window]).logits[0].argmax())]
-        rows.setdefault(clip["corpus"], []).append((clip["id"], clip["label"], answer))
+                predicted = EKMAN7[int(encoder.encode([window]).logits[0].argmax())]
+        rows.setdefault(clip["corpus"], []).append((clip["id"], clip["label"], predicted))
     return {
         corpus: {
-            "clips": len(answers),
-            "right": sum(label == answer for _, label, answer in answers),
-            "answers": answers,
+            "clips": len(predictions),
+            "right": sum(label == predicted for _, label, predicted in predictions),
+            "answers": predictions,
         }
-        for corpus, answers in rows.items()
+        for corpus, predictions in rows.items()
     }
 
 
@@ -521,9 +522,9 @@ def main(
     balance: Annotated[float, typer.Option(help="0: classes as they come; 1: all classes equally often.")] = 0.4,
     triplet: Annotated[float, typer.Option(help="Weight of a triplet loss on the features; 0 for none.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of weights and augmentation.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that look for faces.")] = 2,
+    workers: Annotated[int, typer.Option(help="Processes that detect faces.")] = 2,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
-    allow: Annotated[list[str] | None, typer.Option(help="Go on though the splits leak so: same-media …")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks that are accepted: same-media …")] = None,
 ) -> None:
     """Train the face encoder on FER2013 and FER+, measure it, and write its weights."""
     settings = {name: value for name, value in locals().items() if isinstance(value, int | float)}
@@ -535,7 +536,7 @@ def main(
     fer = read_fer(data / "fer2013")
     refuse_leaks(fer, allow or ())
     crops = find_crops(fer.images, run / "crops.npz", workers)
-    log.info("faces found in %.1f%% of the images", 100 * crops.found.mean())
+    log.info("faces detected in %.1f%% of the images", 100 * crops.detected.mean())
     target = targets(fer, votes)
 
     # Validation: PublicTest without its leaks, in the aligned framing, at the final size.
@@ -549,13 +550,13 @@ def main(
         readings = torch.cat([model.head_logits(model.features(chunk)) for chunk in inputs.split(256)])
         (first, second), both = readings.argmax(dim=2).T.numpy(), readings.mean(dim=1).argmax(dim=1).numpy()
         voted = majority >= 0
-        figures = {
+        metrics = {
             "accuracy": accuracy(label, first),
             "uar": uar(label, both, len(EKMAN7)),
             "fer+": accuracy(majority[voted], second[voted]),
         }
-        log.info("validation %s", {name: round(value, 4) for name, value in figures.items()})
-        return float(np.mean(list(figures.values())))
+        log.info("validation %s", {name: round(value, 4) for name, value in metrics.items()})
+        return float(np.mean(list(metrics.values())))
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         side = small_size if epoch < small_epochs else size
@@ -564,8 +565,8 @@ def main(
     def loss(model: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         assert isinstance(model, FaceNetwork)
         features, wanted = model.features(pair[0]), pair[1]
-        said = model.head_logits(features).float()
-        total = functional.cross_entropy(said.flatten(0, 1), wanted.flatten(0, 1), label_smoothing=smoothing)
+        logits = model.head_logits(features).float()
+        total = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(0, 1), label_smoothing=smoothing)
         if triplet:
             share, label = wanted[:, 0].max(dim=1)
             plain = share > 0.9  # what is blended with another image belongs to neither class
@@ -604,9 +605,9 @@ def main(
         "training": {**settings, "schedule": asdict(schedule)},
         "heads": ["FER2013 labels", "FER+ votes"],
         "scores": {
-            "fer2013": _figures(report["test"]["fer2013"]),
-            "ferplus": _figures(report["test"]["ferplus"]),
-            "combined": {name: _figures(row) for name, row in report["test"]["combined"].items()},
+            "fer2013": _without_confusion(report["test"]["fer2013"]),
+            "ferplus": _without_confusion(report["test"]["ferplus"]),
+            "combined": {name: _without_confusion(row) for name, row in report["test"]["combined"].items()},
         },
     }
     encoder.save(out)

@@ -1,16 +1,16 @@
-"""Train face encoders that see movement, and measure what time adds: the inflated network and the CNN-LSTM.
+"""Train face encoders that see movement, and measure the gain from time: the inflated network and the CNN-LSTM.
 
     pip install 'mmemo[train]'
     mmemo prepare ck48 CK+48 --out ck48.jsonl
     python recipes/face_sequence.py ck48.jsonl --frames 3 --out runs/face_sequence
 
 The manifest names videos, or pictures of which those with the same ``extra["sequence"]`` are one sequence, in the order
-of their names. Labels without a counterpart among the seven are left out. People are kept apart: each fifth of the
-speakers is tested by networks trained on the others, and what the audit finds to leak between them is refused.
+of their names. Labels without a counterpart among the seven are left out. Splits are by speaker: each fifth of the
+speakers is tested by networks trained on the others, and any leak in the audit is refused.
 
-Each network is trained twice: on the frames in their order, and on the same frames apart, each as a clip of its own.
-The two have the same parameters and see the same pictures, so their difference is what time adds, and not what more
-training on the corpus adds.
+Each network is trained twice: on the frames in their order, and on the same frames separately, each as a clip of its
+own. The two have the same parameters and the same pictures, so their difference is the gain from time, and not from
+more training on the corpus.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Clips:
     """The faces of N clips, T frames each.
 
     Attributes:
-        crops: (N, T, S, S) uint8, grey.
+        crops: (N, T, S, S) uint8, gray.
         label: (N,) int, in the order of EKMAN7.
         subject: (N,) str.
         corpus: (N,) str.
@@ -102,10 +102,10 @@ def find_faces(clips: Manifest, count: int, run: Path) -> Clips:
     if not cache.exists():
         finder, crops, kept = FaceFinder(), [], []
         for place, sequence in enumerate(sequences):
-            found = [faces[0].crop for image in read_pictures(sequence, count) if (faces := finder.find(image))]
-            if found:
-                chosen = np.linspace(0, len(found) - 1, count).round().astype(int)  # repeats some where there are few
-                crops.append(np.stack([found[i] for i in chosen]))
+            detected = [faces[0].crop for image in read_pictures(sequence, count) if (faces := finder.find(image))]
+            if detected:
+                chosen = np.linspace(0, len(detected) - 1, count).round().astype(int)  # repeats some of few
+                crops.append(np.stack([detected[i] for i in chosen]))
                 kept.append(place)
         log.info("a face in %d of %d clips", len(kept), len(sequences))
         luma = (gray_crops(np.concatenate(crops), 112) * 255).round().astype(np.uint8)
@@ -135,12 +135,12 @@ def train(
     clips: torch.Tensor,
     label: torch.Tensor,
     *,
-    apart: bool,
+    separate: bool,
     epochs: int,
     rate: float,
     seed: int,
 ) -> None:
-    """Step 3: everything but the image network's convolutions; with ``apart`` each frame is a clip of its own."""
+    """Step 3: everything but the image network's convolutions; with ``separate`` each frame is a clip of its own."""
     torch.manual_seed(seed)
     for parameter in network.image.parameters():
         parameter.requires_grad_(False)
@@ -148,15 +148,15 @@ def train(
         parameter.requires_grad_(True)
     views = [clips, clips.flip(4)]
     run: Callable[[torch.Tensor], torch.Tensor] = lambda part: network(part)[1]  # noqa: E731
-    if isinstance(network, LstmNetwork):  # its image network is frozen: look at each picture once
+    if isinstance(network, LstmNetwork):  # its image network is frozen: features are computed once
         with torch.no_grad():
             views = [network.image.features(view.flatten(0, 1)).unflatten(0, view.shape[:2]) for view in views]
         run = lambda part: network.follow(part)[1]  # noqa: E731
-    if apart:
+    if separate:
         views = [view.flatten(0, 1)[:, None] for view in views]
         label = label.repeat_interleave(clips.shape[1])
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=rate, weight_decay=0.01)
-    batch = 32 * (clips.shape[1] if apart else 1)
+    batch = 32 * (clips.shape[1] if separate else 1)
     network.train()
     for _ in range(epochs):
         for rows in torch.randperm(len(label)).split(batch):
@@ -171,25 +171,25 @@ def train(
     network.eval()
 
 
-def predict(network: SequenceNetwork, clips: torch.Tensor, *, apart: bool = False) -> np.ndarray:
+def predict(network: SequenceNetwork, clips: torch.Tensor, *, separate: bool = False) -> np.ndarray:
     """Log scores (N, 7): the mean over the frames and both mirror images."""
-    said = []
+    parts = []
     with torch.inference_mode():
         for part in clips.split(32):
             for view in (part, part.flip(4)):
-                frames = view.flatten(0, 1)[:, None] if apart else view
+                frames = view.flatten(0, 1)[:, None] if separate else view
                 logits = torch.log_softmax(network(frames)[1], dim=2)
-                said.append(logits.reshape(len(part), -1, logits.shape[-1]).mean(dim=1))
-    pairs = [(first + second) / 2 for first, second in zip(said[::2], said[1::2], strict=True)]
+                parts.append(logits.reshape(len(part), -1, logits.shape[-1]).mean(dim=1))
+    pairs = [(first + second) / 2 for first, second in zip(parts[::2], parts[1::2], strict=True)]
     return torch.cat(pairs).numpy()
 
 
 def gain(clips: Clips, without: np.ndarray, with_time: np.ndarray) -> dict[str, list[float]]:
-    """The paired difference of two predictions, drawn over people."""
+    """The paired difference of two predictions with its bootstrap interval over speakers."""
     first, second = without.argmax(axis=1), with_time.argmax(axis=1)
     measures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
         "accuracy": accuracy,
-        "uar": lambda truth, said: uar(truth, said, len(EKMAN7)),
+        "uar": lambda true, predicted: uar(true, predicted, len(EKMAN7)),
     }
     result = {}
     for name, measure in measures.items():
@@ -202,11 +202,11 @@ def gain(clips: Clips, without: np.ndarray, with_time: np.ndarray) -> dict[str, 
     return result
 
 
-def report_of(clips: Clips, said: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Step 5: each network's scores, and what time adds to it; intervals are over people."""
-    report: dict[str, Any] = {name: scores(clips.label, logits, clips.subject) for name, logits in said.items()}
+def report_of(clips: Clips, predictions: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Step 5: each network's scores, and its gain from time; intervals are over speakers."""
+    report: dict[str, Any] = {name: scores(clips.label, logits, clips.subject) for name, logits in predictions.items()}
     for kind in ("lstm", "inflated"):
-        report[f"time adds to {kind}"] = gain(clips, said[f"{kind}, frames apart"], said[kind])
+        report[f"time adds to {kind}"] = gain(clips, predictions[f"{kind}, frames apart"], predictions[kind])
     return report
 
 
@@ -229,9 +229,9 @@ def main(
     inflated_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Of folds, weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
-    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks between people that are accepted.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks between speakers that are accepted.")] = None,
 ) -> None:
-    """Train the inflated network and the CNN-LSTM with people kept apart, and report what time adds."""
+    """Train the inflated network and the CNN-LSTM with splits by speaker, and report the gain from time."""
     settings = {name: value for name, value in locals().items() if isinstance(value, int | float)}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
@@ -240,57 +240,59 @@ def main(
     epochs, rates = {"lstm": lstm_epochs, "inflated": inflated_epochs}, {"lstm": lstm_rate, "inflated": inflated_rate}
     kinds: tuple[Literal["lstm", "inflated"], ...] = ("lstm", "inflated")
 
-    def trained(kind: Literal["lstm", "inflated"], apart: bool, clips: Clips) -> FaceSequenceEncoder:
+    def fit_network(kind: Literal["lstm", "inflated"], separate: bool, clips: Clips) -> FaceSequenceEncoder:
         torch.manual_seed(seed)
         sequence = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind=kind))
         inputs, label = inputs_of(clips, encoder.size), torch.from_numpy(clips.label)
-        train(sequence.network, inputs, label, apart=apart, epochs=epochs[kind], rate=rates[kind], seed=seed)
+        train(sequence.network, inputs, label, separate=separate, epochs=epochs[kind], rate=rates[kind], seed=seed)
         return sequence
 
     named = read_clips(manifest).folds(folds, by="speaker", seed=seed)
     named.audit(media="hashes").refuse_leaks(allow or ())
     clips = find_faces(named, frames, run)
     image = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind="lstm")).network
-    said = {"image network": predict(image, inputs_of(clips, encoder.size))}
+    out_of_fold = {"image network": predict(image, inputs_of(clips, encoder.size))}
 
-    # Step 4: each fold's people are answered by networks that have not seen them.
+    # Step 4: each fold's speakers are predicted by networks that were not trained on them.
     for fold in np.unique(clips.fold):
         tested = clips.fold == fold
         for kind in kinds:
-            for apart in (True, False):
-                name = f"{kind}, frames apart" if apart else kind
-                network = trained(kind, apart, clips[~tested]).network
-                answers = said.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
-                answers[tested] = predict(network, inputs_of(clips[tested], encoder.size), apart=apart)
+            for separate in (True, False):
+                name = f"{kind}, frames apart" if separate else kind
+                network = fit_network(kind, separate, clips[~tested]).network
+                predictions = out_of_fold.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
+                predictions[tested] = predict(network, inputs_of(clips[tested], encoder.size), separate=separate)
         log.info("fold %s of %d", fold, folds)
     report: dict[str, Any] = {
         "clips": len(clips.label),
         "subjects": len(np.unique(clips.subject)),
-        "folds": report_of(clips, said),
+        "folds": report_of(clips, out_of_fold),
         "tests": {},
     }
 
-    final = {(kind, apart): trained(kind, apart, clips) for kind in kinds for apart in (True, False)} if test else {}
+    ways = [(kind, separate) for kind in kinds for separate in (True, False)] if test else []
+    final = {(kind, separate): fit_network(kind, separate, clips) for kind, separate in ways}
     for other in test or []:
-        seen = find_faces(read_clips(other), test_frames, run)
-        seen = seen[np.isin(seen.label, clips.label)]  # what is not in training can't be answered
-        inputs = inputs_of(seen, encoder.size)
-        answers = {"image network": predict(image, inputs)}
-        for (kind, apart), sequence in final.items():
-            name = f"{kind}, frames apart" if apart else kind
-            answers[name] = predict(sequence.network, inputs, apart=apart)
-        measured = report["tests"][str(other)] = {"all": report_of(seen, answers)}
-        for corpus in np.unique(seen.corpus):
-            rows = seen.corpus == corpus
+        tested = find_faces(read_clips(other), test_frames, run)
+        tested = tested[np.isin(tested.label, clips.label)]  # labels that are not in training can't be predicted
+        inputs = inputs_of(tested, encoder.size)
+        predictions = {"image network": predict(image, inputs)}
+        for (kind, separate), sequence in final.items():
+            name = f"{kind}, frames apart" if separate else kind
+            predictions[name] = predict(sequence.network, inputs, separate=separate)
+        measured = report["tests"][str(other)] = {"all": report_of(tested, predictions)}
+        for corpus in np.unique(tested.corpus):
+            rows = tested.corpus == corpus
+            label = tested.label[rows]
             measured[str(corpus)] = {
                 "clips": int(rows.sum()),
-                "right": {name: int((x[rows].argmax(1) == seen.label[rows]).sum()) for name, x in answers.items()},
+                "right": {name: int((one[rows].argmax(1) == label).sum()) for name, one in predictions.items()},
             }
     (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     log.info("%s", json.dumps(report, indent=1))
     if out is not None:
         for kind in kinds:
-            sequence = final[kind, False] if final else trained(kind, False, clips)
+            sequence = final[kind, False] if final else fit_network(kind, False, clips)
             sequence.card = {
                 "recipe": "recipes/face_sequence.py",
                 "training": settings,

@@ -1,4 +1,4 @@
-"""Late fusion: calibrate the three experts and learn how much each counts.
+"""Late fusion: calibrate the three encoders and learn the weight of each.
 
     python recipes/fusion_late.py --face RUNS/face --voice RUNS/voice --text RUNS/text --out mmemo/weights/fusion
 
@@ -6,9 +6,9 @@ Reads ``val_logits.npz`` and ``test_logits.npz`` that the encoders' recipes leav
 and targets (N, 7) of samples no encoder was trained on. Takes a minute.
 
 No corpus here has face, voice and words of the same moment for all seven labels, so clips are put together: one face,
-one voice and one text of the same label. That assumes the three are independent given the label. Real words often say
-nothing of the emotion ("kids are talking by the door"), so in a share of the clips the text is of a random label
-instead. Both are assumptions; the figures measure the head on clips made the same way from test samples, not on films.
+one voice and one text of the same label. That assumes the three are independent given the label. Real words often carry
+no emotion ("kids are talking by the door"), so in a share of the clips the text is of a random label
+instead. Both are assumptions; the scores measure the head on clips made the same way from test samples, not on films.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def main(
     ):
         fused = head.fuse({name: scores_only(logits[name]) for name in chosen})
         predicted = fused.argmax(axis=1)
-        figure = bootstrap(lambda rows, p=predicted: uar(target[rows], p[rows], len(EKMAN7)), len(target))
+        interval = bootstrap(lambda rows, p=predicted: uar(target[rows], p[rows], len(EKMAN7)), len(target))
         error = expected_calibration_error(target, fused)
-        scores["+".join(chosen)] = {"uar": figure.value, "low": figure.low, "high": figure.high, "ece": error}
-        log.info("%-16s UAR %s  ECE %.3f", "+".join(chosen), figure, error)
+        scores["+".join(chosen)] = {"uar": interval.value, "low": interval.low, "high": interval.high, "ece": error}
+        log.info("%-16s UAR %s  ECE %.3f", "+".join(chosen), interval, error)
     fusion, arrays = head.state()
     config = {
         "kind": KIND,

@@ -6,12 +6,12 @@
 
 Splits of the manifest are kept; without any, speakers are divided into train, val and test. Encodings are computed once
 and kept in the run folder, so that another head or seed takes seconds to minutes. Temperatures are fitted on the
-clips of ``val``, the heads on ``train`` (they hold speakers out by themselves where they must choose), the head with
-the least log loss on ``val`` becomes the model, ``test`` is looked at once, at the end.
+clips of ``val``, the heads on ``train`` (with cross-validation over speakers where they choose), the head with the
+least log loss on ``val`` becomes the model, ``test`` is measured once, at the end.
 
 Where the clips have other labels than the encoders, and mmemo has no mapping, or with ``--refit``, each encoder gets a
-linear probe of your labels, fitted on ``train``; the heads then learn from scores of probes that did not see the
-speaker.
+linear probe of your labels, fitted on ``train``; the heads then learn from out-of-fold scores, of probes not
+fitted on the speaker.
 
 ``mmemo.load_model("RUNS/mine")`` then serves ``mmemo.analyze(…, model=…)``; ``mmemo compare RUNS/mine`` shows the
 held-out scores, also beside those of other runs.
@@ -77,14 +77,14 @@ HEADS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Part:
-    """The clips of one split in which any modality was found."""
+    """The clips of one split that have any modality."""
 
     ids: np.ndarray
     encodings: dict[str, Encoding]
     target: np.ndarray
     groups: dict[str, np.ndarray]
 
-    def only(self, modalities: list[str]) -> Part:
+    def select(self, modalities: list[str]) -> Part:
         """Some modalities, and the clips that have any of them."""
         encodings = {modality: self.encodings[modality] for modality in modalities}
         kept = np.flatnonzero(np.any([one.present for one in encodings.values()], axis=0))
@@ -94,7 +94,7 @@ class Part:
 
     @property
     def speakers(self) -> np.ndarray:
-        """Who speaks; a clip of which that is not known stands for itself."""
+        """(N,) speaker of each clip; the clip's own id where it is not known."""
         known = self.groups.get("speaker", np.full(len(self.ids), ""))
         return np.where(known == "", self.ids, known)
 
@@ -108,7 +108,7 @@ def main(
     refit: Annotated[bool, typer.Option("--refit", help="fit the encoders' classifiers on the clips, too")] = False,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
     workers: Annotated[int, typer.Option(help="processes that read media")] = 0,
-    draws: Annotated[int, typer.Option(help="resamplings of the speakers for the intervals")] = 10_000,
+    draws: Annotated[int, typer.Option(help="bootstrap resamples of the speakers")] = 10_000,
     allow: Annotated[list[str] | None, typer.Option(help="codes of leaks between splits that are accepted")] = None,
 ) -> None:
     """Encode, calibrate, fit, choose, measure once, save."""
@@ -119,7 +119,7 @@ def main(
             raise ArgumentError(expected_one_of("Head", [*HEADS, "all"], name))
     run.mkdir(parents=True, exist_ok=True)
     base = load_model(encoders, modalities=modalities.split(","))
-    clips, refit = labelled(manifest, base.labels, refit)
+    clips, refit = read_labeled(manifest, base.labels, refit)
     if all(clip.split is None for clip in clips):
         clips = clips.split(by="speaker", seed=seed)
     clips.audit().refuse_leaks(allow or ())
@@ -130,18 +130,18 @@ def main(
         encode(mine, list(base.encoders.values()), cache, workers=workers, on_error="leave out", tick=progress)
     process.wait_for_everyone()
     train, val, test = (
-        found(encode(clips.part(split), list(base.encoders.values()), cache, on_error="leave out"))
+        part_of(encode(clips.part(split), list(base.encoders.values()), cache, on_error="leave out"))
         for split in ("train", "val", "test")
     )
     own: list[Encoder] = [e for e in base.encoders.values() if train.encodings[e.modality].present.any()]
-    train, val, test = (part.only([encoder.modality for encoder in own]) for part in (train, val, test))
+    train, val, test = (part.select([encoder.modality for encoder in own]) for part in (train, val, test))
     if refit:
-        own, (train, val, test) = probed(own, clips.labels, train, val, test)
+        own, (train, val, test) = fit_probes(own, clips.labels, train, val, test)
     temperatures = {}
     for modality, one in val.encodings.items():
         known = one.present
         temperatures[modality] = fit_temperature(one.logits[known], val.target[known]) if known.any() else 1.0
-    train, val, test = (calibrated(part, temperatures) for part in (train, val, test))
+    train, val, test = (calibrate(part, temperatures) for part in (train, val, test))
 
     models, validation = {}, {}
     for name in heads:  # in every process: together they train the networks among them
@@ -158,24 +158,24 @@ def main(
     config |= {"refit": refit, "git": git_state(), "mmemo": mmemo.__version__, "chosen": best}
     models[best].save(run / "model", card={"recipe": config})
 
-    answers = ask_all(models, best, test)
-    write_run(run, answers, fitted_on=[*train.ids.tolist(), *val.ids.tolist()])
-    compared_on_test = compare_predictions(answers, run.name, draws=draws, seed=seed)
+    predictions = predict_all(models, best, test)
+    write_run(run, predictions, fitted_on=[*train.ids.tolist(), *val.ids.tolist()])
+    comparison = compare_predictions(predictions, run.name, draws=draws, seed=seed)
     results: dict[str, Any] = {
         "config": config,
         "clips of": {"train": len(train.ids), "val": len(val.ids), "test": len(test.ids)},
         "temperatures": temperatures,
         "validation": validation,
-        **compared_on_test.to_dict(),
+        **comparison.to_dict(),
     }
     with replacing_file(run / "results.json") as partial_file:
         partial_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    Console(highlight=False).print(compared_on_test.to_table())
+    Console(highlight=False).print(comparison.to_table())
     if all(one.present.any() for one in test.encodings.values()):
-        print(f"{best}, where all modalities are there: {reliance(models[best].fusion, test.encodings, test.target)}")
+        print(f"{best}, on clips with all modalities: {reliance(models[best].fusion, test.encodings, test.target)}")
 
 
-def labelled(path: Path, labels: LabelSet, refit: bool) -> tuple[Manifest, bool]:
+def read_labeled(path: Path, labels: LabelSet, refit: bool) -> tuple[Manifest, bool]:
     """The clips that have a label, and whether the encoders must learn it first."""
     clips = Manifest.read(path).filter(lambda clip: clip.label is not None)
     if refit or clips.labels == labels:
@@ -184,14 +184,14 @@ def labelled(path: Path, labels: LabelSet, refit: bool) -> tuple[Manifest, bool]
         return Manifest(clips.clips, labels), False
     mapping = find_mapping(clips.labels, labels)
     if mapping is None:
-        log.warning("the encoders don't know the labels %s: each gets a probe of its own", list(clips.labels))
+        log.warning("the encoders don't have the labels %s: each gets a probe of them", list(clips.labels))
         return clips, True
     log.warning("labels of %s are mapped to %s. %s", mapping.source.name, mapping.target.name, mapping.loses)
     return clips.map_labels(mapping), False
 
 
-def found(clips: EncodedClips) -> Part:
-    """The clips in which any modality was found.
+def part_of(clips: EncodedClips) -> Part:
+    """The clips that have any modality.
 
     Raises:
         ManifestError: if there are none.
@@ -204,7 +204,7 @@ def found(clips: EncodedClips) -> Part:
             log.warning("no clip has any %s; without it in training it is left out of the model", modality)
     kept = np.flatnonzero(np.any([one.present for one in encodings.values()], axis=0))
     if not len(kept):
-        raise ManifestError(clips.manifest, ["no clip has any of the modalities asked for"])
+        raise ManifestError(clips.manifest, ["no clip has any of the modalities"])
     if len(kept) < len(clips.manifest):
         log.warning("%d clips have no modality at all and are left out", len(clips.manifest) - len(kept))
     ids = np.array([clips.manifest[int(row)].id for row in kept])
@@ -212,49 +212,49 @@ def found(clips: EncodedClips) -> Part:
     return Part(ids, rows, clips.target[kept], group_columns(clips, kept))
 
 
-def probed(
+def fit_probes(
     encoders: list[Encoder], labels: LabelSet, train: Part, val: Part, test: Part
 ) -> tuple[list[Encoder], tuple[Part, Part, Part]]:
-    """Encoders with a probe of these labels. Training clips get scores of probes that did not see their speaker."""
+    """Encoders with a probe of these labels. Training clips get scores of probes not fitted on their speaker."""
     own: list[Encoder] = []
     parts = [dict(part.encodings) for part in (train, val, test)]
     for encoder in encoders:
         modality = encoder.modality
-        there = parts[0][modality].present
-        features = mean_tokens(parts[0][modality])[there]
+        present = parts[0][modality].present
+        features = mean_tokens(parts[0][modality])[present]
         probe, held_out = LinearProbe.cross_fit(
-            features, train.target[there], len(labels), groups=train.speakers[there]
+            features, train.target[present], len(labels), groups=train.speakers[present]
         )
         own.append(ProbeEncoder(encoder, probe, labels))
         for number, part in enumerate(parts):
             logits = probe.logits(mean_tokens(part[modality])).astype(np.float32)
             if number == 0:
-                logits[there] = held_out
+                logits[present] = held_out
             part[modality] = replace(part[modality], logits=logits)
     return own, tuple(replace(part, encodings=of) for part, of in zip((train, val, test), parts, strict=True))  # type: ignore[return-value]
 
 
-def calibrated(part: Part, temperatures: Mapping[str, float]) -> Part:
-    """With logits divided by the temperatures."""
+def calibrate(part: Part, temperatures: Mapping[str, float]) -> Part:
+    """The part with logits divided by the temperatures."""
     return replace(part, encodings={m: one.calibrate(temperatures[m]) for m, one in part.encodings.items()})
 
 
-def ask_all(models: Mapping[str, EmotionModel], best: str, part: Part) -> Predictions:
-    """Each modality alone, the subsets by the chosen head, and all together by every head."""
+def predict_all(models: Mapping[str, EmotionModel], best: str, part: Part) -> Predictions:
+    """Predictions of each modality alone, of the subsets by the chosen head, and of all modalities by every head."""
     encodings = {modality: one for modality, one in part.encodings.items() if one.present.any()}
     scores, ablations = predict_subsets(models[best], encodings)
     whole = " + ".join(m for m in models[best].modalities if m in encodings)
     if len(encodings) > 1:
         del scores[whole], ablations[whole]
         for name, model in models.items():
-            of_scores, of_removed = predict_subsets(model, encodings)
-            scores[name], ablations[name] = of_scores[whole], of_removed[whole]
+            of_scores, of_ablations = predict_subsets(model, encodings)
+            scores[name], ablations[name] = of_scores[whole], of_ablations[whole]
     labels = tuple(models[best].labels)
     return Predictions(labels, part.ids, part.target, scores, ablations, part.groups)
 
 
 def progress(done: int) -> None:
-    """Says now and then how far the encoding is."""
+    """Log how far the encoding is, every 50 clips."""
     if done % 50 == 0:
         log.info("%d clips encoded", done)
 

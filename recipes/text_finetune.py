@@ -71,7 +71,7 @@ class Texts:
     groups: np.ndarray | None
 
 
-class Ours(nn.Module):
+class EmbeddedReader(nn.Module):
     """The embedded network with a new head."""
 
     trained = ("net.head",)
@@ -97,7 +97,7 @@ class Ours(nn.Module):
         TextEncoder(self.net, tokenizer, labels=self.labels, languages=languages, card=card).save(out)
 
 
-class Theirs(nn.Module):
+class HuggingFaceReader(nn.Module):
     """A transformer of Hugging Face with a new head."""
 
     adapted = "all-linear"
@@ -142,7 +142,7 @@ class Theirs(nn.Module):
         TextBackboneEncoder(HuggingFaceText(out), mapping, languages=languages).save(out)
 
 
-def tune(reader: Ours | Theirs, tuning: Tuning, rank: int) -> nn.Module:
+def tune(reader: EmbeddedReader | HuggingFaceReader, tuning: Tuning, rank: int) -> nn.Module:
     """The reader with the weights to be trained, and no others, requiring gradients."""
     if tuning is Tuning.full:
         return reader
@@ -184,19 +184,19 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    # its fast way round the layers knows nothing of LoRA's matrices
+    # its fast path skips LoRA's matrices
     torch.backends.mha.set_fastpath_enabled(False)
 
     reading = read_corpus(corpus, data)
     labels = reading.manifest.labels
     clips = [clip for clip in reading.manifest.clips if clip.label is not None and text_key(clip.text or "")]
-    seen = {text_key(clip.text or "") for clip in clips if clip.split == "train"}
-    new = [clip for clip in clips if clip.split != "val" or text_key(clip.text or "") not in seen]
+    trained = {text_key(clip.text or "") for clip in clips if clip.split == "train"}
+    new = [clip for clip in clips if clip.split != "val" or text_key(clip.text or "") not in trained]
     languages = tuple(sorted({clip.language for clip in clips if clip.language}))
 
-    reader: Ours | Theirs
+    reader: EmbeddedReader | HuggingFaceReader
     if start == "mmemo" or checkpoint_kind(start) == KIND:
-        reader = Ours(TextEncoder.load(WEIGHTS / "text" if start == "mmemo" else start), labels)
+        reader = EmbeddedReader(TextEncoder.load(WEIGHTS / "text" if start == "mmemo" else start), labels)
         separator = reader.encoder.separator
     else:
         folder = Path(start).expanduser()
@@ -204,13 +204,13 @@ def main(
             if not HUB_NAME.fullmatch(start):
                 raise ArgumentError(f"{start} is no folder with a checkpoint, and no name on the Hub.")
             folder = fetch(start, None, PATTERNS)
-        reader = Theirs(folder, labels)
+        reader = HuggingFaceReader(folder, labels)
         separator = -1  # no text of these has a context before it
     texts = {}
     for split in ("train", "val", "test"):
         chosen = [clip for clip in new if clip.split == split]
         texts[split] = read(reader, chosen[: limit or None] if split == "train" else chosen, labels)
-    fresh = np.array([text_key(clip.text or "") not in seen for clip in new if clip.split == "test"])
+    fresh = np.array([text_key(clip.text or "") not in trained for clip in new if clip.split == "test"])
     log.info("%s: %s texts, labels %s", corpus, {k: len(v.ids) for k, v in texts.items()}, list(labels))
 
     model = tune(reader, tuning, rank)
@@ -254,7 +254,7 @@ def main(
     card = {
         "base": start,
         "corpora": {corpus: reading.corpus.terms},
-        "split": "official; texts that occur in training are left out of validation and of the first test figures",
+        "split": "official; texts that occur in training are left out of validation and of the first test scores",
         "recipe": {"name": "text_finetune", "parameters": settings},
         "scores": scores,
     }
@@ -262,7 +262,7 @@ def main(
     log.info("saved to %s", out / "encoder")
 
 
-def read(reader: Ours | Theirs, clips: list[Any], labels: LabelSet) -> Texts:
+def read(reader: EmbeddedReader | HuggingFaceReader, clips: list[Any], labels: LabelSet) -> Texts:
     """Tokens and classes of clips."""
     return Texts(
         [reader.tokenize(clip.text) for clip in clips],
@@ -274,28 +274,28 @@ def read(reader: Ours | Theirs, clips: list[Any], labels: LabelSet) -> Texts:
 def logits_of(network: nn.Module, texts: Texts, separator: int, batch: int = 64) -> np.ndarray:
     """Logits (N, K) float32."""
     order = sorted(range(len(texts.ids)), key=lambda i: len(texts.ids[i]))
-    found: dict[int, np.ndarray] = {}
+    by_row: dict[int, np.ndarray] = {}
     network.eval()
     with torch.inference_mode():
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
             ids, mask, _ = pad_ids([texts.ids[i] for i in rows], separator)
             logits = network(torch.from_numpy(ids), torch.from_numpy(mask)).float().numpy()
-            found |= dict(zip(rows, logits, strict=True))
-    return np.stack([found[i] for i in range(len(order))])
+            by_row |= dict(zip(rows, logits, strict=True))
+    return np.stack([by_row[i] for i in range(len(order))])
 
 
 def score(texts: Texts, predicted: np.ndarray, kept: np.ndarray, classes: int) -> dict[str, Any]:
     """Accuracy, macro-F1 and weighted F1 of the rows ``kept``, with intervals; dialogues stay together."""
     target, predicted = texts.target[kept], predicted[kept]
     groups = None if texts.groups is None else texts.groups[kept]
-    measures = {
+    metrics = {
         "accuracy": lambda i: accuracy(target[i], predicted[i]),
         "macro_f1": lambda i: macro_f1(target[i], predicted[i], classes),
         "weighted_f1": lambda i: weighted_f1(target[i], predicted[i], classes),
     }
-    figures = {name: asdict(bootstrap(f, len(target), groups=groups, draws=500)) for name, f in measures.items()}
-    return {"texts": len(target), **figures}
+    intervals = {name: asdict(bootstrap(f, len(target), groups=groups, draws=500)) for name, f in metrics.items()}
+    return {"texts": len(target), **intervals}
 
 
 if __name__ == "__main__":

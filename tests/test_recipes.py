@@ -42,15 +42,15 @@ def test_a_head_trained_on_a_manifest_serves_analyze(tmp_path: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     assert results["config"]["head"] == "stacked,boosted"
     assert results["config"]["chosen"] in results["validation"]
-    found = mmemo.compare(run, draws=20)
-    assert [system.name for system in found.systems] == ["voice", "text", "stacked", "boosted"]
-    assert found["text"].accuracy.value == results["systems"]["text"]["accuracy"]["value"]
+    comparison = mmemo.compare(run, draws=20)
+    assert [system.name for system in comparison.systems] == ["voice", "text", "stacked", "boosted"]
+    assert comparison["text"].accuracy.value == results["systems"]["text"]["accuracy"]["value"]
     model = mmemo.load_model(run)
     assert isinstance(model.fusion, StackedFusion)
     with pytest.raises(LeakError, match="fitted on"):
         mmemo.compare(run, on=manifest.split(by="speaker", shares=shares).part("train"))
-    said = "I am so sad that I could cry"
-    result = mmemo.analyze(tmp_path / "clips/0-sadness.mp4", text=said, model=model)
+    words = "I am so sad that I could cry"
+    result = mmemo.analyze(tmp_path / "clips/0-sadness.mp4", text=words, model=model)
     assert result.label == "sadness"
     assert sum(one.weight or 0 for one in result.modalities.values()) == pytest.approx(1, abs=1e-4)
 
@@ -59,16 +59,16 @@ def test_a_head_trained_on_a_manifest_serves_analyze(tmp_path: Path) -> None:
         main(tmp_path / "leaking.jsonl", run, modalities="voice,text")
 
 
-def test_other_labels_get_probes_and_a_modality_that_is_nowhere_is_left_out(tmp_path: Path) -> None:
-    said = {"cheerful": "I am so happy and I love it", "gloomy": "I am so sad that I could cry"}
+def test_other_labels_get_probes_and_a_modality_that_no_clip_has_is_left_out(tmp_path: Path) -> None:
+    words = {"cheerful": "I am so happy and I love it", "gloomy": "I am so sad that I could cry"}
     clips = tuple(
         mmemo.Clip(
             text=f"{text}, number {number}.", id=f"{label} {number}", label=label, speaker=f"speaker {number % 6}"
         )
-        for label, text in said.items()
+        for label, text in words.items()
         for number in range(12)
     )
-    moods = LabelSet("moods", tuple(said))
+    moods = LabelSet("moods", tuple(words))
     Manifest(clips, moods).split(by="speaker", shares={"train": 0.5, "val": 0.25, "test": 0.25}).write(
         tmp_path / "clips.jsonl"
     )
@@ -85,7 +85,7 @@ def test_other_labels_get_probes_and_a_modality_that_is_nowhere_is_left_out(tmp_
     assert mmemo.compare(run, draws=20)["text"].accuracy.value == 1
 
 
-def test_a_run_of_a_newer_version_is_told(tmp_path: Path) -> None:
+def test_a_run_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     mmemo.load_model(modalities=("text",)).save(tmp_path / "run" / "model")
     config = tmp_path / "run" / "model" / "fusion" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "format": 99}))
@@ -102,7 +102,7 @@ def test_two_speakers_can_not_be_split_in_three(tmp_path: Path) -> None:
         recipe("fusion_manifest").main(tmp_path / "clips.jsonl", tmp_path / "run", modalities="text")
 
 
-def test_one_class_only_says_so(tmp_path: Path) -> None:
+def test_one_class_only_is_refused(tmp_path: Path) -> None:
     clips = tuple(
         mmemo.Clip(text=f"I am happy, number {n}.", id=str(n), label="happiness", speaker=f"speaker {n}")
         for n in range(9)

@@ -43,8 +43,8 @@ def test_blendshapes_are_compared_with_and_beside_the_network(recipes: None) -> 
     rng = np.random.default_rng(0)
     label = rng.integers(7, size=700)
     good, poor = ((width * np.eye(7)[label] + rng.normal(size=(700, 7))).astype(np.float32) for width in (1.5, 1.0))
-    report = recipe.compare(label, good, poor, recipe.together(good, poor, label))
-    assert report["gain"]["accuracy"][1] > 0, report  # two independent looks are better than one
+    report = recipe.compare(label, good, poor, recipe.fit_fusion(good, poor, label))
+    assert report["gain"]["accuracy"][1] > 0, report  # two independent sources are better than one
 
 
 def run_sequences(recipe: ModuleType, tmp_path: Path, allow: list[str]) -> None:
@@ -83,9 +83,15 @@ def test_sequences_from_clips_and_pictures_to_networks(
     rows.append(["broken", "broken.mp4", "contempt", "s5", ""])  # no label of ours: never opened
     with (tmp_path / "clips.csv").open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
-    found = recipe.sequences_of(recipe.read_clips(tmp_path / "clips.csv"))
-    assert [[clip.speaker for clip in sequence] for sequence in found] == [["s0"], ["s1"], ["s2"], ["s3"], ["s4"] * 3]
-    assert len(recipe.read_pictures(found[4], 2)) == 2
+    sequences = recipe.sequences_of(recipe.read_clips(tmp_path / "clips.csv"))
+    assert [[clip.speaker for clip in sequence] for sequence in sequences] == [
+        ["s0"],
+        ["s1"],
+        ["s2"],
+        ["s3"],
+        ["s4"] * 3,
+    ]
+    assert len(recipe.read_pictures(sequences[4], 2)) == 2
     with pytest.raises(LeakError, match="--allow same-media"):  # the clips of all four people are one
         run_sequences(recipe, tmp_path, allow=[])
     run_sequences(recipe, tmp_path, allow=["same-media"])
@@ -107,9 +113,9 @@ def test_ck48_is_read_by_sequence(recipes: None, tmp_path: Path) -> None:
         for name in names:
             cv2.imwrite(str(tmp_path / folder / f"{name}.png"), np.zeros((8, 8), np.uint8))
     prepare("ck48", tmp_path, tmp_path / "ck48.jsonl")
-    found = recipe.sequences_of(recipe.read_clips(tmp_path / "ck48.jsonl"))
-    assert [[clip.path.stem for clip in sequence] for sequence in found] == [
+    sequences = recipe.sequences_of(recipe.read_clips(tmp_path / "ck48.jsonl"))
+    assert [[clip.path.stem for clip in sequence] for sequence in sequences] == [
         ["S010_004_00000017", "S010_004_00000018"],
         ["S011_001_00000009"],
     ]
-    assert {clip.label for sequence in found for clip in sequence} == {"happiness"}
+    assert {clip.label for sequence in sequences for clip in sequence} == {"happiness"}

@@ -51,9 +51,9 @@ def test_from_a_manifest_to_a_recogniser(
 ) -> None:
     settings = {"models": "svm_lbp_top,svm_flow,cnn", "seeds": 1, "workers": 1}
     recipe.main(None, manifest, tmp_path / "run", tmp_path / "out", **settings)  # type: ignore[attr-defined]
-    told = json.loads((tmp_path / "run" / "figures.json").read_text())["tables"]
-    assert set(told) == {"svm_flow", "cnn", "cnn, mean of all seeds"}  # there are no apex faces for LBP-TOP
-    assert told["svm_flow"]["all"]["uf1"] == [1.0]  # the two are easily told apart
+    tables = json.loads((tmp_path / "run" / "figures.json").read_text())["tables"]
+    assert set(tables) == {"svm_flow", "cnn", "cnn, mean of all seeds"}  # there are no apex faces for LBP-TOP
+    assert tables["svm_flow"]["all"]["uf1"] == [1.0]  # the two are easy to separate
     printed = capsys.readouterr().out
     assert "svm_flow" in printed
     assert "not developed on" not in printed  # nothing was developed on these people

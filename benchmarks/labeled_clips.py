@@ -1,8 +1,8 @@
-"""The labelled clips of the shared data, file in, label out: the table of docs/results.md.
+"""The labeled clips of the shared data, file in, label out: the table of docs/results.md.
 
     python benchmarks/labelled_clips.py DATA      # DATA: the unpacked corpora, with av/manifest.csv
 
-A look at real clips, not a benchmark: they are few, and of few people.
+An example on real clips, not a benchmark: they are few, and of few people.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MODALITIES = ("fused", "face", "voice", "text")
 
 
 def main(data: Path, corpora: list[str] | None) -> None:
-    """Print a Markdown table of clips, and one of the share right by corpus."""
+    """Print a Markdown table of clips, and one of the share predicted right by corpus."""
     analyzer = Analyzer()
     right: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     print("| clip | label | fused | face | voice | text | coverage of face | words | notes |")
@@ -33,13 +33,13 @@ def main(data: Path, corpora: list[str] | None) -> None:
         except MmemoError as error:
             print(f"| {row['id']} | {row['label']} | {error} | | | | | | |")
             continue
-        said = {name: scores.label for name, scores in result.modalities.items()} | {"fused": result.label}
+        predicted = {name: scores.label for name, scores in result.modalities.items()} | {"fused": result.label}
         face = result.modalities.get("face")
         words = result.transcript.text if result.transcript else ""
-        cells = [row["id"], row["label"], *(said.get(name, "-") for name in MODALITIES)]
+        cells = [row["id"], row["label"], *(predicted.get(name, "-") for name in MODALITIES)]
         cells += [f"{face.coverage:.2f}" if face else "-", words, ", ".join(note.code for note in result.notes)]
         print("| " + " | ".join(cells) + " |", flush=True)
-        for name, label in said.items() if row["label"] in EKMAN7.labels else ():
+        for name, label in predicted.items() if row["label"] in EKMAN7.labels else ():
             right[row["corpus"]][name].append(label == row["label"])
     print("\n| corpus | clips | " + " | ".join(MODALITIES) + " |\n|---|---|---|---|---|---|")
     for corpus, names in right.items():
