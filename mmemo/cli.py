@@ -164,7 +164,7 @@ def prepare(
     """Read your copy of a corpus into a manifest, and tell what is in it."""
     from rich.console import Console
 
-    from mmemo.data import prepare as preparing
+    import mmemo.data.prepare as preparing
     from mmemo.data.corpora import corpus as find_corpus
 
     console = Console(highlight=False)

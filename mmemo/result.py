@@ -270,10 +270,10 @@ class EmotionResult(_Scored):
         """The table that ``mmemo analyze`` prints, without color."""
         from rich.console import Console
 
-        from mmemo.report.export.tables import terminal
+        from mmemo.report.terminal import render_result
 
         text = StringIO()
-        Console(file=text, width=110, color_system=None, highlight=False).print(terminal(self))
+        Console(file=text, width=110, color_system=None, highlight=False).print(render_result(self))
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def to_dict(self) -> dict[str, Any]:
