@@ -63,11 +63,11 @@ def analyze(
         typer.Option(help="Also write .html .json .jsonl .csv .parquet .srt .vtt .eaf .rttm …; of many, the table."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the timeline: .png, .svg or .pdf.")] = None,
-    video: Annotated[Path | None, typer.Option(help="Also write the video with what was found drawn in: .mp4.")] = None,
+    video: Annotated[Path | None, typer.Option(help="Also write the video with the result drawn in: .mp4.")] = None,
     anonymize: Annotated[
         str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="The words said, if you know them.")] = None,
+    text: Annotated[str | None, typer.Option(help="The spoken words, if you know them.")] = None,
     subtitles: Annotated[Path | None, typer.Option(help="An .srt, .vtt, .ass or .txt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
@@ -297,8 +297,8 @@ def main() -> None:
     try:
         app()
     except MmemoError as error:
-        told = str(error) if isinstance(error, ManifestError) else " ".join(str(error).split())
-        print(f"mmemo: {told}", file=sys.stderr)
+        message = str(error) if isinstance(error, ManifestError) else " ".join(str(error).split())
+        print(f"mmemo: {message}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -111,7 +111,7 @@ def _decimals(annotation: Any) -> int | None:
     for meta in reversed(getattr(annotation, "__metadata__", ())):
         if isinstance(meta, Meta) and "decimals" in (meta.extra or {}):
             return int((meta.extra or {})["decimals"])
-    return next((found for part in get_args(annotation) if (found := _decimals(part)) is not None), None)
+    return next((places for part in get_args(annotation) if (places := _decimals(part)) is not None), None)
 
 
 def _dataclasses(annotation: Any) -> set[type]:

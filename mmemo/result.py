@@ -329,7 +329,7 @@ class EmotionResult(_Scored):
         text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
         # Strings hold no line breaks in JSON, so a bracket followed by one is always a list.
         return re.sub(
-            r"\[\n\s+((?:-?\d|null)[^\[\]{}\"]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
+            r"\[\n\s+((?:-?\d|null)[^\[\]{}\"]*?)\s+\]", lambda match: f"[{' '.join(match[1].split())}]", text
         )
 
     def to_frame(self) -> pandas.DataFrame:
@@ -373,7 +373,7 @@ class EmotionResult(_Scored):
         anonymize: Literal["blur", "mask"] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Path:
-        """Write the analyzed video with what was found drawn into it (extra ``report``).
+        """Write the analyzed video with the result drawn into it (extra ``report``).
 
         Faces get a box with their id, label and bars; words are subtitles; a strip below shows the fused scores of the
         whole clip. Frames keep their times and the original sound stays in step. H.264, as ``.mp4`` or ``.mkv``.

@@ -30,8 +30,8 @@ def test_a_track_is_near_every_sighting_and_has_few_knots() -> None:
         recorder.add(time, {3: box(x)})
     (track,) = recorder.tracks(3)
     assert len(track.times) < len(times) / 4
-    found = np.array([track.at(time)[0] for time in times])  # type: ignore[index]
-    assert np.abs(found - places).max() < 0.05 * 0.2 + 0.005
+    tracked = np.array([track.at(time)[0] for time in times])  # type: ignore[index]
+    assert np.abs(tracked - places).max() < 0.05 * 0.2 + 0.005
 
 
 def test_a_face_that_leaves_and_comes_back_has_two_tracks() -> None:

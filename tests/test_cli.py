@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import mmemo
+from mmemo import EmotionResult
 from mmemo.batch.analyze_many import State
 from mmemo.batch.cli import progress_line
 from mmemo.cli import main
@@ -78,6 +79,11 @@ def test_what_is_wrong_is_one_line(
     assert told.out == ""
     assert told.err.count("\n") == 1
     assert says in told.err
+
+
+def test_the_schema_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "schema") == 0
+    assert json.loads(capsys.readouterr().out) == EmotionResult.json_schema()
 
 
 def test_many_clips(clip: Path, tmp_path: Path) -> None:

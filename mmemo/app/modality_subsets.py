@@ -42,7 +42,8 @@ def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[st
         if there:
             fused, own = _fused(model, segment.modalities, there)
             segments.append(Segment(segment.start, segment.end, fused, own))
-    return replace(result, scores=scores, modalities=kept, segments=tuple(segments))
+    settings = result.settings and replace(result.settings, modalities=tuple(modalities))
+    return replace(result, scores=scores, modalities=kept, segments=tuple(segments), settings=settings)
 
 
 def subsets(result: EmotionResult, model: EmotionModel) -> dict[tuple[str, ...], Scores]:

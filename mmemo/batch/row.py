@@ -79,7 +79,12 @@ class Row:
         """The inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
         said = {
-            name: ModalityScores(**scores | {"affect": Affect(**scores["affect"]) if scores.get("affect") else None})
+            name: ModalityScores(
+                scores["scores"],
+                scores["coverage"],
+                scores["weight"],
+                Affect(**scores["affect"]) if scores.get("affect") else None,
+            )
             for name, scores in values["modalities"].items()
         }
         return cls(**values | {"modalities": said, "notes": tuple(values["notes"])})

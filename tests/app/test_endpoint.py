@@ -33,35 +33,35 @@ def post(
     given = {"Content-Type": f"multipart/form-data; boundary={boundary}", **server.bearer, **(headers or {})}
     request = urllib.request.Request(f"{server.address}/api/analyze", body, given)
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.status, json.load(answer)
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
 
 def test_the_response_to_a_file_is_as_described(server: Running, smile: Path) -> None:
     before = server.files()
-    status, answer = post(server, ("smile.mp4", smile.read_bytes()), modalities="face,voice")
+    status, response = post(server, ("smile.mp4", smile.read_bytes()), modalities="face,voice")
     assert status == 200
-    assert EmotionResult.from_dict(answer).to_dict() == answer
-    assert answer["source"] == "smile.mp4"
-    assert answer["label"] == "happiness"
-    assert set(answer["modalities"]) == {"face", "voice"}
+    assert EmotionResult.from_dict(response).to_dict() == response
+    assert response["source"] == "smile.mp4"
+    assert response["label"] == "happiness"
+    assert set(response["modalities"]) == {"face", "voice"}
     assert server.files() == before
     asked = urllib.request.Request(f"{server.address}/openapi.json", headers=server.bearer)
     with urllib.request.urlopen(asked, timeout=30) as document:
         described = json.load(document)
-    response = described["paths"]["/api/analyze"]["post"]["responses"]["200"]
-    reference = response["content"]["application/json"]["schema"]["$ref"]
+    ok = described["paths"]["/api/analyze"]["post"]["responses"]["200"]
+    reference = ok["content"]["application/json"]["schema"]["$ref"]
     assert reference == "#/components/schemas/EmotionResult"
-    jsonschema.validate(answer, {"$ref": reference, "components": described["components"]})
+    jsonschema.validate(response, {"$ref": reference, "components": described["components"]})
 
 
 def test_words_alone(server: Running) -> None:
-    status, answer = post(server, text="What a lovely day, I am so happy.")
+    status, response = post(server, text="What a lovely day, I am so happy.")
     assert status == 200
-    assert answer["source"] is None
-    assert answer["label"] == "happiness"
+    assert response["source"] is None
+    assert response["label"] == "happiness"
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_words_alone(server: Running) -> None:
 def test_refusals_say_why(
     server: Running, file: tuple[str, bytes] | None, fields: dict[str, str], status: int, says: str
 ) -> None:
-    got, answer = post(server, file, **fields)
+    got, response = post(server, file, **fields)
     assert got == status
-    assert says in str(answer["message"])
-    assert str(server.folder) not in str(answer)
+    assert says in str(response["message"])
+    assert str(server.folder) not in str(response)
 
 
 def test_too_large_is_refused_before_it_is_sent(server: Running) -> None:
@@ -89,9 +89,9 @@ def test_too_large_is_refused_before_it_is_sent(server: Running) -> None:
     connection.putheader("Authorization", server.bearer["Authorization"])
     connection.putheader("Content-Length", str((MOST_MEGABYTES + 2) * 1_000_000))
     connection.endheaders()
-    answer = connection.getresponse()
-    assert answer.status == 413
-    assert "larger than" in json.load(answer)["message"]
+    response = connection.getresponse()
+    assert response.status == 413
+    assert "larger than" in json.load(response)["message"]
 
 
 def test_a_body_of_unknown_length_is_counted(server: Running) -> None:
