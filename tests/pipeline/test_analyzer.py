@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import time
 import wave
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 import mmemo
-from mmemo import Analyzer, Clip, EmotionModel, EmotionResult
+from mmemo import Analyzer, Clip, EmotionModel, EmotionResult, media
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, TranscriptError, UnknownModelError, WeightsError
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
+from mmemo.media import sound as media_sound
 from mmemo.media import write_video
 from mmemo.model import FUSION
 from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pretrained import MODELS
 from mmemo.samples import SPEECH_TEXT, make_clip, portrait, sound
+from mmemo.speech.recognition import WhisperTranscriber
 from mmemo.testing import TinyEncoder
 
 
@@ -91,6 +97,29 @@ class TestWhatIsThere:
         result = analyzer(Clip(clip, 1.0, 2.5))
         assert (result.segments[0].start, result.segments[-1].end) == (1.0, 2.5)
         assert result.duration == pytest.approx(1.5)
+
+    def test_words_beside_a_clip_without_any(self, analyzer: Analyzer, clip: Path) -> None:
+        result = analyzer(Clip(clip, 0.0, 1.0), text="One.")
+        assert result.duration == 1.0
+        assert result.transcript is not None
+        assert result.transcript.text == "One."
+
+    def test_the_sound_is_decoded_once(self, analyzer: Analyzer, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("faster_whisper", reason="needs the extra asr")
+        decode, frames = media_sound.decode, []
+
+        def counted(*arguments: Any) -> Iterator[Any]:
+            for frame in decode(*arguments):
+                frames.append(frame)
+                yield frame
+
+        monkeypatch.setattr(media_sound, "decode", counted)
+        once = len(media.waveform(clip)) and len(frames)
+        frames.clear()
+        result = Analyzer(analyzer.model, prosody=True)(clip)
+        assert {"voice", "text"} <= set(result.modalities)
+        assert result.prosody is not None
+        assert len(frames) == once > 10
 
     def test_a_sidecar_gives_the_words(self, analyzer: Analyzer, tmp_path: Path) -> None:
         path = make_clip(tmp_path / "clip.mp4", seconds=2.0)
@@ -174,6 +203,11 @@ class TestBadInput:
         with pytest.raises(ArgumentError, match="not both"):
             analyzer(clip, text="a", subtitles="b.srt")
 
+    @pytest.mark.parametrize("words", [{"text": "B"}, {"subtitles": "b.srt"}])
+    def test_words_given_twice(self, analyzer: Analyzer, words: dict[str, str]) -> None:
+        with pytest.raises(ArgumentError, match="given twice"):
+            analyzer(Clip(text="A"), **words)  # type: ignore[arg-type]
+
     def test_empty_text(self, analyzer: Analyzer) -> None:
         with pytest.raises(MissingStreamError):
             analyzer(text="  ")
@@ -231,6 +265,30 @@ class TestBadInput:
     def test_an_unknown_model(self) -> None:
         with pytest.raises(UnknownModelError, match="'default'"):
             Analyzer("defualt")
+
+
+class TestCopies:
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+    def test_a_copy_of_a_used_analyzer_gives_the_same(self, clip: Path, copied: Callable[[Analyzer], Analyzer]) -> None:
+        used = Analyzer(modalities=("voice", "text"), window=1.5)
+        before = used(clip)
+        again = copied(used)
+        assert again.window == 1.5
+        assert again(clip).scores == pytest.approx(before.scores, abs=1e-6)
+
+    def test_a_model_of_ones_own_is_copied_with_it(self) -> None:
+        used = Analyzer(EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0})))
+        before = used(text="hello")
+        assert pickle.loads(pickle.dumps(used))(text="hello").scores == pytest.approx(before.scores)
+
+    def test_a_used_transcriber(self, clip: Path) -> None:
+        pytest.importorskip("faster_whisper", reason="needs the extra asr")
+        used = Analyzer(modalities=("text",), transcriber=WhisperTranscriber(threads=1))
+        before = used(clip)
+        again = copy.deepcopy(used)(clip)
+        assert before.transcript is not None
+        assert again.transcript is not None
+        assert again.transcript.text == before.transcript.text
 
 
 class TestModels:
