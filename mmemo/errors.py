@@ -6,9 +6,36 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 
+__all__ = [
+    "ArgumentError",
+    "LabelError",
+    "LeakError",
+    "ManifestError",
+    "MediaError",
+    "MissingExtraError",
+    "MissingStreamError",
+    "MmemoError",
+    "TranscriptError",
+    "UnknownModelError",
+    "WeightsError",
+    "WorkerError",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class MmemoError(Exception):
-    """Base of all errors of mmemo: catch this to catch them all."""
+    """Base of all errors of mmemo: catch this to catch them all.
+
+    >>> import mmemo
+    >>> try:
+    ...     mmemo.analyze("nowhere.mp4")
+    ... except mmemo.errors.MmemoError as error:
+    ...     print(type(error).__name__)
+    MediaError
+    """
 
 
 SHOWN_FAULTS = 20
@@ -16,19 +43,47 @@ SHOWN_FAULTS = 20
 
 
 class MediaError(MmemoError):
-    """A file that can't be read as media: missing, empty, damaged, of another kind, or not permitted."""
+    """A file that can't be read as media: missing, empty, damaged, of another kind, or not permitted.
+
+    >>> import mmemo
+    >>> mmemo.analyze("nowhere.mp4")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.MediaError: ...nowhere.mp4...
+    """
 
 
 class MissingStreamError(MmemoError):
-    """Nothing is left to analyze: the input has no face, no voice and no words that were asked for."""
+    """Nothing is left to analyze: the input has no face, no voice and no words that were asked for.
+
+    >>> import mmemo
+    >>> mmemo.analyze(mmemo.samples.make_clip("silent.mp4", faces=0, sound=None, seconds=0.4), modalities=["voice"])
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.MissingStreamError: silent.mp4 has nothing to analyze...
+    """
 
 
 class WorkerError(MmemoError):
-    """A process that analyzes clips beside this one could not be started, or died."""
+    """A process that analyzes clips beside this one could not be started, or died.
+
+    >>> from mmemo.errors import WorkerError
+    >>> raise WorkerError("The process was closed.")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.WorkerError: The process was closed.
+    """
 
 
 class MissingExtraError(MmemoError):
-    """An optional part of mmemo is needed and not installed."""
+    """An optional part of mmemo is needed and not installed.
+
+    >>> from mmemo.errors import require_extra
+    >>> require_extra("A plot", "report", "no_such_package")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.MissingExtraError: A plot needs packages that are not installed. ...
+    """
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
@@ -38,15 +93,39 @@ class MissingExtraError(MmemoError):
 
 
 class UnknownModelError(MmemoError):
-    """A model or weight that mmemo does not know, or a folder that holds none."""
+    """A model or weight that mmemo does not know, or a folder that holds none.
+
+    >>> import mmemo
+    >>> mmemo.load_model("defualt")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.UnknownModelError: Model: expected one of ['default'], got 'defualt'. Did you mean 'default'?...
+    """
 
 
 class WeightsError(MmemoError):
-    """A weight file that is damaged, of another version, or not the one its checksum names."""
+    """A weight file that is damaged, of another version, or not the one its checksum names.
+
+    >>> import mmemo
+    >>> from pathlib import Path
+    >>> folder = mmemo.load_model(modalities=["text"]).save("model")
+    >>> config = (folder / "fusion" / "config.json").write_text("{")
+    >>> mmemo.load_model(folder)
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.WeightsError: ...config.json is not valid JSON...
+    """
 
 
 class TranscriptError(MmemoError):
-    """A subtitle file that can't be read; the message names the file and the line."""
+    """A subtitle file that can't be read; the message names the file and the line.
+
+    >>> import mmemo
+    >>> mmemo.analyze("clip.mp4", subtitles="nowhere.srt")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.TranscriptError: ...nowhere.srt...
+    """
 
 
 class ManifestError(MmemoError):
@@ -55,6 +134,13 @@ class ManifestError(MmemoError):
     Args:
         what: what was read: a path, a folder.
         faults: one sentence each, with the line's number where there is one.
+
+    >>> from mmemo.errors import ManifestError
+    >>> raise ManifestError("clips.csv", ["line 3: no label"])
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.ManifestError: clips.csv has a fault:
+      line 3: no label
     """
 
     def __init__(self, what: object, faults: Sequence[str]) -> None:
@@ -67,15 +153,37 @@ class ManifestError(MmemoError):
 
 
 class LeakError(MmemoError):
-    """Splits that share what must be apart, or a corpus that gives its labels away; the message says where."""
+    """Splits that share what must be apart, or a corpus that gives its labels away; the message says where.
+
+    >>> from mmemo.data import Audit
+    >>> from mmemo.data.checks.report import Finding
+    >>> Audit((Finding("leak", "speaker-overlap", "Speaker 3 is in train and test."),)).refuse_leaks()
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.LeakError: The splits leak:...
+    """
 
 
 class LabelError(MmemoError, ValueError):
-    """A label, label set or mapping that does not fit."""
+    """A label, label set or mapping that does not fit.
+
+    >>> from mmemo.labels import EKMAN7
+    >>> EKMAN7.index("hapiness")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.LabelError: Label of ekman7: expected one of [...], got 'hapiness'. Did you mean 'happiness'?
+    """
 
 
 class ArgumentError(MmemoError, ValueError):
-    """An argument outside what the function takes."""
+    """An argument outside what the function takes.
+
+    >>> import mmemo
+    >>> mmemo.analyze()
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.ArgumentError: Nothing to analyze: give a media file, or text=….
+    """
 
 
 def require_extra(what: str, extra: str, *modules: str) -> None:

@@ -363,3 +363,11 @@ def to_ekman7(source: LabelSet) -> LabelMapping:
         return find_mapping(source, EKMAN7) or _to_ekman7(source)
     except LabelError as error:
         raise LabelError(f"{error} Map them with a LabelMapping of your own, or take those rows out.") from None
+
+
+__all__ = ["LABEL_SETS", "MAPPINGS", "LabelMapping", "LabelSet", "find_mapping", "to_ekman7"]
+__all__ += [name for name, value in list(globals().items()) if isinstance(value, LabelSet | LabelMapping)]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -64,8 +64,8 @@ def test_labels_and_errors_show_their_own_names_only(namespace: str) -> None:
     own = {
         name
         for name, value in vars(module).items()
-        if not name.startswith("_")
-        and (getattr(value, "__module__", None) == namespace or isinstance(value, LabelSet | LabelMapping))
+        if isinstance(value, LabelSet | LabelMapping)
+        or (isinstance(value, type) and value.__module__ == namespace and not name.startswith("_"))
     }
     assert own <= set(module.__all__)
     assert sorted(dir(module)) == sorted(module.__all__)

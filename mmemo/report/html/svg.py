@@ -107,7 +107,12 @@ class _Drawing:
         side = min(68.0, (WIDTH - LEFT) / max(1, len(thumbnails)) - 4)
         for thumbnail in thumbnails:
             title = element("title", f"Person {thumbnail.person} at {thumbnail.time:.1f} s")
-            box: dict[str, Any] = {"x": _px(self.x(thumbnail.time) - side / 2), "y": 0, "width": _px(side), "height": _px(side)}
+            box: dict[str, Any] = {
+                "x": _px(self.x(thumbnail.time) - side / 2),
+                "y": 0,
+                "width": _px(side),
+                "height": _px(side),
+            }
             self._add("image", title, href=data_url(thumbnail.image), **box)
         self._end_row("Faces", "", side)
 
