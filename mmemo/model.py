@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.checkpoint import Checkpoint, load_checkpoint, replacing, save_checkpoint, tensors_sha256
+from mmemo.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, tensors_sha256
 from mmemo.encoders.base import Encoder, Encoding, SavableEncoder
 from mmemo.encoders.modality import quality_of
 from mmemo.encoders.registry import load_encoder
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
+from mmemo.files import replacing
 from mmemo.fusion.base import FusionHead
 from mmemo.fusion.registry import load_head
 from mmemo.labels import LABEL_SETS, LabelSet
@@ -121,7 +122,9 @@ class EmotionModel:
         return self.fusion.fuse(encodings)
 
     def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> Path:
-        """Write the whole model into ``folder``, which is replaced if it exists: all of it or nothing.
+        """Write the whole model into ``folder``: all of it or nothing.
+
+        A folder that is there is replaced if it holds what mmemo wrote and nothing else; see `mmemo.files`.
 
         Each encoder writes its own subfolder; ``fusion`` holds the head's arrays and the model's settings. No file
         names a module or holds code. `load` finds the classes by their names; those that are not mmemo's own must be
@@ -132,7 +135,8 @@ class EmotionModel:
             card: what a user must know of the model (corpora, split, scores …), as JSON; it goes into the settings.
 
         Raises:
-            ArgumentError: if an encoder or the head has not what it takes to be saved and loaded.
+            ArgumentError: if an encoder or the head has not what it takes to be saved and loaded, or the
+                folder may not be replaced.
         """
         if FUSION in self.encoders:
             raise ArgumentError(f"A modality named {FUSION!r} can't be saved: the fusion head's folder has that name.")

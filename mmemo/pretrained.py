@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmemo.encoders.registry import ENCODERS
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
+from mmemo.files import MARK
 from mmemo.fusion.registry import HEADS
 from mmemo.model import FUSION, EmotionModel, load_settings
 
@@ -94,7 +95,7 @@ def find_model(
         WeightsError: if the folder's settings are damaged, or it needs a class that is not known.
         ArgumentError: for a modality the model does not have.
     """
-    known = tuple(load_settings(_folder(name)).config["encoders"])
+    known = tuple(load_settings(model_folder(name)).config["encoders"])
     for modality in modalities or ():
         if modality not in known:
             raise ArgumentError(expected_one_of(f"Modality of the model {str(name)!r}", known, modality))
@@ -112,7 +113,7 @@ def foreign_classes(name: str | Path, modalities: Sequence[str], classes: Sequen
     Raises:
         UnknownModelError, WeightsError: see `find_model`.
     """
-    config = load_settings(_folder(name)).config
+    config = load_settings(model_folder(name)).config
     named = [(ENCODERS, config["encoders"][modality]) for modality in modalities]
     named.append((HEADS, config["fusion"].get("kind")))
     return tuple(registry.find(each, classes) for registry, each in named if not registry.is_builtin(each, classes))
@@ -151,10 +152,17 @@ def load_model(
     if str(name) in MODELS:
         for part in (*chosen, FUSION):
             verify(MODELS[str(name)].parts[part])
-    return EmotionModel.load(_folder(name), modalities=chosen, device=_device(device), name=str(name), classes=classes)
+    return EmotionModel.load(
+        model_folder(name), modalities=chosen, device=_device(device), name=str(name), classes=classes
+    )
 
 
-def _folder(name: str | Path) -> Path:
+def model_folder(name: str | Path) -> Path:
+    """Where a model's files are.
+
+    Raises:
+        UnknownModelError: if there is no such name or folder.
+    """
     if str(name) in MODELS:
         return MODELS[str(name)].folder
     if (Path(name) / RUN / FUSION).is_dir():
@@ -183,7 +191,7 @@ def fingerprint(folder: Path) -> str:
     """SHA-256 over the files of a folder of weights, settings included, in the order of their names."""
     digest = sha256()
     for file in sorted(folder.rglob("*")):
-        if file.is_file():
+        if file.is_file() and file.name != MARK:  # the mark says who wrote the files, and may be missing
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -417,7 +417,8 @@ class EmotionResult(_Scored):
             anonymize: "blur" or "mask" hides every face of a video, and leaves the faces out of a report or plot.
 
         Raises:
-            ArgumentError: for another suffix, or a format that the result has nothing for.
+            ArgumentError: for another suffix, a format that the result has nothing for, or a file that the result was
+                made from.
             MissingExtraError: if the format needs packages that are not installed.
         """
         from mmemo.report.save import save

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from mmemo.comparison.missing_modality import RobustnessCurve, missing_modality_
 from mmemo.comparison.predict import GROUPS, predict
 from mmemo.comparison.predictions import Predictions, merge
 from mmemo.comparison.result import Comparison
-from mmemo.comparison.run_folder import is_run, read_run
+from mmemo.comparison.run_folder import RUN_FILES, is_run, read_run
 from mmemo.comparison.significance import run_paired_tests
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
@@ -24,8 +24,9 @@ from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelEr
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
-from mmemo.pretrained import load_model
+from mmemo.pretrained import MODELS, RUN, load_model
 from mmemo.speech.recognition import Transcriber, default_transcriber
+from mmemo.speech.transcript import files_read
 
 Source = str | Path | EmotionModel | Predictions
 ALL = "all"
@@ -92,7 +93,8 @@ def compare(
         raise ArgumentError("Nothing to compare: give a run folder, a model, or several.")
     if draws < 1:
         raise ArgumentError(f"A comparison needs draws of 1 or more, got {draws}.")
-    manifest = _manifest(on, split)
+    clips = Manifest.read(on) if isinstance(on, str | Path) else on
+    manifest = _part(clips, split)
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
     recognizer = default_transcriber() if transcriber == "auto" else transcriber
     reader = _SourceReader(
@@ -111,7 +113,22 @@ def compare(
     if degrade and not curves:
         raise ArgumentError("degrade needs a model and a manifest to predict; these are held-out predictions.")
     title = ", ".join(dict.fromkeys(_name(source) for source in sources))
-    return compare_predictions(predictions, title, draws=draws, seed=seed, curves=tuple(curves))
+    files = (on if isinstance(on, str | Path) else None, None if store is None else store.path)
+    inputs = tuple(file.absolute() for file in inputs_of(sources, clips, files))
+    return replace(compare_predictions(predictions, title, draws=draws, seed=seed, curves=tuple(curves)), inputs=inputs)
+
+
+def inputs_of(
+    sources: Iterable[Source], clips: Manifest | None = None, files: Iterable[str | Path | None] = ()
+) -> list[Path]:
+    """What a comparison reads: of runs what the recipe left there, saved models, the clips' media, and other files."""
+    paths = [Path(file) for file in files if file is not None]
+    for source in sources:
+        if isinstance(source, str | Path):
+            folder = MODELS[str(source)].folder if str(source) in MODELS else Path(source)
+            run = is_run(folder) or (folder / RUN).is_dir()
+            paths += [folder / name for name in RUN_FILES] if run else [folder]
+    return [*paths, *files_read(clips or ())]
 
 
 def compare_predictions(
@@ -245,12 +262,11 @@ class _SourceReader:
         return None if progress is None else lambda share: progress((step + share) / steps)
 
 
-def _manifest(on: str | Path | Manifest | None, split: str | None) -> Manifest | None:
-    if on is None:
+def _part(manifest: Manifest | None, split: str | None) -> Manifest | None:
+    if manifest is None:
         if split is not None:
             raise ArgumentError("split chooses clips of a manifest: give on=MANIFEST too.")
         return None
-    manifest = on if isinstance(on, Manifest) else Manifest.read(on)
     if split == ALL or (split is None and all(clip.split != "test" for clip in manifest)):
         return manifest
     return manifest.part(split or "test")

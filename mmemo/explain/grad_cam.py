@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 
 from mmemo import media
-from mmemo.checkpoint import replacing_file
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceFinder
 from mmemo.faces.align import alignment
 from mmemo.faces.warp import transform
+from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores, Segment
@@ -44,6 +44,7 @@ class FaceExplanation:
         on_face: share of the heat that falls within the outline of the landmarks, 0 to 1.
         time: seconds in the file; 0 in a still image.
         box: left, top, right, bottom of the face in pixels of the picture.
+        source: the file it is from, which `save` does not overwrite; None for a picture without one.
 
     >>> import mmemo.explain
     >>> explanation = mmemo.explain.face("clip.mp4", label="happiness")
@@ -59,6 +60,7 @@ class FaceExplanation:
     on_face: float
     time: Seconds
     box: tuple[float, float, float, float]
+    source: Path | None = None
 
     def picture(self, side: int = 448) -> np.ndarray:
         """The crop and its heat map, side by side under a line of text: (side + 40, 2 * side, 3) uint8 RGB.
@@ -89,7 +91,7 @@ class FaceExplanation:
         if path.suffix.lower() not in _SUFFIXES:
             raise ArgumentError(expected_one_of("Suffix of a picture", _SUFFIXES, path.suffix))
         _, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(self.picture(), cv2.COLOR_RGB2BGR))
-        with replacing_file(path) as partial:
+        with replacing_file(path, [self.source]) as partial:
             partial.write_bytes(data.tobytes())
         return path
 
@@ -148,7 +150,13 @@ def face(
         on_face=float(heat[outline(detected)].sum() / max(float(heat.sum()), 1e-9)),
         time=time,
         box=(float(detected.box[0]), float(detected.box[1]), float(detected.box[2]), float(detected.box[3])),
+        source=_file(source),
     )
+
+
+def _file(source: EmotionResult | np.ndarray | str | Path) -> Path | None:
+    path = source.source if isinstance(source, EmotionResult) else source
+    return Path(path) if isinstance(path, str | Path) else None
 
 
 def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from mmemo.notes import Note
 from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import score
 from mmemo.pipeline.windows import Grid
-from mmemo.pretrained import find_model, load_model
+from mmemo.pretrained import find_model, load_model, model_folder
 from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
@@ -137,7 +137,12 @@ class Analyzer:
             speech=None if extraction.activity is None else extraction.activity.spans,
             micro_expressions=micro,
             prosody=_measure_prosody(extraction) if self._prosody else None,
+            inputs=tuple(file.absolute() for file in (clip.audio, clip.subtitles, self._folder) if file is not None),
         )
+
+    @property
+    def _folder(self) -> Path | None:
+        return None if isinstance(self._given, EmotionModel) else model_folder(self._given)
 
     @property
     def model(self) -> EmotionModel:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.external import HUB_NAME, fetch, map_classes, map_scores, read_settings, write_settings
 from mmemo.encoders.face.backbone_loaders import (
     HuggingFaceClassifier,
@@ -25,6 +24,7 @@ from mmemo.encoders.face.frames import FaceFrameEncoder
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
 from mmemo.evidence import FaceEvidence
 from mmemo.faces.align import SIZE
+from mmemo.files import replacing
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8_TO_EKMAN7, LabelMapping, LabelSet
 
 KIND = "image-backbone"

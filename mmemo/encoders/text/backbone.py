@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding, Gradients
 from mmemo.encoders.external import HUB_NAME, fetch, map_classes, map_scores, read_settings, write_settings
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence
+from mmemo.files import replacing
 from mmemo.labels import (
     DAIR6_TO_EKMAN7,
     EKMAN7,

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.functional import resample
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding, pad_tokens
 from mmemo.encoders.external import map_classes, map_scores, read_settings, write_settings
 from mmemo.encoders.voice.backbone_loaders import (
@@ -32,6 +31,7 @@ from mmemo.encoders.voice.backbone_loaders import (
 from mmemo.encoders.voice.waveform import prepare
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds
+from mmemo.files import replacing
 from mmemo.labels import EKMAN7, LabelMapping, LabelSet
 
 KIND = "speech-backbone"
