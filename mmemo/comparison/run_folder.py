@@ -14,7 +14,7 @@ from mmemo.files import replacing_file
 from mmemo.pretrained import RUN
 
 SCORES = "scores.npz"
-OF_RUN = (SCORES, "results.json", "features.sqlite", RUN)
+RUN_FILES = (SCORES, "results.json", "features.sqlite", RUN)
 """What the recipes leave in a run folder; no comparison is written over it."""
 FORMAT = 1
 _WITHOUT, _AND, _OF = " without ", " and ", " of "
