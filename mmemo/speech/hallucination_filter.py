@@ -61,8 +61,8 @@ class Hypothesis:
 def filter_hypotheses(hypotheses: Sequence[Hypothesis], recognizer: str) -> tuple[list[Hypothesis], tuple[Note, ...]]:
     """The lines that are certain enough, and a note on the others.
 
-    All of a file's words are weighed first: if they are uncertain together, nothing is kept, however certain a line is. In
-    a file that passes, a line is weighed with the file's own mean, so that a clear "No!" counts.
+    All of a file's words are weighed first: if they are uncertain together, nothing is kept, however certain a line is.
+    In a file that passes, a line is weighed with the file's own mean, so that a clear "No!" counts.
     """
     plausible = [one for one in hypotheses if not _invented(one)]
     probabilities = [word.confidence for one in plausible for word in one.line.words]
