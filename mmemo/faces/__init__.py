@@ -1,4 +1,4 @@
-"""Faces: found, followed with stable ids, aligned to crops, and judged."""
+"""Faces: detected, tracked with stable ids, aligned to crops, and rated by quality."""
 
 from mmemo.faces.face import Face
 from mmemo.faces.landmarker import BLENDSHAPES

@@ -1,6 +1,6 @@
-"""Crops of faces, all framed alike: the one function behind the crops of training and of analysis.
+"""Alignment of faces: the one function behind the crops of training and of analysis.
 
-The frame is that of FER2013 (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414), symmetrised: the centres of
+The frame is that of FER2013 (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414), symmetrized: the centers of
 the eyes stand 0.365 of the side apart at 0.37 of the height, and the chin of a calm face just within the lower edge.
 """
 
@@ -13,10 +13,10 @@ from mmemo.faces.landmarks import LEFT_EYE, MOUTH_CORNERS, NOSE_BASE, RIGHT_EYE
 from mmemo.faces.warp import invert, warp
 
 SIZE = 112
-"""Side of a crop in pixels, unless told otherwise."""
+"""Default side of a crop in pixels."""
 
 EYE_LEFT, EYE_RIGHT = (0.3175, 0.37), (0.6825, 0.37)
-"""Where the centres of the eyes come to lie, left and right in the picture, in shares of the crop's side."""
+"""Where the centers of the eyes lie in a crop, left and right in the picture, in shares of its side."""
 
 # Landmark -> place in the crop (shares of its side) and weight. The medians over FER2013's training images. The corners
 # of the mouth move with the expression, which the crop should show rather than undo: they count for less.
@@ -35,10 +35,10 @@ _WEIGHTS = np.array([place[2] for place in _ANCHORS.values()])
 
 
 def align(image: np.ndarray, landmarks: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Cut a face out of an image, upright, centred and scaled.
+    """Cut a face out of an image, upright, centered and scaled.
 
-    Beyond the image's border the nearest pixel is repeated. Shrinking averages, so that a face of any size comes out
-    alike.
+    Beyond the image's border the nearest pixel is repeated. Shrinking averages, so that crops of faces of any size are
+    comparable.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -74,17 +74,17 @@ def alignment(landmarks: np.ndarray, size: int = SIZE) -> np.ndarray:
     target = _TEMPLATE * size - 0.5
     weights = _WEIGHTS / _WEIGHTS.sum()
     source_mean, target_mean = weights @ source, weights @ target
-    source_centred, target_centred = source - source_mean, target - target_mean
-    spread = float(weights @ (source_centred**2).sum(axis=1))
+    source_centered, target_centered = source - source_mean, target - target_mean
+    spread = float(weights @ (source_centered**2).sum(axis=1))
     if not np.isfinite(spread) or spread < 1e-12:
         raise ArgumentError("align: the landmarks lie all on one point, or are not finite.")
     # In the plane, a turn with a scale is a complex factor; least squares gives it in closed form.
-    x, y = source_centred.T
-    u, v = target_centred.T
+    x, y = source_centered.T
+    u, v = target_centered.T
     a = float(weights @ (x * u + y * v)) / spread
     b = float(weights @ (x * v - y * u)) / spread
     if a * a + b * b < 1e-18:
-        raise ArgumentError("align: the landmarks have no likeness to a face.")
+        raise ArgumentError("align: the landmarks do not have the shape of a face.")
     linear = np.array([[a, -b], [b, a]])
     return np.column_stack([linear, target_mean - linear @ source_mean])
 

@@ -1,7 +1,7 @@
-"""Hiding every face of a video, so that it can be shared.
+"""Anonymization: every face of a video is hidden, so that it can be shared.
 
-Better one patch too many than one face too few: what the detector only suspects is hidden as well, and around each find
-in time, too, so that a face that is missed in a frame is still covered.
+Better one patch too many than one face too few: uncertain detections are hidden as well, and each of them for a moment
+before and after, so that a face that is missed in a frame is still covered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
-from mmemo.faces.cuts import MIN_LIKENESS, ShotLikeness
+from mmemo.faces.cuts import MIN_SIMILARITY, ShotSimilarity
 from mmemo.faces.detector import overlaps, whole
 from mmemo.faces.search import FaceSearch, depth_of
 from mmemo.media import MAX_SIDE
@@ -26,22 +26,22 @@ Method = Literal["blur", "mask"]
 METHODS = ("blur", "mask")
 
 _SAME, _SAME_HEAD = 0.5, 0.4
-"""Overlap above which two finds are one face, as intersection over union, and above which two heads are covered as one,
-as share of the smaller."""
+"""Overlap above which two detections are one face, as intersection over union, and above which two heads are covered
+as one, as share of the smaller."""
 _REACH: Seconds = 0.3
-"""A find hides its place for so long before and after it, within its shot."""
+"""A detection hides its place for so long before and after it, within its shot."""
 _MOST_WAITING = 24
 """Frames that may wait for what comes after them: of a very fast video the reach into the past is shorter."""
 _SEARCH_EVERY: Seconds = 0.2
-_SURE, _LIKELY = 0.7, 0.55
-"""Score of a find that counts without a second look, and mean of two looks that counts as well. An analysis asks for
-.65 and for a face's landmarks."""
+_CERTAIN, _LIKELY = 0.7, 0.55
+"""Score of a detection that counts without a second one, and mean of two that counts as well. An analysis requires
+.65 and a face's landmarks."""
 _TIGHT = 0.5
 """Room around a picture that may be nothing but a face, in shares of its longer side."""
 _SIDEWAYS, _UP, _DOWN = 0.3, 0.55, 0.28
 """Hidden around a detected box, brow to chin and ear to ear, in shares of its sides: the head with its hair."""
 _CELLS, _CONTRAST = 4, 0.5
-"""Mean colours across a blurred head, and what is left of their difference: too little to tell who it is."""
+"""Mean colors across a blurred head, and what is left of their difference: too little to recognize anybody."""
 _MASK = (52, 56, 61)
 
 Boxes = Callable[[Seconds], Iterable[Sequence[float]]]
@@ -49,7 +49,7 @@ Timed = tuple[Seconds, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class _Looked:
+class _Heads:
     time: Seconds
     shot: int
     boxes: np.ndarray  # (N, 4) left, top, right, bottom of the heads, as shares of the picture
@@ -60,8 +60,8 @@ def hide_faces(frames: Iterable[Timed], method: Method, known: Boxes = lambda _:
 
     Args:
         frames: in order of time, each (H, W, 3) uint8 RGB; they are changed in place.
-        method: "blur" leaves a few mean colours of each head, "mask" nothing.
-        known: boxes known at a time, as shares of the picture's sides; they are hidden besides what is found.
+        method: "blur" leaves a few mean colors of each head, "mask" nothing.
+        known: boxes known at a time, as shares of the picture's sides; they are hidden besides those that are detected.
 
     Raises:
         ArgumentError: for another method.
@@ -72,63 +72,63 @@ def hide_faces(frames: Iterable[Timed], method: Method, known: Boxes = lambda _:
 
 
 def _hide(frames: Iterable[Timed], method: str, known: Boxes) -> Iterator[Timed]:
-    watch = _Watch(known)
+    detector = _HeadDetector(known)
     waiting: deque[tuple[Seconds, np.ndarray]] = deque()
-    looked: deque[_Looked] = deque()
+    recent: deque[_Heads] = deque()
     shots: deque[int] = deque()
     for time, image in frames:
-        seen = watch.look(time, image)
+        heads = detector.detect(time, image)
         waiting.append((time, image))
-        shots.append(seen.shot)
-        looked.append(seen)
+        shots.append(heads.shot)
+        recent.append(heads)
         while time - waiting[0][0] > _REACH or len(waiting) > _MOST_WAITING:
-            yield _covered(*waiting.popleft(), shots.popleft(), looked, method)
+            yield _covered(*waiting.popleft(), shots.popleft(), recent, method)
     while waiting:
-        yield _covered(*waiting.popleft(), shots.popleft(), looked, method)
+        yield _covered(*waiting.popleft(), shots.popleft(), recent, method)
 
 
 def _covered(
-    time: Seconds, image: np.ndarray, shot: int, looked: deque[_Looked], method: str
+    time: Seconds, image: np.ndarray, shot: int, recent: deque[_Heads], method: str
 ) -> tuple[Seconds, np.ndarray]:
-    while looked and looked[0].time < time - _REACH:
-        looked.popleft()
-    near = [seen.boxes for seen in looked if seen.shot == shot and abs(seen.time - time) <= _REACH + 1e-6]
+    while recent and recent[0].time < time - _REACH:
+        recent.popleft()
+    near = [heads.boxes for heads in recent if heads.shot == shot and abs(heads.time - time) <= _REACH + 1e-6]
     heads = _merged(np.concatenate(near)) if near else np.zeros((0, 4))
     for head in heads * np.tile(image.shape[1::-1], 2):
         _cover(image, head, method)
     return time, image
 
 
-class _Watch:
-    """Looks for faces in each frame: closely now and then and in each new shot, else where they were."""
+class _HeadDetector:
+    """Detection of heads in each frame: thorough now and then and in each new shot, else where they were."""
 
     def __init__(self, known: Boxes) -> None:
         self._search = FaceSearch()
-        self._shots = ShotLikeness()
+        self._shots = ShotSimilarity()
         self._known = known
         self._shot = 0
         self._searched = -np.inf
         self._before = np.zeros((0, 4))
 
-    def look(self, time: Seconds, image: np.ndarray) -> _Looked:
+    def detect(self, time: Seconds, image: np.ndarray) -> _Heads:
         small = _shrunken(image)
-        if self._shots.step(small) < MIN_LIKENESS:
+        if self._shots.update(small) < MIN_SIMILARITY:
             self._shot += 1
             self._searched = -np.inf
         thorough = time - self._searched >= _SEARCH_EVERY
         if thorough:
             self._searched = time
-        found = self._search.candidates(small, depth_of(small) if thorough else 0)
+        detections = self._search.candidates(small, depth_of(small) if thorough else 0)
         if thorough:
-            found += self._search.detector.detect(small, whole(small, _TIGHT))
+            detections += self._search.detector.detect(small, whole(small, _TIGHT))
         boxes: list[np.ndarray] = []
-        for detection in sorted(found, key=lambda detection: -detection.score):
+        for detection in sorted(detections, key=lambda detection: -detection.score):
             if boxes and overlaps(np.array(boxes), detection.box).max() > _SAME:
                 continue
-            second = None if detection.score >= _SURE else self._search.confirm(small, detection.box)
-            if detection.score >= _SURE or (second and (detection.score + second.score) / 2 >= _LIKELY):
+            second = None if detection.score >= _CERTAIN else self._search.confirm(small, detection.box)
+            if detection.score >= _CERTAIN or (second and (detection.score + second.score) / 2 >= _LIKELY):
                 boxes.append(detection.box)
-        for box in self._before:  # where a face was it is looked for even if the search did not see it
+        for box in self._before:  # where a face was it is confirmed even if the search missed it
             if not boxes or overlaps(np.array(boxes), box).max() < _SAME:
                 again = self._search.confirm(small, box)
                 if again is not None:
@@ -136,7 +136,7 @@ class _Watch:
         self._before = np.array(boxes).reshape(-1, 4)
         size = np.tile(small.shape[1::-1], 2)
         known = np.array([list(box) for box in self._known(time)], float).reshape(-1, 4)
-        return _Looked(time, self._shot, np.concatenate([_heads(self._before) / size, _heads(known)]))
+        return _Heads(time, self._shot, np.concatenate([_heads(self._before) / size, _heads(known)]))
 
 
 def _heads(boxes: np.ndarray) -> np.ndarray:

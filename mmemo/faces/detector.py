@@ -1,4 +1,4 @@
-"""Finding faces: BlazeFace (short range) on a square view of an image.
+"""Face detection: BlazeFace (short range) on a square view of an image.
 
 Source: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019
 (https://arxiv.org/abs/1907.05047); anchors and weighted suppression as in MediaPipe's face detector graph.
@@ -14,7 +14,7 @@ from mmemo.faces import bundle
 from mmemo.faces.warp import similarity, warp
 
 INPUT = 128
-OUTSIDE = 128  # grey level beyond the image's border; MediaPipe's black hides dark hair and costs faces in tight crops
+OUTSIDE = 128  # gray level beyond the image's border; MediaPipe's black hides dark hair and costs faces in tight crops
 MIN_SCORE = 0.5
 MIN_OVERLAP = 0.3  # intersection over union above which two boxes are the same face
 
@@ -23,7 +23,7 @@ MIN_OVERLAP = 0.3  # intersection over union above which two boxes are the same 
 class View:
     """A square of an image, in pixels, that the detector looks at; it may reach beyond the image.
 
-    A face is found if its height is between about a sixth and the whole of the view's side.
+    A face is detected if its height is between about a sixth and the whole of the view's side.
     """
 
     left: float
@@ -31,14 +31,14 @@ class View:
     side: float
 
     def matrix(self) -> np.ndarray:
-        """The (2, 3) transform from the image to the detector's input, in pixels whose centres are whole."""
+        """The (2, 3) transform from the image to the detector's input, in pixels whose centers are whole."""
         scale = INPUT / self.side
         return similarity(scale, 0.0, (self.left - 0.5, self.top - 0.5), (-0.5, -0.5))
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """One face found by the detector.
+    """One detected face.
 
     Attributes:
         box: (4,) float64: left, top, right, bottom in pixels of the image; brow to chin, ear to ear.
@@ -77,17 +77,17 @@ class FaceDetector:
         if not len(keep):
             return []
         values = raw.reshape(-1, 16)[keep].astype(np.float64) / INPUT
-        centres = self._anchors[keep]
-        middle = values[:, :2] + centres
+        centers = self._anchors[keep]
+        middle = values[:, :2] + centers
         half = values[:, 2:4] / 2
-        keypoints = values[:, 4:].reshape(-1, 6, 2) + centres[:, None]
+        keypoints = values[:, 4:].reshape(-1, 6, 2) + centers[:, None]
         points = np.concatenate([(middle - half)[:, None], (middle + half)[:, None], keypoints], axis=1)
         merged = suppress(points, scores[keep])
         corner = (view.left - 0.5, view.top - 0.5)
         faces = []
         for shares, score in merged:
-            found = shares * view.side + corner
-            faces.append(Detection(box=found[:2].reshape(4), keypoints=found[2:], score=score))
+            pixels = shares * view.side + corner
+            faces.append(Detection(box=pixels[:2].reshape(4), keypoints=pixels[2:], score=score))
         return faces
 
 
@@ -132,7 +132,7 @@ def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _anchors() -> np.ndarray:
-    """Centres of the 896 anchors, (896, 2) float64 in shares of the view: 2 a cell of 16 x 16, 6 a cell of 8 x 8."""
+    """Centers of the 896 anchors, (896, 2) float64 in shares of the view: 2 a cell of 16 x 16, 6 a cell of 8 x 8."""
     layers = []
     for cells, anchors in ((16, 2), (8, 6)):
         ticks = (np.arange(cells) + 0.5) / cells

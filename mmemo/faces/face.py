@@ -1,4 +1,4 @@
-"""What is known of one face in one picture."""
+"""One face in one picture: landmarks, blendshapes, pose, quality and crop."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Face:
 def describe(
     image: np.ndarray, mesh: Mesh, landmarker: FaceLandmarker, person: int, time: Seconds, size: int = SIZE
 ) -> Face:
-    """All that is known of a face, from its landmarks in an RGB image (H, W, 3) uint8."""
+    """The face that has these landmarks in an RGB image (H, W, 3) uint8."""
     crop = align(image, mesh.landmarks, size)
     pose = head_pose(mesh.landmarks)
     return Face(
@@ -62,7 +62,7 @@ def describe(
 
 
 def check_image(image: np.ndarray) -> None:
-    """Say what is wrong with a picture.
+    """Check that a picture is an RGB image.
 
     Raises:
         ArgumentError: unless it is (H, W, 3) uint8 with at least one pixel.

@@ -17,8 +17,8 @@ from mmemo.faces.warp import invert, similarity, transform, warp
 
 INPUT = 256
 OUTSIDE = 128
-"""Grey level shown to the models beyond the image's border. In tight crops of faces (FER2013) plain grey finds 95%, the
-repeated border that MediaPipe uses 83 to 89%: its streaks look like hair and hands."""
+"""Gray level shown to the models beyond the image's border. In tight crops of faces (FER2013) plain gray detects 95%,
+the repeated border that MediaPipe uses 83 to 89%: its streaks look like hair and hands."""
 
 BLENDSHAPES = (
     "_neutral",
@@ -111,7 +111,7 @@ class Region:
 
     @classmethod
     def of_landmarks(cls, landmarks: np.ndarray, scale: float = 1.5) -> Region:
-        """Around landmarks (478, 2 or 3), upright by the outer corners of the eyes: where to look in the next frame."""
+        """Around landmarks (478, 2 or 3), upright by the outer eye corners: the region to use in the next frame."""
         points = landmarks[:, :2].astype(np.float64)
         box = np.concatenate([points.min(axis=0), points.max(axis=0)])
         return cls._around(box, points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER], scale)
@@ -130,11 +130,11 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """What the landmark model says of one region.
+    """Landmarks of the face in one region.
 
     Attributes:
         landmarks: (478, 3) float32: x, y in pixels of the image; z in the same scale, growing away from the viewer.
-        presence: the probability that a face is there, 0 to 1.
+        presence: the probability that there is a face, 0 to 1.
     """
 
     landmarks: np.ndarray

@@ -1,4 +1,4 @@
-"""How far a crop of a face can be trusted."""
+"""Quality of a crop of a face: how far it can be trusted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
     - uncovered: as `uncovered` gives it.
 
     Args:
-        eye_distance: pixels between the centres of the eyes in the image the crop was cut from.
+        eye_distance: pixels between the centers of the eyes in the image the crop was cut from.
         sharp: sharpness of the crop.
         pose: (3,) yaw, pitch, roll in degrees. Roll does not count: the crop undoes it.
         presence: 0 to 1.
@@ -49,7 +49,7 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
 
 
 def after_blur(trust: float, clear: np.ndarray, blurred: np.ndarray) -> float:
-    """What `quality` says of a crop that was blurred after it was cut out; nothing but the sharpness differs.
+    """The `quality` of a crop that was blurred after it was cut out; nothing but the sharpness differs.
 
     Args:
         trust: of the clear crop.
@@ -69,9 +69,9 @@ def sharpness(crop: np.ndarray) -> float:
     Args:
         crop: (S, S, 3) uint8, of `mmemo.faces.align.align`.
     """
-    grey = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    contrast = float(grey.std())
-    detail = float(cv2.Laplacian(grey, cv2.CV_32F).std()) / (4.0 * max(contrast, 1.0))
+    gray = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    contrast = float(gray.std())
+    detail = float(cv2.Laplacian(gray, cv2.CV_32F).std()) / (4.0 * max(contrast, 1.0))
     return detail * _ramp(contrast, *_CONTRAST)
 
 
@@ -84,11 +84,11 @@ def uncovered(crop: np.ndarray) -> float:
     Args:
         crop: (S, S, 3) uint8, of `mmemo.faces.align.align`.
     """
-    grey = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    whole, seen = max(float(grey.std()), 1.0), 1.0
+    gray = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    whole, seen = max(float(gray.std()), 1.0), 1.0
     for part in (_EYES, _MOUTH):
         top, bottom, left, right = (int(share * 56) for share in part)
-        contrast = float(grey[top:bottom, left:right].std()) / whole
+        contrast = float(gray[top:bottom, left:right].std()) / whole
         seen *= _LEAST + (1 - _LEAST) * _ramp(contrast, *_UNCOVERED)
     return seen
 

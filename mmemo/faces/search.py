@@ -1,7 +1,7 @@
-"""Searching an image for faces of any size, and telling faces from what only looks like one.
+"""Search for faces of any size, and verification that they are faces.
 
-The landmark model's presence score alone is no proof: it is near 1 on many a patch of grass. So a find must be seen
-twice by the detector, at two scales, and its landmarks must agree with the detector and have a face's shape.
+The landmark model's presence score alone is no proof: it is near 1 on many a patch of grass. So a face must be detected
+twice, at two scales, and its landmarks must agree with the detector and have a face's shape.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MIN_SCORE = 0.4  # of the detector, for a candidate
 # Mean of the detector's two scores. Grass, gravel, fabric, a text page and the like stay below, heads on coins do not;
 # of FER2013's faces 98% lie above, and those of a stage seen from afar, 25 pixels high, mostly.
 MIN_EVIDENCE = 0.65
-MIN_TIGHT_SCORE = 0.5  # where the one find fills its small picture
+MIN_TIGHT_SCORE = 0.5  # where the one detection fills its small picture
 MIN_EYE_DISTANCE = 3.0  # pixels; below, there is nothing to see in a face
 MAX_MISFIT = 0.22  # see `mmemo.faces.pose.misfit`; calm faces have 0.03 to 0.10, screaming ones up to 0.19
 MAX_DISAGREEMENT = 0.6  # mean distance of detector's and landmarks' eyes and nose, in distances of the eyes
-SAME_FACE = 0.3  # intersection over union above which two finds are the same face
-_SMALLEST_VIEW = 160  # pixels; the smallest face found in it is about 24 pixels high
-_HOPELESS = 0.005  # presence at first sight below which a second look is wasted
+SAME_FACE = 0.3  # intersection over union above which two detections are the same face
+_SMALLEST_VIEW = 160  # pixels; the smallest face detected in it is about 24 pixels high
+_MIN_FIRST_PRESENCE = 0.005  # presence below which landmarks are not refined
 _SCALES = (1.5, 1.25, 1.9)  # how far around a detected box the landmark model looks, in the order tried
 _TIGHT_MARGIN = 0.5  # of the image's longer side: makes room around a face that fills its picture
 _TIGHT_UP_TO = 256  # pixels of the longer side up to which a picture is likely a face and nothing else
@@ -55,46 +55,46 @@ class FaceSearch:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            depth: 0 looks at the whole image, which finds faces down to about a seventh of its longer side; each
-                step more looks also at overlapping tiles of half the side, for faces of half the size, at three
-                to four times the cost. `depth_of` tells how far this makes sense.
-            most: stop when so many are found; the surest come first.
-            known: (N, 4), boxes of faces that need not be found again.
+            depth: 0 uses the whole image, which detects faces down to about a seventh of its longer side; each
+                step more also uses overlapping tiles of half the side, for faces of half the size, at three
+                to four times the cost. `depth_of` gives the largest that makes sense.
+            most: stop after so many faces; the most certain come first.
+            known: (N, 4), boxes of faces that are known already.
         """
         return self._meshes(image, _each_once(self.candidates(image, depth), known), most)
 
     def candidates(self, image: np.ndarray, depth: int) -> list[Detection]:
-        """All that may be a face, some of it several times and unconfirmed; ``depth`` as in `scan`."""
-        found: list[Detection] = []
+        """Unconfirmed detections, some of one face; ``depth`` as in `scan`."""
+        detections: list[Detection] = []
         reduced = image
         for level in range(depth, -1, -1):
             # A tile of this level then has the detector's own size, and cutting it out costs little.
             reduced = _shrunken(reduced, INPUT << level)
             factor = max(reduced.shape[:2]) / max(image.shape[:2])
             for view in _tiles(reduced, max(reduced.shape[:2]) / (1 << level)):
-                found += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, view)]
-        return found
+                detections += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, view)]
+        return detections
 
     def scan_tight(self, image: np.ndarray, most: int, min_score: float = MIN_TIGHT_SCORE) -> list[Mesh]:
-        """The faces in an image that may be nothing but a face: seen with room around it."""
+        """The faces in an image that may be nothing but a face, with room added around it."""
         reduced = _shrunken(image, 2 * INPUT)
         factor = max(reduced.shape[:2]) / max(image.shape[:2])
-        found = [
+        detections = [
             _enlarged(detection, factor)
             for detection in self.detector.detect(reduced, whole(reduced, _TIGHT_MARGIN))
             if detection.score >= min_score
         ]
-        return self._meshes(image, found, most, confirm=False)
+        return self._meshes(image, detections, most, confirm=False)
 
     def scan_near(self, image: np.ndarray, box: np.ndarray, most: int, known: np.ndarray) -> list[Mesh]:
         """The faces around a place, (4,) left, top, right, bottom, where one was seen; ``known`` as in `scan`."""
-        found = self.detector.detect(image, _around(box, 2 * _CONFIRM))
-        return self._meshes(image, _each_once(found, known), most)
+        detections = self.detector.detect(image, _around(box, 2 * _CONFIRM))
+        return self._meshes(image, _each_once(detections, known), most)
 
     def follow(self, image: np.ndarray, landmarks: np.ndarray) -> Mesh | None:
         """The face that had these landmarks in the picture before, or None if it is not there any more.
 
-        Asks the detector where the landmark model loses the face: it is the better of the two on tiny or turned ones.
+        Where the landmark model loses the face, the detector decides: it is better on tiny or turned faces.
         """
         mesh = self.landmarker.locate(image, Region.of_landmarks(landmarks))
         if plausible(mesh):
@@ -103,14 +103,14 @@ class FaceSearch:
         return None if detection is None else self._locate(image, detection)
 
     def confirm(self, image: np.ndarray, box: np.ndarray) -> Detection | None:
-        """The detector's own view of a face at a place (4,), or None if it sees none there."""
-        found = self.detector.detect(image, _around(box, _CONFIRM))
-        same = [detection for detection in found if overlaps(detection.box[None], box)[0] > SAME_FACE]
+        """The detection of a face at a place (4,), or None if there is none."""
+        detections = self.detector.detect(image, _around(box, _CONFIRM))
+        same = [detection for detection in detections if overlaps(detection.box[None], box)[0] > SAME_FACE]
         return max(same, key=lambda detection: detection.score, default=None)
 
-    def _meshes(self, image: np.ndarray, found: list[Detection], most: int, confirm: bool = True) -> list[Mesh]:
+    def _meshes(self, image: np.ndarray, detections: list[Detection], most: int, confirm: bool = True) -> list[Mesh]:
         meshes: list[Mesh] = []
-        for detection in found:
+        for detection in detections:
             if len(meshes) >= most:
                 break
             second = self.confirm(image, detection.box) if confirm else detection
@@ -124,12 +124,12 @@ class FaceSearch:
     def _locate(self, image: np.ndarray, detection: Detection) -> Mesh | None:
         """The landmarks of a detected face, or None if it is no face.
 
-        Looks a second time, in the region the first landmarks give: so a still image, and the frames of a track, which
-        are looked at in the region of the frame before, get landmarks of the same kind.
+        Runs a second time, in the region the first landmarks give: so a still image, and the frames of a track, which
+        use the region of the frame before, get landmarks of the same kind.
         """
         for scale in _SCALES:
             first = self.landmarker.locate(image, Region.of_detection(detection, scale))
-            if first.presence < _HOPELESS:
+            if first.presence < _MIN_FIRST_PRESENCE:
                 continue
             second = self.landmarker.locate(image, Region.of_landmarks(first.landmarks))
             for mesh in (second, first):
@@ -139,11 +139,11 @@ class FaceSearch:
 
 
 class FaceFinder:
-    """Finds the faces of still images. One instance a thread and process; it keeps nothing between images.
+    """Face detection in still images. One instance a thread and process; it keeps nothing between images.
 
     Args:
         size: side of the crops in pixels.
-        max_faces: how many faces to look for in one image.
+        max_faces: the most faces in one image.
         threads: how many CPU threads one model may use.
 
     Raises:
@@ -158,7 +158,7 @@ class FaceFinder:
     def find(self, image: np.ndarray) -> list[Face]:
         """The faces of a picture, the largest first; an empty list if there is none.
 
-        A small picture is looked at with room around it first, as it may be a crop of a face; any other whole and
+        A small picture is searched with room around it first, as it may be a crop of a face; any other whole and
         in overlapping tiles, the smaller the larger the picture. Crops and landmarks come from the picture itself.
 
         Args:
@@ -182,12 +182,12 @@ class FaceFinder:
 
 
 def depth_of(image: np.ndarray, most: int = 3) -> int:
-    """How often an image can be halved before a view's smallest face is too small to tell anything, 0 to ``most``."""
+    """How often an image can be halved before a view's smallest face is too small, 0 to ``most``."""
     return int(np.clip(np.log2(max(image.shape[:2]) / _SMALLEST_VIEW), 0, most))
 
 
 def plausible(mesh: Mesh) -> bool:
-    """Whether landmarks look like a face: present, large enough, and of a face's shape."""
+    """Whether landmarks are those of a face: present, large enough, and of a face's shape."""
     if mesh.presence < MIN_PRESENCE or not np.isfinite(mesh.landmarks).all():
         return False
     return eye_distance(mesh.landmarks) >= MIN_EYE_DISTANCE and misfit(mesh.landmarks) < MAX_MISFIT
@@ -209,11 +209,11 @@ def _distinct(meshes: list[Mesh]) -> list[Mesh]:
     return kept
 
 
-def _each_once(found: list[Detection], known: np.ndarray | None) -> list[Detection]:
+def _each_once(detections: list[Detection], known: np.ndarray | None) -> list[Detection]:
     """Detections of several views, best first, without those that lie on a better or a known one."""
     boxes = [] if known is None else list(known)
     kept: list[Detection] = []
-    for detection in sorted(found, key=lambda detection: -detection.score):
+    for detection in sorted(detections, key=lambda detection: -detection.score):
         if not len(boxes) or overlaps(np.array(boxes), detection.box).max() < SAME_FACE:
             boxes.append(detection.box)
             kept.append(detection)
@@ -258,7 +258,7 @@ def _enlarged(detection: Detection, factor: float) -> Detection:
     """A detection in an image that was shrunken by ``factor``, in pixels of the image before."""
 
     def back(points: np.ndarray) -> np.ndarray:
-        enlarged: np.ndarray = (points + 0.5) / factor - 0.5  # centres of pixels are whole numbers in both
+        enlarged: np.ndarray = (points + 0.5) / factor - 0.5  # centers of pixels are whole numbers in both
         return enlarged
 
     return Detection(back(detection.box), back(detection.keypoints), detection.score)

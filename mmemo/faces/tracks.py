@@ -1,4 +1,4 @@
-"""Following the faces of a video from frame to frame, each with an id that stays its own."""
+"""Face tracking: the faces of a video from frame to frame, each with a stable id."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces.align import SIZE
-from mmemo.faces.appearance import alike, appearance, unit
-from mmemo.faces.cuts import MIN_LIKENESS, ShotLikeness
+from mmemo.faces.appearance import appearance, correlation, unit
+from mmemo.faces.cuts import MIN_SIMILARITY, ShotSimilarity
 from mmemo.faces.detector import overlaps
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import Mesh
@@ -22,27 +22,27 @@ _SEARCH_DEEP: Seconds = 2.0  # between searches for small faces, which take thre
 _SEARCH_DEEP_WHEN_ALONE: Seconds = 0.5  # the same while no face is there
 _SHALLOW, _DEEP = 1, 2  # how small the tiles of a search are, as in `FaceSearch.scan`
 _MAX_DOUBTS = 2  # searches in a row in which the detector sees no face where one is followed
-_SUDDEN = 0.6  # likeness to the frame before, below which this is another face, or no face
-# A cut to another person in the same place and frame leaves the pictures 0.86 to 0.94 alike, the faces 0.75 to 0.9.
+_SUDDEN = 0.6  # similarity to the frame before, below which this is another face, or no face
+# After a cut to another person in the same place and framing, pictures correlate by 0.86 to 0.94, faces by 0.75 to 0.9.
 _UNSTEADY, _CHANGED = 0.95, 0.9
 _QUICK: Seconds = 0.1
-_CLEAR = 15.0  # pixels between the eyes from which a face looks the same from frame to frame
-# Likeness that makes a face the missed one: in its place at once; more for each of its widths or second away; anywhere
-_ALIKE_HERE, _ALIKE_STEP, _ALIKE_ANYWHERE = 0.2, 0.4, 0.75
-_LEARNING = 0.1  # share of the newest frame in what a face is known to look like
+_CLEAR = 15.0  # pixels between the eyes from which the appearance is stable from frame to frame
+# Similarity that makes a face the missed one: in its place at once; more for each width or second away; anywhere
+_SIMILAR_HERE, _SIMILAR_STEP, _SIMILAR_ANYWHERE = 0.2, 0.4, 0.75
+_LEARNING = 0.1  # share of the newest frame in the average appearance of a face
 
 
 @dataclass(eq=False)
 class _Track:
-    """One person's face: where it was last seen, and what it looks like."""
+    """One person's face: where it was last, and its appearance."""
 
     person: int
     mesh: Mesh
     seen: Seconds
-    looks: np.ndarray  # over all frames
-    looked: np.ndarray  # in the last frame
+    average: np.ndarray  # appearance over all frames
+    latest: np.ndarray  # appearance in the last frame
     followed: bool = True  # False while it is missed
-    doubts: int = 0  # searches in a row in which the detector did not see it
+    doubts: int = 0  # searches in a row without a detection of it
 
     @property
     def box(self) -> np.ndarray:
@@ -50,20 +50,20 @@ class _Track:
 
     def see(self, face: Face, mesh: Mesh, time: Seconds) -> None:
         self.mesh, self.seen, self.followed = mesh, time, True
-        self.looked = appearance(face.crop)
-        self.looks = unit((1 - _LEARNING) * self.looks + _LEARNING * self.looked)
+        self.latest = appearance(face.crop)
+        self.average = unit((1 - _LEARNING) * self.average + _LEARNING * self.latest)
 
 
 class FaceTracker:
-    """Follows the faces of one video. One instance a thread and process.
+    """Face tracker for one video. One instance a thread and process.
 
-    The landmarks of a frame give the region to look at in the next, so a followed face costs no detection. The
+    The landmarks of a frame give the region to use in the next, so a followed face costs no detection. The
     detector runs when a face is missed, and by time every ``search_every`` seconds, to find new faces and to drop what
     turned out to be none. Nothing is smoothed: each frame's landmarks are its own.
 
     Args:
         size: side of the crops in pixels.
-        max_faces: how many faces to follow at once; of new ones the largest come first.
+        max_faces: the most faces at once; of new ones the largest come first.
         search_every: seconds between searches while all faces are followed.
         forget_after: seconds after which a face that was missed comes back as a new person.
         threads: how many CPU threads one model may use.
@@ -92,7 +92,7 @@ class FaceTracker:
         self._search_every = search_every
         self._forget_after = forget_after
         self._search = FaceSearch(threads)
-        self._shots = ShotLikeness()
+        self._shots = ShotSimilarity()
         self._tracks: list[_Track] = []
         self.reset()
 
@@ -116,16 +116,16 @@ class FaceTracker:
             ArgumentError: if the image has another shape or type.
         """
         check_image(image)
-        likeness = self._shots.step(image)
-        if likeness < MIN_LIKENESS or time < self._time:
+        similarity = self._shots.update(image)
+        if similarity < MIN_SIMILARITY or time < self._time:
             self._start_shot()
         # Only in quick succession does a change of what is seen mean another shot.
-        unsteady = likeness < _UNSTEADY and time - self._time < _QUICK
+        unsteady = similarity < _UNSTEADY and time - self._time < _QUICK
         self._time = time
         self._tracks = [track for track in self._tracks if time - track.seen <= self._forget_after]
         faces: dict[int, Face] = {}
         strangers = self._follow(image, faces, unsteady)
-        strangers += self._look_around(image)
+        strangers += self._search_frame(image)
         self._welcome(image, strangers, faces)
         return [faces[track.person] for track in self._tracks if track.followed]
 
@@ -137,7 +137,7 @@ class FaceTracker:
     def _follow(self, image: np.ndarray, faces: dict[int, Face], unsteady: bool) -> list[Mesh]:
         """Find the faces of the frame before, into ``faces``; gives the meshes that turn out to be someone else's.
 
-        In an ``unsteady`` frame, if all faces look different at once, it is a cut to people framed alike.
+        In an ``unsteady`` frame, a change of all faces at once is a cut to people in the same framing.
         """
         strangers, changes = [], []
         for track in [track for track in self._tracks if track.followed]:
@@ -146,10 +146,10 @@ class FaceTracker:
                 self._miss(track)
                 continue
             face = self._describe(image, mesh, track.person)
-            likeness = alike(appearance(face.crop), track.looked)
+            similarity = correlation(appearance(face.crop), track.latest)
             if eye_distance(mesh.landmarks) > _CLEAR:
-                changes.append(likeness)
-            if likeness < _SUDDEN:
+                changes.append(similarity)
+            if similarity < _SUDDEN:
                 self._miss(track)
                 if self._search.confirm(image, face.box) is not None:
                     strangers.append(mesh)
@@ -168,9 +168,10 @@ class FaceTracker:
         self._lost_one = True
 
     def _part(self, faces: dict[int, Face]) -> None:
-        """Where two tracks came onto one face, as when people pass each other, it goes to whom it looks like."""
+        """A face that two tracks claim, as when people pass each other, goes to the one with its appearance."""
         followed = sorted(
-            (track for track in self._tracks if track.followed), key=lambda track: -alike(track.looked, track.looks)
+            (track for track in self._tracks if track.followed),
+            key=lambda track: -correlation(track.latest, track.average),
         )
         kept: list[_Track] = []
         for track in followed:
@@ -181,8 +182,8 @@ class FaceTracker:
             else:
                 kept.append(track)
 
-    def _look_around(self, image: np.ndarray) -> list[Mesh]:
-        """Search the frame for faces that are not followed, if it is time to; let go of what is no face."""
+    def _search_frame(self, image: np.ndarray) -> list[Mesh]:
+        """Search the frame for faces that are not followed, if it is time to; drop tracks of what is no face."""
         missed = [track for track in self._tracks if not track.followed]
         alone = len(missed) == len(self._tracks)
         pause = min(_SEARCH_WHEN_LOST, self._search_every) if missed or alone else self._search_every
@@ -202,7 +203,7 @@ class FaceTracker:
         depth = depth_of(image, _DEEP if deep else _SHALLOW)
         known = np.array(followed).reshape(-1, 4)
         meshes = self._search.scan(image, depth, room, known)
-        # A small face is not seen in the whole frame: look closely where one was.
+        # A small face is not detected in the whole frame: search closely where one was.
         for track in missed:
             known = np.concatenate([known, *(box_of(mesh.landmarks)[None] for mesh in meshes)])
             if not len(known) or overlaps(known, track.box).max() < SAME_FACE:
@@ -210,7 +211,7 @@ class FaceTracker:
         return meshes
 
     def _doubt(self, image: np.ndarray) -> None:
-        """Ask the detector whether what is followed is a face: the landmark model follows many things that are none."""
+        """Detect again what is followed: the landmark model follows many things that are no faces."""
         self._confirmed = self._time
         for track in [track for track in self._tracks if track.followed]:
             track.doubts = 0 if self._search.confirm(image, track.box) is not None else track.doubts + 1
@@ -219,7 +220,7 @@ class FaceTracker:
                 self._miss(track)
 
     def _welcome(self, image: np.ndarray, strangers: list[Mesh], faces: dict[int, Face]) -> None:
-        """Give each face that was found the id of the missed person it looks like, or a new one."""
+        """Give each new face the id of the missed person with its appearance, or a new id."""
         strangers.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
         for mesh in strangers:
             followed = [track.box for track in self._tracks if track.followed]
@@ -228,10 +229,10 @@ class FaceTracker:
             if followed and overlaps(np.array(followed), box_of(mesh.landmarks)).max() > SAME_FACE:
                 continue
             face = self._describe(image, mesh, self._next_person)
-            looks = appearance(face.crop)
-            track = self._missed_one(face, looks)
+            new = appearance(face.crop)
+            track = self._missed_one(face, new)
             if track is None:
-                track = _Track(face.person, mesh, self._time, looks, looks)
+                track = _Track(face.person, mesh, self._time, new, new)
                 self._tracks.append(track)
                 self._next_person += 1
             else:
@@ -239,18 +240,18 @@ class FaceTracker:
             track.see(face, mesh, self._time)
             faces[track.person] = face
 
-    def _missed_one(self, face: Face, looks: np.ndarray) -> _Track | None:
+    def _missed_one(self, face: Face, new: np.ndarray) -> _Track | None:
         """The missed track that a face continues, or None."""
-        best, best_likeness = None, -1.0
+        best, best_similarity = None, -1.0
         for track in self._tracks:
             if track.followed:
                 continue
-            likeness = max(alike(looks, track.looks), alike(looks, track.looked))
-            # What is at the same place a moment later may look quite different, as when a head turns.
+            similarity = max(correlation(new, track.average), correlation(new, track.latest))
+            # What is at the same place a moment later may have quite another appearance, as when a head turns.
             distance = _steps(track.box, face.box) + self._time - track.seen
-            needed = min(_ALIKE_HERE + _ALIKE_STEP * distance, _ALIKE_ANYWHERE)
-            if likeness > max(best_likeness, needed):
-                best, best_likeness = track, likeness
+            needed = min(_SIMILAR_HERE + _SIMILAR_STEP * distance, _SIMILAR_ANYWHERE)
+            if similarity > max(best_similarity, needed):
+                best, best_similarity = track, similarity
         return best
 
     def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:

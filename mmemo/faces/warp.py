@@ -41,11 +41,11 @@ def warp(
 
     Args:
         image: (H, W, 3) uint8.
-        matrix: (2, 3), a similarity from image to square, in pixels whose centres are at whole numbers.
+        matrix: (2, 3), a similarity from image to square, in pixels whose centers are at whole numbers.
         size: side of the square in pixels.
-        outside: grey level shown beyond the image's border, 0 to 255; None repeats the nearest pixel of the image.
+        outside: gray level shown beyond the image's border, 0 to 255; None repeats the nearest pixel of the image.
         fine: shrink what is left, less than two, at twice the size and then by the mean: a face of any size then
-            comes out alike, at some cost.
+            is resampled in the same way, at some cost.
 
     Returns:
         (size, size, 3) uint8.
@@ -62,8 +62,8 @@ def warp(
     matrix[:, 2] += (oversample - 1) / 2
     side = size * oversample
     border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
-    colour = (outside or 0,) * 3
-    square = cv2.warpAffine(piece, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour)
+    color = (outside or 0,) * 3
+    square = cv2.warpAffine(piece, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=color)
     if oversample > 1:
         square = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(square)

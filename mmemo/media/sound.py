@@ -143,7 +143,7 @@ def _placed(path: Path, rate: int, layout: str | None, start: Seconds, damage: D
 def _sought(container: Any, stream: Any, start: Seconds, rate: int, damage: Damage) -> tuple[Iterator[Any], int] | None:
     """The decoded pieces from shortly before ``start`` on, and the place of the first of them at ``rate`` Hz.
 
-    None where timestamps don't tell the place, or nothing lies before ``start``.
+    None where timestamps don't give the place, or nothing lies before ``start``.
     """
     first = next(decode(container, stream, Damage()), None)
     if first is None or first.time is None:

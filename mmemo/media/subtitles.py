@@ -25,7 +25,7 @@ def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
     Raises:
         MediaError: if the file can't be opened.
     """
-    found = []
+    lines_in_time = []
     with open_media(Path(path)) as container:
         first = origin(container)
         source = container.streams[stream.index]
@@ -37,8 +37,8 @@ def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
             lines = [_plain(rect.dialogue) for rect in packet.decode() if getattr(rect, "dialogue", None)]
             text = " ".join(line for line in lines if line)
             if text:
-                found.append(Cue(max(0.0, start), max(0.0, end), text))
-    return sorted(found, key=lambda cue: cue.start)
+                lines_in_time.append(Cue(max(0.0, start), max(0.0, end), text))
+    return sorted(lines_in_time, key=lambda cue: cue.start)
 
 
 def _plain(dialogue: bytes | str) -> str:

@@ -108,7 +108,7 @@ def _write_pictures(container: Any, pictures: Iterable[Frame], written: Iterator
 
 
 def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[Seconds]:
-    """Writes the sound of a file; each step writes a little more and tells how far it came."""
+    """Writes the sound of a file; each step writes a little more and gives the second it reached."""
     source = resources.enter_context(open_media(sound.path))
     stream = audio_stream(source)
     if stream is None:

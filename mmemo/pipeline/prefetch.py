@@ -1,4 +1,4 @@
-"""Making items in a thread, a few ahead of who takes them."""
+"""Prefetching: items are made in a thread, a few ahead of their use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Prefetcher(Iterator[T]):
-    """The same items, made in a thread that runs at most ``size`` of them ahead; its exceptions come through."""
+    """Iterator over items that a thread makes, at most ``size`` of them ahead; it raises the thread's exceptions."""
 
     def __init__(self, items: Iterable[T], size: int) -> None:
         self._items = items

@@ -1,4 +1,4 @@
-"""Cuts what perception finds, as it comes, into overlapping windows of evidence. Memory does not grow with length."""
+"""Overlapping windows of evidence, cut from streams as they come. Memory does not grow with a clip's length."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Grid(Sequence[Span]):
 
     Raises:
         ArgumentError: if ``window`` or ``hop`` is not positive, or ``hop`` is longer than ``window``: evidence between
-            two windows would never be looked at.
+            two windows would never be used.
     """
 
     duration: Seconds
@@ -63,7 +63,7 @@ class Sighting:
 
 
 def face_windows(sightings: Iterable[Sighting], grid: Grid) -> Iterator[tuple[FaceEvidence, ...]]:
-    """The people of each window, the most prominent first; empty where nobody was found.
+    """The people of each window, the most prominent first; empty where nobody is in view.
 
     Args:
         sightings: every frame, in order of time.

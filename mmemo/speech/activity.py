@@ -1,11 +1,11 @@
-"""Speech activity: where in a sound somebody speaks, and why nobody does if nobody does.
+"""Speech activity detection: where in a sound somebody speaks, or why nobody does.
 
 The detector is Silero's 16 kHz network with the weights the ``silero-vad`` wheel carries, computed here in
 NumPy. Its convolutions see each chunk on its own, so a whole block goes through them at once and
 only the small LSTM runs chunk by chunk. That needs neither the package's own code (importing it changes
 torch's thread count) nor torch.
 
-Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024, MIT licence.
+Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024, MIT license.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mmemo.evidence import SAMPLE_RATE, Seconds
 CHUNK, CONTEXT = 512, 64
 """Samples the detector judges at once, and those before them that it sees as well."""
 CHUNK_SECONDS: Seconds = CHUNK / SAMPLE_RATE / 1.5
-"""21.3 ms, the finer of the two grids that `_Ear` speaks of."""
+"""21.3 ms, the finer of the grids of the two detectors, see `_ScaledDetector`."""
 BLOCK = 131_072
 """Samples computed together: 8.2 s."""
 
@@ -72,7 +72,7 @@ class SpeechActivity:
 
 
 def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
-    """Find speech in a stream of sound; memory does not grow with its length.
+    """Detect speech in a stream of sound; memory does not grow with its length.
 
     Args:
         blocks: float32 mono arrays of shape (N,) at 16 kHz, in order, of any lengths.
@@ -81,14 +81,14 @@ def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
         ArgumentError: if a block is not one-dimensional.
         WeightsError: if the detector's weights are not installed.
     """
-    ears, spans = (_Ear(), _Ear()), _Spans()
+    detectors, spans = (_ScaledDetector(), _ScaledDetector()), _Spans()
     samples, invalid, peak = 0, 0, 0.0
     for sound in _regrouped(blocks):
         valid = np.isfinite(sound)
         samples, invalid = samples + len(sound), invalid + len(sound) - int(valid.sum())
         sound = np.where(valid, sound, 0)
-        level, plain = ears[0](_chunks(sound))
-        _, slow = ears[1](_chunks(_slowed(sound)))
+        level, plain = detectors[0](_chunks(sound))
+        _, slow = detectors[1](_chunks(_slowed(sound)))
         peak = max(peak, float(level.max()))
         # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
         spans.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
@@ -149,11 +149,11 @@ def _chunks(sound: np.ndarray) -> np.ndarray:
     return chunks
 
 
-class _Ear:
-    """One detector that follows a sound at one speed, and the level that it needs.
+class _ScaledDetector:
+    """A detector for a sound at one speed, brought to the level that it needs.
 
-    Two are used, one at full speed and one at two thirds. The detector takes shouts and screams for noise, because
-    few voices in what it learned were so high; seven semitones lower it knows them. Single words it knows better at
+    Two are used, one at full speed and one at two thirds. The detector misses shouts and screams, because few
+    voices in its training data were so high; seven semitones lower it detects them. Single words it detects better at
     their own speed. Neither takes noise for speech.
     """
 
@@ -265,7 +265,7 @@ class _Spans:
     """Turns probabilities into spans with a hysteresis, as they come."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[Seconds, Seconds]] = []
+        self.spans: list[tuple[Seconds, Seconds]] = []
         self.chunk = 0
         self.start: Seconds | None = None
 
@@ -280,9 +280,9 @@ class _Spans:
             self.chunk += 1
 
     def _close(self, start: Seconds, end: Seconds) -> None:
-        if self.found and start - self.found[-1][1] < SHORTEST_PAUSE:
-            start = self.found.pop()[0]
-        self.found.append((start, end))
+        if self.spans and start - self.spans[-1][1] < SHORTEST_PAUSE:
+            start = self.spans.pop()[0]
+        self.spans.append((start, end))
 
     def finish(self, duration: Seconds) -> tuple[tuple[Seconds, Seconds], ...]:
         if self.start is not None:
@@ -290,6 +290,6 @@ class _Spans:
             self.start = None
         return tuple(
             (max(0.0, start - MARGIN), min(duration, end + MARGIN))
-            for start, end in self.found
+            for start, end in self.spans
             if min(duration, end) - start >= SHORTEST_SPEECH
         )

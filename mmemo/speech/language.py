@@ -1,4 +1,4 @@
-"""Whether words are English, told from the commonest words: for text that comes without a language."""
+"""English or another language, by the commonest words: for text that comes without a language."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FEWEST_WORDS = 6, 12
 
 
 def guess_language(text: str) -> str | None:
-    """Tell English from other languages.
+    """Distinguish English from other languages.
 
-    Measured on ten lines together, English, other or untold: MELD test, TV lines, 100%, 0, 0 (of 261); XED
+    Measured on ten lines together, English, other or undecided: MELD test, TV lines, 100%, 0, 0 (of 261); XED
     English subtitles 97%, 0, 3% (1,752); XED Finnish subtitles 0, 100%, 0 (1,444). On three lines: 95%, 0.1%,
     5% (870); 92%, 0.6%, 8% (5,841); 0, 65%, 35% (4,815). No line of another language was called English.
 
     Returns:
         "en", or "und" (ISO 639-2: undetermined) for words in another language, or None where it can't be
-        told, as with fewer than six words.
+        decided, as with fewer than six words.
     """
     words = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?", text.lower())
     if len(words) < FEWEST_WORDS[0]:

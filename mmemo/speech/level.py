@@ -1,4 +1,4 @@
-"""The one place that brings a voice to level: used alike when a model is trained and when a clip is analyzed."""
+"""Level normalization of a voice, the same in training and in analysis."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ _KNEE = 0.7
 def normalize(waveform: np.ndarray, speech_mask: np.ndarray) -> np.ndarray:
     """Remove DC and bring the speech in ``waveform`` to -26 dBFS; the result does not depend on the recording's gain.
 
-    The level of a recording tells the corpus or the microphone, not the emotion, so it must not reach a
-        model. It is
-    measured where somebody speaks only: pauses and their length would otherwise change it. Peaks are bent
-        smoothly instead of cut. NaN and infinite samples become silence.
+    The level of a recording depends on the corpus or the microphone, not on the emotion, so it must not reach a model.
+    It is measured where somebody speaks only: pauses and their length would otherwise change it. Peaks are bent
+    smoothly instead of cut. NaN and infinite samples become silence.
 
     Args:
         waveform: (N,) float, mono.

@@ -1,4 +1,4 @@
-"""How something is said, in figures a person can read: pitch, loudness, speaking rate and pauses over time.
+"""Prosody: pitch, loudness, speaking rate and pauses over time.
 
 Sources: pitch by de Cheveigné and Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 2002;
 speaking rate by the peaks of loudness that mark syllables, after de Jong and Wempe, "Praat script to detect syllable
@@ -23,13 +23,13 @@ from mmemo.evidence import SAMPLE_RATE, Seconds
 STEP: Seconds = 0.02
 """Between two values."""
 LOWEST, HIGHEST = 60.0, 500.0
-"""Hz: the range of pitch that is looked for."""
+"""Hz: the range of pitch that is detected."""
 SHORTEST_PAUSE: Seconds = 0.25
 """A shorter gap between words is part of speaking."""
 _STEP = int(STEP * SAMPLE_RATE)
 _LONGEST = int(SAMPLE_RATE / LOWEST) + 1
 _FRAME = 2 * _LONGEST
-"""Samples a value of pitch is found in: two periods of the lowest voice, 33 ms."""
+"""Samples of one value of pitch: two periods of the lowest voice, 33 ms."""
 _DOUBT = 0.2
 """Aperiodicity, 0 to 1, from which a frame has no pitch."""
 _FLOOR = -100.0
@@ -103,7 +103,7 @@ def measure(blocks: Iterable[np.ndarray], spans: Sequence[tuple[Seconds, Seconds
 
     Args:
         blocks: float32 mono arrays of shape (N,) at 16 kHz, in order; values that are not numbers count as silence.
-        spans: where somebody speaks, in seconds of the file, as `mmemo.speech.activity.speech_spans` finds them.
+        spans: where somebody speaks, in seconds of the file, as `mmemo.speech.activity.speech_spans` gives them.
         start: seconds in the file of the first sample.
     """
     pitches, energies = [], []
@@ -113,15 +113,15 @@ def measure(blocks: Iterable[np.ndarray], spans: Sequence[tuple[Seconds, Seconds
         held = np.concatenate([held, np.nan_to_num(np.asarray(block, np.float32), nan=0.0, posinf=0.0, neginf=0.0)])
         count = max(0, (len(held) - _FRAME) // _STEP + 1)
         if count:
-            found = _frames(held, count)
-            pitches.append(found[0])
-            energies.append(found[1])
+            pitch, energy = _frames(held, count)
+            pitches.append(pitch)
+            energies.append(energy)
             held = held[count * _STEP :]
     if len(held) > _FRAME // 2:
         count = -(-(len(held) - _FRAME // 2) // _STEP)
-        found = _frames(np.pad(held, (0, _FRAME)), count)
-        pitches.append(found[0])
-        energies.append(found[1])
+        pitch, energy = _frames(np.pad(held, (0, _FRAME)), count)
+        pitches.append(pitch)
+        energies.append(energy)
     pitch = np.concatenate(pitches) if pitches else np.zeros(0, np.float32)
     energy = np.concatenate(energies) if energies else np.zeros(0, np.float32)
     times = start + np.arange(len(pitch)) * STEP
@@ -160,14 +160,14 @@ def _yin(frames: np.ndarray) -> np.ndarray:
     normal[:, 1:] = difference[:, 1:] / np.maximum(mean, 1e-12)
     inner = normal[:, shortest - 1 :]
     dips = (inner[:, 1:-1] < _DOUBT) & (inner[:, 1:-1] <= inner[:, :-2]) & (inner[:, 1:-1] < inner[:, 2:])
-    found = np.full(len(frames), np.nan, np.float32)
+    pitch = np.full(len(frames), np.nan, np.float32)
     rows = np.flatnonzero(dips.any(axis=1) & (energies[:, 0] > 1e-9 * half))
     lag = dips[rows].argmax(axis=1) + shortest  # the first dip: later ones are octaves below
     before, here, after = (normal[rows, lag + offset] for offset in (-1, 0, 1))
     bend = before - 2 * here + after
     shift = np.divide(0.5 * (before - after), bend, out=np.zeros(len(rows)), where=bend > 1e-12)
-    found[rows] = SAMPLE_RATE / (lag + np.clip(shift, -0.5, 0.5))
-    return found
+    pitch[rows] = SAMPLE_RATE / (lag + np.clip(shift, -0.5, 0.5))
+    return pitch
 
 
 def _without_leaps(pitch: np.ndarray) -> np.ndarray:
@@ -198,24 +198,24 @@ def _rate(pitch: np.ndarray, energy: np.ndarray, speech: np.ndarray) -> np.ndarr
     around = 2 * round(_AROUND / STEP) + 1
     spoken = uniform_filter1d(speech.astype(np.float64), around, mode="constant") * around * STEP
     counted = uniform_filter1d(syllables, around, mode="constant") * around
-    # Less than a quarter of a second says nothing of a rate.
+    # Less than a quarter of a second gives no rate.
     rate[speech] = np.where(spoken > 0.25, counted / np.maximum(spoken, 0.25), np.nan)[speech]
     return rate
 
 
 def _peaks(values: np.ndarray, dip: float) -> list[int]:
     """Places of the maxima between which the values fall by at least ``dip``."""
-    found: list[int] = []
+    peaks: list[int] = []
     high, low, place, rising = -np.inf, np.inf, 0, True
     for index, value in enumerate(values):
         if rising:
             if value > high:
                 high, place = value, index
             elif value < high - dip:
-                found.append(place)
+                peaks.append(place)
                 low, rising = value, False
         elif value < low:
             low = value
         elif value > low + dip:
             high, place, rising = value, index, True
-    return [*found, place] if rising and high > _FLOOR else found
+    return [*peaks, place] if rising and high > _FLOOR else peaks

@@ -1,4 +1,4 @@
-"""Speech recognition: speech cut out of a stream of sound, and written down word by word with times."""
+"""Speech recognition: speech is cut out of a stream of sound and transcribed, word by word with times."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import numpy as np
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.notes import Note
-from mmemo.speech.hallucination_filter import Hypothesis, gate
+from mmemo.speech.hallucination_filter import Hypothesis, filter_hypotheses
 from mmemo.speech.subtitle_file import LANGUAGES
 from mmemo.speech.transcript import Line, Transcript, Word
 
 LONGEST = 30.0
-"""Seconds: the most sound a recogniser is given at once."""
+"""Seconds: the most sound a recognizer is given at once."""
 TOKENS = 8
 """Word pieces a second: fast English has about six."""
 NO_SPEECH, UNLIKELY = 0.6, -1.0
 """A piece that the model takes for no speech by this probability, and whose tokens have a mean log probability below
 that, is no words (Radford et al., 2022, section 4.5)."""
 BRIDGED = 1.0
-"""Seconds: speech with shorter pauses is recognised together."""
+"""Seconds: speech with shorter pauses is recognized together."""
 
 
 class Transcriber(Protocol):
     """Turns speech into timed words."""
 
     def __call__(self, segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
-        """Recognise one file.
+        """Recognize one file.
 
         Args:
             segments: of speech, in order: the start in seconds and (N,) float32 mono at 16 kHz of at most 30 s
@@ -52,7 +52,7 @@ def speech_segments(
     """Cut speech out of a stream of sound, holding at most one segment in memory.
 
     Neighbouring spans are joined as long as the pause between them is short and the whole fits into ``longest``: a
-    recogniser's time goes by the segment. A longer span is cut.
+    recognizer's time goes by the segment. A longer span is cut.
 
     Args:
         blocks: (N,) float32 mono at 16 kHz, in order, of any lengths; the first sample is at 0 s.
@@ -95,7 +95,7 @@ def _joined(spans: Sequence[tuple[Seconds, Seconds]], longest: Seconds) -> Itera
 
 
 class WhisperTranscriber:
-    """Whisper (Radford et al., ICML 2023) by faster-whisper, with the gates of `mmemo.speech.hallucination_filter`.
+    """Whisper (Radford et al., ICML 2023) by faster-whisper, with the filter of `mmemo.speech.hallucination_filter`.
 
     The model is read at the first segment, so a file without speech costs nothing.
 
@@ -150,21 +150,21 @@ class WhisperTranscriber:
         return f"WhisperTranscriber({str(self.model)!r}, language={self.language!r})"
 
     def __call__(self, segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
-        """Recognise speech; see `Transcriber`."""
+        """Recognize speech; see `Transcriber`."""
         pieces = []
         for start, waveform in segments:
-            pieces.append(self.hear(start, waveform))
+            pieces.append(self.hypotheses(start, waveform))
             if self.progress:
                 self.progress(start + len(waveform) / SAMPLE_RATE)
-        heard = [line for piece in pieces for line in piece]
-        kept, notes = gate(heard, self.name) if pieces else ([], ())
+        hypotheses = [line for piece in pieces for line in piece]
+        kept, notes = filter_hypotheses(hypotheses, self.name) if pieces else ([], ())
         languages = Counter(line.language for line in kept)
         language = languages.most_common(1)[0][0] if languages else None
         lines = tuple(sorted((one.line for one in kept), key=lambda line: line.start))
         return Transcript(lines, "recognition", language, self.name), notes
 
-    def hear(self, start: Seconds, waveform: np.ndarray) -> list[Hypothesis]:
-        """What the model makes of one segment, before the gates.
+    def hypotheses(self, start: Seconds, waveform: np.ndarray) -> list[Hypothesis]:
+        """The lines that the model recognizes in one segment, before the filter.
 
         Args:
             start: seconds at which the segment begins in its file.
@@ -189,7 +189,7 @@ class WhisperTranscriber:
             # on noise the model would go on for hundreds of words
             max_new_tokens=20 + int(TOKENS * len(waveform) / SAMPLE_RATE),
         )
-        heard = []
+        hypotheses = []
         for piece in pieces:
             words = [
                 Word(
@@ -205,8 +205,8 @@ class WhisperTranscriber:
                 confidence = sum(word.confidence for word in sentence) / len(sentence)
                 text = " ".join(word.text for word in sentence)
                 line = Line(sentence[0].start, sentence[-1].end, text, confidence, tuple(sentence))
-                heard.append(Hypothesis(line, about.language, piece.compression_ratio))
-        return heard
+                hypotheses.append(Hypothesis(line, about.language, piece.compression_ratio))
+        return hypotheses
 
     @cached_property
     def _whisper(self) -> Any:
@@ -239,7 +239,7 @@ def carried_model() -> Path | None:
 
 
 def default_transcriber(device: str = "cpu") -> Transcriber | None:
-    """The recogniser that works offline with what is installed, or None without the extra ``asr``."""
+    """The recognizer that works offline with what is installed, or None without the extra ``asr``."""
     if find_spec("faster_whisper") is None or carried_model() is None:
         return None
     return WhisperTranscriber(device=device)

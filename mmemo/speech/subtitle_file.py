@@ -47,7 +47,7 @@ CONTIGUOUS = 0.15
 
 @dataclass(frozen=True)
 class FileCue:
-    """One subtitle: plain text between two times, and who says it where the file tells."""
+    """One subtitle: plain text between two times, and the speaker where the file names one."""
 
     start: Seconds
     end: Seconds
@@ -161,14 +161,14 @@ def _times(path: Path, number: int, row: str) -> tuple[Seconds, Seconds]:
     left, _, right = row.partition("-->")
     times = []
     for part in (left.strip(), right.split()[0] if right.strip() else ""):
-        found = _TIME.fullmatch(part)
-        if not found or int(found[2]) > 59 or int(found[3]) > 59:
+        match = _TIME.fullmatch(part)
+        if not match or int(match[2]) > 59 or int(match[3]) > 59:
             raise TranscriptError(
                 f"{path}, line {number}: {part!r} is no time; expected one such as 00:01:02,500 "
                 "(hours:minutes:seconds and thousandths)."
             )
-        hours, minutes, seconds = int(found[1] or 0), int(found[2]), int(found[3])
-        times.append(hours * 3600 + minutes * 60 + seconds + int(found[4].ljust(3, "0")) / 1000)
+        hours, minutes, seconds = int(match[1] or 0), int(match[2]), int(match[3])
+        times.append(hours * 3600 + minutes * 60 + seconds + int(match[4].ljust(3, "0")) / 1000)
     if times[1] < times[0]:
         raise TranscriptError(f"{path}, line {number}: the subtitle ends before it begins ({row.strip()}).")
     return times[0], times[1]
@@ -185,7 +185,7 @@ def _unrolled(blocks: list[Block]) -> Iterator[FileCue]:
     """Rolling captions show each row again above the next one: keep the first showing only.
 
     A row is a repetition if its cue continues the one before, begins with the rows that one ended with, and
-    goes on from there, or is too short to be read. "No!" said twice in two cues stays.
+    goes on from there, or is too short to be read. "No!" twice in two cues stays.
     """
     shown: list[str] = []
     until = float("-inf")

@@ -1,4 +1,4 @@
-"""Words with their times, wherever they came from, and the words of one window."""
+"""Transcripts: words with their times, wherever they came from, and the words of one window."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mmemo.speech.language import guess_language
 from mmemo.speech.subtitle_file import language_of, read_cues, read_text
 
 SIDECARS = (".srt", ".vtt", ".ass", ".ssa")
-"""Suffixes of the subtitle files that are found beside a media file, the first before the later ones."""
+"""Suffixes of the subtitle files that are taken from beside a media file, the first before the later ones."""
 LONG = 10.0
-"""Seconds: of a line that lasts longer, a window gets the part that is said about then."""
+"""Seconds: of a line that lasts longer, a window gets only the part spoken around it."""
 AROUND = 2.0
 """Seconds before and after the window that this part reaches."""
 BEFORE, GAP = 3, 20.0
@@ -56,12 +56,12 @@ class Word:
 
 @dataclass(frozen=True)
 class Line:
-    """One line: a subtitle, or what the recogniser takes as one sentence.
+    """One line: a subtitle, or one sentence of the recognizer.
 
     Attributes:
         confidence: how sure the words are, 0 to 1; 1 where somebody wrote them.
         words: the line's words with their times, where these are known.
-        speaker: who says it, where the source tells.
+        speaker: where the source names one.
 
     Raises:
         ArgumentError: if it ends before it starts, or the confidence is outside 0 to 1.
@@ -187,15 +187,15 @@ def find_sidecar(media: str | Path) -> Path | None:
 def sidecars(media: str | Path) -> list[Path]:
     """All subtitle files that belong to a media file, in the order in which `find_sidecar` takes the first."""
     media = Path(media)
-    stem, found = media.stem.lower(), []
+    stem, ranked = media.stem.lower(), []
     for entry in _subtitle_files(media.parent):
         path = media.parent / entry
         name = path.stem.lower()
         if name == stem or name.startswith(f"{stem}."):
             language = language_of(path)
             if (name == stem or language) and path.is_file():
-                found.append((name != stem, language != "en", SIDECARS.index(path.suffix.lower()), name, path))
-    return [path for *_, path in sorted(found)]
+                ranked.append((name != stem, language != "en", SIDECARS.index(path.suffix.lower()), name, path))
+    return [path for *_, path in sorted(ranked)]
 
 
 def files_read(clips: Iterable[Clip]) -> Iterator[Path]:
@@ -212,7 +212,7 @@ def files_read(clips: Iterable[Clip]) -> Iterator[Path]:
 def _subtitle_files(folder: Path) -> tuple[str, ...]:
     """Names of the subtitle files of a folder; a corpus has thousands of files in one, listed once.
 
-    A folder's time of change tells whether a list still holds, but for changes within its clock's last tick.
+    A list holds as long as the folder's time of change stays, but for changes within the resolution of its clock.
     """
     try:
         changed = folder.stat().st_mtime_ns
@@ -231,7 +231,7 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     """Plain text as a transcript: its sentences, each as long as its share of the letters, fill the clip.
 
     Args:
-        text: what is said, in order; a sentence ends with its mark or with the line.
+        text: the words, in order; a sentence ends with its mark or with the line.
         duration: of the clip in seconds; 0 for text alone, whose lines then all lie at 0.
         language: ISO 639-1 code; guessed from the words if None.
 
@@ -251,9 +251,9 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
 
 
 def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextEvidence | None:
-    """The words of the window ``[start, end)``: the lines that touch it, whole. None where nothing is said.
+    """The words of the window ``[start, end)``: the lines that touch it, whole. None where there are none.
 
-    Of a line longer than `LONG` only the words said in the window and shortly before and after: by their times where
+    Of a line longer than `LONG` only the words spoken in the window and shortly before and after: by their times where
     these are known, else by their share of the letters. The coverage is the share of the window with a line in it; the
     confidence is the lines' mean, weighted by their overlap with the window. The context are the lines before.
     """
@@ -287,21 +287,21 @@ def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextE
 
 
 def _part(line: Line, start: Seconds, end: Seconds) -> str:
-    """What is said of a line between two times; all of it unless it is long."""
+    """The words of a line that are spoken between two times; all of it unless it is long."""
     length = line.end - line.start
     if length <= LONG:
         return line.text
     if line.words:
         return " ".join(word.text for word in line.words if word.end > start and word.start < end)
-    words, said, past = line.text.split(), [], 0
+    words, spoken, past = line.text.split(), [], 0
     if len(words) < 2:
-        return line.text  # a script without blanks: nothing tells where to cut
+        return line.text  # a script without blanks: there is no place to cut
     letters = sum(map(len, words))
     for word in words:
         begins, past = line.start + length * past / letters, past + len(word)
         if line.start + length * past / letters > start and begins < end:
-            said.append(word)
-    return " ".join(said)
+            spoken.append(word)
+    return " ".join(spoken)
 
 
 def _before(transcript: Transcript, first: Line) -> tuple[Turn, ...]:

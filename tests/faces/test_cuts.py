@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from mmemo.faces.cuts import MIN_LIKENESS, ShotLikeness
+from mmemo.faces.cuts import MIN_SIMILARITY, ShotSimilarity
 
 Pictures = list[np.ndarray]
 
@@ -23,8 +23,8 @@ def other() -> np.ndarray:
 
 
 def _cuts(pictures: Pictures) -> list[int]:
-    shots = ShotLikeness()
-    return [index for index, picture in enumerate(pictures) if shots.step(picture) < MIN_LIKENESS]
+    shots = ShotSimilarity()
+    return [index for index, picture in enumerate(pictures) if shots.update(picture) < MIN_SIMILARITY]
 
 
 def _fade(picture: np.ndarray, share: float, level: int = 255) -> np.ndarray:
@@ -76,8 +76,8 @@ def test_pictures_of_any_shape(shape: tuple[int, int]) -> None:
 
 
 def test_reset_forgets(one: np.ndarray, other: np.ndarray) -> None:
-    shots = ShotLikeness()
-    shots.step(one)
-    assert shots.step(other) < MIN_LIKENESS
+    shots = ShotSimilarity()
+    shots.update(one)
+    assert shots.update(other) < MIN_SIMILARITY
     shots.reset()
-    assert shots.step(one) == 1.0
+    assert shots.update(one) == 1.0

@@ -9,7 +9,7 @@ import skimage.data
 
 from mmemo.errors import ArgumentError
 from mmemo.faces import Face, FaceTracker
-from mmemo.faces.appearance import alike, appearance
+from mmemo.faces.appearance import appearance, correlation
 
 Stage = Callable[..., np.ndarray]
 FPS = 25
@@ -163,6 +163,6 @@ def test_wrong_arguments_are_named(tracker: FaceTracker) -> None:
 def test_appearance_does_not_see_the_light(tracker: FaceTracker, stage: Stage) -> None:
     (face,) = tracker.update(stage((320, 180)), 0.0)
     dark = cv2.convertScaleAbs(face.crop, alpha=0.5, beta=10)
-    assert alike(appearance(face.crop), appearance(dark)) > 0.99
-    assert alike(appearance(face.crop), appearance(np.ascontiguousarray(face.crop[::-1]))) < 0.5
+    assert correlation(appearance(face.crop), appearance(dark)) > 0.99
+    assert correlation(appearance(face.crop), appearance(np.ascontiguousarray(face.crop[::-1]))) < 0.5
     assert not appearance(np.full((112, 112, 3), 5, np.uint8)).any()

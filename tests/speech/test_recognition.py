@@ -12,7 +12,7 @@ from mmemo import media
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.speech import recognition
-from mmemo.speech.hallucination_filter import Hypothesis, gate
+from mmemo.speech.hallucination_filter import Hypothesis, filter_hypotheses
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber, speech_segments
 from mmemo.speech.transcript import Line, Word, words_between
 
@@ -84,23 +84,23 @@ class TestSegments:
 class TestGate:
     def test_sure_words_pass(self) -> None:
         lines = [heard("Kids are talking by the door.", 0.9, 0.95, 0.9, 0.99, 0.99, 0.98)]
-        assert gate(lines, "x") == (lines, ())
+        assert filter_hypotheses(lines, "x") == (lines, ())
 
     def test_unsure_file_is_dropped_whole(self) -> None:
         lines = [heard("Thank you.", 0.95, 0.97), heard("I watched the red square go", 0.3, 0.2, 0.4, 0.3, 0.4, 0.3)]
-        kept, (note,) = gate(lines, "Whisper tiny.en")
+        kept, (note,) = filter_hypotheses(lines, "Whisper tiny.en")
         assert kept == []
         assert note.code == "transcript-unsure"
         assert "Whisper tiny.en" in note.message
 
     def test_one_short_word_needs_company(self) -> None:
-        assert gate([heard("No!", 0.8)], "x")[0] == []
+        assert filter_hypotheses([heard("No!", 0.8)], "x")[0] == []
         sure = heard("I am not going there with you.", *[0.95] * 7)
-        assert len(gate([sure, heard("No!", 0.8, start=3.0)], "x")[0]) == 2
+        assert len(filter_hypotheses([sure, heard("No!", 0.8, start=3.0)], "x")[0]) == 2
 
     def test_unsure_line_in_a_sure_file(self) -> None:
         sure = [heard("I am not going there with you.", *[0.95] * 7, start=3.0 * i) for i in range(5)]
-        kept, (note,) = gate([*sure, heard("Green ideas may", 0.2, 0.3, 0.3, start=20.0)], "x")
+        kept, (note,) = filter_hypotheses([*sure, heard("Green ideas may", 0.2, 0.3, 0.3, start=20.0)], "x")
         assert kept == sure
         assert "1 of 6 lines" in note.message
 
@@ -114,13 +114,13 @@ class TestGate:
         ],
     )
     def test_invented_sentences(self, text: str) -> None:
-        assert gate([heard(text, *[0.99] * len(text.split()))], "x")[0] == []
+        assert filter_hypotheses([heard(text, *[0.99] * len(text.split()))], "x")[0] == []
 
     def test_going_in_circles(self) -> None:
-        assert gate([heard("good good good", 0.9, 0.9, 0.9, compression=5.0)], "x")[0] == []
+        assert filter_hypotheses([heard("good good good", 0.9, 0.9, 0.9, compression=5.0)], "x")[0] == []
 
     def test_nothing_heard(self) -> None:
-        kept, (note,) = gate([], "x")
+        kept, (note,) = filter_hypotheses([], "x")
         assert kept == []
         assert "no words" in note.message
 
