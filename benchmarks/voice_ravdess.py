@@ -188,12 +188,12 @@ def main() -> None:
             chosen = [sound for sound, tested in zip(sounds, test, strict=True) if not tested]
             network = fine_tune(probe, chosen, target[~test], given.run / f"fold{fold}", given.steps, given.seed)
             held_out = [sound for sound, tested in zip(sounds, test, strict=True) if tested]
-            predicted = {
+            by_system = {
                 "functionals": search.predict(hand[test]),
                 "frozen": probe.logits(frozen[test]).argmax(1),
                 "fine-tuned": outputs_of(network, held_out, "logits").argmax(1),
             }
-            file.write_text(json.dumps({name: one.tolist() for name, one in predicted.items()}))
+            file.write_text(json.dumps({name: one.tolist() for name, one in by_system.items()}))
         for name, one in json.loads(file.read_text()).items():
             predictions[name][test] = one
             log.info("fold %s %s: UA %.3f", fold, name, uar(target[test], predictions[name][test], len(RAVDESS8)))

@@ -246,9 +246,9 @@ def main(
     pairs = {}
     for usage in ("PublicTest", "PrivateTest"):
         rows = fer.select(usage)
-        detected, logits = end_to_end(other, [fer.paths[row] for row in rows])
+        detected, heads = end_to_end(other, [fer.paths[row] for row in rows])
         rows = rows[detected]
-        pairs[usage] = rows, logits.both, encode(encoder, _part(faces, rows))
+        pairs[usage] = rows, heads.both, encode(encoder, _part(faces, rows))
     rows, first, second = pairs["PublicTest"]
     kept = target[rows].sum(axis=1) > 0
     head = fit_fusion(first[kept], second[kept], fer.label[rows][kept])
@@ -262,11 +262,11 @@ def main(
         }
     if (data / "CK+48").is_dir():
         paths = [p for p in sorted((data / "CK+48").glob("*/*.png")) if p.parent.name in CK_CLASSES]
-        detected, logits = end_to_end(other, paths)
+        detected, heads = end_to_end(other, paths)
         posed = _part(detect(paths, run / "ck48.npz", workers), detected)
         truth = np.array([EKMAN7.index(CK_CLASSES[paths[row].parent.name]) for row in detected])
         people = np.array([paths[row].name[:4] for row in detected])
-        report["ck+48"] = compare(truth, logits.both, encode(encoder, posed), head, people)
+        report["ck+48"] = compare(truth, heads.both, encode(encoder, posed), head, people)
     (run / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     log.info("%s", json.dumps(report))
     encoder.card = {

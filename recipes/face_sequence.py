@@ -263,8 +263,8 @@ def main(
             for separate in (True, False):
                 name = f"{kind}, frames apart" if separate else kind
                 network = fit_network(kind, separate, clips[~tested]).network
-                predictions = out_of_fold.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
-                predictions[tested] = predict(network, inputs_of(clips[tested], encoder.size), separate=separate)
+                scored = out_of_fold.setdefault(name, np.zeros((len(clips.label), len(EKMAN7)), np.float32))
+                scored[tested] = predict(network, inputs_of(clips[tested], encoder.size), separate=separate)
         log.info("fold %s of %d", fold, folds)
     report: dict[str, Any] = {
         "clips": len(clips.label),

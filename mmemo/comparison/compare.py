@@ -34,7 +34,7 @@ ALL = "all"
 _MODALITIES = ("face", "voice", "text")
 _SIGNIFICANT = 0.05
 _FEW = 5
-"""Speakers; with fewer an interval over speakers says little."""
+"""Speakers; with fewer an interval over speakers is unreliable."""
 
 
 def compare(
@@ -303,10 +303,10 @@ def _notes(predictions: Predictions) -> list[str]:
     counts = np.bincount(predictions.target, minlength=len(predictions.labels))
     if (counts > 0).sum() == 1:
         only = predictions.labels[int(counts.argmax())]
-        notes.append(f"All clips are labelled {only!r}: the metrics don't cover other classes.")
+        notes.append(f"All clips are labeled {only!r}: the metrics don't cover other classes.")
     elif (counts == 0).any():
         missing = [label for label, count in zip(predictions.labels, counts, strict=True) if not count]
-        notes.append(f"No clip is labelled {', '.join(missing)}; mean recall is over the others.")
+        notes.append(f"No clip is labeled {', '.join(missing)}; mean recall is over the others.")
     if predictions.speakers is None:
         notes.append("The speaker of some clips is not known, or all are of one: intervals over clips are too narrow.")
     elif (people := len(np.unique(predictions.speakers))) < _FEW:

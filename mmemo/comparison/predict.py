@@ -30,10 +30,10 @@ def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
     Raises:
         ManifestError: if no clip has a label, or none has any of the modalities.
     """
-    labelled = np.flatnonzero(clips.target >= 0)
-    if not len(labelled):
+    labeled = np.flatnonzero(clips.target >= 0)
+    if not len(labeled):
         raise ManifestError(clips.manifest, ["no clip has a label to compare with"])
-    encodings = calibrate(model, clips, labelled)
+    encodings = calibrate(model, clips, labeled)
     notes = list(clips.faults)
     for modality, encoding in list(encodings.items()):
         if not encoding.present.any():
@@ -45,19 +45,19 @@ def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
     if missing:
         notes.append(f"{missing} clips have no modality at all: no prediction, which counts as wrong.")
     scores, ablations = predict_subsets(model, encodings)
-    true_values, scale_notes = dimension_values(clips, labelled)
+    true_values, scale_notes = dimension_values(clips, labeled)
     values = {
-        modality: dict(zip(DIMENSIONS, clips.affect[modality][labelled].T.astype(float), strict=True))
+        modality: dict(zip(DIMENSIONS, clips.affect[modality][labeled].T.astype(float), strict=True))
         for modality in encodings
         if modality in clips.affect and true_values
     }
     return Predictions(
         tuple(model.labels),
-        np.array([clips.manifest[int(row)].id for row in labelled]),
-        clips.target[labelled],
+        np.array([clips.manifest[int(row)].id for row in labeled]),
+        clips.target[labeled],
         scores,
         ablations,
-        group_columns(clips, labelled),
+        group_columns(clips, labeled),
         true_values,
         {modality: {name: one for name, one in of.items() if name in true_values} for modality, of in values.items()},
         (*notes, *scale_notes),

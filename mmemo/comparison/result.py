@@ -132,7 +132,7 @@ class Comparison:
         return markdown(self)
 
     def figures(self) -> dict[str, Figure]:
-        """Matplotlib figures by name (extra ``report``): systems, gains, recalls, confusion, reliability, losses …
+        """Matplotlib figures by name (extra ``report``): systems, gains, recalls, confusion, missing modalities …
 
         Raises:
             MissingExtraError: if matplotlib is not installed.

@@ -31,7 +31,7 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
     assert (comparison.clips, comparison.speakers) == (6, 3)
     assert any("3 speakers only" in note for note in comparison.notes)
     assert any("trained on any of these clips is not known" in note for note in comparison.notes)
-    assert any("No clip is labelled neutral, anger" in note for note in comparison.notes)
+    assert any("No clip is labeled neutral, anger" in note for note in comparison.notes)
     assert {group.column for group in comparison["text"].groups} == {"speaker", "gender"}
     curves = {(curve.condition, curve.system): curve for curve in comparison.curves}
     words = curves["errors in the words", "text"]
@@ -69,7 +69,7 @@ def test_a_modality_that_no_clip_has_is_left_out_with_a_note(clips: Manifest, mo
 
 def test_one_class_and_two_speakers_work_with_a_note(predictions: Predictions) -> None:
     one = compare_predictions(predictions.rows(predictions.target == 1), draws=50)
-    assert any("All clips are labelled 'b'" in note for note in one.notes)
+    assert any("All clips are labeled 'b'" in note for note in one.notes)
     assert one["late"].accuracy.value == pytest.approx(one["late"].recalls["b"].value)
     two = compare_predictions(
         predictions.rows(np.isin(predictions.groups["speaker"], ["speaker 0", "speaker 1"])), draws=50
@@ -158,9 +158,9 @@ def test_sources_that_do_not_fit_are_refused(
         mmemo.compare(predictions, degrade=True, draws=5)
     with pytest.raises(UnknownModelError):
         mmemo.compare(tmp_path / "nothing", on=clips)
-    unlabelled = clips.update(lambda _: {"label": None})
+    unlabeled = clips.update(lambda _: {"label": None})
     with pytest.raises(ManifestError, match="no clip has a label"):
-        mmemo.compare(mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0})), on=unlabelled)
+        mmemo.compare(mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0})), on=unlabeled)
     foreign = Manifest((mmemo.Clip(text="x", id="x", label="boredom"),), EMODB7)
     tiny = mmemo.EmotionModel([TinyEncoder(RAVDESS8)], LateFusion(RAVDESS8, {"text": 1.0}))
     with pytest.raises(ArgumentError, match="no mapping between"):
