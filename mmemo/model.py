@@ -12,13 +12,13 @@ from mmemo.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, tenso
 from mmemo.encoders.base import Encoder, Encoding, SavableEncoder
 from mmemo.encoders.modality import quality_of
 from mmemo.encoders.registry import load_encoder
+from mmemo.encoders.softmax import softmax
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
 from mmemo.files import replacing
 from mmemo.fusion.base import FusionHead
 from mmemo.fusion.registry import load_head
 from mmemo.labels import LABEL_SETS, LabelSet
-from mmemo.softmax import softmax
 
 KIND = "emotion-model"
 FUSION = "fusion"

@@ -48,6 +48,7 @@ from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.face.action_units import ActionUnitEncoder, ActionUnits
 from mmemo.encoders.linear_probe import LinearProbe
 from mmemo.encoders.probe_encoder import ProbeEncoder, mean_tokens
+from mmemo.encoders.softmax import softmax
 from mmemo.encoders.voice.whisper_layers import CHUNK, LAYERS, WhisperLayersEncoder
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, expected_calibration_error
@@ -61,7 +62,6 @@ from mmemo.fusion.gated import GatedFusion
 from mmemo.fusion.late import LateFusion, RuleFusion
 from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import RAVDESS8
-from mmemo.softmax import softmax
 
 log = logging.getLogger("fusion_ravdess")
 UNITS = "av/ravdess_features/data/trainingData/avg_MLP80_AUs/data_AUs_avg/df_average_AUs_total.csv"

@@ -10,11 +10,11 @@ import numpy as np
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.softmax import softmax
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence
 from mmemo.fusion.base import present
 from mmemo.labels import LabelSet
-from mmemo.softmax import softmax
 
 
 class Loudness:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmemo.box_tracks import Box
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence, Seconds
 from mmemo.faces import FaceTracker
 from mmemo.model import EmotionModel
 from mmemo.pipeline.windows import Grid, Sighting, face_windows
 from mmemo.result import Scores
-from mmemo.softmax import log_softmax, softmax
 
 SPAN: Seconds = 1.0
 """Scores are those of the last second: shorter jitters, longer lags behind the face."""

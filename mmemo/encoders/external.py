@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.labels import LabelMapping, LabelSet
-from mmemo.softmax import log_softmax
 
 SETTINGS = "mmemo.json"
 """Name of the file beside a saved checkpoint that holds the settings of its encoder."""

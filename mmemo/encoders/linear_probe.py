@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError
-from mmemo.softmax import log_softmax
 
 STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Values of C, the inverse strength of regularization, that `LinearProbe.fit` chooses from."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmemo import media
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
+from mmemo.encoders.softmax import softmax
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceFinder
@@ -24,7 +25,6 @@ from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores, Segment
-from mmemo.softmax import softmax
 
 _CANDIDATES = 6  # frames of a window among which the best is explained
 _SUFFIXES = (".png", ".jpg", ".jpeg")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmemo.encoders.softmax import softmax
 from mmemo.encoders.text.backbone import TextBackboneEncoder
 from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
@@ -21,7 +22,6 @@ from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores
-from mmemo.softmax import softmax
 from mmemo.speech.transcript import words_between
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ import numpy as np
 
 from mmemo import media
 from mmemo.encoders.base import Encoder
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of, require_extra
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
 from mmemo.files import check_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores
-from mmemo.softmax import log_softmax, softmax
 from mmemo.speech.activity import speech_mask, speech_spans
 
 STEP: Seconds = 0.05

@@ -8,11 +8,11 @@ from typing import Any, Self
 import numpy as np
 
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError
 from mmemo.fusion.base import hold_out
 from mmemo.fusion.stacked import StackingHead, training_features
 from mmemo.labels import LabelSet
-from mmemo.softmax import log_softmax
 
 _NEVER = -30.0
 """Log score of a class that no training sample had."""

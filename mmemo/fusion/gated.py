@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 
 from mmemo.encoders.base import QUALITIES, Encoding
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError
 from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.fusion.late import weighted_product
 from mmemo.labels import LabelSet
-from mmemo.softmax import log_softmax, softmax
 
 FEATURES = (*QUALITIES, "certainty")
 """Inputs of a gate: coverage and trust of `Encoding.quality`, and how far the expert's scores are from equal."""

@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.labels import LabelSet
-from mmemo.softmax import log_softmax, softmax
 
 _WIDEST = 6.0
 """The largest logarithm of a ratio of two weights that `LateFusion.fit` tries: 400 to 1."""

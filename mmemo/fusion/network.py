@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.softmax import log_softmax
 from mmemo.fusion.base import check_training, hold_out, present
 from mmemo.fusion.distributed import broadcast_first, own_rows, rank_and_count, sum_gradients
 from mmemo.labels import LabelSet
-from mmemo.softmax import log_softmax
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.linear_probe import LinearProbe
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError
 from mmemo.fusion.base import check_training, present
 from mmemo.labels import LabelSet
-from mmemo.softmax import log_softmax, softmax
 
 _FLOOR = -12.0
 """Log scores are cut off here: an expert that is sure and wrong must not outvote all others."""

@@ -11,12 +11,12 @@ import numpy as np
 
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
+from mmemo.encoders.softmax import log_softmax
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
 from mmemo.pipeline.active_speaker import ActiveSpeakerDetector
 from mmemo.pipeline.windows import Span, prominence
 from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
-from mmemo.softmax import log_softmax
 
 T = TypeVar("T")
 BATCH = 16

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.softmax import softmax
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence
 from mmemo.fusion.registry import HEADS, load_head
 from mmemo.labels import EKMAN7, LabelSet
-from mmemo.softmax import softmax
 
 
 class TinyEncoder:

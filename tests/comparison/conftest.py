@@ -9,8 +9,8 @@ from mmemo.comparison.predictions import Predictions
 from mmemo.comparison.result import Comparison
 from mmemo.data import FeatureCache, Manifest
 from mmemo.data.corpora import read_corpus
+from mmemo.encoders.softmax import softmax
 from mmemo.samples import make_corpus
-from mmemo.softmax import softmax
 
 LABELS = ("a", "b", "c")
 

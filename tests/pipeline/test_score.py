@@ -9,12 +9,12 @@ import pytest
 
 from mmemo import EmotionModel
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pipeline.score import BATCH, WindowScores, score
 from mmemo.pipeline.windows import prominence
-from mmemo.softmax import log_softmax, softmax
 from mmemo.testing import TinyEncoder
 
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.face.frames import FaceFrameEncoder
+from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError, LabelError, WeightsError
 from mmemo.evidence import FaceEvidence
 from mmemo.faces import BLENDSHAPES
 from mmemo.labels import LabelSet
-from mmemo.softmax import log_softmax
 
 KIND = "blendshape-encoder"
 FEATURES = (*BLENDSHAPES, "yaw", "pitch", "roll", "right", "down", "nearer")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.special
 
-from mmemo.softmax import log_softmax, softmax
+from mmemo.encoders.softmax import log_softmax, softmax
 
 
 def test_they_agree_with_scipy_and_do_not_overflow() -> None:
