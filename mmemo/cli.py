@@ -25,9 +25,9 @@ app = typer.Typer(
 
 
 class Media(StrEnum):
-    """How closely an audit compares media: by prints, by hashes only, or not at all."""
+    """How closely an audit compares media: by fingerprints, by hashes only, or not at all."""
 
-    prints = "prints"
+    fingerprints = "fingerprints"
     hashes = "hashes"
     none = "none"
 
@@ -83,14 +83,14 @@ def analyze(
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
-        from mmemo.batch.cli import analyze_and_tell
+        from mmemo.batch.cli import analyze_and_summarize
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
             "micro": micro, "prosody": prosody,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop}
-        analyze_and_tell(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
+        analyze_and_summarize(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
         return
     of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
     if given := [name for name, value in of_many.items() if value is not None]:
@@ -177,7 +177,7 @@ def audit(
     manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the findings as .json.")] = None,
-    media: Annotated[Media, typer.Option(help="How closely pictures and sounds are compared.")] = Media.prints,
+    media: Annotated[Media, typer.Option(help="How closely pictures and sounds are compared.")] = Media.fingerprints,
     allow: Annotated[str, typer.Option(help="Codes of leaks that are accepted, with commas between them.")] = "",
 ) -> None:
     """Look for leaks between the splits of a manifest. Exit status 1 if anything leaks."""
@@ -186,9 +186,7 @@ def audit(
 
     clips = Manifest.read(manifest)
     with _progress("reading media") as progress:
-        found = clips.audit(
-            media=media.value, tick=(lambda done: progress(done / len(clips))) if progress is not None else None
-        )
+        found = clips.audit(media=media.value, progress=progress)
     if out is not None:
         with replacing_file(out) as partial:
             partial.write_text(found.to_json() + "\n", encoding="utf-8")

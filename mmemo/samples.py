@@ -27,17 +27,35 @@ _SOUNDS = ("speech", "silence", "noise", "tone")
 
 
 def portrait() -> np.ndarray:
-    """A real face looking at the camera, smiling: (H, W, 3) uint8 RGB."""
+    """A real face looking at the camera, smiling: (H, W, 3) uint8 RGB.
+
+    Examples:
+        >>> from mmemo.samples import portrait
+        >>> portrait().shape
+        (300, 300, 3)
+    """
     return next(media.frames(ASSETS / "portrait.jpg")).image
 
 
 def speech() -> np.ndarray:
-    """A sentence read aloud: (N,) float32, 16 kHz mono."""
+    """A sentence read aloud: (N,) float32, 16 kHz mono.
+
+    Examples:
+        >>> from mmemo.samples import speech
+        >>> len(speech()) / 16_000  # seconds
+        4.0
+    """
     return media.waveform(ASSETS / "speech.opus")
 
 
 def sound(kind: Sound, seconds: Seconds) -> np.ndarray:
-    """(N,) float32, 16 kHz mono: the sentence over and over, digital silence, faint noise, or a tone of 220 Hz."""
+    """(N,) float32, 16 kHz mono: the sentence over and over, digital silence, faint noise, or a tone of 220 Hz.
+
+    Examples:
+        >>> from mmemo.samples import sound
+        >>> sound("tone", 0.5).shape
+        (8000,)
+    """
     samples = round(seconds * SAMPLE_RATE)
     if kind == "speech":
         return np.resize(speech(), samples)
@@ -74,6 +92,12 @@ def make_clip(
         rotation: degrees clockwise that a player must turn the stored picture by, as phones write it.
         variable_rate: every other frame is shown three times as long.
         cut: seconds after which the picture changes to a wholly different scene.
+
+    Examples:
+        >>> from mmemo import media
+        >>> from mmemo.samples import make_clip
+        >>> media.probe(make_clip("short.mp4", seconds=0.4)).duration
+        0.4...
     """
     path = Path(path)
     samples = sound if isinstance(sound, np.ndarray) or sound is None else globals()["sound"](sound, seconds)
@@ -89,6 +113,13 @@ def make_corpus(folder: str | Path, *, speakers: int = 6, seconds: Seconds = 2.0
 
     Its columns are file, emotion, actor and words; the emotion, happiness or sadness, is in the words only. No two
     clips sound alike.
+
+    Examples:
+        >>> from mmemo.samples import make_corpus
+        >>> print(make_corpus("corpus", speakers=1, seconds=0.4).read_text())
+        file,emotion,actor,words
+        0-happiness.mp4,happiness,actor 0,I am so happy and I love it
+        0-sadness.mp4,sadness,actor 0,I am so sad that I could cry
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

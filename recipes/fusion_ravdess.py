@@ -140,7 +140,7 @@ def encode_all(
 ) -> dict[str, Encoding]:
     """Face and voice of every clip; a modality that was not found is absent in its row."""
     seen = encode(manifest, [face])
-    heard = encode(manifest, [voice], FeatureCache(cache), tick=progress(len(manifest)))
+    heard = encode(manifest, [voice], FeatureCache(cache), progress=log_progress())
     return {**seen.batch(), **heard.batch()}
 
 
@@ -159,9 +159,17 @@ def action_units(data: Path, stems: Sequence[str]) -> dict[str, ActionUnits]:
     return found
 
 
-def progress(clips: int) -> Callable[[int], None]:
-    """Says now and then how far the encoding is."""
-    return lambda done: log.info("%d of %d clips encoded", done, clips) if done % 100 == 0 else None
+def log_progress() -> Callable[[float], None]:
+    """A progress callback that logs each tenth of the encoding."""
+    logged = 0
+
+    def progress(share: float) -> None:
+        nonlocal logged
+        if int(10 * share) > logged:
+            logged = int(10 * share)
+            log.info("%d%% of the clips encoded", 10 * logged)
+
+    return progress
 
 
 @dataclass

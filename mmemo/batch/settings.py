@@ -1,4 +1,4 @@
-"""How the clips of a batch are analyzed: plain values that other processes and machines can be told."""
+"""Settings of a batch: plain values that are sent to other processes and machines."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from mmemo.speech.recognition import WhisperTranscriber, default_transcriber
 
 @dataclass(frozen=True)
 class Settings:
-    """What every process of a batch is told.
+    """Settings of an analysis, the same in every process of a batch.
 
     Attributes:
         model: "default", or the absolute path of a folder.
         modalities, device, window, hop: as those of `mmemo.Analyzer`.
         threads: CPU threads of each process, for the models and for recognition.
-        recognise: whether words are recognised where a clip brings none.
-        surroundings: of all that a row depends on besides its clip: mmemo's version, weights, the settings above.
+        recognize: whether speech is recognized where a clip has no transcript.
+        surroundings: hash of all that a row depends on besides its clip: mmemo's version, weights, the settings above.
         version: of mmemo; another machine must have the same.
     """
 
@@ -40,7 +40,7 @@ class Settings:
     window: Seconds
     hop: Seconds
     threads: int
-    recognise: bool
+    recognize: bool
     surroundings: str
     version: str = mmemo.__version__
 
@@ -54,7 +54,7 @@ class Settings:
         hop: Seconds,
         threads: int,
     ) -> Settings:
-        """Settings that an `Analyzer` takes; nothing is loaded.
+        """Settings from the arguments of an `Analyzer`; nothing is loaded.
 
         Raises:
             ArgumentError, UnknownModelError: what `Analyzer` raises, and for fewer threads than one.
@@ -66,11 +66,11 @@ class Settings:
         chosen = Analyzer(model, modalities, device, window, hop).modalities
         embedded = str(model) in MODELS
         folder = WEIGHTS if embedded else Path(model).absolute()
-        recognise = "text" in chosen and default_transcriber() is not None
-        told = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognise]
-        surroundings = sha256(json.dumps([*told, chosen]).encode()).hexdigest()
+        recognize = "text" in chosen and default_transcriber() is not None
+        values = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognize]
+        surroundings = sha256(json.dumps([*values, chosen]).encode()).hexdigest()
         name = str(model) if embedded else str(folder)
-        return cls(name, chosen, device, window, hop, threads, recognise, surroundings)
+        return cls(name, chosen, device, window, hop, threads, recognize, surroundings)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -86,10 +86,10 @@ class Settings:
         """An analyzer that keeps to these settings; its models are loaded when they are first used.
 
         Raises:
-            MissingExtraError: if words are to be recognised and this machine can't.
+            MissingExtraError: if words are to be recognized and this machine can't.
             WorkerError: if its mmemo, or the model's weights, are not those that the settings were made for.
         """
-        transcriber = WhisperTranscriber(threads=self.threads) if self.recognise else None
+        transcriber = WhisperTranscriber(threads=self.threads) if self.recognize else None
         here = Settings.of(self.model, self.modalities, self.device, self.window, self.hop, self.threads)
         if (here.version, here.surroundings) != (self.version, self.surroundings):
             raise WorkerError(

@@ -192,7 +192,7 @@ class _Asker:
             )
         if not fitted:
             notes.append(f"Whether {model.name} was trained on any of these clips is not known here: see its card.")
-        steps = 2 if self.degrade else 1
+        steps, report = 2 if self.degrade else 1, self.progress
         encoders = [model.encoders[modality] for modality in self.modalities or model.modalities]
         found = encode(
             clips,
@@ -200,7 +200,7 @@ class _Asker:
             self.cache,
             transcriber=self.transcriber,
             on_error="leave out",
-            tick=self._tick(0, steps, len(clips)),
+            progress=None if report is None else lambda share: report(share / steps),
         )
         if not len(found.manifest):
             raise ManifestError(clips, found.faults or ["there is no clip"])

@@ -50,6 +50,18 @@ class ClipDataset(Dataset[dict[str, Any]]):
         manifest: the clips.
         encoders: one for each modality; only their ``prepare`` is used.
         transcriber: recognises speech of clips without words; None reads given words only.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> from mmemo import Clip
+        >>> from mmemo.data import ClipDataset, Manifest, collate
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> manifest = Manifest([Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b")], EKMAN7)
+        >>> dataset = ClipDataset(manifest, [TinyEncoder()])
+        >>> batch = next(iter(DataLoader(dataset, batch_size=2, collate_fn=collate)))
+        >>> batch["text"].shape, batch["target"]
+        (torch.Size([2, 6]), tensor([ 1, -1]))
     """
 
     def __init__(
@@ -107,7 +119,19 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Pad and stack items of a `ClipDataset`; the schema of the batch is in its docstring."""
+    """Pad and stack items of a `ClipDataset`; the schema of the batch is in its docstring.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import ClipDataset, Manifest, collate
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> manifest = Manifest([Clip(text="Great!", id="a"), Clip(text="No.", id="b")], EKMAN7)
+        >>> dataset = ClipDataset(manifest, [TinyEncoder()])
+        >>> batch = collate([dataset[0], dataset[1]])
+        >>> batch["text_mask"].sum(dim=1)  # characters of each clip
+        tensor([6, 3])
+    """
     targets = {name for item in items for name in item if name.startswith("target")}
     batch: dict[str, Any] = {
         name: torch.tensor([item.get(name, NO_LABEL) for item in items], dtype=torch.int64) for name in targets

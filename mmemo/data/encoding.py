@@ -42,6 +42,16 @@ class EncodedClips:
         faults: what was wrong with clips that were left out.
         affect: for each modality whose encoder tells them (N, 3) float32, valence, arousal and dominance from -1 to 1;
             NaN where it is absent.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, encode
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> clips = [Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b", label="sadness")]
+        >>> encoded = encode(Manifest(clips, EKMAN7), [TinyEncoder()])
+        >>> encoded.batch()["text"].logits.shape, encoded.target
+        ((2, 7), array([1, 2]))
     """
 
     manifest: Manifest
@@ -83,7 +93,7 @@ def encode(
     transcriber: Transcriber | None = None,
     on_error: Literal["raise", "leave out"] = "raise",
     workers: int = 0,
-    tick: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> EncodedClips:
     """Encode every clip, each as one window; what is in the cache is not computed again.
 
@@ -94,11 +104,22 @@ def encode(
         on_error: a clip that can't be read or encoded stops the work at the end, with all such clips named (the
             others are in the cache by then), or is left out.
         workers: processes that read media beside this one.
-        tick: is called with the number of clips done.
+        progress: called with the share of clips done, 0 to 1, after each clip that had to be encoded.
 
     Raises:
         ManifestError: naming every clip that can't be read, or whose encoding is none (NaN, another shape).
         ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, encode
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> clips = [Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b", label="sadness")]
+        >>> encode(Manifest(clips, EKMAN7), [TinyEncoder()], progress=print).logits["text"].shape
+        0.5
+        1.0
+        (2, 7)
     """
     prints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
     keys, faults = cache_keys(manifest, prints, transcriber)
@@ -121,8 +142,8 @@ def encode(
                 if cache is not None:
                     cache.put(keys[row][encoder.modality], prints[encoder.modality], arrays)
         done += 1
-        if tick:
-            tick(done)
+        if progress:
+            progress(done / len(manifest))
     told = tuple(f"clip {manifest[row].id!r}: {faults[row]}" for row in sorted(faults))
     if told and on_error == "raise":
         raise ManifestError("The manifest", told)

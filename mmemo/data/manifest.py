@@ -31,6 +31,17 @@ class Manifest(Sequence[Clip]):
 
     Raises:
         ManifestError: if ids repeat or are missing, or a label is not of the set; it names every fault.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest
+        >>> from mmemo.labels import EKMAN7
+        >>> clips = [Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b", label="sadness")]
+        >>> manifest = Manifest(clips, EKMAN7)
+        >>> manifest.counts("label")
+        {('happiness',): 1, ('sadness',): 1}
+        >>> Manifest.read(manifest.write("clips.jsonl")) == manifest
+        True
     """
 
     clips: tuple[Clip, ...]

@@ -31,6 +31,15 @@ def prepare(name: str, path: str | Path, out: str | Path, *, probe: bool = False
     Raises:
         ArgumentError: if there is no such corpus or option, or ``out`` can't be written.
         ManifestError: if nothing of the corpus is there.
+
+    Examples:
+        >>> from mmemo.data import Manifest, prepare
+        >>> from mmemo.samples import make_corpus
+        >>> table = make_corpus("corpus", speakers=1, seconds=0.4)
+        >>> columns = {"path": "file", "label": "emotion", "speaker": "actor"}
+        >>> reading = prepare("table", table, "corpus.jsonl", columns=columns)
+        >>> Manifest.read("corpus.jsonl") == reading.manifest
+        True
     """
     check_suffix(Path(out))
     if not Path(out).parent.is_dir():  # told before a corpus is read, which may take minutes

@@ -103,6 +103,12 @@ def spot_micro(
         MediaError: if the file can't be read.
         MissingStreamError: if it holds no moving picture.
         ArgumentError: for an impossible span or magnification.
+
+    Examples:
+        >>> import mmemo
+        >>> result = mmemo.spot_micro("clip.mp4")
+        >>> result.expressions, [note.code for note in result.notes]
+        ((), ['repeated-frames', 'frame-rate-too-low', 'small-face'])
     """
     info = media.probe(path)
     if info.video is None or info.kind == "image":

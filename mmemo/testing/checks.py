@@ -15,7 +15,16 @@ from mmemo.labels import EKMAN7, LabelSet
 
 
 class TinyEncoder:
-    """A deterministic encoder without weights, for tests of what surrounds encoders."""
+    """A deterministic encoder without weights, for tests of what surrounds encoders.
+
+    Examples:
+        >>> from mmemo.evidence import Evidence, TextEvidence
+        >>> from mmemo.testing import TinyEncoder
+        >>> encoder = TinyEncoder()
+        >>> window = Evidence(0.0, 2.0, text=TextEvidence("Good.", "en", 1.0, 1.0))
+        >>> encoder.encode([encoder.prepare(window)]).logits.shape
+        (1, 7)
+    """
 
     modality = "text"
     dim = 4
@@ -51,6 +60,10 @@ def check_encoder(encoder: object, samples: Sequence[Evidence] | None = None) ->
 
     Raises:
         ArgumentError: with every fault that was found, one a line.
+
+    Examples:
+        >>> from mmemo.testing import TinyEncoder, check_encoder
+        >>> check_encoder(TinyEncoder())  # no exception: no fault
     """
     faults = [
         f"no attribute {name!r}"
@@ -113,6 +126,12 @@ def check_fusion(head: object, encodings: Mapping[str, Encoding] | None = None) 
 
     Raises:
         ArgumentError: with every fault that was found, one a line.
+
+    Examples:
+        >>> from mmemo.fusion import LateFusion
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import check_fusion
+        >>> check_fusion(LateFusion(EKMAN7, {"face": 1.0, "voice": 1.0}))  # no exception: no fault
     """
     faults = [
         f"no attribute {name!r}" for name in ("kind", "labels", "fuse", "shares", "state") if not hasattr(head, name)

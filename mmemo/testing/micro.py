@@ -33,6 +33,12 @@ class Movement:
         onset, apex, offset: seconds; it grows from the first to the second, and fades until the third.
         flow: (SIZE, SIZE, 2) float32, the motion at the apex in pixels of a crop of `mmemo.faces.align`.
         hold: seconds for which it stays at the apex.
+
+    Examples:
+        >>> from mmemo.testing import Movement, brow_raise
+        >>> movement = Movement(onset=1.0, apex=1.2, offset=1.4, flow=brow_raise(1.5))
+        >>> movement.share(1.1), movement.share(1.2), movement.share(2.0)
+        (0.5..., 1.0, 0.0)
     """
 
     onset: Seconds
@@ -61,6 +67,11 @@ class Unrest:
         shake: of the camera in pixels of the crop, 2 to 8 Hz.
         blinks: a second, at random times.
         noise: of the sensor, in grey levels.
+
+    Examples:
+        >>> from mmemo.testing import Unrest
+        >>> Unrest(sway=1.0, noise=2.0)
+        Unrest(sway=1.0, turn=0.0, shake=0.0, blinks=0.0, noise=2.0)
     """
 
     sway: float = 0.0
@@ -86,6 +97,14 @@ class MadeSequence:
 
     Raises:
         ArgumentError: if no face is found in the picture.
+
+    Examples:
+        >>> from mmemo.samples import portrait
+        >>> from mmemo.testing import MadeSequence, Movement, brow_raise
+        >>> raised = Movement(onset=0.1, apex=0.2, offset=0.3, flow=brow_raise(1.5))
+        >>> frames = list(MadeSequence(portrait(), [raised], seconds=0.4, rate=25))
+        >>> len(frames), frames[1].time
+        (10, 0.04)
     """
 
     def __init__(
@@ -210,12 +229,26 @@ class MadeSequence:
 
 
 def brow_raise(strength: float) -> np.ndarray:
-    """A flow that lifts both brows by at most ``strength`` pixels: (SIZE, SIZE, 2) float32."""
+    """A flow that lifts both brows by at most ``strength`` pixels: (SIZE, SIZE, 2) float32.
+
+    Examples:
+        >>> from mmemo.testing import brow_raise
+        >>> flow = brow_raise(1.5)
+        >>> flow.shape, round(float(flow[..., 1].min()), 1)  # up is negative
+        ((128, 128, 2), -1.5)
+    """
     return _push([(0.30, 0.24), (0.70, 0.24)], (0.0, -1.0), 0.07, strength)
 
 
 def smile_corner(strength: float) -> np.ndarray:
-    """A flow that draws the mouth's corner on the left of the picture up and out: (SIZE, SIZE, 2) float32."""
+    """A flow that draws the mouth's corner on the left of the picture up and out: (SIZE, SIZE, 2) float32.
+
+    Examples:
+        >>> from mmemo.testing import smile_corner
+        >>> flow = smile_corner(1.5)
+        >>> flow.shape, bool(flow[..., 1].min() < 0)  # up is negative
+        ((128, 128, 2), True)
+    """
     return _push([(0.34, 0.74)], (-0.6, -0.8), 0.06, strength)
 
 
@@ -230,6 +263,14 @@ def corpus_flow(image: np.ndarray, strength: float) -> np.ndarray:
 
     Returns:
         (SIZE, SIZE, 2) float32.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmemo.testing import corpus_flow
+        >>> image = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+        >>> flow = corpus_flow(image, 1.5)
+        >>> flow.shape, round(float(np.linalg.norm(flow, axis=2).max()), 3)
+        ((128, 128, 2), 1.5)
     """
     flow: np.ndarray = image[..., :2].astype(np.float32)
     flow = flow - np.median(flow, axis=(0, 1))

@@ -20,7 +20,7 @@ import pyarrow.parquet
 import pytest
 
 from mmemo import Analyzer, analyze_many
-from mmemo.batch.analyze_many import State, journal_of
+from mmemo.batch.analyze_many import BatchProgress, journal_of
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import plan
 from mmemo.batch.pool import Process
@@ -106,9 +106,9 @@ def test_a_killed_run_goes_on_without_redoing_or_losing_a_clip(folder: Path, bat
     workers_end(running.pid)
     kept = sqlite3.connect(journal_of(out)).execute("SELECT COUNT(*) FROM rows WHERE NOT failed").fetchone()[0]
     assert 3 <= kept < 12
-    states: list[State] = []
+    states: list[BatchProgress] = []
     again = analyze_many(folder, out, modalities=("voice",), workers=2, progress=states.append)
-    assert states[0] == State(kept, 13, 0, kept)
+    assert states[0] == BatchProgress(kept, 13, 0, kept)
     assert [state.done for state in states] == [*range(kept, 14)]
     assert again == batch
     assert len(out.read_text().splitlines()) == 13
@@ -128,7 +128,7 @@ def workers_end(group: int) -> None:
 
 def test_only_what_changed_is_analyzed_again(folder: Path, tmp_path: Path) -> None:
     clips = shutil.copytree(folder / "more", tmp_path / "clips")
-    out, states = tmp_path / "out.csv", list[State]()
+    out, states = tmp_path / "out.csv", list[BatchProgress]()
 
     def kept(**changes: object) -> int:
         states.clear()

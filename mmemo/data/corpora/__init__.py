@@ -67,6 +67,14 @@ def read_corpus(name: str, path: str | Path, **options: Any) -> Reading:
     Raises:
         ArgumentError: if there is no corpus of that name, or it takes no such option.
         ManifestError: if nothing of it is there, with the layout that was expected.
+
+    Examples:
+        >>> from mmemo.data import read_corpus
+        >>> from mmemo.samples import make_corpus
+        >>> table = make_corpus("corpus", speakers=1, seconds=0.4)
+        >>> reading = read_corpus("table", table, columns={"path": "file", "label": "emotion", "speaker": "actor"})
+        >>> reading.counts
+        {'happiness': {None: 1}, 'sadness': {None: 1}}
     """
     known = corpus(name)
     for option in options:

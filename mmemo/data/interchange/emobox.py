@@ -49,6 +49,15 @@ def read_emobox(
 
     Raises:
         ManifestError: with every fault and its line.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, read_emobox, write_emobox
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> read_emobox(write_emobox(manifest, "mine_train_fold_1.jsonl"))[0].split
+        'train'
     """
     path = Path(path)
     part = _PART.search(path.stem)
@@ -94,13 +103,22 @@ def _rows(
 
 
 def write_emobox(manifest: Manifest, path: str | Path, *, root: str | Path | None = None) -> Path:
-    """Write a list. Every file is opened, for its rate and length.
+    r"""Write a list. Every file is opened, for its rate and length.
 
     Args:
         root: folder that EmoBox will run in; paths become relative to it. The working folder by default.
 
     Raises:
         ManifestError: with every clip that has no sound file or no label.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, write_emobox
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> write_emobox(manifest, "mine_train_fold_1.jsonl").read_text()
+        '{"key": "a", "dataset": "mmemo", "wav": "clip.mp4", "type": "raw", ...}\n'
     """
     path, root = Path(path), Path(root or ".")
     lines, faults = [], []

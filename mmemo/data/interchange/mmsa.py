@@ -37,6 +37,15 @@ def read_mmsa_labels(path: str | Path, *, media: str | Path | None = None, check
 
     Raises:
         ManifestError: with every fault and its line.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, read_mmsa_labels, write_mmsa_labels
+        >>> from mmemo.labels import SENTIMENT3
+        >>> clip = Clip(text="Great!", id="a", label="positive", valence=2.0, dialogue="video", turn=1, split="test")
+        >>> path = write_mmsa_labels(Manifest([clip], SENTIMENT3), "label.csv")
+        >>> read_mmsa_labels(path, check_media=False)[0].label
+        'positive'
     """
     path = Path(path)
     folder = Path(media) if media is not None else path.parent / "Raw"
@@ -82,6 +91,15 @@ def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
 
     Raises:
         ManifestError: with every clip that lacks what MMSA needs: dialogue, number, words, valence, split.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, write_mmsa_labels
+        >>> from mmemo.labels import SENTIMENT3
+        >>> clip = Clip(text="Great!", id="a", label="positive", valence=2.0, dialogue="video", turn=1, split="test")
+        >>> print(write_mmsa_labels(Manifest([clip], SENTIMENT3), "label.csv").read_text())
+        video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode
+        video,1,Great!,2.0,,,,Positive,test
     """
     faults, rows = [], []
     names = {split: name for name, split in SPLITS.items()}
