@@ -33,7 +33,7 @@ class Clip:
         onset, apex, offset: of an expression, in seconds from the start of the file.
         speaker, gender, session, dialogue: names as the corpus gives them; ``turn`` counts within a dialogue.
         language: ISO 639-1 where there is one: "en".
-        licence: terms of use, in short.
+        license: terms of use, in short.
         split: "train", "val", "test" …; ``fold`` names the round of a cross-validation in which the clip is tested.
         sha256: of the bytes of ``path``, to notice a changed file.
         extra: whatever else a corpus tells.
@@ -68,7 +68,7 @@ class Clip:
     dialogue: str | None = None
     turn: int | None = None
     language: str | None = None
-    licence: str | None = None
+    license: str | None = None
     split: str | None = None
     fold: str | None = None
     sha256: str | None = None

@@ -20,7 +20,7 @@ from mmemo.media import Frame
 
 ASSETS = Path(__file__).parent / "sample_media"
 SPEECH_TEXT = "And you always want to see it in the superlative degree."
-"""What is said in `speech`."""
+"""The spoken sentence of `speech`."""
 
 Sound = Literal["speech", "silence", "noise", "tone"]
 _SOUNDS = ("speech", "silence", "noise", "tone")
@@ -86,9 +86,9 @@ def make_clip(
 
     Args:
         size: width and height in pixels, as the viewer sees it.
-        faces: how many people are in the picture, side by side; 0 is a grey wall.
+        faces: how many people are in the picture, side by side; 0 is a gray wall.
         picture: False for a file without a video stream.
-        sound: what is heard, or samples (N,) or (channels, N) at ``sample_rate``; None for no sound track.
+        sound: the kind of sound track, or samples (N,) or (channels, N) at ``sample_rate``; None for no sound track.
         rotation: degrees clockwise that a player must turn the stored picture by, as phones write it.
         variable_rate: every other frame is shown three times as long.
         cut: seconds after which the picture changes to a wholly different scene.
@@ -112,7 +112,7 @@ def make_corpus(folder: str | Path, *, speakers: int = 6, seconds: Seconds = 2.0
     """Write a small corpus: for every speaker two clips, and a spreadsheet ``clips.csv`` of its own layout.
 
     Its columns are file, emotion, actor and words; the emotion, happiness or sadness, is in the words only. No two
-    clips sound alike.
+    clips have the same sound.
 
     Examples:
         >>> from mmemo.samples import make_corpus
@@ -126,9 +126,9 @@ def make_corpus(folder: str | Path, *, speakers: int = 6, seconds: Seconds = 2.0
     pieces = np.array_split(speech(), 5)
     orders = iter(np.random.default_rng(0).permutation(list(permutations(range(len(pieces))))))
     lines = ["file,emotion,actor,words"]
-    said = {"happiness": "I am so happy and I love it", "sadness": "I am so sad that I could cry"}
+    sentences = {"happiness": "I am so happy and I love it", "sadness": "I am so sad that I could cry"}
     for speaker in range(speakers):
-        for emotion, text in said.items():
+        for emotion, text in sentences.items():
             shuffled = np.concatenate([pieces[i] for i in next(orders)])
             sound = np.resize(shuffled, round(seconds * SAMPLE_RATE))
             name = f"{speaker}-{emotion}.mp4"

@@ -51,7 +51,7 @@ from mmemo.micro.flow_image import SIDE, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
-from mmemo.micro.recognition import MicroRecogniser, probabilities
+from mmemo.micro.recognition import MicroRecognizer, probabilities
 from mmemo.micro.regions import FRAME, pixels
 from mmemo.training.micro import MadeSequence, MicroSchedule, train
 
@@ -388,7 +388,7 @@ def main(
             "recipe": {"schedule": asdict(SCHEDULES[SHIPPED]), "seeds": seeds},
             "leave_one_subject_out": tables.get(f"{SHIPPED}, mean of all seeds"),
         }
-        MicroRecogniser(networks, samples.labels, info).save(out)
+        MicroRecognizer(networks, samples.labels, info).save(out)
         log.info("saved to %s", out)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from mmemo.app.modality_subsets import narrowed, subsets
-from mmemo.app.sessions import Finding
+from mmemo.app.sessions import StoredResult
 from mmemo.model import EmotionModel
 from mmemo.report.html.page import fragment
 from mmemo.report.style.colors import colors
@@ -39,7 +39,7 @@ def failure(message: str) -> str:
     return f'<div class="failure" role="alert"><strong>That did not work.</strong><p>{escape(message)}</p></div>'
 
 
-def shown(finding: Finding) -> str:
+def shown(finding: StoredResult) -> str:
     """A finding: verdict, timeline, table by modality, words, annotated video, downloads, windows and notes."""
     result = finding.result
     told = "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(result))
@@ -57,7 +57,7 @@ def shown(finding: Finding) -> str:
     return f'<div class="finding">{"".join(parts)}</div>'
 
 
-def compared(finding: Finding | None, model: EmotionModel, chosen: Sequence[str]) -> str:
+def compared(finding: StoredResult | None, model: EmotionModel, chosen: Sequence[str]) -> str:
     """What the fused answer is with the chosen modalities, and with every other choice."""
     if finding is None:
         return '<div class="empty"><p>Analyze a clip first; then switch its modalities on and off here.</p></div>'
@@ -87,25 +87,25 @@ def _bar(scores: Mapping[str, float]) -> str:
     return f'<div class="shares">{parts}</div>'
 
 
-def _address(finding: Finding, name: str) -> str:
+def _address(finding: StoredResult, name: str) -> str:
     return f"/results/{finding.token}/{name}"
 
 
-def _picture(finding: Finding) -> str:
+def _picture(finding: StoredResult) -> str:
     """The plot of what has no course over time: a picture's faces beside its scores."""
     if finding.course or not finding.result.people:
         return ""
     return f'<img class="plot" alt="The picture with its faces and scores" src="{_address(finding, "timeline.png")}">'
 
 
-def _video(finding: Finding) -> str:
+def _video(finding: StoredResult) -> str:
     if "annotated.mp4" not in finding.files:
         return ""
     source = _address(finding, "annotated.mp4")
     return f'<h3>Annotated video</h3><video controls playsinline preload="auto" src="{source}#t=0.05"></video>'
 
 
-def _downloads(finding: Finding) -> str:
+def _downloads(finding: StoredResult) -> str:
     links = []
     for name, title in _FILES.items():
         if name in finding.files:

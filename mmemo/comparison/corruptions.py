@@ -15,7 +15,7 @@ from mmemo.comparison.resampling import Draws, interval
 from mmemo.comparison.tables import accuracies, cells, said, uars
 from mmemo.data.cache import FeatureCache
 from mmemo.data.dataset import clip_evidence
-from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encoded, encoder_fingerprint, gather
+from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encode_prepared, encoder_fingerprint, gather
 from mmemo.encoders.quality import quality_of
 from mmemo.evidence import Evidence, FaceEvidence, TextEvidence, VoiceEvidence
 from mmemo.faces.quality import after_blur
@@ -194,7 +194,7 @@ def _variants(
                 rng = np.random.default_rng([crc32(clip.id.encode()), crc32(decline.what.encode())])
                 worse, encoder = decline.worsen(evidence, level, rng), model.encoders[decline.modality]
                 quality = np.array(quality_of(worse, decline.modality), np.float32)
-                arrays = encoded(encoder, encoder.prepare(worse), quality)
+                arrays = encode_prepared(encoder, encoder.prepare(worse), quality)
                 found[decline.what, level][row] = {decline.modality: arrays}
                 if cache is not None:
                     cache.put(keys[row][f"{decline.what} {level}"], prints[f"{decline.what} {level}"], arrays)

@@ -1,4 +1,4 @@
-"""What a manifest can say of a clip, column by column: a clip to plain values and back, with every fault told.
+"""The columns of a manifest: a clip to plain values and back, with every fault reported.
 
 JSON Lines keep mappings as objects. CSV has cells only: a label by modality is a column ``label.face``, another
 fact of the corpus a column ``extra.NAME``, and votes are one cell, ``happiness=0.7;neutral=0.3``. An empty cell, like a
@@ -21,13 +21,15 @@ PATHS = ("path", "audio", "subtitles")
 NUMBERS = ("start", "end", "valence", "arousal", "dominance", "onset", "apex", "offset")
 COLUMNS = (
     "id", "corpus", *PATHS, "start", "end", "transcript", "label", "intended", "perceived", "valence", "arousal",
-    "dominance", "onset", "apex", "offset", "speaker", "gender", "session", "dialogue", "turn", "language", "licence",
+    "dominance", "onset", "apex", "offset", "speaker", "gender", "session", "dialogue", "turn", "language", "license",
     "split", "fold", "sha256",
 )  # fmt: skip
 """In the order in which files have them."""
 FAMILIES = {"label.": "labels", "extra.": "extra"}
 """Columns of CSV that go together into one mapping of a clip."""
 _ATTRIBUTE = {"transcript": "text"}
+_RENAMED = {"licence": "license"}
+"""Columns of older manifests, and their names of today."""
 _DEFAULTS = {field.name: field.default for field in fields(Clip)}
 
 
@@ -50,7 +52,8 @@ def from_record(record: Mapping[str, Any], folder: Path) -> tuple[Clip | None, l
     """The inverse of `to_record`: a clip, or None and what is wrong with the values, all of it."""
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for column, value in record.items():
+    for name, value in record.items():
+        column = _RENAMED.get(name, name)
         if value in (None, ""):
             continue
         reader = _READERS.get(column)
@@ -102,7 +105,7 @@ def from_row(row: Mapping[str, str]) -> dict[str, Any]:
 
 def known_column(column: str) -> bool:
     """Whether CSV may have such a column."""
-    return column in COLUMNS or any(column.startswith(prefix) for prefix in FAMILIES)
+    return column in COLUMNS or column in _RENAMED or any(column.startswith(prefix) for prefix in FAMILIES)
 
 
 def _relative(path: Path, folder: Path) -> str:

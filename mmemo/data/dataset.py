@@ -1,4 +1,4 @@
-"""A torch dataset over a manifest: what encoders take in, clip by clip, and batches of it."""
+"""A torch dataset over a manifest: the prepared input of encoders, clip by clip and in batches."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NO_LABEL = -1
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
-    """The clips of a manifest as encoders take them; each clip is one window.
+    """Torch dataset of a manifest's clips, prepared for encoders; each clip is one window.
 
     An item is ``{modality: array | None, …, "target": int, "id": str}``: for each encoder the array that its
     ``prepare`` gives, None where the clip has no such evidence; the index of the clip's label in the manifest's label
     set, `NO_LABEL` without one; the clip's id; under ``"quality_face"`` and so on, (2,) float32, what
-    `mmemo.encoders.quality.quality_of` says. A modality whose annotators labelled it apart (`Clip.labels`) has its own
+    `mmemo.encoders.quality.quality_of` gives. A modality that was labeled on its own (`Clip.labels`) has its own
     target under ``"target_face"`` and so on.
 
     A batch, as `collate` makes it, is::
@@ -49,7 +49,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     Args:
         manifest: the clips.
         encoders: one for each modality; only their ``prepare`` is used.
-        transcriber: recognises speech of clips without words; None reads given words only.
+        transcriber: recognizes speech of clips without a transcript; None uses given transcripts only.
 
     Examples:
         >>> from torch.utils.data import DataLoader
@@ -99,7 +99,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcriber | None = None) -> Evidence:
-    """A whole clip as one window, with the face of its most prominent person.
+    """Evidence of a whole clip as one window, with the face of its most prominent person.
 
     Raises:
         MediaError: if the clip's file can't be read.
@@ -107,11 +107,11 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
     """
     info = None if clip.path is None else probe(clip.path)
     length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
-    found = perceive(clip, info, modalities, length, length, transcriber)
+    extraction = perceive(clip, info, modalities, length, length, transcriber)
     try:
-        (people,) = found.windows()
+        (people,) = extraction.windows()
     finally:
-        found.close()
+        extraction.close()
     text = people[0].text
     if text is not None and clip.language is not None and text.language is None:
         text = replace(text, language=clip.language)
@@ -119,7 +119,7 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Pad and stack items of a `ClipDataset`; the schema of the batch is in its docstring.
+    """Pad and stack items of a `ClipDataset` into a batch; its docstring has the schema.
 
     Examples:
         >>> from mmemo import Clip
@@ -141,11 +141,11 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if modality.startswith("quality_"):
             batch[modality] = torch.from_numpy(np.stack([item[modality] for item in items]))
         elif not modality.startswith("target") and modality != "id":
-            batch[modality], batch[f"{modality}_mask"] = _padded([item[modality] for item in items])
+            batch[modality], batch[f"{modality}_mask"] = _pad([item[modality] for item in items])
     return batch
 
 
-def _padded(arrays: Sequence[np.ndarray | None]) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+def _pad(arrays: Sequence[np.ndarray | None]) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
     present = [array for array in arrays if array is not None]
     if not present:
         return None, None

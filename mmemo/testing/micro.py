@@ -1,4 +1,4 @@
-"""Made sequences for tests and measurements of spotting: a still face, moved by flows at known times.
+"""Synthetic sequences for tests and measurements of spotting: a still face, moved by flows at known times.
 
 The face and its skin are real; all movement is made: the expression by a flow field that grows and fades, blinks by
 lids that are drawn down, the head and the camera by smooth random paths, the sensor by noise. No such sequence is a
@@ -27,7 +27,7 @@ _LIDS = {"left": (159, 145, 33, 133), "right": (386, 374, 362, 263)}  # upper li
 
 @dataclass(frozen=True, eq=False)
 class Movement:
-    """One movement of the face.
+    """One movement of a synthetic sequence's face, with its times and its flow.
 
     Attributes:
         onset, apex, offset: seconds; it grows from the first to the second, and fades until the third.
@@ -59,14 +59,14 @@ class Movement:
 
 @dataclass(frozen=True)
 class Unrest:
-    """Ordinary motion of a made sequence; all zero for a still head before a still camera.
+    """Motion and noise of a synthetic sequence besides its movements; all zero for a still head before a still camera.
 
     Attributes:
         sway: of the head in pixels of the crop, slower than 1 Hz (standard deviation).
         turn: of the head in the picture's plane, in degrees, slower than 1 Hz.
         shake: of the camera in pixels of the crop, 2 to 8 Hz.
         blinks: a second, at random times.
-        noise: of the sensor, in grey levels.
+        noise: of the sensor, in gray levels.
 
     Examples:
         >>> from mmemo.testing import Unrest
@@ -82,7 +82,7 @@ class Unrest:
 
 
 class MadeSequence:
-    """Pictures of one face that moves as told.
+    """Frames of a still face that is moved by given flows at given times.
 
     Args:
         picture: (H, W, 3) uint8 RGB with one face that looks into the camera.
@@ -96,7 +96,7 @@ class MadeSequence:
         blinks: (onset, offset) of every blink, in seconds.
 
     Raises:
-        ArgumentError: if no face is found in the picture.
+        ArgumentError: if there is no face in the picture.
 
     Examples:
         >>> from mmemo.samples import portrait
@@ -119,7 +119,7 @@ class MadeSequence:
     ) -> None:
         faces = FaceFinder(max_faces=1).find(picture)
         if not faces:
-            raise ArgumentError("MadeSequence: expected a picture with a face, found none.")
+            raise ArgumentError("MadeSequence: expected a picture with a face, detected none.")
         self._picture, self._landmarks = picture, faces[0].landmarks[:, :2]
         self._place = alignment(faces[0].landmarks, SIZE)
         self._scale = 1 / float(np.hypot(*self._place[:, 0]))  # pixels of the picture a pixel of the crop

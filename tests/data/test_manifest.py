@@ -49,7 +49,7 @@ def test_everything_known_of_a_clip_survives_a_file(tmp_path: Path, suffix: str)
         dialogue="d,1",
         turn=0,
         language="en",
-        licence="CC BY 4.0",
+        license="CC BY 4.0",
         split="train",
         fold="2",
         sha256="ab" * 32,

@@ -1,4 +1,4 @@
-"""Readers of corpora, one module each. A module is imported when its corpus is asked for."""
+"""Readers of corpora, one module each, imported when its corpus is first used."""
 
 from __future__ import annotations
 
@@ -46,21 +46,22 @@ __all__ = ["CORPORA", "Caveat", "Corpus", "Reading", "corpus", "read_corpus"]
 
 
 def corpus(name: str) -> Corpus:
-    """What is known of a corpus.
+    """The description of a corpus: paper, terms, layout, labels.
 
     Raises:
         ArgumentError: if there is none of that name.
     """
     if name not in CORPORA:
         raise ArgumentError(expected_one_of("Corpus", CORPORA, name))
-    found: Corpus = import_module(f"mmemo.data.corpora.{name}").CORPUS
-    return found
+    description: Corpus = import_module(f"mmemo.data.corpora.{name}").CORPUS
+    return description
 
 
 def read_corpus(name: str, path: str | Path, **options: Any) -> Reading:
-    """Read the user's copy of a corpus.
+    """Read the user's copy of a corpus into a manifest, with counts and caveats.
 
     Args:
+        name: one of `CORPORA`.
         path: its folder, or for some corpora a file.
         options: what this corpus takes beyond that; see its ``options``.
 

@@ -45,7 +45,7 @@ def read_audformat(
     Args:
         path: the database's folder, or one table's file.
         table: which table of the database; needed if it has several.
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the table.
         columns: for a manifest's column, the name in the table: ``{"label": "emotion.gold"}``.
         check_media: whether every file must be there.
 
@@ -135,7 +135,7 @@ def _header(manifest: Manifest, name: str, table: str, used: list[str]) -> dict[
         "name": name,
         "source": "mmemo",
         "usage": "other",
-        "description": "; ".join(sorted({clip.licence for clip in manifest if clip.licence})),
+        "description": "; ".join(sorted({clip.license for clip in manifest if clip.license})),
         "schemes": schemes,
         "tables": {table: {"type": "segmented", "columns": {column: {"scheme_id": column} for column in used}}},
     }

@@ -42,7 +42,7 @@ def read_emobox(
     """Read a list. A name such as ``ased_test_fold_1.jsonl`` gives the split (valid becomes "val").
 
     Args:
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the list.
         root: folder that contains ``downloads``; the working folder by default.
         label_map: what EmoBox' labels mean, as in its ``label_map.json``.
         check_media: whether every file must be there.

@@ -50,7 +50,7 @@ def from_frame(
     A row without ``id`` is named by its number.
 
     Args:
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the frame.
         columns: for a manifest's column, the name in the frame: ``{"label": "emotion"}``.
         root: folder that paths are relative to; the working folder by default.
 

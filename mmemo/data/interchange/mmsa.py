@@ -67,14 +67,16 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
         except ValueError as error:
             faults.append(str(error))
             continue
-        said = row.cells.get("annotation", "").lower()
+        annotation = row.cells.get("annotation", "").lower()
         yield (
             f"line {row.line}",
             {
                 "id": f"{video}$_${clip}",
                 "path": str(file) if file.is_file() else None,
                 "transcript": row["text"],
-                "label": said if said in SENTIMENT3.labels else SENTIMENT3[1 + (valence > 0) - (valence < 0)],
+                "label": annotation
+                if annotation in SENTIMENT3.labels
+                else SENTIMENT3[1 + (valence > 0) - (valence < 0)],
                 "valence": valence,
                 "dialogue": video,
                 "split": split,
@@ -82,6 +84,11 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
                 **{f"extra.{column}": row.cells.get(column) for column in _BY_MODALITY},
             },
         )
+
+
+def _label(valence: float) -> str:
+    """The label by the sign of the sentiment."""
+    return SENTIMENT3[1 + (valence > 0) - (valence < 0)]
 
 
 def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
@@ -116,7 +123,7 @@ def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
         if missing or clip.valence is None:
             faults.append(f"clip {clip.id!r} has no {', '.join(missing)}")
             continue
-        annotation = clip.label or SENTIMENT3[1 + (clip.valence > 0) - (clip.valence < 0)]
+        annotation = clip.label or _label(clip.valence)
         rows.append(
             {
                 "video_id": clip.dialogue,

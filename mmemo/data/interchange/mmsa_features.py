@@ -72,7 +72,7 @@ def read_mmsa_features(path: str | Path) -> dict[str, MmsaFeatures]:
     data = load_plain_pickle(path)
     if not isinstance(data, dict) or not set(SPLITS) & set(data):
         raise ManifestError(path, [f"expected a mapping with {', '.join(SPLITS)}"])
-    found: dict[str, MmsaFeatures] = {}
+    features: dict[str, MmsaFeatures] = {}
     faults = []
     for name, split in SPLITS.items():
         values = data.get(name)
@@ -84,12 +84,12 @@ def read_mmsa_features(path: str | Path) -> dict[str, MmsaFeatures]:
         ids = tuple(str(_first(item)) for item in values["id"])
         try:
             arrays = {kind: np.asarray(value) for kind, value in values.items() if kind != "id"}
-            found[split] = MmsaFeatures(ids, arrays)
+            features[split] = MmsaFeatures(ids, arrays)
         except ValueError as error:  # ArgumentError is one; so is an array of unequal rows
             faults.append(f"{name}: {error}")
     if faults:
         raise ManifestError(path, faults)
-    return found
+    return features
 
 
 def write_mmsa_features(features: Mapping[str, MmsaFeatures], path: str | Path) -> Path:

@@ -42,7 +42,7 @@ def full(tmp_path: Path) -> Manifest:
                 dialogue="d1",
                 turn=0,
                 language="en",
-                licence="CC0",
+                license="CC0",
                 split="train",
                 fold="1",
                 sha256="ab" * 32,
