@@ -156,20 +156,22 @@ def prepare(
     """Read your copy of a corpus into a manifest, and tell what is in it."""
     from rich.console import Console
 
-    from mmemo.data import prepare as preparing
     from mmemo.data.corpora import corpus as find_corpus
+    from mmemo.data.prepare import columns as parse_columns
+    from mmemo.data.prepare import overview, report
+    from mmemo.data.prepare import prepare as prepare_corpus
 
     console = Console(highlight=False)
     if corpus is None:
-        console.print(preparing.overview())
+        console.print(overview())
         return
     if path is None or out is None:
         expected = find_corpus(corpus).layout
         raise ArgumentError(f"Give the path of your copy and --out MANIFEST.jsonl; expected there: {expected}.")
-    given = {"columns": preparing.columns(column) if column else None, "media": media, "pixels": pixels}
+    given = {"columns": parse_columns(column) if column else None, "media": media, "pixels": pixels}
     options = {name: value for name, value in given.items() if value is not None}
-    reading = preparing.prepare(corpus, path, out, probe=probe, **options)
-    console.print(preparing.report(reading, out))
+    reading = prepare_corpus(corpus, path, out, probe=probe, **options)
+    console.print(report(reading, out))
 
 
 @app.command()

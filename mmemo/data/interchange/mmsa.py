@@ -74,9 +74,7 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
                 "id": f"{video}$_${clip}",
                 "path": str(file) if file.is_file() else None,
                 "transcript": row["text"],
-                "label": annotation
-                if annotation in SENTIMENT3.labels
-                else SENTIMENT3[1 + (valence > 0) - (valence < 0)],
+                "label": annotation if annotation in SENTIMENT3.labels else _label(valence),
                 "valence": valence,
                 "dialogue": video,
                 "split": split,
