@@ -1,4 +1,4 @@
-"""FER2013: 35,887 grey faces of 48x48 pixels, gathering by searching the web for words of emotion.
+"""FER2013: 35,887 gray faces of 48x48 pixels, collected by searching the web for words of emotion.
 
 Paper: I. J. Goodfellow et al., "Challenges in Representation Learning: A report on three machine learning contests",
 ICONIP 2013. Copy: https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge.
