@@ -30,7 +30,7 @@ from mmemo.evaluation.spotting import SpottingScore, spotting_score
 from mmemo.evidence import Seconds
 from mmemo.media import Frame
 from mmemo.micro.intervals import RATE
-from mmemo.micro.spot import embedded_recogniser, spot_frames, spot_micro
+from mmemo.micro.spot import embedded_recognizer, spot_frames, spot_micro
 from mmemo.samples import portrait
 from mmemo.testing import MadeSequence, Movement, Unrest, brow_raise, corpus_flow
 
@@ -101,7 +101,7 @@ def real_clips(data: Path, development: bool) -> tuple[int, float]:
     count, seconds = 0, 0.0
     for pattern in CLIPS[development]:
         for path in sorted((data / "av").glob(pattern)):
-            result = spot_micro(path, recogniser=None)
+            result = spot_micro(path, recognizer=None)
             count += len(result.expressions)
             seconds += result.duration
     return count, seconds / 60
@@ -112,7 +112,7 @@ def speed() -> tuple[float, float]:
     square = cv2.resize(portrait(), (360, 360), interpolation=cv2.INTER_AREA)
     picture = cv2.copyMakeBorder(square, 0, 0, 140, 140, cv2.BORDER_REPLICATE)
     rates = []
-    embedded_recogniser()  # loading it once is no part of a clip's time
+    embedded_recognizer()  # loading it once is no part of a clip's time
     with TemporaryDirectory() as folder:
         for rate in (100, 25):
             movement = Movement(2.0, 2.15, 2.35, brow_raise(2.0))

@@ -18,7 +18,7 @@ from mmemo.faces import FaceFinder
 from mmemo.faces.align import alignment
 from mmemo.micro.flow_image import flow_image
 from mmemo.micro.optical_flow import SIZE, dense_flow, strain, without_head_motion
-from mmemo.micro.tracking import grey_crop
+from mmemo.micro.tracking import gray_crop
 from mmemo.samples import portrait
 from mmemo.testing import MadeSequence, Movement, Unrest, brow_raise, smile_corner
 
@@ -33,7 +33,7 @@ def main(out: Path) -> None:
     for time in (0.2, 0.4):
         frame = next(sequence.between(time, None))
         (face,) = FaceFinder(max_faces=1).find(frame.image)
-        crops.append(grey_crop(frame.image, alignment(face.landmarks, SIZE)))
+        crops.append(gray_crop(frame.image, alignment(face.landmarks, SIZE)))
     flow, _ = without_head_motion(dense_flow(crops[0], crops[1]))
 
     figure, axes = pyplot.subplots(1, 5, figsize=(15, 3.4), layout="constrained")
@@ -51,7 +51,7 @@ def main(out: Path) -> None:
     image = flow_image(flow)
     seen = np.clip((image.transpose(1, 2, 0) + 3) / 6, 0, 1)
     axes[4].imshow(cv2.resize(seen, (SIZE, SIZE), interpolation=cv2.INTER_NEAREST))
-    axes[4].set_title("what the recogniser sees:\nu, v, strain as red, green, blue")
+    axes[4].set_title("what the recognizer sees:\nu, v, strain as red, green, blue")
     for axis in axes:
         axis.set_axis_off()
     partial = out.with_suffix(".partial.png")

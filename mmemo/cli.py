@@ -30,9 +30,9 @@ app = typer.Typer(
 
 
 class Media(StrEnum):
-    """How closely an audit compares media: by prints, by hashes only, or not at all."""
+    """How closely an audit compares media: by fingerprints, by hashes only, or not at all."""
 
-    prints = "prints"
+    fingerprints = "fingerprints"
     hashes = "hashes"
     none = "none"
 
@@ -90,14 +90,14 @@ def analyze(
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     own = _import(classes)
     if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
-        from mmemo.batch.cli import analyze_and_tell
+        from mmemo.batch.cli import analyze_and_summarize
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
             "micro": micro, "prosody": prosody,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
-        analyze_and_tell(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
+        analyze_and_summarize(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
         return
     of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
     if given := [name for name, value in of_many.items() if value is not None]:
@@ -165,20 +165,22 @@ def prepare(
     """Read your copy of a corpus into a manifest, and tell what is in it."""
     from rich.console import Console
 
-    import mmemo.data.prepare as preparing
     from mmemo.data.corpora import corpus as find_corpus
+    from mmemo.data.prepare import columns as parse_columns
+    from mmemo.data.prepare import overview, report
+    from mmemo.data.prepare import prepare as prepare_corpus
 
     console = Console(highlight=False)
     if corpus is None:
-        console.print(preparing.overview())
+        console.print(overview())
         return
     if path is None or out is None:
         expected = find_corpus(corpus).layout
         raise ArgumentError(f"Give the path of your copy and --out MANIFEST.jsonl; expected there: {expected}.")
-    given = {"columns": preparing.columns(column) if column else None, "media": media, "pixels": pixels}
+    given = {"columns": parse_columns(column) if column else None, "media": media, "pixels": pixels}
     options = {name: value for name, value in given.items() if value is not None}
-    reading = preparing.prepare(corpus, path, out, probe=probe, **options)
-    console.print(preparing.report(reading, out))
+    reading = prepare_corpus(corpus, path, out, probe=probe, **options)
+    console.print(report(reading, out))
 
 
 @app.command()
@@ -186,7 +188,7 @@ def audit(
     manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the findings as .json.")] = None,
-    media: Annotated[Media, typer.Option(help="How closely pictures and sounds are compared.")] = Media.prints,
+    media: Annotated[Media, typer.Option(help="How closely pictures and sounds are compared.")] = Media.fingerprints,
     allow: Annotated[str, typer.Option(help="Codes of leaks that are accepted, with commas between them.")] = "",
 ) -> None:
     """Look for leaks between the splits of a manifest. Exit status 1 if anything leaks."""
@@ -199,9 +201,7 @@ def audit(
     if out is not None:
         check_file(out, inputs)
     with _progress("reading media") as progress:
-        found = clips.audit(
-            media=media.value, tick=(lambda done: progress(done / len(clips))) if progress is not None else None
-        )
+        found = clips.audit(media=media.value, progress=progress)
     if out is not None:
         with replacing_file(out, inputs) as partial:
             partial.write_text(found.to_json() + "\n", encoding="utf-8")

@@ -20,24 +20,42 @@ from mmemo.media import Frame
 
 ASSETS = Path(__file__).parent / "sample_media"
 SPEECH_TEXT = "And you always want to see it in the superlative degree."
-"""What is said in `speech`."""
+"""The spoken sentence of `speech`."""
 
 Sound = Literal["speech", "silence", "noise", "tone"]
 _SOUNDS = ("speech", "silence", "noise", "tone")
 
 
 def portrait() -> np.ndarray:
-    """A real face looking at the camera, smiling: (H, W, 3) uint8 RGB."""
+    """A real face looking at the camera, smiling: (H, W, 3) uint8 RGB.
+
+    Examples:
+        >>> from mmemo.samples import portrait
+        >>> portrait().shape
+        (300, 300, 3)
+    """
     return next(media.frames(ASSETS / "portrait.jpg")).image
 
 
 def speech() -> np.ndarray:
-    """A sentence read aloud: (N,) float32, 16 kHz mono."""
+    """A sentence read aloud: (N,) float32, 16 kHz mono.
+
+    Examples:
+        >>> from mmemo.samples import speech
+        >>> len(speech()) / 16_000  # seconds
+        4.0
+    """
     return media.waveform(ASSETS / "speech.opus")
 
 
 def sound(kind: Sound, seconds: Seconds) -> np.ndarray:
-    """(N,) float32, 16 kHz mono: the sentence over and over, digital silence, faint noise, or a tone of 220 Hz."""
+    """(N,) float32, 16 kHz mono: the sentence over and over, digital silence, faint noise, or a tone of 220 Hz.
+
+    Examples:
+        >>> from mmemo.samples import sound
+        >>> sound("tone", 0.5).shape
+        (8000,)
+    """
     samples = round(seconds * SAMPLE_RATE)
     if kind == "speech":
         return np.resize(speech(), samples)
@@ -68,12 +86,18 @@ def make_clip(
 
     Args:
         size: width and height in pixels, as the viewer sees it.
-        faces: how many people are in the picture, side by side; 0 is a grey wall.
+        faces: how many people are in the picture, side by side; 0 is a gray wall.
         picture: False for a file without a video stream.
-        sound: what is heard, or samples (N,) or (channels, N) at ``sample_rate``; None for no sound track.
+        sound: the kind of sound track, or samples (N,) or (channels, N) at ``sample_rate``; None for no sound track.
         rotation: degrees clockwise that a player must turn the stored picture by, as phones write it.
         variable_rate: every other frame is shown three times as long.
         cut: seconds after which the picture changes to a wholly different scene.
+
+    Examples:
+        >>> from mmemo import media
+        >>> from mmemo.samples import make_clip
+        >>> media.probe(make_clip("short.mp4", seconds=0.4)).duration
+        0.4...
     """
     path = Path(path)
     samples = sound if isinstance(sound, np.ndarray) or sound is None else globals()["sound"](sound, seconds)
@@ -88,16 +112,23 @@ def make_corpus(folder: str | Path, *, speakers: int = 6, seconds: Seconds = 2.0
     """Write a small corpus: for every speaker two clips, and a spreadsheet ``clips.csv`` of its own layout.
 
     Its columns are file, emotion, actor and words; the emotion, happiness or sadness, is in the words only. No two
-    clips sound alike.
+    clips have the same sound.
+
+    Examples:
+        >>> from mmemo.samples import make_corpus
+        >>> print(make_corpus("corpus", speakers=1, seconds=0.4).read_text())
+        file,emotion,actor,words
+        0-happiness.mp4,happiness,actor 0,I am so happy and I love it
+        0-sadness.mp4,sadness,actor 0,I am so sad that I could cry
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = np.array_split(speech(), 5)
     orders = iter(np.random.default_rng(0).permutation(list(permutations(range(len(pieces))))))
     lines = ["file,emotion,actor,words"]
-    said = {"happiness": "I am so happy and I love it", "sadness": "I am so sad that I could cry"}
+    sentences = {"happiness": "I am so happy and I love it", "sadness": "I am so sad that I could cry"}
     for speaker in range(speakers):
-        for emotion, text in said.items():
+        for emotion, text in sentences.items():
             shuffled = np.concatenate([pieces[i] for i in next(orders)])
             sound = np.resize(shuffled, round(seconds * SAMPLE_RATE))
             name = f"{speaker}-{emotion}.mp4"

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,9 @@ def main(
     process = PartialState(cpu=not torch.cuda.is_available())
     with process.split_between_processes(list(range(len(clips)))) as part:
         mine = Manifest(tuple(clips[row] for row in part), clips.labels)
-        encode(mine, list(base.encoders.values()), cache, workers=workers, on_error="leave out", tick=progress)
+        encode(
+            mine, list(base.encoders.values()), cache, workers=workers, on_error="leave out", progress=log_progress()
+        )
     process.wait_for_everyone()
     train, val, test = (
         part_of(encode(clips.part(split), list(base.encoders.values()), cache, on_error="leave out"))
@@ -254,10 +256,17 @@ def predict_all(models: Mapping[str, EmotionModel], best: str, part: Part) -> Pr
     return Predictions(labels, part.ids, part.target, scores, ablations, part.groups)
 
 
-def progress(done: int) -> None:
-    """Log how far the encoding is, every 50 clips."""
-    if done % 50 == 0:
-        log.info("%d clips encoded", done)
+def log_progress() -> Callable[[float], None]:
+    """A progress callback that logs each tenth of the encoding."""
+    logged = 0
+
+    def progress(share: float) -> None:
+        nonlocal logged
+        if int(10 * share) > logged:
+            logged = int(10 * share)
+            log.info("%d%% of the clips encoded", 10 * logged)
+
+    return progress
 
 
 def git_state() -> str:

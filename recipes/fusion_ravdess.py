@@ -142,7 +142,7 @@ def encode_all(
 ) -> dict[str, Encoding]:
     """Face and voice of every clip; a missing modality is absent in its row."""
     faces = encode(manifest, [face])
-    voices = encode(manifest, [voice], FeatureCache(cache), tick=progress(len(manifest)))
+    voices = encode(manifest, [voice], FeatureCache(cache), progress=log_progress())
     return {**faces.batch(), **voices.batch()}
 
 
@@ -161,9 +161,17 @@ def action_units(data: Path, stems: Sequence[str]) -> dict[str, ActionUnits]:
     return units
 
 
-def progress(clips: int) -> Callable[[int], None]:
-    """Log how far the encoding is, every 100 clips."""
-    return lambda done: log.info("%d of %d clips encoded", done, clips) if done % 100 == 0 else None
+def log_progress() -> Callable[[float], None]:
+    """A progress callback that logs each tenth of the encoding."""
+    logged = 0
+
+    def progress(share: float) -> None:
+        nonlocal logged
+        if int(10 * share) > logged:
+            logged = int(10 * share)
+            log.info("%d%% of the clips encoded", 10 * logged)
+
+    return progress
 
 
 @dataclass

@@ -52,7 +52,7 @@ from mmemo.micro.flow_image import SIDE, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
-from mmemo.micro.recognition import MicroRecogniser, probabilities
+from mmemo.micro.recognition import MicroRecognizer, probabilities
 from mmemo.micro.regions import FRAME, pixels
 from mmemo.training.micro import GrowingFlow, MicroSchedule, train
 
@@ -391,7 +391,7 @@ def main(
             "recipe": {"schedule": asdict(SCHEDULES[SHIPPED]), "seeds": seeds},
             "leave_one_subject_out": tables.get(f"{SHIPPED}, mean of all seeds"),
         }
-        MicroRecogniser(networks, samples.labels, info).save(out)
+        MicroRecognizer(networks, samples.labels, info).save(out)
         log.info("saved to %s", out)
 
 

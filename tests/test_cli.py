@@ -12,7 +12,7 @@ import pytest
 
 import mmemo
 from mmemo import EmotionResult
-from mmemo.batch.analyze_many import State
+from mmemo.batch.analyze_many import BatchProgress
 from mmemo.batch.cli import progress_line
 from mmemo.cli import main
 from mmemo.labels import LabelSet
@@ -130,11 +130,11 @@ def test_what_is_wrong_with_many(
 
 def test_progress_tells_how_long_the_rest_takes() -> None:
     assert (
-        progress_line(State(30, 130, 2, 10), 40.0)
+        progress_line(BatchProgress(30, 130, 2, 10), 40.0)
         == "30 of 130 clips, about 3 min remaining, 10 kept from before, 2 failed"
     )
-    assert progress_line(State(10, 13, 0, 0), 100.0) == "10 of 13 clips, about 30 s remaining"
-    assert progress_line(State(0, 13, 0, 0), 1.0) == "0 of 13 clips"
+    assert progress_line(BatchProgress(10, 13, 0, 0), 100.0) == "10 of 13 clips, about 30 s remaining"
+    assert progress_line(BatchProgress(0, 13, 0, 0), 1.0) == "0 of 13 clips"
 
 
 def test_nothing_to_see_or_hear_is_status_2(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From an upload to a finding: the analysis, and the files that can be looked at and downloaded."""
+"""Analysis of uploads: the result, and the files that can be viewed and downloaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mmemo.app.sessions import Finding, Findings, Visitor
+from mmemo.app.sessions import ResultStore, StoredResult, Visitor
 from mmemo.errors import ArgumentError, MmemoError
 from mmemo.media import AUDIO, IMAGE, VIDEO, probe
 from mmemo.pipeline.analyzer import Analyzer
@@ -27,11 +27,11 @@ Progress = Callable[[float, str], None]
 Anonymize = Literal["blur", "mask"]
 
 SUFFIXES = (*VIDEO, *AUDIO, *IMAGE)
-"""File names that are taken; what a file holds is looked at besides."""
+"""Suffixes of accepted uploads; their content is checked too."""
 
 
 class Analyst:
-    """Runs one analysis after the other, whoever asks: two at once would each take twice as long.
+    """Runs the analyses of all visitors one after the other: two at once would each take twice as long.
 
     All of them run in one thread, because the C library keeps what was freed for the thread that had it: with the
     many threads of a server, memory would grow by 15 MB with each of the first dozens of uploads.
@@ -40,9 +40,9 @@ class Analyst:
         most_bytes: of one file.
     """
 
-    def __init__(self, analyzer: Analyzer, findings: Findings, most_bytes: int) -> None:
+    def __init__(self, analyzer: Analyzer, results: ResultStore, most_bytes: int) -> None:
         self.analyzer = analyzer
-        self.findings = findings
+        self.results = results
         self.most_bytes = most_bytes
         self._turn = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "analysis")
@@ -81,9 +81,9 @@ class Analyst:
                 self._check(file, name)
             elif not (text or "").strip():
                 raise ArgumentError("Nothing to analyze: give a file, or words.")
-            told = (text or "").strip() or None
+            transcript = (text or "").strip() or None
             return analyzer(
-                file, text=told, progress=lambda done: progress(0.2 + 0.8 * done, "looking at faces, scoring")
+                file, text=transcript, progress=lambda done: progress(0.2 + 0.8 * done, "looking at faces, scoring")
             )
         except MmemoError as error:
             if file is None or str(file) not in str(error):
@@ -97,13 +97,13 @@ class Analyst:
         text: str | None,
         anonymize: Anonymize | None,
         progress: Progress,
-    ) -> Finding:
+    ) -> StoredResult:
         """Analyze an upload, and keep its result and files for the visitor. The upload itself is removed.
 
         Raises:
             MmemoError: in words for the person who uploaded it.
         """
-        folder = self.findings.folder()
+        folder = self.results.folder()
         try:
             moved = None
             if file is not None:
@@ -122,7 +122,7 @@ class Analyst:
             if moved is not None:
                 shutil.rmtree(moved.parent)
             named = replace(result, source=moved.name if moved else None)
-            return self.findings.keep(visitor, folder, named, course)
+            return self.results.keep(visitor, folder, named, course)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

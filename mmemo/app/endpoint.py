@@ -97,7 +97,7 @@ def _routes(analyst: Analyst) -> APIRouter:
         if file is None or not file.filename:
             result = analyst.scores(None, "Text", text, _no_progress, analyzer)
             return Response(result.to_json(), media_type="application/json")
-        folder = analyst.findings.folder()
+        folder = analyst.results.folder()
         try:
             path = folder / plain_name(file.filename)
             with path.open("wb") as out:
@@ -109,7 +109,7 @@ def _routes(analyst: Analyst) -> APIRouter:
 
     @router.get("/results/{token}/{name}", include_in_schema=False)
     def fetch(request: Request, token: str, name: str, save: bool = False) -> FileResponse:
-        file = analyst.findings.file(session_of(request), token, name)
+        file = analyst.results.file(session_of(request), token, name)
         if file is None or not file.is_file():
             raise HTTPException(404, "This result is not kept any more. Analyze the clip again.")
         return FileResponse(file, filename=name if save else None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from mmemo.app.modality_subsets import narrowed, subsets
-from mmemo.app.sessions import Finding
+from mmemo.app.sessions import StoredResult
 from mmemo.labels import LabelSet
 from mmemo.model import EmotionModel
 from mmemo.report.html.page import fragment
@@ -37,32 +37,32 @@ def failure(message: str) -> str:
     return _panel("failure.html.jinja", message=message)
 
 
-def result_panel(finding: Finding) -> str:
+def result_panel(stored: StoredResult) -> str:
     """Panel of a result: label, timeline, modalities, summary, annotated video, downloads, windows and notes."""
     # A result without scores over time has a plot of its faces beside its scores.
     return _panel(
         "result_panel.html.jinja",
-        fragment=fragment(finding.result, Markup(finding.course)),
-        result=finding.result,
-        summary=summary(finding.result),
-        address=f"/results/{finding.token}",
-        files=finding.files,
+        fragment=fragment(stored.result, Markup(stored.course)),
+        result=stored.result,
+        summary=summary(stored.result),
+        address=f"/results/{stored.token}",
+        files=stored.files,
         downloads=_DOWNLOADS,
-        plot=not finding.course and bool(finding.result.people),
+        plot=not stored.course and bool(stored.result.people),
         most_rows=_MOST_ROWS,
     )
 
 
-def modalities_panel(finding: Finding | None, model: EmotionModel, modalities: Sequence[str]) -> str:
+def modalities_panel(stored: StoredResult | None, model: EmotionModel, modalities: Sequence[str]) -> str:
     """Panel of the fused scores with some of the modalities, and with every subset of them."""
-    if finding is None:
+    if stored is None:
         return _panel("no_modalities.html.jinja")
     return _panel(
         "modalities.html.jinja",
-        fragment=fragment(narrowed(finding.result, model, modalities)) if modalities else None,
+        fragment=fragment(narrowed(stored.result, model, modalities)) if modalities else None,
         subsets=[
             (group, max(scores, key=scores.__getitem__), scores, set(group) == set(modalities))
-            for group, scores in subsets(finding.result, model).items()
+            for group, scores in subsets(stored.result, model).items()
         ],
     )
 

@@ -1,4 +1,4 @@
-"""What every request to the app must pass: this machine's name, the token, a known address, its own files, a size."""
+"""ASGI middleware that checks every request to the app: host, token, path, files, size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KNOWN = re.compile(
     rf"|{_JOIN}|{_UPLOAD}|/gradio_api/(upload_progress|queue/data|heartbeat/[^/]+)|{FETCH}.+"
 )
 """All that the page and programs need. Gradio has far more: proxies, recordings, functions by name, monitoring."""
-_MOST_ASKED = 2**20
+_MAX_REQUEST = 2**20
 """Bytes of a request to analyze: words, and the names of files."""
 _PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -56,7 +56,7 @@ _TO_THE_PAGE = '<meta http-equiv="refresh" content="0;url=/">'
 was on a page of another site; not when a page of this server leads on."""
 
 
-class Guard:
+class AccessGuard:
     """ASGI middleware that refuses what neither the app's page nor a program of its owner would send.
 
     A page of another site that is open in the same browser could reach a local server: by a form, by a WebSocket, or
@@ -66,7 +66,7 @@ class Guard:
 
     Args:
         uploads: what requests may name.
-        most_bytes: of the body of one request; more is answered with 413, whatever its header said.
+        most_bytes: of the body of one request; more gives status 413, whatever its header has.
         token: that of all visitors; None lets everyone in, and keeps visitors apart only.
     """
 
@@ -82,31 +82,31 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        asked, path = HTTPConnection(scope), scope["path"]
+        request, path = HTTPConnection(scope), scope["path"]
         send = _with_headers(scope, send)
         try:
-            _check_origin(asked)
-            session = self._admitted(asked)
+            _check_origin(request)
+            session = self._admitted(request)
             if _KNOWN.fullmatch(path) is None:
                 raise _RefusedError(404, "There is nothing at this address.")
             if path == "/":
                 session = session or secrets.token_urlsafe(16)
                 send = _with_cookie(send, f"{_cookie_name(scope)}={session}.{self._sign(session)}")
-                if "token" in asked.query_params:
-                    await _answer(send, 200, _html("mmemo", _TO_THE_PAGE))
+                if "token" in request.query_params:
+                    await _send_page(send, 200, _html("mmemo", _TO_THE_PAGE))
                     return
             scope[_SESSION] = session
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
             else:
-                await self._ask(asked, session, receive, send)
+                await self._forward(request, session, receive, send)
         except _RefusedError as refused:
-            await _refuse(asked, send, refused)
+            await _send_refusal(request, send, refused)
 
-    async def _ask(self, asked: HTTPConnection, session: str, receive: Receive, send: Send) -> None:
-        """Pass on what asks for nothing but the session's own files, and is not too large."""
-        path = asked.scope["path"]
-        if int(asked.headers.get("content-length") or 0) > self._most:
+    async def _forward(self, request: HTTPConnection, session: str, receive: Receive, send: Send) -> None:
+        """Pass on a request that names only the session's own files and is not too large."""
+        path = request.scope["path"]
+        if int(request.headers.get("content-length") or 0) > self._most:
             raise _RefusedError(413, self._too_large)
         if path.startswith(FETCH):
             try:
@@ -114,18 +114,18 @@ class Guard:
             except ArgumentError:
                 raise _RefusedError(404, "There is no such upload.") from None
         elif path == _JOIN:
-            receive = await self._checked(asked, session, receive)
+            receive = await self._checked(request, session, receive)
         elif path == _UPLOAD:
             send = self._noting(session, send)
-        await self._counted(asked, receive, send)
+        await self._counted(request, receive, send)
 
-    def _admitted(self, asked: HTTPConnection) -> str:
+    def _admitted(self, request: HTTPConnection) -> str:
         """The session of a browser that has shown the token, or "" for who shows it now."""
-        session, _, sign = asked.cookies.get(_cookie_name(asked.scope), "").partition(".")
+        session, _, sign = request.cookies.get(_cookie_name(request.scope), "").partition(".")
         if _same(sign, self._sign(session)):
             return session
-        kind, _, shown = asked.headers.get("authorization", "").partition(" ")
-        given = shown if kind.lower() == "bearer" else asked.query_params.get("token", "")
+        kind, _, shown = request.headers.get("authorization", "").partition(" ")
+        given = shown if kind.lower() == "bearer" else request.query_params.get("token", "")
         if self._token is not None and not _same(given, self._token):
             raise _RefusedError(401, _NO_TOKEN)
         return ""
@@ -137,16 +137,16 @@ class Guard:
     def _too_large(self) -> str:
         return f"The upload is larger than the {self._most / 1e6:.0f} MB that this server takes."
 
-    async def _checked(self, asked: HTTPConnection, session: str, receive: Receive) -> Receive:
-        """What passes on a request to analyze, once all of it has come and was checked."""
+    async def _checked(self, request: HTTPConnection, session: str, receive: Receive) -> Receive:
+        """A receiver of a request to analyze, once all of it has come and was checked."""
         body, more = b"", True
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-            if len(body) > _MOST_ASKED:
-                raise _RefusedError(413, f"A request to analyze has {_MOST_ASKED} bytes at most; upload files before.")
+            if len(body) > _MAX_REQUEST:
+                raise _RefusedError(413, f"A request to analyze has {_MAX_REQUEST} bytes at most; upload files before.")
         try:
-            body = self._uploads.checked(session, body, f"http://{asked.headers['host']}")
+            body = self._uploads.checked(session, body, f"http://{request.headers['host']}")
         except ArgumentError as error:
             raise _RefusedError(403, str(error)) from None
         coming = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -157,7 +157,7 @@ class Guard:
         return checked
 
     def _noting(self, session: str, send: Send) -> Send:
-        """Passes the answer to an upload on, and notes which files it names."""
+        """Passes the response to an upload on, and registers the files it names."""
         status, body = 0, b""
 
         async def noting(message: Message) -> None:
@@ -170,7 +170,7 @@ class Guard:
 
         return noting
 
-    async def _counted(self, asked: HTTPConnection, receive: Receive, send: Send) -> None:
+    async def _counted(self, request: HTTPConnection, receive: Receive, send: Send) -> None:
         """Pass a request on whose length is only known once it has come."""
         got, refused = 0, False
 
@@ -180,19 +180,19 @@ class Guard:
             got += len(message.get("body", b""))
             if got > self._most and not refused:
                 refused = True
-                await _refuse(asked, send, _RefusedError(413, self._too_large))
+                await _send_refusal(request, send, _RefusedError(413, self._too_large))
             return {"type": "http.disconnect"} if refused else message
 
         async def silenced(message: Message) -> None:
             if not refused:
                 await send(message)
 
-        await self._app(asked.scope, counting, silenced)
+        await self._app(request.scope, counting, silenced)
 
 
-def session_of(asked: HTTPConnection) -> str:
-    """Whose request it is: a browser's, or "" for all programs that send the token with each."""
-    return str(asked.scope[_SESSION])
+def session_of(request: HTTPConnection) -> str:
+    """The session of a browser's request, or "" for programs, which send the token with each."""
+    return str(request.scope[_SESSION])
 
 
 class _RefusedError(Exception):
@@ -201,8 +201,8 @@ class _RefusedError(Exception):
         self.status = status
 
 
-def _check_origin(asked: HTTPConnection) -> None:
-    host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
+def _check_origin(request: HTTPConnection) -> None:
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
     try:
         local = urlsplit(f"//{host}").hostname in _LOCAL and (origin is None or urlsplit(origin).netloc == host)
     except ValueError:
@@ -220,7 +220,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
-    """Adds to each answer what a browser may do with it."""
+    """Adds security headers to each response."""
     path = scope["path"]
     policy = _FILE_POLICY if path.startswith(("/results/", FETCH)) else _PAGE_POLICY.format(port=scope["server"][1])
 
@@ -247,19 +247,19 @@ def _with_cookie(send: Send, cookie: str) -> Send:
     return adding
 
 
-async def _refuse(asked: HTTPConnection, send: Send, refused: _RefusedError) -> None:
-    if asked.scope["type"] == "websocket":
+async def _send_refusal(request: HTTPConnection, send: Send, refused: _RefusedError) -> None:
+    if request.scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": str(refused)[:120]})
-    elif "text/html" in asked.headers.get("accept", ""):
+    elif "text/html" in request.headers.get("accept", ""):
         page = _html("mmemo: refused", "", f"<h1>mmemo</h1><p>{escape(str(refused))}</p>")
-        await _answer(send, refused.status, page)
+        await _send_page(send, refused.status, page)
     else:
         # Gradio's page shows the "detail" of what it is refused.
         body = {"error": "Refused", "message": str(refused), "detail": str(refused)}
-        await _answer(send, refused.status, json.dumps(body), b"application/json")
+        await _send_page(send, refused.status, json.dumps(body), b"application/json")
 
 
-async def _answer(send: Send, status: int, text: str, kind: bytes = b"text/html; charset=utf-8") -> None:
+async def _send_page(send: Send, status: int, text: str, kind: bytes = b"text/html; charset=utf-8") -> None:
     body = text.encode()
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     if status == 401:

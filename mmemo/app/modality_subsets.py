@@ -1,4 +1,4 @@
-"""What the answer would be with some of the modalities only, from the scores that a result keeps."""
+"""Results of subsets of the modalities, computed from the scores in a result."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
 
 
 def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[str]) -> EmotionResult:
-    """The result as it would be with these modalities alone; nothing is analyzed again.
+    """The result of these modalities alone; nothing is analyzed again.
 
-    Late fusion looks at each modality's scores only, and a result keeps them, so this is exact: the figures are those
-    of `mmemo.analyze` with ``modalities=``, as long as speech and words are found the same.
+    Late fusion depends on each modality's scores only, and a result has them, so this is exact: the figures are those
+    of `mmemo.analyze` with ``modalities=``, as long as speech and transcript are the same.
 
     Args:
         model: the one the result came from.
@@ -54,14 +54,14 @@ def subsets(result: EmotionResult, model: EmotionModel) -> dict[tuple[str, ...],
 
 
 def _fused(
-    model: EmotionModel, said: dict[str, ModalityScores], modalities: Sequence[str]
+    model: EmotionModel, own: dict[str, ModalityScores], modalities: Sequence[str]
 ) -> tuple[Scores, dict[str, ModalityScores]]:
-    encodings = {modality: _encoding(model, said[modality]) for modality in modalities}
+    encodings = {modality: _encoding(model, own[modality]) for modality in modalities}
     shares = model.fusion.shares(encodings)
-    own = {modality: replace(said[modality], weight=float(shares[modality][0])) for modality in modalities}
-    return model.labels.scores(model.fuse(encodings)[0]), own
+    weighted = {modality: replace(own[modality], weight=float(shares[modality][0])) for modality in modalities}
+    return model.labels.scores(model.fuse(encodings)[0]), weighted
 
 
-def _encoding(model: EmotionModel, said: ModalityScores) -> Encoding:
-    shares = np.array([[said.scores[label] for label in model.labels]])
+def _encoding(model: EmotionModel, scores: ModalityScores) -> Encoding:
+    shares = np.array([[scores.scores[label] for label in model.labels]])
     return scores_only(np.log(np.maximum(shares, 1e-12)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Starting the app: on 127.0.0.1 only, behind a token, without telemetry, its files in a private folder."""
+"""Server of the app: on 127.0.0.1 only, behind a token, without telemetry, its files in a private folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from mmemo.app.analysis import Analyst
 from mmemo.app.folder import private_folder
-from mmemo.app.sessions import Findings
+from mmemo.app.sessions import ResultStore
 from mmemo.errors import ArgumentError, require_extra
 from mmemo.pipeline.analyzer import Analyzer
 
@@ -46,7 +46,7 @@ def serve(
     token = secrets.token_urlsafe(24) if with_token else None
     try:
         with _unwound_by_signals(), private_folder() as root:
-            analyst = Analyst(analyzer, Findings(root / "findings"), round(most_megabytes * 1e6))
+            analyst = Analyst(analyzer, ResultStore(root / "results"), round(most_megabytes * 1e6))
             _run(build(analyst, root, address, token), analyst, root, listening, f"{address}{_query(token)}")
     finally:
         listening.close()
@@ -99,7 +99,7 @@ def _unwind(number: int, _: object) -> NoReturn:
 def build(analyst: Analyst, root: Path, address: str, token: str | None) -> Any:
     """The ASGI application; its files are under ``root``."""
     uploads = root / "uploads"
-    analyst.findings.root.mkdir(mode=0o700)
+    analyst.results.root.mkdir(mode=0o700)
     uploads.mkdir(mode=0o700)
     # Gradio reads its settings from the environment when it is imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -109,7 +109,7 @@ def build(analyst: Analyst, root: Path, address: str, token: str | None) -> Any:
     import gradio as gr
 
     from mmemo.app.endpoint import application
-    from mmemo.app.middleware import Guard
+    from mmemo.app.middleware import AccessGuard
     from mmemo.app.ui import CSS, blocks, theme
     from mmemo.app.uploads import Uploads
 
@@ -128,7 +128,7 @@ def build(analyst: Analyst, root: Path, address: str, token: str | None) -> Any:
         theme=theme(),
         css=CSS,
     )
-    return Guard(app, sent, analyst.most_bytes + 2**20, token)  # the form around a file takes a little
+    return AccessGuard(app, sent, analyst.most_bytes + 2**20, token)  # the form around a file takes a little
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What the app keeps while a page is open: each visitor's last result, and its files in a folder of their own."""
+"""Store of the results of open pages: each visitor's last one, with its files in a folder of their own."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Visitor(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One result with its files.
+class StoredResult:
+    """One analysis result with its files.
 
     Attributes:
         token: the part of its address that nobody can guess.
@@ -44,8 +44,8 @@ class Finding:
     made: float = field(default_factory=time.monotonic)
 
 
-class Findings:
-    """The last finding of each visitor. Safe to use from several threads.
+class ResultStore:
+    """The last result of each visitor. Safe to use from several threads.
 
     Args:
         root: where folders are made; it belongs to the app alone.
@@ -54,7 +54,7 @@ class Findings:
     def __init__(self, root: Path, *, kept: Seconds = KEPT, most: int = MOST) -> None:
         self.root = root
         self._kept, self._most = kept, most
-        self._by_visitor: dict[Visitor, Finding] = {}
+        self._by_visitor: dict[Visitor, StoredResult] = {}
         self._lock = threading.Lock()
 
     def folder(self) -> Path:
@@ -64,19 +64,19 @@ class Findings:
         folder.mkdir(mode=0o700)
         return folder
 
-    def keep(self, visitor: Visitor, folder: Path, result: EmotionResult, course: str) -> Finding:
+    def keep(self, visitor: Visitor, folder: Path, result: EmotionResult, course: str) -> StoredResult:
         """Keep a result with all files of its folder, in place of the visitor's last one."""
         files = tuple(sorted(file.name for file in folder.iterdir()))
-        finding = Finding(folder.name, folder, result, course, files)
+        stored = StoredResult(folder.name, folder, result, course, files)
         with self._lock:
             before = self._by_visitor.pop(visitor, None)
-            self._by_visitor[visitor] = finding
+            self._by_visitor[visitor] = stored
         _remove(before)
         self.sweep()
-        return finding
+        return stored
 
-    def of(self, visitor: Visitor) -> Finding | None:
-        """The visitor's last finding, or None if there is none, or none any more."""
+    def of(self, visitor: Visitor) -> StoredResult | None:
+        """The visitor's last result, or None if there is none, or none any more."""
         self.sweep()
         with self._lock:
             return self._by_visitor.get(visitor)
@@ -85,19 +85,19 @@ class Findings:
         """A file by its address, or None; other sessions than the one it was made for get none."""
         self.sweep()
         with self._lock:
-            found = (
-                finding
-                for visitor, finding in self._by_visitor.items()
-                if visitor.session == session and secrets.compare_digest(finding.token.encode(), token.encode())
+            matching = (
+                stored
+                for visitor, stored in self._by_visitor.items()
+                if visitor.session == session and secrets.compare_digest(stored.token.encode(), token.encode())
             )
-            finding = next(found, None)
-        return finding.folder / name if finding is not None and name in finding.files else None
+            stored = next(matching, None)
+        return stored.folder / name if stored is not None and name in stored.files else None
 
     def drop(self, visitor: Visitor) -> None:
         """Remove what was kept for a visitor who has left."""
         with self._lock:
-            finding = self._by_visitor.pop(visitor, None)
-        _remove(finding)
+            stored = self._by_visitor.pop(visitor, None)
+        _remove(stored)
 
     def sweep(self) -> None:
         """Remove what is too old, and the oldest of what is too much."""
@@ -109,11 +109,11 @@ class Findings:
                 for place, visitor in enumerate(oldest)
                 if self._by_visitor[visitor].made < past or place < len(oldest) - self._most
             ]
-            findings = [self._by_visitor.pop(visitor) for visitor in gone]
-        for finding in findings:
-            _remove(finding)
+            results = [self._by_visitor.pop(visitor) for visitor in gone]
+        for stored in results:
+            _remove(stored)
 
 
-def _remove(finding: Finding | None) -> None:
-    if finding is not None:
-        shutil.rmtree(finding.folder, ignore_errors=True)
+def _remove(stored: StoredResult | None) -> None:
+    if stored is not None:
+        shutil.rmtree(stored.folder, ignore_errors=True)

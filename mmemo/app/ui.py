@@ -1,4 +1,4 @@
-"""The page: a place to drop a clip, what was found, what each modality adds, the camera, and help for programs."""
+"""The app's page: upload, result, comparison of modalities, live camera, and help for programs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def blocks(analyst: Analyst, uploads: Uploads, address: str, *, token: bool) -> 
         listen(choice, comparison)
 
         def leave(request: gr.Request) -> None:
-            analyst.findings.drop(_visitor(request))
+            analyst.results.drop(_visitor(request))
 
         page.unload(leave)
     page.has_launched = True  # a page that is mounted is never launched, and Gradio would check no path
@@ -72,11 +72,11 @@ def blocks(analyst: Analyst, uploads: Uploads, address: str, *, token: bool) -> 
 
 
 Shown = tuple[str, object, str]
-"""What is found, the modalities to choose from, and what each adds."""
+"""HTML of the result, the modalities to choose from, and HTML of their comparison."""
 
 
 def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGroup, gr.HTML], None]:
-    """What ties the tab to the comparison, once that is there."""
+    """The tab; returns a function that connects it to the comparison, once that is there."""
     megabytes = analyst.most_bytes / 1e6
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -98,7 +98,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
             with gr.Tab("Microphone"):
                 microphone = gr.Audio(sources=["microphone"], type="filepath", label="Record your voice")
             words = gr.Textbox(
-                label="Words", placeholder="What is said, if you know it. Words alone are analyzed, too.", lines=2
+                label="Words", placeholder="The spoken words, if you know them. Words alone are analyzed, too.", lines=2
             )
             faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
             with gr.Row():
@@ -110,19 +110,19 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
         with gr.Column(scale=4, min_width=320):
             result = gr.HTML(html.placeholder(), elem_id="result", min_height=180)
 
-    def shown(request: gr.Request, found: str) -> Shown:
-        finding = analyst.findings.of(_visitor(request))
-        names = list(finding.result.modalities) if finding else []
+    def shown(request: gr.Request, panel: str) -> Shown:
+        stored = analyst.results.of(_visitor(request))
+        names = list(stored.result.modalities) if stored else []
         choices = [(name_of(name), name) for name in names]
         choice = gr.CheckboxGroup(choices=choices, value=names, visible=bool(names))
-        return found, choice, _compared(analyst, request, names)
+        return panel, choice, _compared(analyst, request, names)
 
     def run(
         request: gr.Request,
         given: str | None,
         filmed: str | None,
         spoken: str | None,
-        said: str,
+        text: str,
         hidden: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands one in
     ) -> Shown:
@@ -131,7 +131,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
             file = uploads.own(visitor.session, path) if path else None
         except MmemoError as error:
             return shown(request, html.failure(str(error)))
-        return shown(request, _told(analyst, visitor, file, said, hidden, progress))
+        return shown(request, _analyze(analyst, visitor, file, text, hidden, progress))
 
     def run_example(
         request: gr.Request,
@@ -139,25 +139,25 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
         hidden: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Shown:
-        with tempfile.TemporaryDirectory(dir=analyst.findings.root) as folder:
+        with tempfile.TemporaryDirectory(dir=analyst.results.root) as folder:
             path = write_example(name, Path(folder))
-            said = WORDS if path is None else ""
-            return shown(request, _told(analyst, _visitor(request), path, said, hidden, progress))
+            text = WORDS if path is None else ""
+            return shown(request, _analyze(analyst, _visitor(request), path, text, hidden, progress))
 
-    def forget(request: gr.Request) -> Shown:
-        analyst.findings.drop(_visitor(request))
+    def clear_result(request: gr.Request) -> Shown:
+        analyst.results.drop(_visitor(request))
         return shown(request, html.placeholder())
 
     def listen(choice: gr.CheckboxGroup, comparison: gr.HTML) -> None:
-        # One analysis at a time; who waits sees the place in the queue. All that changes comes in one answer: Gradio
-        # loses a click that meets the end of the answers to the one before.
+        # One analysis at a time; who waits sees the place in the queue. All that changes comes in one response: Gradio
+        # loses a click that meets the end of the responses to the one before.
         outputs: list[Any] = [result, choice, comparison]
         queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "analysis", "api_visibility": "private"}
         inputs = [file, camera, microphone, words, faces]
         start.click(run, inputs, outputs, show_progress_on=result, **queue)
         for name, button in tries.items():
             button.click(run_example, [gr.State(name), faces], outputs, show_progress_on=result, **queue)
-        clear.click(forget, None, outputs, show_progress="hidden", api_visibility="private")
+        clear.click(clear_result, None, outputs, show_progress="hidden", api_visibility="private")
 
     return listen
 
@@ -174,25 +174,27 @@ def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
 
 
 def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> str:
-    """What the fused answer is with the chosen modalities, or why there is none."""
+    """HTML of the fused scores of the chosen modalities, or of the error."""
     try:
-        return html.modalities_panel(analyst.findings.of(_visitor(request)), analyst.analyzer.model, chosen)
+        return html.modalities_panel(analyst.results.of(_visitor(request)), analyst.analyzer.model, chosen)
     except MmemoError as error:
         return html.failure(str(error))
 
 
-def _told(analyst: Analyst, visitor: Visitor, path: Path | None, said: str, hidden: str, progress: gr.Progress) -> str:
-    """Analyze, and tell what came of it, also where it failed."""
+def _analyze(
+    analyst: Analyst, visitor: Visitor, path: Path | None, text: str, hidden: str, progress: gr.Progress
+) -> str:
+    """HTML of the result, or of the error."""
     try:
-        finding = analyst.find(visitor, path, said, _HIDING.get(hidden), lambda done, what: progress(done, desc=what))
+        stored = analyst.find(visitor, path, text, _HIDING.get(hidden), lambda done, what: progress(done, desc=what))
     except MmemoError as error:
-        analyst.findings.drop(visitor)
+        analyst.results.drop(visitor)
         return html.failure(str(error))
     except Exception:
         log.exception("an analysis failed")
-        analyst.findings.drop(visitor)
+        analyst.results.drop(visitor)
         return html.failure("This is a fault of mmemo. The window in which the app was started says what happened.")
-    return html.result_panel(finding)
+    return html.result_panel(stored)
 
 
 def _visitor(request: gr.Request) -> Visitor:
@@ -205,7 +207,7 @@ def _programs(analyst: Analyst, address: str, token: bool) -> str:
     how = "<p><code>TOKEN</code> is what follows <code>?token=</code> in the link that was printed at the start.</p>"
     kinds = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
     return f"""<div class="programs finding"><h3>The same analysis over HTTP</h3>
-<p>Send a file to <code>/api/analyze</code>; the answer is the JSON that <code>mmemo analyze --json</code> prints.
+<p>Send a file to <code>/api/analyze</code>; the response is the JSON that <code>mmemo analyze --json</code> prints.
 The description for programs (OpenAPI) is at <a href="/openapi.json" target="_blank">/openapi.json</a>.</p>
 <pre>{curl} -F file=@clip.mp4 {address}/api/analyze
 {curl} -F file=@clip.mp4 -F text="What a lovely day." -F modalities=face,text {address}/api/analyze

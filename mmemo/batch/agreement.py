@@ -1,4 +1,4 @@
-"""How the labels found compare with those of a manifest."""
+"""Agreement of predicted labels with the annotations of a manifest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Comparison:
     """Of the N clips that were analyzed and have a label of the model's set.
 
     Attributes:
-        labels: K names; ``table`` (K, K) int64 counts clips: row = annotated, column = found.
-        uar: mean share found right of the labels that occur, with its 95% interval.
+        labels: K names; ``table`` (K, K) int64 counts clips: row = annotated, column = predicted.
+        uar: mean recall of the labels that occur, with its 95% interval.
         by: what the interval resamples: "speaker" where every clip has one and there are several, else "clip".
         others: clips whose label is of another set; they are not compared.
     """
@@ -41,14 +41,14 @@ def compare(batch: Batch) -> Comparison | None:
         return None
     place = {label: number for number, label in enumerate(labels)}
     target = np.array([place[str(row.annotated)] for row in rows])
-    found = np.array([place[str(row.label)] for row in rows])
+    predicted = np.array([place[str(row.label)] for row in rows])
     speakers = np.array([row.speaker or "" for row in rows])
     grouped = bool((speakers != "").all()) and len(set(speakers)) > 1
     return Comparison(
         labels,
-        confusion(target, found, len(labels)),
+        confusion(target, predicted, len(labels)),
         bootstrap(
-            lambda chosen: uar(target[chosen], found[chosen], len(labels)),
+            lambda chosen: uar(target[chosen], predicted[chosen], len(labels)),
             len(rows),
             groups=speakers if grouped else None,
         ),

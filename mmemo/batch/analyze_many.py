@@ -1,4 +1,4 @@
-"""`analyze_many`: clips in, one row each out."""
+"""`analyze_many`: the analysis of many clips, with a row for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from mmemo.batch.export import check_suffix
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import Source, Task, plan
-from mmemo.batch.pool import on_this_machine, usable_cores
+from mmemo.batch.pool import analyze_locally, usable_cores
 from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
@@ -23,8 +23,8 @@ from mmemo.speech.transcript import files_read
 
 
 @dataclass(frozen=True)
-class State:
-    """How far a batch is: ``done`` of ``total`` clips, ``failed`` of them, ``kept`` from an earlier run."""
+class BatchProgress:
+    """Progress of a batch: ``done`` of ``total`` clips, ``failed`` of them, ``kept`` from an earlier run."""
 
     done: int
     total: int
@@ -46,18 +46,19 @@ def analyze_many(
     threads: int = 1,
     ray: str | None = None,
     classes: Sequence[type] = (),
-    progress: Callable[[State], None] | None = None,
+    progress: Callable[[BatchProgress], None] | None = None,
 ) -> Batch:
     """Analyze many clips in several processes, or on a cluster. A clip that fails is a row with its error.
 
-    With ``out``, each row is kept in ``OUT.journal`` beside it as soon as it is found. Stopped midway, at any moment
+    With ``out``, each row is kept in ``OUT.journal`` beside it as soon as it is computed. Stopped midway, at any moment
     and in any way, the next run goes on from there. The journal stays: a later run takes from it the rows of clips
     whose files, span, words, model and settings are the same, and analyzes the others and those that failed. Remove it
     to begin anew.
 
     Args:
-        sources: media files, folders with all below them, patterns such as ``"clips/**/*.mp4"``, clips, manifests, or
-            their ``.jsonl`` and ``.csv`` files.
+        sources: media files, folders with all below them, patterns such as ``"clips/**/*.mp4"``, clips, manifests,
+            their ``.jsonl`` and ``.csv`` files, or pandas data frames with a clip in each row, as
+            `mmemo.data.from_frame` reads them.
         out: the table to write at the end, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``.
         summary: the summary page to write too, ``.html``.
         model: "default", or a folder; ``modalities``, ``device``, ``window`` and ``hop`` as for `Analyzer`.
@@ -67,7 +68,7 @@ def analyze_many(
         ray: address of a Ray cluster to work on instead, such as "auto" or ``"host:6379"`` (extra ``ray``).
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`. The
             processes import them, so they must stand in a module, which every machine of a cluster must have.
-        progress: is called with the `State` at the beginning and after each clip.
+        progress: called with a `BatchProgress` at the beginning and after each clip.
 
     Raises:
         ArgumentError: for arguments that don't fit, if another run is writing to ``out``, and if a file to be written
@@ -75,6 +76,12 @@ def analyze_many(
         ManifestError: if a manifest can't be read.
         UnknownModelError: if there is no such model.
         WorkerError: if no process can be started.
+
+    Examples:
+        >>> import mmemo
+        >>> batch = mmemo.analyze_many(["clip.mp4", "missing.mp4"], "emotions.csv", modalities=["voice"], workers=1)
+        >>> [(row.path, row.label is None) for row in batch.rows]
+        [('clip.mp4', False), ('missing.mp4', True)]
     """
     out = None if out is None else Path(out)
     outputs = [Path(file) for file in (out, summary) if file is not None]
@@ -95,20 +102,20 @@ def analyze_many(
         kept = len(tasks) - len(todo)
         done, failed = kept, 0
         if progress is not None:
-            progress(State(done, len(tasks), failed, kept))
+            progress(BatchProgress(done, len(tasks), failed, kept))
         if todo:
             if ray is None:
-                found = on_this_machine(todo, settings, workers or max(1, usable_cores() // 2 // threads))
+                completed = analyze_locally(todo, settings, workers or max(1, usable_cores() // 2 // threads))
             else:
-                from mmemo.batch.ray_job import on_ray
+                from mmemo.batch.ray_job import analyze_on_ray
 
-                found = on_ray(todo, settings, ray, workers)
-            with closing(found):
-                for task, key, row in found:
+                completed = analyze_on_ray(todo, settings, ray, workers)
+            with closing(completed):
+                for task, key, row in completed:
                     journal.put(task.identity, key, row)
                     done, failed = done + 1, failed + (row.error is not None)
                     if progress is not None:
-                        progress(State(done, len(tasks), failed, kept))
+                        progress(BatchProgress(done, len(tasks), failed, kept))
         rows = tuple(journal.row(task.identity).named(task) for task in tasks)
         batch = Batch(rows, settings.modalities, settings.model)
         if out is not None:
@@ -119,7 +126,7 @@ def analyze_many(
 
 
 def journal_of(out: Path) -> Path:
-    """Where the rows found so far are kept."""
+    """The file beside a table that keeps the rows computed so far."""
     return out.with_name(f"{out.name}.journal")
 
 

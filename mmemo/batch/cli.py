@@ -1,4 +1,4 @@
-"""The part of `mmemo analyze` that takes many clips: progress, and what is told at the end."""
+"""`mmemo analyze` for many clips: progress, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmemo.batch.analyze_many import State, analyze_many, journal_of
+from mmemo.batch.analyze_many import BatchProgress, analyze_many, journal_of
 from mmemo.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     from mmemo.batch.result import Batch
 
-_TOLD = 5
+_SHOWN_ERRORS = 5
 """Errors that are shown at the end; the table has all."""
 _EVERY = 30.0
 """Seconds between two lines of progress, where they go to a file and not to a terminal."""
 
 
-def analyze_and_tell(
+def analyze_and_summarize(
     sources: Sequence[Path],
     out: Path | None,
     summary: Path | None,
     one_clip_only: dict[str, Any],
     **settings: Any,
 ) -> None:
-    """Analyze many clips, write the table and perhaps the page, and print what came out.
+    """Analyze many clips, write the table and perhaps the page, and print a summary.
 
     Args:
         one_clip_only: options that make no sense here, by name, with the values given.
@@ -51,10 +51,10 @@ def analyze_and_tell(
         raise ArgumentError(f"The summary is a page: give --summary FILE.html, not {summary.name}.")
     with _progress() as progress:
         batch = analyze_many([str(source) for source in sources], out, summary=summary, progress=progress, **settings)
-    Console(highlight=False).print(_told(batch, out, summary))
+    Console(highlight=False).print(_summary(batch, out, summary))
 
 
-def _told(batch: Batch, out: Path, summary: Path | None) -> RenderableType:
+def _summary(batch: Batch, out: Path, summary: Path | None) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -70,16 +70,16 @@ def _told(batch: Batch, out: Path, summary: Path | None) -> RenderableType:
     for label, color in colors(batch.labels).items():
         table.add_row(Text.assemble(("\u25a0 ", color), label), f"{counts[label]:,}")
     parts += [table] * bool(counts)
-    parts += [Text(f"{row.path or row.id}: {row.error}", style="red") for row in batch.failed[:_TOLD]]
-    if len(batch.failed) > _TOLD:
-        parts.append(Text(f"… and {len(batch.failed) - _TOLD:,} more, in the table's column error"))
+    parts += [Text(f"{row.path or row.id}: {row.error}", style="red") for row in batch.failed[:_SHOWN_ERRORS]]
+    if len(batch.failed) > _SHOWN_ERRORS:
+        parts.append(Text(f"… and {len(batch.failed) - _SHOWN_ERRORS:,} more, in the table's column error"))
     written = " and ".join(str(file) for file in (out, summary) if file is not None)
     parts.append(Text(f"Written to {written}; {journal_of(out).name} lets the next run take over what is unchanged."))
     return Group(*parts)
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[State], None]]:
+def _progress() -> Iterator[Callable[[BatchProgress], None]]:
     """A bar on a terminal; elsewhere a line now and then."""
     if not sys.stderr.isatty():
         yield _Lines()
@@ -107,7 +107,7 @@ def _progress() -> Iterator[Callable[[State], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=3600) as bar:
         task = bar.add_task("", total=None, aside="")
 
-        def show(state: State) -> None:
+        def show(state: BatchProgress) -> None:
             bar.update(task, total=state.total, completed=state.done, aside=_aside(state))
 
         yield show
@@ -117,30 +117,30 @@ class _Lines:
     """Progress for a log: how many are done, and how long the rest will take."""
 
     def __init__(self) -> None:
-        self._began = self._told = time.monotonic()
+        self._began = self._shown = time.monotonic()
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: BatchProgress) -> None:
         now = time.monotonic()
-        if now - self._told < _EVERY:
+        if now - self._shown < _EVERY:
             return
-        self._told = now
+        self._shown = now
         print(f"mmemo: {progress_line(state, now - self._began)}", file=sys.stderr, flush=True)
 
 
-def progress_line(state: State, seconds: float) -> str:
+def progress_line(state: BatchProgress, seconds: float) -> str:
     """How far a batch is after some seconds, and how long the rest takes at this pace."""
     made = state.done - state.kept
     rest = f", about {_span((state.total - state.done) * seconds / made)} remaining" if made else ""
     return f"{state.done:,} of {state.total:,} clips{rest}{_aside(state, ', ')}"
 
 
-def _aside(state: State, before: str = "") -> str:
-    told = []
+def _aside(state: BatchProgress, before: str = "") -> str:
+    parts = []
     if state.kept:
-        told.append(f"{state.kept:,} kept from before")
+        parts.append(f"{state.kept:,} kept from before")
     if state.failed:
-        told.append(f"{state.failed:,} failed")
-    return before + ", ".join(told) if told else ""
+        parts.append(f"{state.failed:,} failed")
+    return before + ", ".join(parts) if parts else ""
 
 
 def _span(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The rows found so far, kept beside the table to be: what is in it need not be analyzed again.
+"""Journal of a batch: the rows completed so far, kept beside the table to be, so that a stopped run can go on.
 
 It is one SQLite file, written row by row by one process. A kill at any moment leaves every row that was finished.
 """
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS rows (clip TEXT PRIMARY KEY, key TEXT NOT NULL, faile
 
 
 class Journal:
-    """Rows by the identity of their clips, with the key that says what a row depends on.
+    """Rows by the identity of their clips, each with a key made from everything that the row depends on.
 
     Args:
         path: the file, made if it is not there; None keeps the rows in memory only.
@@ -47,10 +47,10 @@ class Journal:
             raise ArgumentError(_unusable(path, error)) from None
 
     def key(self, identity: str) -> str | None:
-        """What the row of a clip depended on; None if there is no row, or it failed: that is tried again."""
+        """The key of a clip's row; None if there is no row, or it failed: that is tried again."""
         query = "SELECT key FROM rows WHERE clip = ? AND NOT failed"
-        found = self._connection.execute(query, (identity,)).fetchone()
-        return None if found is None else str(found[0])
+        entry = self._connection.execute(query, (identity,)).fetchone()
+        return None if entry is None else str(entry[0])
 
     def put(self, identity: str, key: str, row: Row) -> None:
         """Keep a row, in place of an older one; when this returns it is on the disk."""
@@ -59,8 +59,8 @@ class Journal:
 
     def row(self, identity: str) -> Row:
         """The row of a clip that has one."""
-        found = self._connection.execute("SELECT row FROM rows WHERE clip = ?", (identity,)).fetchone()
-        return Row.from_json(found[0])
+        entry = self._connection.execute("SELECT row FROM rows WHERE clip = ?", (identity,)).fetchone()
+        return Row.from_json(entry[0])
 
     def close(self) -> None:
         """Let others write."""
@@ -76,4 +76,4 @@ class Journal:
 
 
 def _unusable(path: Path | None, error: Exception) -> str:
-    return f"{path} can't be used to keep the rows found so far ({error}). Remove it, or name another file."
+    return f"{path} can't be used to keep the rows completed so far ({error}). Remove it, or name another file."

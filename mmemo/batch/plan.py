@@ -1,27 +1,31 @@
-"""Which clips there are: files, folders, patterns and manifests as one list without repetitions."""
+"""The clips of a batch: files, folders, patterns, manifests and data frames as one list without repetitions."""
 
 from __future__ import annotations
 
 import glob
 import json
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmemo.clip import Clip
 from mmemo.data.columns import from_record, to_record
 from mmemo.data.corpora.gathering import walk
+from mmemo.data.interchange.frames import from_frame
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.media import AUDIO, IMAGE, VIDEO
 
+if TYPE_CHECKING:
+    import pandas
 MEDIA = (*VIDEO, *AUDIO, *IMAGE)
 """Suffixes of the files that are taken from folders and patterns."""
 MANIFESTS = (".jsonl", ".csv")
-Source = str | Path | Clip | Manifest
+Source: TypeAlias = "str | Path | Clip | Manifest | pandas.DataFrame"
 _ROOT = Path(os.path.abspath(os.sep))
 
 
@@ -41,30 +45,31 @@ class Task:
     def identity(self) -> str:
         """Stays the same when the content of the files changes."""
         one = self.clip
-        told = [str(one.path), str(one.audio), str(one.subtitles), one.start, one.end, one.text, one.id]
-        return sha256(json.dumps(told).encode()).hexdigest()
+        values = [str(one.path), str(one.audio), str(one.subtitles), one.start, one.end, one.text, one.id]
+        return sha256(json.dumps(values).encode()).hexdigest()
 
 
 def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> tuple[Task, ...]:
     """Every clip once, in order: as the sources are given, and by path within each.
 
     Args:
-        sources: media files, folders (with all below them), patterns such as ``"clips/**/*.mp4"``, clips, manifests or
-            their ``.jsonl`` and ``.csv`` files. From folders and patterns, files with a suffix of `MEDIA` are taken. A
-            file that is missing is a clip too: its row will say so.
+        sources: media files, folders (with all below them), patterns such as ``"clips/**/*.mp4"``, clips, manifests,
+            their ``.jsonl`` and ``.csv`` files, or pandas data frames as `mmemo.data.from_frame` reads them. From
+            folders and patterns, files with a suffix of `MEDIA` are taken. A file that is missing is a clip too, whose
+            row has an error.
         leave_out: files that are no clips, such as those to be written.
 
     Raises:
-        ArgumentError: if a folder or pattern has no media, or nothing is given.
-        ManifestError: if a manifest can't be read.
+        ArgumentError: if a folder or pattern has no media, nothing is given, or a source is of another type.
+        ManifestError: if a manifest or a data frame can't be read.
     """
-    given = [sources] if isinstance(sources, str | Path | Clip | Manifest) else list(sources)
-    no = {file.absolute() for file in leave_out}
+    given = list(sources) if _is_list(sources) else [sources]
+    excluded = {file.absolute() for file in leave_out}
     tasks: dict[str, Task] = {}
     for source in given:
         for clip in _clips(source):
             task = Task(_absolute(clip), None if clip.path is None else str(clip.path))
-            if task.clip.path not in no:
+            if task.clip.path not in excluded:
                 tasks.setdefault(task.identity, task)
     if not tasks:
         raise ArgumentError("Nothing to analyze: give media files, folders, patterns or manifests.")
@@ -90,13 +95,33 @@ def unpack(record: dict[str, Any]) -> Clip:
     return clip
 
 
-def _clips(source: Source) -> Iterator[Clip]:
+def _is_list(sources: object) -> bool:
+    """Whether this is several sources; bytes and mappings are iterable too, and no source at all."""
+    single = isinstance(sources, str | Path | Clip | Manifest | bytes | Mapping) or _is_frame(sources)
+    return isinstance(sources, Iterable) and not single
+
+
+def _is_frame(source: object) -> bool:
+    """Whether this is a pandas data frame; pandas is not imported, as nobody has a frame without it."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(source, pandas.DataFrame)
+
+
+def _clips(source: object) -> Iterator[Clip]:
     if isinstance(source, Clip):
         yield source
         return
     if isinstance(source, Manifest):
         yield from source
         return
+    if _is_frame(source):
+        yield from from_frame(source)  # type: ignore[arg-type]
+        return
+    if not isinstance(source, str | Path):
+        raise ArgumentError(
+            f"Can't analyze {source!r} of type {type(source).__name__}: "
+            "expected a path, a pattern, a Clip, a Manifest or a pandas DataFrame."
+        )
     path = Path(source)
     if path.suffix.lower() in MANIFESTS and not path.is_dir():
         yield from Manifest.read(path, check_media=False)
@@ -105,13 +130,13 @@ def _clips(source: Source) -> Iterator[Clip]:
         yield Clip(path)
         return
     names = (name for name, _ in walk(path)) if path.is_dir() else iter(glob.glob(str(source), recursive=True))
-    found = sorted(Path(name) for name in names if name.lower().endswith(MEDIA) and not _hidden(name, source))
-    if not found:
+    files = sorted(Path(name) for name in names if name.lower().endswith(MEDIA) and not _hidden(name, source))
+    if not files:
         raise ArgumentError(f"{source} has no media: looked for files that end in {' '.join(MEDIA)}.")
-    once: dict[str, Path] = {}
-    for file in found:
-        once.setdefault(os.path.realpath(file), file)  # links lead to a file on several ways
-    yield from map(Clip, once.values())
+    distinct: dict[str, Path] = {}
+    for file in files:
+        distinct.setdefault(os.path.realpath(file), file)  # links lead to a file on several ways
+    yield from map(Clip, distinct.values())
 
 
 def _hidden(name: str, source: str | Path) -> bool:

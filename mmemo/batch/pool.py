@@ -22,11 +22,11 @@ from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.errors import WorkerError
 
-Finding = tuple[Task, str, Row]
+CompletedTask = tuple[Task, str, Row]
 """A task, the key of its clip and its row."""
 
 TRIES = 2
-"""A clip whose process dies is tried so often: the system may have killed it for the memory of another."""
+"""Attempts at a clip whose process dies: the system may have killed it for the memory of another."""
 
 
 class Process:
@@ -39,7 +39,7 @@ class Process:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._running: subprocess.Popen[str] | None = None
-        self._words: IO[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
         self._lock = Lock()
         self._closed = False
 
@@ -51,9 +51,9 @@ class Process:
         """
         for _ in range(TRIES):
             self._start()
-            found = self._ask(json.dumps(pack(clip)))
-            if found is not None:
-                return found["key"], Row.from_json(found["row"])
+            reply = self._request(json.dumps(pack(clip)))
+            if reply is not None:
+                return reply["key"], Row.from_json(reply["row"])
             died = self._end()
         return "", Row.failed(WorkerError(f"The process that analyzed it died {TRIES} times, {died}."))
 
@@ -72,48 +72,48 @@ class Process:
             threads = str(self._settings.threads)
             home = str(Path(mmemo.__file__).parent.parent)
             paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-            self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
             self._running = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mmemo.batch.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._words,
+                stderr=self._stderr,
                 encoding="utf-8",
                 env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": threads},
             )
-        ready = self._ask(self._settings.to_json())
+        ready = self._request(self._settings.to_json())
         if ready is None or "broken" in ready:
             why = self._end() if ready is None else ready["broken"]
             raise WorkerError(f"The process that analyzes clips can't be started: {why}.")
 
-    def _ask(self, line: str) -> dict[str, Any] | None:
-        """Send a line and wait for the answer; None if the process died."""
+    def _request(self, line: str) -> dict[str, Any] | None:
+        """Send a line and wait for the reply; None if the process died."""
         running = self._running
         if running is None or running.stdin is None or running.stdout is None:
             return None
         try:
             running.stdin.write(line + "\n")
             running.stdin.flush()
-            answer: dict[str, Any] = json.loads(running.stdout.readline())
+            reply: dict[str, Any] = json.loads(running.stdout.readline())
         except (OSError, ValueError):  # a broken pipe, half a line or none
             return None
-        return answer
+        return reply
 
     def _end(self) -> str:
         """Kill what is left of the process; gives how it ended."""
         with self._lock:
-            running, words = self._running, self._words
-            self._running = self._words = None
-        if running is None or words is None:
+            running, stderr = self._running, self._stderr
+            self._running = self._stderr = None
+        if running is None or stderr is None:
             return "when it was closed"
         running.kill()
         status = running.wait()
         for pipe in (running.stdin, running.stdout):
             if pipe is not None:
                 _close(pipe)
-        words.seek(0)
-        last = words.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-        words.close()
+        stderr.seek(0)
+        last = stderr.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+        stderr.close()
         return " ".join([f"with exit status {status}", *(f"({line.strip()})" for line in last)])
 
 
@@ -122,27 +122,27 @@ def _close(pipe: IO[str]) -> None:
         pipe.close()
 
 
-def on_this_machine(tasks: Sequence[Task], settings: Settings, workers: int) -> Generator[Finding, None, None]:
-    """Analyze tasks in some processes; findings come as they are made, in any order.
+def analyze_locally(tasks: Sequence[Task], settings: Settings, workers: int) -> Generator[CompletedTask, None, None]:
+    """Analyze tasks in some processes; rows come as they are completed, in any order.
 
     Raises:
         WorkerError: if a process can't be started.
     """
     waiting = deque(tasks)
-    made: SimpleQueue[Finding | BaseException] = SimpleQueue()
-    crew = [Process(settings) for _ in range(min(workers, len(tasks)))]
-    threads = [Thread(target=_labour, args=(process, waiting, made), daemon=True) for process in crew]
+    done: SimpleQueue[CompletedTask | BaseException] = SimpleQueue()
+    processes = [Process(settings) for _ in range(min(workers, len(tasks)))]
+    threads = [Thread(target=_work, args=(process, waiting, done), daemon=True) for process in processes]
     try:
         for thread in threads:
             thread.start()
         for _ in tasks:
-            found = made.get()
-            if isinstance(found, BaseException):
-                raise found
-            yield found
+            completed = done.get()
+            if isinstance(completed, BaseException):
+                raise completed
+            yield completed
     finally:
         waiting.clear()
-        for process in crew:
+        for process in processes:
             process.close()
         for thread in threads:
             thread.join()
@@ -155,7 +155,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _labour(process: Process, waiting: deque[Task], made: SimpleQueue[Finding | BaseException]) -> None:
+def _work(process: Process, waiting: deque[Task], done: SimpleQueue[CompletedTask | BaseException]) -> None:
     try:
         while True:
             try:
@@ -163,6 +163,6 @@ def _labour(process: Process, waiting: deque[Task], made: SimpleQueue[Finding | 
             except IndexError:
                 process.close()  # its memory serves the others
                 return
-            made.put((task, *process(task.clip)))
+            done.put((task, *process(task.clip)))
     except BaseException as error:
-        made.put(error)
+        done.put(error)

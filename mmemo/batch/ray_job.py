@@ -1,4 +1,4 @@
-"""The same work as a Ray Data job: clips go to actors of a cluster, findings come back (extra ``ray``).
+"""The same work as a Ray Data job: clips go to actors of a cluster, rows come back (extra ``ray``).
 
 Ray restarts an actor, and sends a clip again, when a machine goes away. Each actor leaves the analysis to a process of
 its own, so a clip that crashes it is a row with an error there too, and not a restart without end. Every machine must
@@ -15,7 +15,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from mmemo.batch.plan import Task, pack, unpack
-from mmemo.batch.pool import Finding, Process
+from mmemo.batch.pool import CompletedTask, Process
 from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError, WorkerError, require_extra
@@ -24,10 +24,10 @@ MOST_BLOCKS = 10_000
 """Clips of one block are lost together when a machine goes away; Ray Data slows down with very many blocks."""
 
 
-def on_ray(
+def analyze_on_ray(
     tasks: Sequence[Task], settings: Settings, address: str, workers: int | None
-) -> Generator[Finding, None, None]:
-    """Analyze tasks on a cluster; findings come as they are made, in any order.
+) -> Generator[CompletedTask, None, None]:
+    """Analyze tasks on a cluster; rows come as they are completed, in any order.
 
     Args:
         address: of the cluster, ``"host:6379"``; "auto" for the one that this machine belongs to; "local" starts one
@@ -64,13 +64,13 @@ def on_ray(
         room = int(ray.cluster_resources().get("CPU", 1)) // settings.threads  # type: ignore[no-untyped-call]
         most = max(1, min(workers or room, len(tasks)))
         items = [{"number": number, "clip": json.dumps(pack(task.clip))} for number, task in enumerate(tasks)]
-        found = ray.data.from_items(items, override_num_blocks=min(len(items), MOST_BLOCKS)).map(
+        results = ray.data.from_items(items, override_num_blocks=min(len(items), MOST_BLOCKS)).map(
             Analysis,  # type: ignore[arg-type]  # a class is taken too
             fn_constructor_kwargs={"settings": settings.to_json()},
             compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=most, max_tasks_in_flight_per_actor=1),
             num_cpus=settings.threads,
         )
-        for row in found.iter_rows():
+        for row in results.iter_rows():
             yield tasks[row["number"]], row["key"], Row.from_json(row["row"])
     except ray.exceptions.RayError as error:
         raise WorkerError(f"The Ray job failed: {' '.join(str(error).split())}") from None
@@ -80,7 +80,7 @@ def on_ray(
 
 
 def _reach(address: str) -> None:
-    """Ray itself waits for minutes where nobody answers."""
+    """Check that the address can be reached: Ray itself waits for minutes before it gives up."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address in ("auto", "local"):
         return

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of many clips, in the order of the plan.
+    """Results of many clips, a row each, in the order of the plan.
 
     Attributes:
-        modalities: those that were looked for; each has its columns, whether a clip has it or not.
+        modalities: those that were analyzed; each has its columns, whether a clip has it or not.
         model: its name, or the folder it came from.
     """
 
@@ -29,19 +29,19 @@ class Batch:
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        """Those that have an error instead of scores."""
+        """Rows that have an error instead of scores."""
         return tuple(row for row in self.rows if row.error is not None)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the scores, in the model's order; empty if no clip could be analyzed."""
+        """Labels of the scores, in the model's order; empty if no clip could be analyzed."""
         return tuple(next((row.scores for row in self.rows if row.scores), ()))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of the table; see `records`."""
+        """Columns of the table; see `records`."""
         first = ("path", "id", "annotated", "speaker", "start", "duration", "label", *self.labels)
-        felt = {m for row in self.rows for m, said in row.modalities.items() if said.affect is not None}
+        felt = {m for row in self.rows for m, scores in row.modalities.items() if scores.affect is not None}
         each = (
             f"{m}.{name}"
             for m in self.modalities
@@ -54,7 +54,7 @@ class Batch:
 
         Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
         fused score; for each modality ``face.label``, ``face.coverage``, ``face.weight`` and ``face.`` with each label;
-        of a modality that tells them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
+        of a modality that has them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
         (codes with spaces between them), ``error``.
         """
         columns = self.columns
@@ -63,9 +63,9 @@ class Batch:
             for name in ("path", "annotated", "speaker", "start", "duration", "people", "error"):
                 values[name] = getattr(row, name)
             values["id"] = row.id or None
-            for modality, said in row.modalities.items():
-                own = {"label": said.label, "coverage": said.coverage, "weight": said.weight, **said.scores}
-                own |= asdict(said.affect) if said.affect else {}
+            for modality, one in row.modalities.items():
+                own = {"label": one.label, "coverage": one.coverage, "weight": one.weight, **one.scores}
+                own |= asdict(one.affect) if one.affect else {}
                 values |= {f"{modality}.{name}": value for name, value in own.items()}
             yield {column: values.get(column) for column in columns}
 

@@ -1,23 +1,20 @@
-"""What is kept of each clip of a batch, whether it could be analyzed or not."""
+"""One row of a batch: the scores of a clip, or the error."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmemo.batch.plan import Task
 from mmemo.evidence import Seconds
 from mmemo.result import Affect, EmotionResult, ModalityScores, Scores
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Row:
-    """One clip: its scores, or its error.
+    """Scores of one clip, or its error.
 
     Attributes:
         path: as it was given; None for text alone.
@@ -50,7 +47,7 @@ class Row:
 
     @classmethod
     def of(cls, result: EmotionResult) -> Row:
-        """What is kept of a result; `named` adds what the plan knows of the clip."""
+        """The row of a result; `named` adds the fields that come from the clip."""
         return cls(
             start=result.start,
             duration=result.duration,
@@ -66,7 +63,7 @@ class Row:
         return cls(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
 
     def named(self, task: Task) -> Row:
-        """With what the plan knows of the clip."""
+        """The row with path, id, label, speaker and start of the task's clip."""
         clip = task.clip
         return replace(self, path=task.path, id=clip.id, annotated=clip.label, speaker=clip.speaker, start=clip.start)
 
@@ -78,7 +75,7 @@ class Row:
     def from_json(cls, text: str) -> Row:
         """The inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
-        said = {
+        modalities = {
             name: ModalityScores(
                 scores["scores"],
                 scores["coverage"],
@@ -87,4 +84,4 @@ class Row:
             )
             for name, scores in values["modalities"].items()
         }
-        return cls(**values | {"modalities": said, "notes": tuple(values["notes"])})
+        return cls(**values | {"modalities": modalities, "notes": tuple(values["notes"])})

@@ -1,4 +1,4 @@
-"""How the clips of a batch are analyzed: plain values that other processes and machines can be told."""
+"""Settings of a batch: plain values that are sent to other processes and machines."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from mmemo.speech.recognition import WhisperTranscriber, default_transcriber
 
 @dataclass(frozen=True)
 class Settings:
-    """What every process of a batch is told.
+    """Settings of an analysis, the same in every process of a batch.
 
     Attributes:
         model: "default", or the absolute path of a folder.
         modalities, device, window, hop: as those of `mmemo.Analyzer`.
         threads: CPU threads of each process, for the models and for recognition.
-        recognise: whether words are recognised where a clip brings none.
+        recognize: whether speech is recognized where a clip has no transcript.
         classes: "module:Class" of encoders and heads that the caller gave.
         folders: where the modules of these classes were imported from.
         surroundings: of all that a row depends on besides its clip: mmemo's version, weights, the settings above, and
@@ -45,7 +45,7 @@ class Settings:
     window: Seconds
     hop: Seconds
     threads: int
-    recognise: bool
+    recognize: bool
     classes: tuple[str, ...]
     folders: tuple[str, ...]
     surroundings: str
@@ -62,7 +62,7 @@ class Settings:
         threads: int,
         classes: Sequence[type] = (),
     ) -> Settings:
-        """Settings that an `Analyzer` takes; nothing is loaded.
+        """Settings from the arguments of an `Analyzer`; nothing is loaded.
 
         Raises:
             ArgumentError, UnknownModelError, WeightsError: what `Analyzer` raises; for fewer threads than one; and
@@ -77,13 +77,13 @@ class Settings:
         foreign = dict.fromkeys((*classes, *foreign_classes(model, chosen, classes)))
         embedded = str(model) in MODELS
         folder = WEIGHTS if embedded else Path(model).absolute()
-        recognise = "text" in chosen and default_transcriber() is not None
-        told = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognise]
+        recognize = "text" in chosen and default_transcriber() is not None
+        values = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognize]
         own = [[class_path(one), sha256(_file(one).read_bytes()).hexdigest()] for one in foreign]
-        surroundings = sha256(json.dumps([*told, chosen, *own]).encode()).hexdigest()
+        surroundings = sha256(json.dumps([*values, chosen, *own]).encode()).hexdigest()
         folders = tuple(dict.fromkeys(_import_folder(one) for one in classes))
         name = str(model) if embedded else str(folder)
-        return cls(name, chosen, device, window, hop, threads, recognise, paths, folders, surroundings)
+        return cls(name, chosen, device, window, hop, threads, recognize, paths, folders, surroundings)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -100,7 +100,7 @@ class Settings:
         """An analyzer that keeps to these settings; its models are loaded when they are first used.
 
         Raises:
-            MissingExtraError: if words are to be recognised and this machine can't.
+            MissingExtraError: if words are to be recognized and this machine can't.
             WorkerError: if its mmemo, the model's weights or the classes are not those that the settings were made
                 for.
         """
@@ -110,7 +110,7 @@ class Settings:
             classes = [import_class(path) for path in self.classes]
         except ArgumentError as error:
             raise WorkerError(f"{gethostname()}: {error}") from error
-        transcriber = WhisperTranscriber(threads=self.threads) if self.recognise else None
+        transcriber = WhisperTranscriber(threads=self.threads) if self.recognize else None
         here = Settings.of(self.model, self.modalities, self.device, self.window, self.hop, self.threads, classes)
         if (here.version, here.surroundings) != (self.version, self.surroundings):
             raise WorkerError(

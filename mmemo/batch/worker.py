@@ -27,29 +27,29 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Answer clips until there are no more."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    """Analyze clips until there are no more."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no reply
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    asked: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_listen, args=(sys.stdin, asked), daemon=True).start()
-    settings = Settings.from_json(asked.get())
+    requests: SimpleQueue[str] = SimpleQueue()
+    Thread(target=_listen, args=(sys.stdin, requests), daemon=True).start()
+    settings = Settings.from_json(requests.get())
     try:
         limit_threads(settings.threads)
         analyzer = settings.analyzer()
         analyzer.model  # noqa: B018 - what can't be loaded is no clip's fault
     except MmemoError as error:
-        _answer(answers, {"broken": Row.failed(error).error})
+        _send(replies, {"broken": Row.failed(error).error})
         return
-    _answer(answers, {"ready": True})
+    _send(replies, {"ready": True})
     while True:
-        clip = unpack(json.loads(asked.get()))
+        clip = unpack(json.loads(requests.get()))
         key, row = analyze(analyzer, settings, clip)
-        _answer(answers, {"key": key, "row": row.to_json()})
+        _send(replies, {"key": key, "row": row.to_json()})
 
 
 def analyze(analyzer: Analyzer, settings: Settings, clip: Clip) -> tuple[str, Row]:
-    """A clip's key and row; what goes wrong is told in the row."""
+    """A clip's key and row; an error is kept in the row."""
     key = ""
     with suppress(OSError):  # of a file that can't be read the analysis says more
         key = settings.key(clip)  # before the analysis: if the file changes meanwhile, the row is out of date
@@ -71,15 +71,15 @@ def limit_threads(count: int) -> None:
     cv2.setNumThreads(count)
 
 
-def _listen(source: TextIO, asked: SimpleQueue[str]) -> None:
+def _listen(source: TextIO, requests: SimpleQueue[str]) -> None:
     for line in source:
-        asked.put(line)
+        requests.put(line)
     os._exit(0)
 
 
-def _answer(answers: TextIO, values: dict[str, object]) -> None:
-    answers.write(json.dumps(values) + "\n")
-    answers.flush()
+def _send(replies: TextIO, values: dict[str, object]) -> None:
+    replies.write(json.dumps(values) + "\n")
+    replies.flush()
 
 
 if __name__ == "__main__":

@@ -237,7 +237,7 @@ class _SourceReader:
             self.cache,
             transcriber=self.transcriber,
             on_error="leave out",
-            tick=None if report is None else lambda done: report(done / len(clips)),
+            progress=report,
         )
         if not len(encoded.manifest):
             raise ManifestError(clips, encoded.faults or ["there is no clip"])

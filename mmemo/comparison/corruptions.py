@@ -14,7 +14,7 @@ from mmemo.comparison.predict import calibrate, predict_subsets
 from mmemo.comparison.predictions import predicted_classes
 from mmemo.data.cache import FeatureCache
 from mmemo.data.dataset import clip_evidence
-from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encoded, encoder_fingerprint, gather
+from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encode_prepared, encoder_fingerprint, gather
 from mmemo.encoders.modality import quality_of
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.evaluation.metrics import sample_confusions
@@ -181,7 +181,7 @@ def _variants(
                 rng = np.random.default_rng([crc32(clip.id.encode()), crc32(corruption.name.encode())])
                 corrupted, encoder = corruption.apply(evidence, level, rng), model.encoders[corruption.modality]
                 quality = np.array(quality_of(corrupted, corruption.modality), np.float32)
-                arrays = encoded(encoder, encoder.prepare(corrupted), quality)
+                arrays = encode_prepared(encoder, encoder.prepare(corrupted), quality)
                 encodings[corruption.name, level][row] = {corruption.modality: arrays}
                 if cache is not None:
                     step = f"{corruption.name} {level}"

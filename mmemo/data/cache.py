@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from mmemo.errors import ArgumentError
 from mmemo.files import hash_file
 from mmemo.speech.transcript import find_sidecar
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL)"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, sha256 BLOB)
+"""
 _WAIT = 60.0
 """Seconds that one process waits while another writes."""
 _ABSENT = b""
@@ -30,7 +33,7 @@ _ABSENT = b""
 
 @dataclass(frozen=True)
 class Size:
-    """How much of one kind is cached: entries, those among them that say "absent", and bytes of all."""
+    """Size of one kind of entries: their number, how many of them are empty (modality absent), and their bytes."""
 
     entries: int
     absent: int
@@ -38,13 +41,26 @@ class Size:
 
 
 class FeatureCache:
-    """Arrays by key. A key says all that the arrays depend on, so an entry never goes stale: it is just not asked for.
+    """Persistent store of named NumPy arrays by key, safe for several processes at once.
+
+    A key is made from everything the arrays depend on, so an entry never goes stale. Each entry is kept with its
+    SHA-256: one that is damaged on disk is never returned.
 
     Args:
-        path: the file; made if it is not there.
+        path: the SQLite file; created if it does not exist.
 
     Raises:
-        ArgumentError: if the folder is not there, or the file is another one.
+        ArgumentError: if the folder does not exist, or the file is no feature cache.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmemo.data import FeatureCache
+        >>> cache = FeatureCache("features.sqlite")
+        >>> cache.put("clip a, face encoder 1", "face", {"logits": np.zeros(7, np.float32)})
+        >>> cache.get("clip a, face encoder 1")["logits"].shape
+        (7,)
+        >>> cache.get("clip b, face encoder 1") is None
+        True
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -55,36 +71,43 @@ class FeatureCache:
         self._connection.execute("SELECT 1 FROM entries LIMIT 1")
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """The arrays of a key: an empty dict where it was found that there are none, None where nothing is known."""
-        row = self._connection.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        """The arrays of a key, {} if it was stored without any, None if it is not in the cache or damaged there.
+
+        An entry without a hash, of a cache from before hashes were stored, is not in it either.
+        """
+        row = self._connection.execute("SELECT value, sha256 FROM entries WHERE key = ?", (key,)).fetchone()
+        if row is None or row[1] != sha256(row[0]).digest():
             return None
         try:
             return load(row[0]) if row[0] != _ABSENT else {}
-        except SafetensorError:
-            return None  # a damaged entry is computed again
+        except SafetensorError:  # of a version whose format this one can't read
+            return None
 
     def put(self, key: str, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep arrays under a key, at once and for all processes; ``kind`` is what `sizes` counts them as.
+        """Store arrays under a key, at once and for all processes; ``kind`` groups entries for `sizes` and `remove`.
 
-        Without arrays it is kept that there are none.
+        Without arrays an empty entry is stored.
         """
         value = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}) if arrays else _ABSENT
         with self._connection as connection:
-            connection.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", (key, kind, value))
+            connection.execute(
+                "INSERT OR REPLACE INTO entries (key, kind, value, sha256) VALUES (?, ?, ?, ?)",
+                (key, kind, value, sha256(value).digest()),
+            )
 
     def __contains__(self, key: str) -> bool:
-        return self._connection.execute("SELECT 1 FROM entries WHERE key = ?", (key,)).fetchone() is not None
+        """Whether `get` gives arrays, or {}, for the key."""
+        return self.get(key) is not None
 
     def sizes(self) -> dict[str, Size]:
-        """How much there is of each kind."""
+        """The size of each kind of entries."""
         rows = self._connection.execute(
             "SELECT kind, COUNT(*), SUM(LENGTH(value) = 0), SUM(LENGTH(value)) FROM entries GROUP BY kind ORDER BY kind"
         )
         return {kind: Size(*numbers) for kind, *numbers in rows}
 
     def remove(self, kind: str) -> int:
-        """Remove all entries of one kind, such as those of an encoder no longer used; says how many."""
+        """Remove all entries of one kind, such as those of an encoder no longer used, and return their number."""
         with self._connection as connection:
             removed = connection.execute("DELETE FROM entries WHERE kind = ?", (kind,)).rowcount
         self._connection.execute("VACUUM")
@@ -99,6 +122,7 @@ class FeatureCache:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(_SCHEMA)
+                _add_hashes(connection)
             except sqlite3.DatabaseError as error:
                 raise ArgumentError(
                     f"{self.path} can't be used as a feature cache ({error}). Name another file, or remove it."
@@ -113,8 +137,21 @@ class FeatureCache:
         self.path, self._opened = state["path"], None
 
 
+def _has_hashes(connection: sqlite3.Connection) -> bool:
+    return "sha256" in {row[1] for row in connection.execute("PRAGMA table_info(entries)")}
+
+
+def _add_hashes(connection: sqlite3.Connection) -> None:
+    """Add the column of hashes to a cache from before they were stored."""
+    if not _has_hashes(connection):
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if not _has_hashes(connection):  # another process may have added it while this one waited
+                connection.execute("ALTER TABLE entries ADD COLUMN sha256 BLOB")
+
+
 def cache_key(clip: Clip) -> Iterator[Any]:
-    """Values for JSON on which the analysis of a clip depends: the bytes of its files, its span and its words.
+    """JSON values that identify the input of a clip's analysis: hashes of its files, its span and its text.
 
     The name and date of a file don't count.
 

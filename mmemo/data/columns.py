@@ -1,4 +1,4 @@
-"""What a manifest can say of a clip, column by column: a clip to plain values and back, with every fault told.
+"""The columns of a manifest: a clip to plain values and back, with every fault reported.
 
 JSON Lines keep mappings as objects. CSV has cells only: a label by modality is a column ``label.face``, another
 fact of the corpus a column ``extra.NAME``, and votes are one cell, ``happiness=0.7;neutral=0.3``. An empty cell, like a
@@ -105,7 +105,7 @@ def from_row(row: Mapping[str, str]) -> dict[str, Any]:
 
 def known_column(column: str) -> bool:
     """Whether CSV may have such a column."""
-    return column in COLUMNS or any(column.startswith(prefix) for prefix in FAMILIES)
+    return column in COLUMNS or column in _RENAMED or any(column.startswith(prefix) for prefix in FAMILIES)
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""A torch dataset over a manifest: what encoders take in, clip by clip, and batches of it."""
+"""A torch dataset over a manifest: the prepared input of encoders, clip by clip and in batches."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NO_LABEL = -1
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
-    """The clips of a manifest as encoders take them; each clip is one window.
+    """Torch dataset of a manifest's clips, prepared for encoders; each clip is one window.
 
     An item is ``{modality: array | None, …, "target": int, "id": str}``: for each encoder the array that its
     ``prepare`` gives, None where the clip has no such evidence; the index of the clip's label in the manifest's label
     set, `NO_LABEL` without one; the clip's id; under ``"quality_face"`` and so on, (2,) float32, what
-    `mmemo.encoders.modality.quality_of` says. A modality whose annotators labelled it apart (`Clip.labels`) has its own
+    `mmemo.encoders.modality.quality_of` gives. A modality that was labeled on its own (`Clip.labels`) has its own
     target under ``"target_face"`` and so on.
 
     A batch, as `collate` makes it, is::
@@ -49,7 +49,19 @@ class ClipDataset(Dataset[dict[str, Any]]):
     Args:
         manifest: the clips.
         encoders: one for each modality; only their ``prepare`` is used.
-        transcriber: recognises speech of clips without words; None reads given words only.
+        transcriber: recognizes speech of clips without a transcript; None uses given transcripts only.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> from mmemo import Clip
+        >>> from mmemo.data import ClipDataset, Manifest, collate
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> manifest = Manifest([Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b")], EKMAN7)
+        >>> dataset = ClipDataset(manifest, [TinyEncoder()])
+        >>> batch = next(iter(DataLoader(dataset, batch_size=2, collate_fn=collate)))
+        >>> batch["text"].shape, batch["target"]
+        (torch.Size([2, 6]), tensor([ 1, -1]))
     """
 
     def __init__(
@@ -87,7 +99,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcriber | None = None) -> Evidence:
-    """A whole clip as one window, with the face of its most prominent person.
+    """Evidence of a whole clip as one window, with the face of its most prominent person.
 
     Raises:
         MediaError: if the clip's file can't be read.
@@ -95,11 +107,11 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
     """
     info = None if clip.path is None else probe(clip.path)
     length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
-    found = extract(clip, info, modalities, length, length, transcriber)
+    extraction = extract(clip, info, modalities, length, length, transcriber)
     try:
-        (people,) = found.windows()
+        (people,) = extraction.windows()
     finally:
-        found.close()
+        extraction.close()
     text = people[0].text
     if text is not None and clip.language is not None and text.language is None:
         text = replace(text, language=clip.language)
@@ -107,7 +119,19 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Pad and stack items of a `ClipDataset`; the schema of the batch is in its docstring."""
+    """Pad and stack items of a `ClipDataset` into a batch; its docstring has the schema.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import ClipDataset, Manifest, collate
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> manifest = Manifest([Clip(text="Great!", id="a"), Clip(text="No.", id="b")], EKMAN7)
+        >>> dataset = ClipDataset(manifest, [TinyEncoder()])
+        >>> batch = collate([dataset[0], dataset[1]])
+        >>> batch["text_mask"].sum(dim=1)  # characters of each clip
+        tensor([6, 3])
+    """
     targets = {name for item in items for name in item if name.startswith("target")}
     batch: dict[str, Any] = {
         name: torch.tensor([item.get(name, NO_LABEL) for item in items], dtype=torch.int64) for name in targets
@@ -117,11 +141,11 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if modality.startswith("quality_"):
             batch[modality] = torch.from_numpy(np.stack([item[modality] for item in items]))
         elif not modality.startswith("target") and modality != "id":
-            batch[modality], batch[f"{modality}_mask"] = _padded([item[modality] for item in items])
+            batch[modality], batch[f"{modality}_mask"] = _pad([item[modality] for item in items])
     return batch
 
 
-def _padded(arrays: Sequence[np.ndarray | None]) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+def _pad(arrays: Sequence[np.ndarray | None]) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
     present = [array for array in arrays if array is not None]
     if not present:
         return None, None

@@ -1,4 +1,4 @@
-"""Frozen encodings of a whole manifest, computed once: what a fusion head learns from."""
+"""Frozen encodings of a whole manifest, computed once: the training input of a fusion head."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from mmemo.speech.recognition import Transcriber
 
 Arrays = dict[str, np.ndarray]
 """Tokens (T, D), logits (K,) and quality (2,) of one clip and modality; empty where it is absent."""
-PERCEPTION = 2
-"""Version of what lies between the media and the encoders. A change there that changes evidence counts it up; so does
-every release of mmemo."""
+EVIDENCE_VERSION = 2
+"""Version of the evidence that encoders get from media; to be increased by each change of it. A part of cache keys."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +37,19 @@ class EncodedClips:
         tokens: for each modality N arrays (T, D) float32, None where it is absent.
         logits: for each modality (N, K) float32; zeros where it is absent.
         quality: for each modality (N, 2) float32, see `Encoding.quality`.
-        faults: what was wrong with clips that were left out.
-        affect: for each modality whose encoder tells them (N, 3) float32, valence, arousal and dominance from -1 to 1;
+        faults: one message for each clip that was left out.
+        affect: for each modality whose encoder predicts it (N, 3) float32, valence, arousal and dominance from -1 to 1;
             NaN where it is absent.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, encode
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> clips = [Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b", label="sadness")]
+        >>> encoded = encode(Manifest(clips, EKMAN7), [TinyEncoder()])
+        >>> encoded.batch()["text"].logits.shape, encoded.target
+        ((2, 7), array([1, 2]))
     """
 
     manifest: Manifest
@@ -82,54 +91,66 @@ def encode(
     transcriber: Transcriber | None = None,
     on_error: Literal["raise", "leave out"] = "raise",
     workers: int = 0,
-    tick: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> EncodedClips:
-    """Encode every clip, each as one window; what is in the cache is not computed again.
+    """Encode every clip as one window; encodings in the cache are not computed again.
 
     Args:
         encoders: one for each modality.
         cache: where encodings are kept. Stopped midway, the next call goes on from there.
-        transcriber: recognises speech of clips without words; None reads given words only.
+        transcriber: recognizes speech of clips without a transcript; None uses given transcripts only.
         on_error: a clip that can't be read or encoded stops the work at the end, with all such clips named (the
             others are in the cache by then), or is left out.
         workers: processes that read media beside this one.
-        tick: is called with the number of clips done.
+        progress: called with the share of clips done, 0 to 1, after each clip that had to be encoded.
 
     Raises:
         ManifestError: naming every clip that can't be read, or whose encoding is none (NaN, another shape).
         ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, encode
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import TinyEncoder
+        >>> clips = [Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b", label="sadness")]
+        >>> encode(Manifest(clips, EKMAN7), [TinyEncoder()], progress=print).logits["text"].shape
+        0.5
+        1.0
+        (2, 7)
     """
-    prints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
-    keys, faults = cache_keys(manifest, prints, transcriber)
-    found = {row: _cached(cache, key) for row, key in keys.items()}
-    todo = [row for row, arrays in found.items() if len(arrays) < len(encoders)]
+    fingerprints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
+    keys, faults = cache_keys(manifest, fingerprints, transcriber)
+    arrays_of = {row: _cached(cache, key) for row, key in keys.items()}
+    todo = [row for row, arrays in arrays_of.items() if len(arrays) < len(encoders)]
     done = len(manifest) - len(todo)
-    dataset = _Fallible(manifest, encoders, transcriber=transcriber)
-    loader = DataLoader(dataset, batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_it_is)
+    dataset = _TolerantDataset(manifest, encoders, transcriber=transcriber)
+    loader = DataLoader(dataset, batch_size=None, sampler=todo, num_workers=workers, collate_fn=_identity)
     for row, item in zip(todo, loader, strict=True):
         if isinstance(item, str):
             faults[row] = item
         else:
             for encoder in encoders:
                 try:
-                    arrays = encoded(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
+                    arrays = encode_prepared(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
                 except ArgumentError as error:  # what it gave is no encoding: NaN, another shape
                     faults[row] = f"the {encoder.modality} encoder failed. {error}"
                     continue
-                found[row][encoder.modality] = arrays
+                arrays_of[row][encoder.modality] = arrays
                 if cache is not None:
-                    cache.put(keys[row][encoder.modality], prints[encoder.modality], arrays)
+                    cache.put(keys[row][encoder.modality], fingerprints[encoder.modality], arrays)
         done += 1
-        if tick:
-            tick(done)
-    told = tuple(f"clip {manifest[row].id!r}: {faults[row]}" for row in sorted(faults))
-    if told and on_error == "raise":
-        raise ManifestError("The manifest", told)
-    return gather(manifest, encoders, {row: found[row] for row in sorted(found) if row not in faults}, told)
+        if progress:
+            progress(done / len(manifest))
+    messages = tuple(f"clip {manifest[row].id!r}: {faults[row]}" for row in sorted(faults))
+    if messages and on_error == "raise":
+        raise ManifestError("The manifest", messages)
+    whole = {row: arrays_of[row] for row in sorted(arrays_of) if row not in faults}
+    return gather(manifest, encoders, whole, messages)
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
-    """What tells one encoder's weights and settings from another's: its ``fingerprint``, or the hash of what it saves.
+    """Identity of an encoder's weights and settings: its ``fingerprint``, or the hash of its saved files.
 
     Raises:
         ArgumentError: if it has neither ``fingerprint`` nor ``save``.
@@ -146,8 +167,8 @@ def encoder_fingerprint(encoder: Encoder) -> str:
         return f"{encoder.modality} {type(encoder).__name__} {fingerprint(encoder.save(Path(folder) / 'encoder'))[:16]}"
 
 
-class _Fallible(ClipDataset):
-    """Gives the message where a clip can't be read, so that one bad file does not end the work."""
+class _TolerantDataset(ClipDataset):
+    """Items are error messages where a clip can't be read, so that one bad file does not end the work."""
 
     def __getitem__(self, index: int) -> Any:
         try:
@@ -157,14 +178,14 @@ class _Fallible(ClipDataset):
 
 
 def cache_keys(
-    manifest: Manifest, prints: Mapping[str, str], transcriber: Transcriber | None
+    manifest: Manifest, fingerprints: Mapping[str, str], transcriber: Transcriber | None
 ) -> tuple[dict[int, dict[str, str]], dict[int, str]]:
-    """The cache's key of every clip and modality, and the clips whose files can't be read.
+    """Cache keys by row and modality, and error messages by row of clips whose files can't be read.
 
     Args:
-        prints: what tells each encoder, or what was done to its evidence, from another.
+        fingerprints: by modality the identity of the encoder and of what was done to its evidence.
     """
-    surroundings = f"{mmemo.__version__} {PERCEPTION} {transcriber!r}"
+    surroundings = f"{mmemo.__version__} {EVIDENCE_VERSION} {transcriber!r}"
     keys: dict[int, dict[str, str]] = {}
     faults: dict[int, str] = {}
     for row, clip in enumerate(manifest):
@@ -174,38 +195,38 @@ def cache_keys(
             faults[row] = f"{error.filename} can't be read: {error.strerror}."
             continue
         keys[row] = {
-            modality: hashlib.sha256(f"{known} {one}".encode()).hexdigest() for modality, one in prints.items()
+            modality: hashlib.sha256(f"{known} {one}".encode()).hexdigest() for modality, one in fingerprints.items()
         }
     return keys, faults
 
 
 def _cached(cache: FeatureCache | None, keys: Mapping[str, str]) -> dict[str, Arrays]:
-    """What is known of a clip already, by modality."""
+    """The cached arrays of a clip, by modality."""
     if cache is None:
         return {}
-    found = {modality: cache.get(key) for modality, key in keys.items()}
-    return {modality: arrays for modality, arrays in found.items() if arrays is not None}
+    cached = {modality: cache.get(key) for modality, key in keys.items()}
+    return {modality: arrays for modality, arrays in cached.items() if arrays is not None}
 
 
-def encoded(encoder: Encoder, prepared: np.ndarray | None, quality: np.ndarray) -> Arrays:
-    """What is kept of one clip and modality."""
+def encode_prepared(encoder: Encoder, prepared: np.ndarray | None, quality: np.ndarray) -> Arrays:
+    """The arrays to cache of one clip and modality; empty if it is absent."""
     if prepared is None:
         return {}
     encoding = encoder.encode([prepared])
-    told = {} if encoding.affect is None else {"affect": encoding.affect[0]}
-    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality, **told}
+    affect = {} if encoding.affect is None else {"affect": encoding.affect[0]}
+    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality, **affect}
 
 
 def gather(
-    manifest: Manifest, encoders: Sequence[Encoder], found: Mapping[int, Mapping[str, Arrays]], told: tuple[str, ...]
+    manifest: Manifest, encoders: Sequence[Encoder], rows: Mapping[int, Mapping[str, Arrays]], faults: tuple[str, ...]
 ) -> EncodedClips:
-    """Encodings of the clips that ``found`` has by their rows; ``told`` are faults of the others."""
+    """Encodings of the clips in ``rows``, by row and modality; ``faults`` are messages of the others."""
     tokens: dict[str, list[np.ndarray | None]] = {}
     logits: dict[str, np.ndarray] = {}
     quality: dict[str, np.ndarray] = {}
     affect: dict[str, np.ndarray] = {}
     for encoder in encoders:
-        arrays = [clip[encoder.modality] for clip in found.values()]
+        arrays = [clip[encoder.modality] for clip in rows.values()]
         tokens[encoder.modality] = [one.get("tokens") for one in arrays]
         nothing = np.zeros(len(encoder.labels), np.float32)
         logits[encoder.modality] = np.stack([one.get("logits", nothing) for one in arrays] or [nothing])[: len(arrays)]
@@ -214,11 +235,11 @@ def gather(
         if any("affect" in one for one in arrays):
             unknown = np.full(3, np.nan, np.float32)
             affect[encoder.modality] = np.stack([one.get("affect", unknown) for one in arrays])
-    clips = tuple(manifest[row] for row in found)
+    clips = tuple(manifest[row] for row in rows)
     dims = {encoder.modality: encoder.dim for encoder in encoders}
-    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, told, quality, affect)
+    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, faults, quality, affect)
 
 
-def _as_it_is(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     """Arrays stay arrays on their way from a loader's process."""
     return item

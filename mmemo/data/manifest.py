@@ -23,14 +23,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=True)
 class Manifest(Sequence[Clip]):
-    """An immutable sequence of clips. Every method that changes something gives a new manifest.
+    """An immutable sequence of clips with their label set. Methods that change something return a new manifest.
 
     Args:
         clips: each with an id of its own.
-        labels: the classes there can be; every label of every clip is one of them.
+        labels: the label set; every label of every clip is one of it.
 
     Raises:
         ManifestError: if ids repeat or are missing, or a label is not of the set; it names every fault.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest
+        >>> from mmemo.labels import EKMAN7
+        >>> clips = [Clip(text="Great!", id="a", label="happiness"), Clip(text="Oh no.", id="b", label="sadness")]
+        >>> manifest = Manifest(clips, EKMAN7)
+        >>> manifest.counts("label")
+        {('happiness',): 1, ('sadness',): 1}
+        >>> Manifest.read(manifest.write("clips.jsonl")) == manifest
+        True
     """
 
     clips: tuple[Clip, ...]
@@ -68,8 +79,7 @@ class Manifest(Sequence[Clip]):
         """Read a ``.jsonl`` or ``.csv`` manifest. A large file is streamed: only its clips are kept.
 
         Args:
-            labels: the classes there can be; what the file says by default, or the first set of `mmemo.labels` that has
-                all its labels.
+            labels: the label set; by default that of the file, or the first set of `mmemo.labels` with all its labels.
             check_media: whether every file named must be there.
 
         Raises:
@@ -97,10 +107,10 @@ class Manifest(Sequence[Clip]):
         Raises:
             ManifestError: if there are none.
         """
-        found = self.filter(lambda clip: clip.split == split)
-        if not found:
+        clips = self.filter(lambda clip: clip.split == split)
+        if not clips:
             raise ManifestError(self, [expected_one_of("Split", sorted({str(clip.split) for clip in self}), split)])
-        return found
+        return clips
 
     def update(self, change: Callable[[Clip], Mapping[str, Any]]) -> Manifest:
         """Clips with other values: ``change`` names the attributes of a clip that become different."""
@@ -174,7 +184,7 @@ class Manifest(Sequence[Clip]):
         Raises:
             ManifestError: if a speaker is in no fold, or in two.
         """
-        return self._set("fold", splitting.published(self, by, folds))
+        return self._set("fold", splitting.assign_published(self, by, folds))
 
     def rounds(self) -> Iterator[tuple[str, Manifest, Manifest]]:
         """For each fold: its name, the clips of all others to train on, and its own to test on.
@@ -191,7 +201,7 @@ class Manifest(Sequence[Clip]):
         return dict(Counter(tuple(getattr(clip, column) for column in columns) for clip in self))
 
     def audit(self, **options: Any) -> Audit:
-        """Look for leaks between the splits; options and details: `mmemo.data.checks.audit.audit`."""
+        """Check for leaks between the splits; options and details: `mmemo.data.audit`."""
         from mmemo.data.checks.audit import audit  # reads media, which a manifest does not
 
         return audit(self, **options)

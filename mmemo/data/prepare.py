@@ -1,4 +1,4 @@
-"""A corpus into a manifest, and what to tell of it: `mmemo prepare`."""
+"""`mmemo prepare`: a corpus as a manifest, and a summary of it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ def prepare(name: str, path: str | Path, out: str | Path, *, probe: bool = False
     Raises:
         ArgumentError: if there is no such corpus or option, or ``out`` can't be written, or is a file of the corpus.
         ManifestError: if nothing of the corpus is there.
+
+    Examples:
+        >>> from mmemo.data import Manifest, prepare
+        >>> from mmemo.samples import make_corpus
+        >>> table = make_corpus("corpus", speakers=1, seconds=0.4)
+        >>> columns = {"path": "file", "label": "emotion", "speaker": "actor"}
+        >>> reading = prepare("table", table, "corpus.jsonl", columns=columns)
+        >>> Manifest.read("corpus.jsonl") == reading.manifest
+        True
     """
     check_suffix(Path(out))
     # A manifest may lie in the corpus' folder, and be written anew there; nothing else of the corpus is overwritten.
@@ -59,14 +68,14 @@ def columns(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def report(reading: Reading, out: str | Path) -> RenderableType:
-    """What was found, for a terminal: counts, terms, paper, and what is odd about this copy."""
+    """Summary for a terminal: counts, terms, paper, and the caveats of this copy."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     counts, manifest = reading.counts, reading.manifest
-    found = {split for row in counts.values() for split in row}
-    splits = [split for split in (*_FIRST, *sorted(found - {None, *_FIRST}), None) if split in found]  # type: ignore[type-var]
+    used = {split for row in counts.values() for split in row}
+    splits = [split for split in (*_FIRST, *sorted(used - {None, *_FIRST}), None) if split in used]  # type: ignore[type-var]
     table = Table(title=f"{reading.corpus.title}: {len(manifest):,} clips", title_justify="left")
     table.add_column("label")
     for split in splits:
@@ -79,11 +88,11 @@ def report(reading: Reading, out: str | Path) -> RenderableType:
     speakers = {clip.speaker for clip in manifest} - {None}
     languages = sorted({clip.language for clip in manifest if clip.language})
     lines = [f"{len(speakers)} speakers" if speakers else "", ", ".join(languages)]
-    told = [Text("; ".join(line for line in lines if line))] if any(lines) else []
+    notes = [Text("; ".join(line for line in lines if line))] if any(lines) else []
     for name, text in (("Paper", reading.corpus.paper), ("Terms", reading.corpus.terms)):
-        told += [Text(f"{name}: {text}")] if text else []
-    told += [Text(f"Note: {caveat}", style="yellow") for caveat in reading.caveats]
-    return Group(table, *told, Text(f"Written to {out}"))
+        notes += [Text(f"{name}: {text}")] if text else []
+    notes += [Text(f"Note: {caveat}", style="yellow") for caveat in reading.caveats]
+    return Group(table, *notes, Text(f"Written to {out}"))
 
 
 def overview() -> RenderableType:
@@ -93,5 +102,5 @@ def overview() -> RenderableType:
     table = Table("name", "corpus", "terms")
     for name in CORPORA:
         known = corpus(name)
-        table.add_row(name, known.title, known.licence)
+        table.add_row(name, known.title, known.license)
     return table

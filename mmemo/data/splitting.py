@@ -1,4 +1,4 @@
-"""Splits and folds that keep together what belongs together."""
+"""Splits and folds in which no speaker (or session, dialogue …) is in two parts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def values(clips: Sequence[Clip], by: str) -> list[str]:
     """
     if by not in Clip.__dataclass_fields__:
         raise ArgumentError(f"Clips have no {by!r}; expected one of their attributes, such as 'speaker' or 'dialogue'.")
-    found = [getattr(clip, by) for clip in clips]
-    missing = [clip.id for clip, value in zip(clips, found, strict=True) if value in (None, "")]
+    attributes = [getattr(clip, by) for clip in clips]
+    missing = [clip.id for clip, value in zip(clips, attributes, strict=True) if value in (None, "")]
     if missing:
         raise ManifestError(
             "The manifest", [f"{len(missing)} of {len(clips)} clips have no {by}: {', '.join(missing[:5])} …"]
         )
-    return [str(value) for value in found]
+    return [str(value) for value in attributes]
 
 
 def assign(
@@ -75,7 +75,7 @@ def assign(
     return [names[chosen[group]] for group in member]
 
 
-def published(clips: Sequence[Clip], by: str, folds: Mapping[str, Sequence[str]]) -> list[str]:
+def assign_published(clips: Sequence[Clip], by: str, folds: Mapping[str, Sequence[str]]) -> list[str]:
     """The fold of every clip, from lists of the groups that each fold tests.
 
     Raises:
@@ -88,8 +88,8 @@ def published(clips: Sequence[Clip], by: str, folds: Mapping[str, Sequence[str]]
             if group in fold_of:
                 faults.append(f"{by} {group!r} is in fold {fold_of[group]!r} and in {name!r}")
             fold_of[group] = name
-    found = values(clips, by)
-    faults += [f"{by} {group!r} is in no fold" for group in sorted(set(found) - set(fold_of))]
+    members = values(clips, by)
+    faults += [f"{by} {group!r} is in no fold" for group in sorted(set(members) - set(fold_of))]
     if faults:
         raise ManifestError("The folds", faults)
-    return [fold_of[value] for value in found]
+    return [fold_of[value] for value in members]

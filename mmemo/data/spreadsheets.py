@@ -1,4 +1,4 @@
-"""Tables of others: CSV, TSV and Excel sheets, row by row with their line numbers."""
+"""Reader of CSV, TSV and Excel sheets of any layout, row by row with line numbers."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def read_text_lines(path: Path) -> Iterator[tuple[int, str]]:
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                told = f"line {number}: byte {error.start + 1} is not UTF-8: save the file as UTF-8"
-                raise ManifestError(path, [told]) from None
+                message = f"line {number}: byte {error.start + 1} is not UTF-8: save the file as UTF-8"
+                raise ManifestError(path, [message]) from None
 
 
 def _text(path: Path, delimiter: str | None, quoted: bool) -> Iterator[tuple[int, list[str]]]:

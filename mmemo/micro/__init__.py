@@ -1,1 +1,1 @@
-"""Micro-expressions: faint movements of a face that last between 1/25 s and 1/2 s; found, measured and recognised."""
+"""Micro-expressions, faint movements of a face of 1/25 s to 1/2 s: spotting, strength and classification."""

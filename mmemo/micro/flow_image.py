@@ -1,4 +1,4 @@
-"""What the recogniser sees: onset to apex as one small image of flow and strain, of clips and of corpora alike."""
+"""Flow images, the recognizer's input: optical flow and strain from onset to apex, of clips and of corpora."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE = 28
 
 
 def flow_image(flow: np.ndarray) -> np.ndarray:
-    """The flow from onset to apex, (S, S, 2) on an aligned crop, as the recogniser takes it: (3, 28, 28) float32.
+    """The recognizer's input (3, 28, 28) float32 from the flow between onset and apex, (S, S, 2) on an aligned crop.
 
     Channels are u, v and the optical strain, of the part of the crop that the corpora show.
     """

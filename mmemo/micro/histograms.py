@@ -51,7 +51,7 @@ def flow_histograms(images: np.ndarray, grid: int = 6) -> np.ndarray:
 def lbp_top(sequence: np.ndarray, grid: int = 5) -> np.ndarray:
     """Local binary patterns on three orthogonal planes (Zhao and Pietikainen 2007) of one sequence of faces.
 
-    Eight neighbours at a distance of one in space and time, uniform patterns, one histogram a plane and cell.
+    Eight neighbors at a distance of one in space and time, uniform patterns, one histogram a plane and cell.
 
     Args:
         sequence: (T, H, W) uint8 or float, three or more moments.

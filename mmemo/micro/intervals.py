@@ -1,4 +1,4 @@
-"""Telling micro-expressions from everything else that moves: short, isolated, local, and back where it came from."""
+"""Detection of micro-expressions in the motion of a face: short, isolated, local, and back to where it began."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def find_micro_expressions(motion: FaceMotion) -> list[Candidate]:
     blinks = _blinks(_on_grid(motion.blink[:, None], motion.times, grid)[:, 0], rate)
     still = np.median(np.linalg.norm(moved[:, OWNERS == STILL], axis=2), axis=1)
     feigned = _PER_HEAD * head + _PER_STILL * still
-    found = []
+    candidates = []
     for region, name in enumerate(REGION_NAMES):
         unseen = turning | blinks if name in ("brows", "eyes") else turning
-        found += _peaks(_height(moved[:, region == OWNERS]), unseen, name, grid, rate, feigned)
-    return _each_once(found)
+        candidates += _peaks(_height(moved[:, region == OWNERS]), unseen, name, grid, rate, feigned)
+    return _without_overlaps(candidates)
 
 
 def _height(moved: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def _peaks(
         prominence=0.6 * _MIN_STRENGTH,
         distance=max(1, rate * 0.15),
     )
-    found = []
+    candidates = []
     for peak in peaks:
         interval = _interval(height, peak, noise, grid)
         if interval is None:
@@ -113,8 +113,8 @@ def _peaks(
         excess = min(height[peak] / least[peak], isolation / _MIN_ISOLATION)
         confidence = float(1 - np.exp(-0.7 * excess))
         apex = float(grid[peak])
-        found.append(Candidate(onset, apex, offset, region, float(height[peak]), confidence))
-    return found
+        candidates.append(Candidate(onset, apex, offset, region, float(height[peak]), confidence))
+    return candidates
 
 
 def _interval(height: np.ndarray, peak: int, noise: float, grid: np.ndarray) -> tuple[Seconds, Seconds] | None:
@@ -180,10 +180,10 @@ def _between(grid: np.ndarray, start: float, end: float) -> np.ndarray:
     return np.asarray((grid >= start) & (grid <= end))
 
 
-def _each_once(found: list[Candidate]) -> list[Candidate]:
+def _without_overlaps(candidates: list[Candidate]) -> list[Candidate]:
     """Of candidates that overlap, in different regions, the one that moves most."""
     kept: list[Candidate] = []
-    for candidate in sorted(found, key=lambda candidate: -candidate.height):
+    for candidate in sorted(candidates, key=lambda candidate: -candidate.height):
         if all(candidate.offset <= other.onset or candidate.onset >= other.offset for other in kept):
             kept.append(candidate)
     return sorted(kept, key=lambda candidate: candidate.onset)

@@ -17,16 +17,16 @@ from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.micro.regions import rigid_mask
 
 SIZE = 128
-"""Side in pixels of the crops in which motion is measured, and of which strengths are told."""
+"""Side in pixels of the crops in which motion is measured, and that strengths refer to."""
 
 Method = Literal["farneback", "dis", "tvl1"]
 METHODS = ("farneback", "dis", "tvl1")
 
 
 def dense_flow(before: np.ndarray, after: np.ndarray, method: Method = "farneback") -> np.ndarray:
-    """Optical flow from one grey crop (S, S) uint8 to another: (S, S, 2) float32.
+    """Optical flow from one gray crop (S, S) uint8 to another: (S, S, 2) float32.
 
-    On a 128 px crop that a known flow moved, with noise of 1.5 grey levels: Farneback finds 80 to 98% of it with an
+    On a 128 px crop that a known flow moved, with noise of 1.5 gray levels: Farneback finds 80 to 98% of it with an
     error of 0.05 px where nothing moves, DIS at its finest scale 86 to 91% with 0.13 px, DIS as its presets have it
     20%.
 
@@ -35,11 +35,11 @@ def dense_flow(before: np.ndarray, after: np.ndarray, method: Method = "farnebac
             corpora's papers use and which only ``opencv-contrib-python`` has.
 
     Raises:
-        ArgumentError: if the crops differ, are not grey, or the method is unknown or not there.
+        ArgumentError: if the crops differ, are not gray, or the method is unknown or not there.
     """
     if before.shape != after.shape or before.ndim != 2 or before.dtype != np.uint8 or after.dtype != np.uint8:
         raise ArgumentError(
-            f"dense_flow: expected two grey crops (S, S) uint8 of one size, got {before.shape} {before.dtype} and "
+            f"dense_flow: expected two gray crops (S, S) uint8 of one size, got {before.shape} {before.dtype} and "
             f"{after.shape} {after.dtype}."
         )
     if method == "farneback":

@@ -1,4 +1,4 @@
-"""The recogniser: onset to apex in, classes out. An ensemble of small networks, saved as all weights of mmemo are."""
+"""Classifier of micro-expressions: an ensemble of small networks on flow images from onset to apex."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from mmemo.micro.flow_image import SIDE, mirrored
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.pretrained import MICRO, verify
 
-KIND = "micro-recogniser"
+KIND = "micro-recogniser"  # this spelling stands in the files that were saved with it
 
 
-class MicroRecogniser:
-    """Tells what class of micro-expression a flow image shows; the mean of its networks' probabilities.
+class MicroRecognizer:
+    """Classifier of micro-expressions: the mean probabilities of several networks.
 
-    Each image is looked at with its mirror image. There is no class for "none": it answers for every image it is given.
+    Each image is classified together with its mirror image. There is no class for "none".
 
     Args:
         networks: names of `mmemo.micro.networks.NETWORKS` and trained networks.
         labels: the classes, in the order of the networks' logits.
-        info: what else the weights' ``config.json`` says: corpora, protocol, scores.
+        card: further entries of the weights' ``config.json``: corpora, protocol, scores.
 
     Raises:
         ArgumentError: if there is no network, or one whose name is unknown or that takes sequences.
     """
 
     def __init__(
-        self, networks: Sequence[tuple[str, nn.Module]], labels: LabelSet, info: dict[str, Any] | None = None
+        self, networks: Sequence[tuple[str, nn.Module]], labels: LabelSet, card: dict[str, Any] | None = None
     ) -> None:
         images = [name for name in NETWORKS if name not in OF_SEQUENCES]
         for name, _ in networks:
             if name not in images:
-                raise ArgumentError(expected_one_of("Network of MicroRecogniser", images, name))
+                raise ArgumentError(expected_one_of("Network of MicroRecognizer", images, name))
         if not networks:
-            raise ArgumentError("MicroRecogniser: expected at least one network.")
+            raise ArgumentError("MicroRecognizer: expected at least one network.")
         self.labels = labels
-        self.info = dict(info or {})
+        self.card = dict(card or {})
         self._networks = [(name, network.eval()) for name, network in networks]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -54,13 +54,13 @@ class MicroRecogniser:
             ArgumentError: for another shape.
         """
         if images.ndim != 4 or images.shape[1:] != (3, SIDE, SIDE):
-            raise ArgumentError(f"MicroRecogniser: expected images (N, 3, {SIDE}, {SIDE}), got {images.shape}.")
+            raise ArgumentError(f"MicroRecognizer: expected images (N, 3, {SIDE}, {SIDE}), got {images.shape}.")
         return np.asarray(np.mean([probabilities(network, images) for _, network in self._networks], axis=0))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors`` (matrices in float16) into ``folder``."""
         config = {
-            **self.info,
+            **self.card,
             "kind": KIND,
             "labels": self.labels.to_config(),
             "networks": [name for name, _ in self._networks],
@@ -74,12 +74,12 @@ class MicroRecogniser:
         return save_checkpoint(folder, config, tensors)
 
     @classmethod
-    def load(cls, folder: str | Path) -> MicroRecogniser:
+    def load(cls, folder: str | Path) -> MicroRecognizer:
         """Read what `save` wrote.
 
         Raises:
             UnknownModelError: if there is no checkpoint.
-            WeightsError: if it is damaged, or not one of a recogniser of micro-expressions.
+            WeightsError: if it is damaged, or not those of a recognizer of micro-expressions.
         """
         checkpoint = load_checkpoint(folder, KIND)
         config = checkpoint.config
@@ -97,21 +97,21 @@ class MicroRecogniser:
                 networks.append((name, network))
             return cls(networks, labels, config)
         except (KeyError, TypeError, RuntimeError, ArgumentError, LabelError) as error:
-            raise WeightsError(f"{folder} does not hold a recogniser of this version: {error}") from None
+            raise WeightsError(f"{folder} does not hold a recognizer of this version: {error}") from None
 
 
 def probabilities(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """Mean of a network's probabilities for flow images (N, 3, 28, 28) and for their mirror images: (N, K) float32."""
     with torch.inference_mode():
-        said = [network(torch.from_numpy(part)).softmax(dim=1).numpy() for part in (images, mirrored(images))]
-    return np.asarray(np.mean(said, axis=0))
+        both = [network(torch.from_numpy(part)).softmax(dim=1).numpy() for part in (images, mirrored(images))]
+    return np.asarray(np.mean(both, axis=0))
 
 
-def load_micro() -> MicroRecogniser:
-    """The embedded recogniser of micro-expressions.
+def load_micro() -> MicroRecognizer:
+    """The embedded recognizer of micro-expressions.
 
     Raises:
         WeightsError: if a file is damaged, or not the one this version was released with.
     """
     verify(MICRO)
-    return MicroRecogniser.load(MICRO.folder)
+    return MicroRecognizer.load(MICRO.folder)

@@ -1,4 +1,4 @@
-"""Where on an aligned crop a face moves, where it does not, and what part of it the recogniser looks at.
+"""Regions of an aligned crop: where a face moves, where it does not, and the part that the recognizer is shown.
 
 Boxes are (left, top, right, bottom) in shares of the side of a crop of `mmemo.faces.align`: the eyes' centres at
 (0.3175, 0.37) and (0.6825, 0.37), the corners of the mouth at a height of 0.75.
@@ -39,7 +39,7 @@ RIGID: tuple[Box, ...] = (
 """Where skin lies on bone and moves with the head alone."""
 
 FRAME: Box = (0.158, 0.123, 0.842, 0.989)
-"""What the recogniser sees. The composite of MEGC2019 shows faces from the brows to the chin and from ear to ear, a
+"""The recognizer's input. The composite of MEGC2019 shows faces from the brows to the chin and from ear to ear, a
 little stretched in width: the median landmarks of its apex faces lie so in a square (eyes 0.535 of the width apart at
 0.285 of the height, mouth at 0.72). This box of our crop, brought to a square, shows the same."""
 

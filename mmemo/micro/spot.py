@@ -1,4 +1,4 @@
-"""`spot_micro`: a video in, its micro-expressions out."""
+"""`spot_micro`: the micro-expressions in a video."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mmemo.micro.intervals import MIN_RATE, RATE, Candidate, find_micro_expressi
 from mmemo.micro.optical_flow import SIZE, dense_flow, magnify, without_head_motion
 from mmemo.micro.recognition import load_micro
 from mmemo.micro.regions import moving_mask
-from mmemo.micro.tracking import FaceMotion, FaceMotionRecorder, grey_crop
+from mmemo.micro.tracking import FaceMotion, FaceMotionRecorder, gray_crop
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
 
 if TYPE_CHECKING:
-    from mmemo.micro.recognition import MicroRecogniser
+    from mmemo.micro.recognition import MicroRecognizer
 
 LANDMARK_RATE = 30.0
 """Hz. Landmarks are looked for so often at most; motion between them is measured in the pictures themselves."""
@@ -40,7 +40,7 @@ FEW = 40.0
 EYES_APART = (EYE_RIGHT[0] - EYE_LEFT[0]) * SIZE
 """Pixels between the eyes in the crops."""
 _GAP: Seconds = 0.15  # a face that was away for longer starts anew
-_SAME = 0.05  # mean difference in grey levels below which a picture repeats the one before; sensors' noise is more
+_SAME = 0.05  # mean difference in gray levels below which a picture repeats the one before; sensors' noise is more
 
 Read = Callable[[Seconds, Seconds | None], Iterator[Frame]]
 
@@ -54,7 +54,7 @@ class MicroResult:
         duration: seconds that were looked at.
         frame_rate: pictures a second that differ from the one before, by the median; 0 if no face was followed.
         expressions: in order of their onset.
-        notes: what a reader must know.
+        notes: limits of the recording.
     """
 
     source: str
@@ -83,7 +83,7 @@ def spot_micro(
     start: Seconds = 0.0,
     end: Seconds | None = None,
     *,
-    recogniser: MicroRecogniser | Literal["default"] | None = "default",
+    recognizer: MicroRecognizer | Literal["default"] | None = "default",
     magnification: float = 0.0,
 ) -> MicroResult:
     """Find the micro-expressions in a video: short, faint, isolated movements of a face.
@@ -94,14 +94,20 @@ def spot_micro(
     Args:
         path: a video file.
         start: seconds; ``end`` as well, None for the end of the file. Numbers of frames count from ``start``.
-        recogniser: tells their class; "default" is the embedded one, None leaves the class open.
-        magnification: enlarge motion so much (Eulerian magnification) before the class is told; strengths stay those of
-            the motion as it is.
+        recognizer: classifies them; "default" is the embedded one, None gives no class.
+        magnification: factor of Eulerian motion magnification before the classification; strengths are those of the
+            motion as it is.
 
     Raises:
         MediaError: if the file can't be read.
         MissingStreamError: if it holds no moving picture.
         ArgumentError: for an impossible span or magnification.
+
+    Examples:
+        >>> import mmemo
+        >>> result = mmemo.spot_micro("clip.mp4")
+        >>> result.expressions, [note.code for note in result.notes]
+        ((), ['repeated-frames', 'frame-rate-too-low', 'small-face'])
     """
     info = media.probe(path)
     if info.video is None or info.kind == "image":
@@ -111,7 +117,7 @@ def spot_micro(
     if magnification < 0:
         raise ArgumentError(f"spot_micro: expected a magnification of 0 or more, got {magnification}.")
     read = partial(_frames, info.path)
-    chosen = embedded_recogniser() if recogniser == "default" else recogniser
+    chosen = embedded_recognizer() if recognizer == "default" else recognizer
     rate, expressions, notes = spot_frames(read, start, end, chosen, magnification)
     until = info.duration if end is None else min(end, info.duration)
     return MicroResult(str(path), until - start, rate, expressions, notes)
@@ -121,24 +127,24 @@ def spot_frames(
     read: Read,
     start: Seconds = 0.0,
     end: Seconds | None = None,
-    recogniser: MicroRecogniser | None = None,
+    recognizer: MicroRecognizer | None = None,
     magnification: float = 0.0,
 ) -> tuple[float, tuple[MicroExpression, ...], tuple[Note, ...]]:
-    """The same for pictures from anywhere.
+    """Micro-expressions in pictures from any source; frame rate, expressions and notes as in `MicroResult`.
 
     Args:
         read: gives the pictures from one time to another; it is called once for all of them, and once more for each
-            movement found.
+            candidate.
     """
     motions, repeated = follow(read(start, end))
     rate = float(np.median([frame_rate(motion.times) for motion in motions])) if motions else 0.0
-    found = [
-        _described(read, motion, candidate, recogniser, magnification)
+    expressions = [
+        _described(read, motion, candidate, recognizer, magnification)
         for motion in motions
         for candidate in find_micro_expressions(motion)
     ]
-    found.sort(key=lambda expression: expression.onset)
-    return rate, tuple(found), tuple(_notes(motions, rate, repeated))
+    expressions.sort(key=lambda expression: expression.onset)
+    return rate, tuple(expressions), tuple(_notes(motions, rate, repeated))
 
 
 def follow(frames: Iterable[Frame]) -> tuple[list[FaceMotion], float]:
@@ -184,13 +190,13 @@ def flow_between(path: str | Path, onset: Seconds, apex: Seconds) -> np.ndarray:
         faces = [] if frame is None else FaceTracker(max_faces=1).update(frame.image, frame.time)
         if frame is None or not faces:
             raise MissingStreamError(f"{path} shows no face at {time:.3f} s, so there is no flow to learn from.")
-        crops.append(grey_crop(frame.image, alignment(faces[0].landmarks, SIZE)))
+        crops.append(gray_crop(frame.image, alignment(faces[0].landmarks, SIZE)))
     return flow_image(without_head_motion(dense_flow(crops[0], crops[1]))[0])
 
 
 @lru_cache(maxsize=1)
-def embedded_recogniser() -> MicroRecogniser:
-    """The embedded recogniser, loaded once."""
+def embedded_recognizer() -> MicroRecognizer:
+    """The embedded recognizer, loaded once."""
     return load_micro()
 
 
@@ -202,10 +208,10 @@ def _described(
     read: Read,
     motion: FaceMotion,
     candidate: Candidate,
-    recogniser: MicroRecogniser | None,
+    recognizer: MicroRecognizer | None,
     magnification: float,
 ) -> MicroExpression:
-    """A second look at an interval: how strong it is, and what it shows."""
+    """The micro-expression of a candidate: its strength and class, from its pictures read once more."""
     onset, apex, offset = (
         int(np.abs(motion.times - time).argmin()) for time in (candidate.onset, candidate.apex, candidate.offset)
     )
@@ -215,11 +221,11 @@ def _described(
     flow = without_head_motion(dense_flow(crops[first], crops[top]))[0]
     strength = float(np.quantile(np.linalg.norm(flow, axis=2)[moving_mask(SIZE)], 0.98))
     scores = None
-    if recogniser is not None:
+    if recognizer is not None:
         if magnification:
             crops = magnify(crops, frame_rate(times), magnification)
             flow = without_head_motion(dense_flow(crops[first], crops[top]))[0]
-        scores = recogniser.labels.scores(recogniser(flow_image(flow)[None])[0])
+        scores = recognizer.labels.scores(recognizer(flow_image(flow)[None])[0])
     return MicroExpression(
         person=motion.person,
         onset=float(motion.times[onset]),
@@ -236,18 +242,18 @@ def _described(
 
 
 def _crops(read: Read, motion: FaceMotion, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Times (T,) and grey crops (T, S, S) of one face from one row of its motion to another, read once more."""
+    """Times (T,) and gray crops (T, S, S) of one face from one row of its motion to another, read once more."""
     times, crops = [], []
     for frame in read(float(motion.times[first]) - 1e-4, float(motion.times[last]) + 1e-4):
         row = int(np.abs(motion.times - frame.time).argmin())
         times.append(frame.time)
-        crops.append(grey_crop(frame.image, motion.places[row]))
+        crops.append(gray_crop(frame.image, motion.places[row]))
     return np.array(times), np.stack(crops)
 
 
 def _notes(motions: list[FaceMotion], rate: float, repeated: float) -> Iterator[Note]:
     if not motions:
-        yield Note("no-face", "No face was found, so there was no movement to look at.")
+        yield Note("no-face", "No face was detected, so there was no movement to measure.")
         return
     if repeated > 0.2:
         yield Note(
@@ -258,8 +264,8 @@ def _notes(motions: list[FaceMotion], rate: float, repeated: float) -> Iterator[
     if rate < MIN_RATE:
         yield Note(
             "frame-rate-too-low",
-            f"At {rate:.0f} different pictures a second no micro-expression can be told from other movement; none was "
-            f"looked for. Record at {MIN_RATE:.0f} or more, better 100.",
+            f"At {rate:.0f} different pictures a second micro-expressions can't be distinguished from other movement; "
+            f"none was searched for. Record at {MIN_RATE:.0f} or more, better 100.",
         )
     elif rate < FEW:
         yield Note(
@@ -275,4 +281,4 @@ def _notes(motions: list[FaceMotion], rate: float, repeated: float) -> Iterator[
             "tenth of a pixel or two, and are missed. Come closer, or record at a higher resolution.",
         )
     if all(motion.times[-1] - motion.times[0] < 1.0 for motion in motions):
-        yield Note("too-short", "No face is seen for a second without a break: too short to tell what is isolated.")
+        yield Note("too-short", "No face is seen for a second without a break: too short to measure what is isolated.")

@@ -1,4 +1,4 @@
-"""What moves in one face over time, apart from the head: small areas of its crop, followed through a video."""
+"""Motion of small areas of one face over time, without the motion of the head."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ class FaceMotionRecorder:
         self._key_moved = np.zeros((len(CORNERS), 2), np.float32)
         self._anchor = np.full(2, (SIZE - 1) / 2)
         self.seen: Seconds = 0.0
-        """When the face was last seen."""
+        """Time of the face's last picture."""
 
     def __len__(self) -> int:
         """Pictures that were measured."""
         return len(self._rows)
 
     def step(self, image: np.ndarray, time: Seconds, number: int, face: Face) -> None:
-        """Take the next picture, (H, W, 3) uint8 RGB, with what was last found of the face."""
+        """Add the next picture, (H, W, 3) uint8 RGB, with the last detection of the face."""
         self._place = self._steadied(alignment(face.landmarks, SIZE), time)
         self.seen = time
-        crop = grey_crop(image, self._place)
+        crop = gray_crop(image, self._place)
         if not self._rows:
             self._start_key(crop, time, self._key_moved, self._anchor)
             moved, anchor = self._key_moved, self._anchor
@@ -113,7 +113,7 @@ class FaceMotionRecorder:
         self._rows.append((time, number, moved, head_at, face.pose, blink, self._place))
 
     def motion(self) -> FaceMotion:
-        """What was recorded so far."""
+        """The motion recorded so far."""
         times, numbers, moved, head, pose, blink, places = zip(*self._rows, strict=True)
         return FaceMotion(
             self.person,
@@ -137,7 +137,7 @@ class FaceMotionRecorder:
         return steadied
 
 
-def grey_crop(image: np.ndarray, place: np.ndarray) -> np.ndarray:
+def gray_crop(image: np.ndarray, place: np.ndarray) -> np.ndarray:
     """The crop (SIZE, SIZE) uint8 that ``place`` (2, 3) cuts out of an RGB image: luma (ITU-R BT.601)."""
     return np.asarray(cv2.cvtColor(warp(image, place, SIZE, fine=True), cv2.COLOR_RGB2GRAY))
 

@@ -19,7 +19,16 @@ from mmemo.labels import EKMAN7, LabelSet
 
 
 class TinyEncoder:
-    """A deterministic encoder without weights, for tests of what surrounds encoders."""
+    """A deterministic encoder without weights, for tests of what surrounds encoders.
+
+    Examples:
+        >>> from mmemo.evidence import Evidence, TextEvidence
+        >>> from mmemo.testing import TinyEncoder
+        >>> encoder = TinyEncoder()
+        >>> window = Evidence(0.0, 2.0, text=TextEvidence("Good.", "en", 1.0, 1.0))
+        >>> encoder.encode([encoder.prepare(window)]).logits.shape
+        (1, 7)
+    """
 
     modality = "text"
     dim = 4
@@ -48,13 +57,17 @@ class TinyEncoder:
 
 
 def check_encoder(encoder: object, samples: Sequence[Evidence] | None = None) -> None:
-    """Tell the author of an encoder what is wrong with it.
+    """Check that an object fulfills the contract of `mmemo.encoders.Encoder`.
 
     Args:
         samples: two or more windows in which its modality is there, best of different lengths; by default two texts.
 
     Raises:
-        ArgumentError: with every fault that was found, one a line.
+        ArgumentError: with every fault, one a line.
+
+    Examples:
+        >>> from mmemo.testing import TinyEncoder, check_encoder
+        >>> check_encoder(TinyEncoder())  # no exception: no fault
     """
     faults = [
         f"no attribute {name!r}"
@@ -62,7 +75,7 @@ def check_encoder(encoder: object, samples: Sequence[Evidence] | None = None) ->
         if not hasattr(encoder, name)
     ]
     if not faults:
-        faults = list(_faults(encoder, samples or [_said("Good."), _said("What a long and lovely day.")]))
+        faults = list(_faults(encoder, samples or [_text_window("Good."), _text_window("What a long and lovely day.")]))
     if faults:
         raise ArgumentError(f"{type(encoder).__name__} is not an encoder yet:\n- " + "\n- ".join(faults))
 
@@ -132,14 +145,20 @@ def _faults_of_saving(encoder: Any, inputs: list[np.ndarray], before: Encoding) 
 
 
 def check_fusion(head: object, encodings: Mapping[str, Encoding] | None = None) -> None:
-    """Tell the author of a fusion head what is wrong with it.
+    """Check that an object fulfills the contract of `mmemo.fusion.FusionHead`.
 
     Args:
         encodings: of four or more rows, of every modality the head takes; by default face and voice of width 4. Which
             rows lack what does not matter: the check hides modalities itself.
 
     Raises:
-        ArgumentError: with every fault that was found, one a line.
+        ArgumentError: with every fault, one a line.
+
+    Examples:
+        >>> from mmemo.fusion import LateFusion
+        >>> from mmemo.labels import EKMAN7
+        >>> from mmemo.testing import check_fusion
+        >>> check_fusion(LateFusion(EKMAN7, {"face": 1.0, "voice": 1.0}))  # no exception: no fault
     """
     faults = [
         f"no attribute {name!r}" for name in ("kind", "labels", "fuse", "shares", "state") if not hasattr(head, name)
@@ -151,8 +170,8 @@ def check_fusion(head: object, encodings: Mapping[str, Encoding] | None = None) 
         full = {m: _everywhere(encoding) for m, encoding in given.items()}
         try:
             for fault in _fusion_faults(head, full):
-                faults.append(fault)  # one by one: what was found before an exception must not be lost
-        except Exception as error:  # the head is the caller's: whatever it raises is a finding
+                faults.append(fault)  # one by one: faults before an exception must not be lost
+        except Exception as error:  # the head is the caller's: whatever it raises is a fault
             faults.append(f"it raises {type(error).__name__} for ordinary encodings: {error}")
     if faults:
         raise ArgumentError(f"{type(head).__name__} is not a fusion head yet:\n- " + "\n- ".join(faults))
@@ -237,7 +256,7 @@ def _refuses(head: Any, encodings: Mapping[str, Encoding]) -> bool:
         head.fuse(encodings)
     except ArgumentError:
         return True
-    except Exception:  # another error is no answer a user can read
+    except Exception:  # another error is no message for a user
         return False
     return False
 
@@ -285,5 +304,5 @@ def _faults_of_loading(head: Any, full: Mapping[str, Encoding], fused: np.ndarra
         yield "its scores differ after from_state(labels, *state()): something is missing in its state"
 
 
-def _said(text: str) -> Evidence:
+def _text_window(text: str) -> Evidence:
     return Evidence(0.0, 2.0, text=TextEvidence(text, "en", 1.0, 1.0))

@@ -1,4 +1,4 @@
-"""Made sequences for tests and measurements of spotting: a still face, moved by flows at known times.
+"""Synthetic sequences for tests and measurements of spotting: a still face, moved by flows at known times.
 
 The face and its skin are real; all movement is made: the expression by a flow field that grows and fades, blinks by
 lids that are drawn down, the head and the camera by smooth random paths, the sensor by noise. No such sequence is a
@@ -28,12 +28,18 @@ _LIDS = {"left": (*RIGHT_EYELIDS, *RIGHT_EYE), "right": (*LEFT_EYELIDS, *LEFT_EY
 
 @dataclass(frozen=True, eq=False)
 class Movement:
-    """One movement of the face.
+    """One movement of a synthetic sequence's face, with its times and its flow.
 
     Attributes:
         onset, apex, offset: seconds; it grows from the first to the second, and fades until the third.
         flow: (SIZE, SIZE, 2) float32, the motion at the apex in pixels of a crop of `mmemo.faces.align`.
         hold: seconds for which it stays at the apex.
+
+    Examples:
+        >>> from mmemo.testing import Movement, brow_raise
+        >>> movement = Movement(onset=1.0, apex=1.2, offset=1.4, flow=brow_raise(1.5))
+        >>> movement.share(1.1), movement.share(1.2), movement.share(2.0)
+        (0.5..., 1.0, 0.0)
     """
 
     onset: Seconds
@@ -54,14 +60,19 @@ class Movement:
 
 @dataclass(frozen=True)
 class Unrest:
-    """Ordinary motion of a made sequence; all zero for a still head before a still camera.
+    """Motion and noise of a synthetic sequence besides its movements; all zero for a still head before a still camera.
 
     Attributes:
         sway: of the head in pixels of the crop, slower than 1 Hz (standard deviation).
         turn: of the head in the picture's plane, in degrees, slower than 1 Hz.
         shake: of the camera in pixels of the crop, 2 to 8 Hz.
         blinks: a second, at random times.
-        noise: of the sensor, in grey levels.
+        noise: of the sensor, in gray levels.
+
+    Examples:
+        >>> from mmemo.testing import Unrest
+        >>> Unrest(sway=1.0, noise=2.0)
+        Unrest(sway=1.0, turn=0.0, shake=0.0, blinks=0.0, noise=2.0)
     """
 
     sway: float = 0.0
@@ -72,7 +83,7 @@ class Unrest:
 
 
 class MadeSequence:
-    """Pictures of one face that moves as told.
+    """Frames of a still face that is moved by given flows at given times.
 
     Args:
         picture: (H, W, 3) uint8 RGB with one face that looks into the camera.
@@ -86,7 +97,15 @@ class MadeSequence:
         blinks: (onset, offset) of every blink, in seconds.
 
     Raises:
-        ArgumentError: if no face is found in the picture.
+        ArgumentError: if there is no face in the picture.
+
+    Examples:
+        >>> from mmemo.samples import portrait
+        >>> from mmemo.testing import MadeSequence, Movement, brow_raise
+        >>> raised = Movement(onset=0.1, apex=0.2, offset=0.3, flow=brow_raise(1.5))
+        >>> frames = list(MadeSequence(portrait(), [raised], seconds=0.4, rate=25))
+        >>> len(frames), frames[1].time
+        (10, 0.04)
     """
 
     def __init__(
@@ -101,7 +120,7 @@ class MadeSequence:
     ) -> None:
         faces = FaceFinder(max_faces=1).find(picture)
         if not faces:
-            raise ArgumentError("MadeSequence: expected a picture with a face, found none.")
+            raise ArgumentError("MadeSequence: expected a picture with a face, detected none.")
         self._picture, self._landmarks = picture, faces[0].landmarks[:, :2]
         self._place = alignment(faces[0].landmarks, SIZE)
         self._scale = 1 / float(np.hypot(*self._place[:, 0]))  # pixels of the picture a pixel of the crop
@@ -211,12 +230,26 @@ class MadeSequence:
 
 
 def brow_raise(strength: float) -> np.ndarray:
-    """A flow that lifts both brows by at most ``strength`` pixels: (SIZE, SIZE, 2) float32."""
+    """A flow that lifts both brows by at most ``strength`` pixels: (SIZE, SIZE, 2) float32.
+
+    Examples:
+        >>> from mmemo.testing import brow_raise
+        >>> flow = brow_raise(1.5)
+        >>> flow.shape, round(float(flow[..., 1].min()), 1)  # up is negative
+        ((128, 128, 2), -1.5)
+    """
     return _push([(0.30, 0.24), (0.70, 0.24)], (0.0, -1.0), 0.07, strength)
 
 
 def smile_corner(strength: float) -> np.ndarray:
-    """A flow that draws the mouth's corner on the left of the picture up and out: (SIZE, SIZE, 2) float32."""
+    """A flow that draws the mouth's corner on the left of the picture up and out: (SIZE, SIZE, 2) float32.
+
+    Examples:
+        >>> from mmemo.testing import smile_corner
+        >>> flow = smile_corner(1.5)
+        >>> flow.shape, bool(flow[..., 1].min() < 0)  # up is negative
+        ((128, 128, 2), True)
+    """
     return _push([(0.34, 0.74)], (-0.6, -0.8), 0.06, strength)
 
 
@@ -231,6 +264,14 @@ def corpus_flow(image: np.ndarray, strength: float) -> np.ndarray:
 
     Returns:
         (SIZE, SIZE, 2) float32.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmemo.testing import corpus_flow
+        >>> image = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+        >>> flow = corpus_flow(image, 1.5)
+        >>> flow.shape, round(float(np.linalg.norm(flow, axis=2).max()), 3)
+        ((128, 128, 2), 1.5)
     """
     flow: np.ndarray = image[..., :2].astype(np.float32)
     flow = flow - np.median(flow, axis=(0, 1))

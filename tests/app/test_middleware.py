@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from mmemo import Analyzer
 from mmemo.app.analysis import Analyst
-from mmemo.app.sessions import Findings
+from mmemo.app.sessions import ResultStore
 from mmemo.app.ui import blocks
 from mmemo.app.uploads import Uploads
 from mmemo.errors import ArgumentError
@@ -301,7 +301,7 @@ def test_headers_of_every_answer(server: Running, visitor: Visitor, path: str) -
 def test_gradio_itself_checks_paths(analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a request ever pass by the guard: a mounted page checks none unless it counts as launched."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    analyst = Analyst(analyzer, Findings(tmp_path / "findings"), 1_000_000)
+    analyst = Analyst(analyzer, ResultStore(tmp_path / "results"), 1_000_000)
     page = blocks(analyst, Uploads(tmp_path / "uploads"), "http://127.0.0.1:1", token=True)
     secret = tmp_path / "private.mp4"
     secret.write_bytes(b"x")

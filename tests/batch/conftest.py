@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mmemo import analyze_many
+from mmemo.batch.result import Batch
 from mmemo.samples import make_clip
 
 
@@ -18,3 +20,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "damaged.mp4").write_bytes(b"no media at all")
     (folder / "readme.txt").write_text("not a clip")
     return folder
+
+
+@pytest.fixture(scope="session")
+def batch(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    """All clips of the folder, by two processes."""
+    return analyze_many(folder, tmp_path_factory.mktemp("out") / "out.jsonl", modalities=("voice",), workers=2)

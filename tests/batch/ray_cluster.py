@@ -16,7 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from mmemo import analyze_many
-from mmemo.batch.analyze_many import State
+from mmemo.batch.analyze_many import BatchProgress
 
 folder, out = sys.argv[1:]
 # A dead machine is noticed after ten seconds; a live one on a busy computer may pause for some.
@@ -24,11 +24,11 @@ quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "he
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": quick})
 workers = [cluster.add_node(num_cpus=1) for _ in range(2)]
 ray.init(cluster.address, log_to_driver=False)
-states: list[State] = []
+states: list[BatchProgress] = []
 busy_at_death = None
 
 
-def watch(state: State) -> None:
+def watch(state: BatchProgress) -> None:
     """Kill a worker as soon as both work and there are rows."""
     global busy_at_death
     states.append(state)

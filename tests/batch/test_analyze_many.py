@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
-import json
 import os
 import shutil
 import signal
@@ -14,37 +12,19 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 
-import pandas
-import pyarrow.parquet
 import pytest
 
 from mmemo import Analyzer, EmotionModel, analyze_many
-from mmemo.batch.analyze_many import State, journal_of
-from mmemo.batch.journal import Journal
-from mmemo.batch.plan import plan
-from mmemo.batch.pool import Process
+from mmemo.batch.analyze_many import BatchProgress, journal_of
 from mmemo.batch.result import Batch
-from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, WorkerError
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.samples import make_clip
-
-
-@pytest.fixture(scope="module")
-def batch(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Batch:
-    """All clips of the folder, by two processes."""
-    return analyze_many(folder, tmp_path_factory.mktemp("out") / "out.jsonl", modalities=("voice",), workers=2)
-
-
-def settings(**changes: object) -> Settings:
-    given = {"model": "default", "modalities": ("voice",), "device": "cpu", "window": 2.0, "hop": 1.0, "threads": 1}
-    return Settings.of(**given | changes)  # type: ignore[arg-type]
 
 
 def test_rows_are_those_of_an_analyzer(folder: Path, batch: Batch) -> None:
@@ -59,29 +39,6 @@ def test_rows_are_those_of_an_analyzer(folder: Path, batch: Batch) -> None:
     assert row.scores == pytest.approx(result.scores, abs=1e-5)
     assert row.modalities["voice"].coverage == pytest.approx(result.modalities["voice"].coverage)
     assert row.duration == result.duration
-
-
-def test_tables_are_read_back(batch: Batch, tmp_path: Path) -> None:
-    records = list(batch.records())
-    lines = [json.loads(line) for line in batch.save(tmp_path / "a.jsonl").read_text().splitlines()]
-    assert lines == records
-    assert pyarrow.parquet.read_table(batch.save(tmp_path / "a.parquet")).to_pylist() == records
-    with batch.save(tmp_path / "a.csv").open(newline="") as file:
-        cells = list(csv.DictReader(file))
-    assert [
-        {name: "" if value is None else str(value) for name, value in record.items()} for record in records
-    ] == cells
-    table = batch.to_frame()
-    assert tuple(table.columns) == batch.columns
-    assert table["label"].isna().sum() == 1
-    pandas.testing.assert_series_equal(table["voice.fear"], table["fear"], check_names=False)
-
-
-def test_columns_are_there_without_a_single_result(tmp_path: Path) -> None:
-    failed = Batch((Row(path="a.mp4", error="MediaError: gone"),), ("face", "voice"))
-    table = pyarrow.parquet.read_table(failed.save(tmp_path / "a.parquet"))
-    assert {"face.coverage", "voice.label", "error"} <= set(table.column_names)
-    assert str(table.schema.field("face.coverage").type) == "double"
 
 
 def test_a_killed_run_goes_on_without_redoing_or_losing_a_clip(folder: Path, batch: Batch, tmp_path: Path) -> None:
@@ -109,9 +66,9 @@ def test_a_killed_run_goes_on_without_redoing_or_losing_a_clip(folder: Path, bat
     workers_end(running.pid)
     kept = sqlite3.connect(journal_of(out)).execute("SELECT COUNT(*) FROM rows WHERE NOT failed").fetchone()[0]
     assert 3 <= kept < 12
-    states: list[State] = []
+    states: list[BatchProgress] = []
     again = analyze_many(folder, out, modalities=("voice",), workers=2, progress=states.append)
-    assert states[0] == State(kept, 13, 0, kept)
+    assert states[0] == BatchProgress(kept, 13, 0, kept)
     assert [state.done for state in states] == [*range(kept, 14)]
     assert again == batch
     assert len(out.read_text().splitlines()) == 13
@@ -131,7 +88,7 @@ def workers_end(group: int) -> None:
 
 def test_only_what_changed_is_analyzed_again(folder: Path, tmp_path: Path) -> None:
     clips = shutil.copytree(folder / "more", tmp_path / "clips")
-    out, states = tmp_path / "out.csv", list[State]()
+    out, states = tmp_path / "out.csv", list[BatchProgress]()
 
     def kept(**changes: object) -> int:
         states.clear()
@@ -150,48 +107,6 @@ def test_only_what_changed_is_analyzed_again(folder: Path, tmp_path: Path) -> No
     assert len(out.read_text().splitlines()) == 1 + 6
 
 
-def test_a_process_that_dies_is_started_again(folder: Path) -> None:
-    process = Process(settings())
-    try:
-        clip = Clip(folder / "00.mp4")
-        key, row = process(clip)
-        assert process._running is not None
-        first = process._running.pid
-        os.kill(first, signal.SIGKILL)
-        assert process(clip) == (key, row)
-        assert process._running.pid != first
-    finally:
-        process.close()
-    with pytest.raises(WorkerError, match="closed"):
-        process(clip)
-
-
-def test_a_clip_whose_process_dies_twice_is_a_row_with_an_error(tmp_path: Path) -> None:
-    """The clip is a FIFO: its reader waits, and is killed, as the system does when memory runs out."""
-    trap = tmp_path / "trap.mp4"
-    os.mkfifo(trap)
-    process, killed = Process(settings()), []
-
-    def kill_readers() -> None:
-        for _ in range(2):
-            end = opened_for_reading(trap)
-            if end is None or process._running is None:
-                return
-            killed.append(process._running.pid)
-            process._running.kill()
-            process._running.wait()
-            os.close(end)
-
-    hunter = Thread(target=kill_readers, daemon=True)
-    hunter.start()
-    key, row = process(Clip(trap))
-    hunter.join()
-    process.close()
-    assert len(set(killed)) == 2
-    assert key == ""
-    assert str(row.error).startswith("WorkerError: The process that analyzed it died 2 times, with exit status -9")
-
-
 def test_settings_are_checked_before_any_work(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with pytest.raises(ArgumentError, match="Did you mean 'voice'"):
@@ -205,20 +120,6 @@ def test_settings_are_checked_before_any_work(folder: Path, tmp_path: Path) -> N
     with pytest.raises(ArgumentError, match="no folder"):
         analyze_many(folder, tmp_path / "none" / "out.csv")
     assert not list(tmp_path.iterdir())
-
-
-def test_another_version_is_refused(folder: Path) -> None:
-    with pytest.raises(WorkerError, match="has another mmemo"):
-        Process(replace(settings(), version="0.0.1"))(Clip(folder / "00.mp4"))
-
-
-def test_two_runs_cannot_fill_one_table(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv.journal"
-    with Journal(path), pytest.raises(ArgumentError, match="Another run"):
-        Journal(path)
-    path.write_bytes(b"something else" * 100)
-    with pytest.raises(ArgumentError, match="can't be used"):
-        Journal(path)
 
 
 def test_manifests_bring_spans_words_and_labels(folder: Path, tmp_path: Path) -> None:
@@ -237,31 +138,6 @@ def test_manifests_bring_spans_words_and_labels(folder: Path, tmp_path: Path) ->
     assert found.rows[0].duration == pytest.approx(1.0, abs=0.1)
     assert [row.id for row in found.failed] == ["c"]
     assert found.rows[3].path is None
-
-
-def test_identity_and_key(folder: Path, tmp_path: Path) -> None:
-    (task,) = plan(folder / "00.mp4")
-    key = settings().key(task.clip)
-    assert settings(hop=0.5).key(task.clip) != key
-    assert settings(threads=2).key(task.clip) == key
-    copy = tmp_path / "copy.mp4"
-    shutil.copy(folder / "00.mp4", copy)
-    (other,) = plan(copy)
-    assert settings().key(other.clip) == key
-    assert other.identity != task.identity
-    copy.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nI am glad.\n")
-    assert settings().key(other.clip) != key  # subtitles beside a file are its words
-
-
-def opened_for_reading(fifo: Path) -> int | None:
-    """The writing end of a FIFO, once somebody reads from it."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads yet
-            time.sleep(0.05)
-    return None
 
 
 @pytest.fixture
@@ -286,7 +162,7 @@ def test_classes_of_ones_own_are_imported_by_the_processes(own: ModuleType, tmp_
     assert row.scores == pytest.approx(
         Analyzer(model, classes=classes)(tmp_path / "clips" / "one.mp4").scores, abs=1e-5
     )
-    states: list[State] = []
+    states: list[BatchProgress] = []
     analyze_many(tmp_path / "clips", out, model=model, classes=classes, progress=states.append)
     assert states[-1].kept == 1
     # Another source of a class may give other scores: what was found with the first one is out of date.

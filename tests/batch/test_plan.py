@@ -97,3 +97,30 @@ def test_a_clip_stays_the_same_on_its_way_to_another_process(tree: Path, monkeyp
     assert task.path == "../b.MP4"
     assert task.clip.path == tree / "b.MP4"
     assert unpack(pack(task.clip)) == task.clip
+
+
+def test_a_data_frame_is_a_source_alone_and_among_others(tree: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"path": [str(tree / "b.MP4"), str(tree / "a.wav")], "label": ["anger", None], "start": [0.5, None]}
+    )
+    alone = plan(frame)
+    assert [(Path(str(task.path)).name, task.clip.label, task.clip.start) for task in alone] == [
+        ("b.MP4", "anger", 0.5),
+        ("a.wav", None, 0.0),
+    ]
+    assert [Path(str(task.path)).name for task in plan([tree / "deep" / "deeper", frame])] == [
+        "d.webm",
+        "b.MP4",
+        "a.wav",
+    ]
+    with pytest.raises(ManifestError, match=r"(?s)row 0: start.*'soon'"):
+        plan(frame.assign(start=["soon", "1"]))
+
+
+@pytest.mark.parametrize("source", [3, None, b"a.mp4", {"path": "a.mp4"}, [["a.mp4"]], ["a.mp4", None]])
+def test_a_source_of_another_type_is_one_error_that_names_it(source: object) -> None:
+    wrong = source[-1] if isinstance(source, list) else source
+    with pytest.raises(ArgumentError, match="expected a path, a pattern, a Clip") as caught:
+        plan(source)  # type: ignore[arg-type]
+    assert f"{wrong!r} of type {type(wrong).__name__}" in str(caught.value)

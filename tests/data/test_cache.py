@@ -110,6 +110,39 @@ def test_a_damaged_entry_is_not_used(tmp_path: Path) -> None:
     assert cache.get("key") is None
 
 
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache.sqlite")
+    cache.put("key", "face", {"x": np.arange(10.0)})
+    (value,) = sqlite3.connect(cache.path).execute("SELECT value FROM entries").fetchone()
+    for place in (20, len(value) - 30, len(value) - 1):  # in the header, and in the numbers
+        flipped = bytearray(value)
+        flipped[place] ^= 1
+        with sqlite3.connect(cache.path) as connection:
+            connection.execute("UPDATE entries SET value = ?", (bytes(flipped),))
+        assert cache.get("key") is None
+        assert "key" not in cache
+    cache.put("key", "face", {"x": np.arange(10.0)})
+    assert cache.get("key") is not None
+    cache.put("absent", "face", {})
+    with sqlite3.connect(cache.path) as connection:  # an entry with arrays that lost them is not an absent modality
+        connection.execute("UPDATE entries SET value = x'' WHERE key = 'key'")
+    assert cache.get("key") is None
+    assert cache.get("absent") == {}
+
+
+def test_a_cache_without_hashes_opens_and_its_entries_are_computed_again(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL)")
+        connection.execute("INSERT INTO entries VALUES ('key', 'face', x'')")
+    cache = FeatureCache(path)
+    assert cache.get("key") is None
+    cache.put("key", "face", {"x": np.ones(3)})
+    again = FeatureCache(path).get("key")
+    assert again is not None
+    assert np.array_equal(again["x"], np.ones(3))
+
+
 def test_a_file_that_is_no_cache_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("my notes, which are long enough to be a header of something\n" * 20)
     with pytest.raises(ArgumentError, match=r"notes\.txt can't be used as a feature cache"):

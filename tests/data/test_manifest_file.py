@@ -182,3 +182,19 @@ def test_json_lines_are_one_object_a_line(tmp_path: Path) -> None:
     header, line = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert header == {"manifest": 1, "label_set": {"name": "ekman7", "labels": list(EKMAN7)}}
     assert line == {"id": "x", "transcript": "é", "label": "anger", "speaker": "s"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("old.csv", "id,transcript,licence\na,x,CC0\n"),
+        ("old.jsonl", '{"id": "a", "transcript": "x", "licence": "CC0"}\n'),
+    ],
+)
+def test_the_license_of_an_older_manifest_is_read_by_its_old_name(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    manifest = Manifest.read(tmp_path / name, EKMAN7)
+    assert manifest[0].license == "CC0"
+    new = manifest.write(tmp_path / f"new-{name}").read_text()
+    assert "licence" not in new
+    assert "license" in new

@@ -38,7 +38,7 @@ def test_flow_is_measured(crop: np.ndarray, method: str) -> None:
 def test_flow_says_what_is_wrong(crop: np.ndarray) -> None:
     with pytest.raises(ArgumentError, match="expected one of"):
         dense_flow(crop, crop, "magic")  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="two grey crops"):
+    with pytest.raises(ArgumentError, match="two gray crops"):
         dense_flow(crop, crop[:-1])
     if not hasattr(cv2, "optflow"):
         with pytest.raises(ArgumentError, match="opencv-contrib"):

@@ -13,7 +13,7 @@ from mmemo.micro.flow_image import SIDE, flow_image, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
-from mmemo.micro.recognition import MicroRecogniser, load_micro
+from mmemo.micro.recognition import MicroRecognizer, load_micro
 from mmemo.testing import brow_raise, corpus_flow, smile_corner
 from mmemo.training.micro import GrowingFlow, MicroSchedule, train, variants
 
@@ -105,37 +105,37 @@ def test_variants_are_shifts_of_the_face_and_of_its_mirror_image() -> None:
 def test_save_and_load_of_own_classes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     labels = LabelSet("own", ("calm", "brows", "mouth", "nose"))
-    recogniser = MicroRecogniser([("cnn", NETWORKS["cnn"](4)), ("ststnet", NETWORKS["ststnet"](4))], labels)
-    again = MicroRecogniser.load(recogniser.save(tmp_path / "own"))
+    recognizer = MicroRecognizer([("cnn", NETWORKS["cnn"](4)), ("ststnet", NETWORKS["ststnet"](4))], labels)
+    again = MicroRecognizer.load(recognizer.save(tmp_path / "own"))
     images, _ = few()
     assert again.labels == labels
-    assert again(images) == pytest.approx(recogniser(images), abs=2e-3)
+    assert again(images) == pytest.approx(recognizer(images), abs=2e-3)
     assert again(images).sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert again(mirrored(images)) == pytest.approx(again(images), abs=1e-5)
 
 
-def test_what_is_no_recogniser(tmp_path: Path) -> None:
+def test_what_is_no_recognizer(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError):
-        MicroRecogniser.load(tmp_path)
+        MicroRecognizer.load(tmp_path)
     with pytest.raises(ArgumentError, match="at least one"):
-        MicroRecogniser([], MEGC3)
+        MicroRecognizer([], MEGC3)
     with pytest.raises(ArgumentError, match="expected one of"):
-        MicroRecogniser([("cnn3d", NETWORKS["cnn3d"](3))], MEGC3)
-    folder = MicroRecogniser([("cnn", NETWORKS["cnn"](3))], MEGC3).save(tmp_path / "x")
+        MicroRecognizer([("cnn3d", NETWORKS["cnn3d"](3))], MEGC3)
+    folder = MicroRecognizer([("cnn", NETWORKS["cnn"](3))], MEGC3).save(tmp_path / "x")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "networks": ["dense"]}))
-    with pytest.raises(WeightsError, match="does not hold a recogniser"):
-        MicroRecogniser.load(folder)
+    with pytest.raises(WeightsError, match="does not hold a recognizer"):
+        MicroRecognizer.load(folder)
 
 
-def test_the_embedded_recogniser() -> None:
-    recogniser = load_micro()
-    assert tuple(recogniser.labels) == ("negative", "positive", "surprise")
+def test_the_embedded_recognizer() -> None:
+    recognizer = load_micro()
+    assert tuple(recognizer.labels) == ("negative", "positive", "surprise")
     both_corners = smile_corner(1.0) + mirrored_flow(smile_corner(1.0))
-    scores = recogniser(np.stack([flow_image(both_corners), flow_image(brow_raise(1.0))]))
-    assert [recogniser.labels[i] for i in scores.argmax(axis=1)] == ["positive", "surprise"]
+    scores = recognizer(np.stack([flow_image(both_corners), flow_image(brow_raise(1.0))]))
+    assert [recognizer.labels[i] for i in scores.argmax(axis=1)] == ["positive", "surprise"]
     with pytest.raises(ArgumentError, match="expected images"):
-        recogniser(np.zeros((1, 28, 28, 3), np.float32))
+        recognizer(np.zeros((1, 28, 28, 3), np.float32))
 
 
 def mirrored_flow(flow: np.ndarray) -> np.ndarray:

@@ -66,13 +66,13 @@ def test_magnified_it_is_the_same_movement(clip: Path, result: MicroResult) -> N
     (one,) = mmemo.spot_micro(clip, magnification=3.0).expressions
     assert one.strength == result.expressions[0].strength
     assert one.label == "surprise"
-    (bare,) = mmemo.spot_micro(clip, recogniser=None).expressions
+    (bare,) = mmemo.spot_micro(clip, recognizer=None).expressions
     assert bare.scores is None
     assert bare.label is None
 
 
 def test_a_span_keeps_the_files_times(clip: Path) -> None:
-    (one,) = mmemo.spot_micro(clip, 0.5, 2.6, recogniser=None).expressions
+    (one,) = mmemo.spot_micro(clip, 0.5, 2.6, recognizer=None).expressions
     assert one.apex == pytest.approx(TRUE[1], abs=0.06)
 
 

@@ -1,4 +1,4 @@
-"""The recipe of micro-expressions on clips and classes of one's own, from the manifest to a recogniser."""
+"""The recipe of micro-expressions on clips and classes of one's own, from the manifest to a recognizer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.errors import ManifestError
 from mmemo.labels import LabelSet
-from mmemo.micro.recognition import MicroRecogniser
+from mmemo.micro.recognition import MicroRecognizer
 from mmemo.samples import portrait
 from mmemo.testing import MadeSequence, Movement, brow_raise, smile_corner
 from mmemo.training.micro import MicroSchedule
@@ -57,7 +57,7 @@ def test_from_a_manifest_to_a_recogniser(
     printed = capsys.readouterr().out
     assert "svm_flow" in printed
     assert "not developed on" not in printed  # nothing was developed on these people
-    own = MicroRecogniser.load(tmp_path / "out")
+    own = MicroRecognizer.load(tmp_path / "out")
     assert own.labels.labels == MINE.labels
     assert own(np.zeros((1, 3, 28, 28), np.float32)).shape == (1, 2)
 

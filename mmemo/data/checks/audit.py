@@ -1,4 +1,4 @@
-"""The audit: does anything that must stay apart meet in two splits, and do labels give themselves away?"""
+"""Audit of a manifest: leaks between splits and folds, and facts that predict the label without any emotion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mmemo.data.checks import leaks, shortcuts
 from mmemo.data.checks.report import Audit, Finding
-from mmemo.data.checks.scan import Look, scan
+from mmemo.data.checks.scan import MediaScan, scan
 
 if TYPE_CHECKING:
     from mmemo.data.manifest import Manifest
@@ -18,30 +18,38 @@ if TYPE_CHECKING:
 def audit(
     manifest: Manifest,
     *,
-    media: Literal["prints", "hashes", "none"] = "prints",
+    media: Literal["fingerprints", "hashes", "none"] = "fingerprints",
     workers: int | None = None,
-    tick: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Audit:
-    """Look for leaks between the splits and folds of a manifest, and for labels that give themselves away.
+    """Check a manifest for leaks between its splits and folds, and for shortcuts to its labels.
 
-    Looked for: speakers, sessions and dialogues in two splits; the same picture, sound or video in two splits, bit
-    for bit or as a copy (`mmemo.data.checks.fingerprints`); texts in two splits; labels missing from a split; too few
-    speakers;
-    copies with different labels; a length, level or sentence that alone predicts the label or the corpus; changed and
-    unreadable media.
+    A leak is a speaker, session, dialogue, text or recording (bit for bit, or as a re-encoded, scaled or louder copy)
+    in two splits. Other findings are labels missing from a split, too few speakers, copies with different labels, a
+    length, level or sentence that alone predicts the label or the corpus, and changed or unreadable media.
 
     Args:
-        media: "hashes" compares bytes and pixels only and is fast; "none" opens no media.
+        media: "fingerprints" compares the content of pictures and sounds; "hashes" compares bytes and pixels only and
+            is fast; "none" opens no media.
         workers: processes that read media; one a CPU by default.
-        tick: is called with the number of clips read.
+        progress: called with the share of clips read, 0 to 1.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, audit
+        >>> from mmemo.labels import EKMAN7
+        >>> clips = [Clip(text=split, id=split, speaker="x", split=split) for split in ("train", "test")]
+        >>> [finding.code for finding in audit(Manifest(clips, EKMAN7)).leaks]
+        ['speaker-overlap']
     """
     clips = manifest.clips
-    looks = (
-        [Look()] * len(clips) if media == "none" else scan(clips, prints=media == "prints", workers=workers, tick=tick)
-    )
+    if media == "none":
+        scans = [MediaScan()] * len(clips)
+    else:
+        scans = scan(clips, fingerprints=media == "fingerprints", workers=workers, progress=progress)
     findings: list[Finding] = []
-    groups = leaks.same_content(looks)
-    copies = leaks.copies(looks, groups)
+    groups = leaks.same_content(scans)
+    copies = leaks.copies(scans, groups)
     for column in ("split", "fold"):
         part = np.array([getattr(clip, column) or "" for clip in clips])
         if len(set(part) - {""}) > 1:
@@ -50,7 +58,7 @@ def audit(
             findings += leaks.shared_texts(clips, part, column)
             findings += leaks.thin_parts(clips, manifest.labels, part, column)
     findings += leaks.conflicts(clips, groups, copies)
-    findings += leaks.files(clips, looks)
-    findings += (Finding("warning", *found) for found in shortcuts.find(clips, looks))
+    findings += leaks.files(clips, scans)
+    findings += (Finding("warning", *shortcut) for shortcut in shortcuts.find(clips, scans))
     order = {"leak": 0, "warning": 1, "note": 2}
     return Audit(tuple(sorted(findings, key=lambda finding: order[finding.severity])))

@@ -1,4 +1,4 @@
-"""Checks of an audit that compare splits, copies and files, each an iterator of findings.
+"""Checks for leaks between splits, for copies and for damaged files; each is an iterator of findings.
 
 Throughout, ``part`` (N,) holds the split, or the fold, of every clip, "" where it has none; ``groups`` are rows of
 clips that are the same bit for bit, ``copies`` pairs of rows that are one recording in another form.
@@ -13,17 +13,17 @@ from itertools import combinations
 import numpy as np
 
 from mmemo.clip import Clip
-from mmemo.data.checks.fingerprints import alike, common_part_removed
+from mmemo.data.checks.fingerprints import remove_mean, similar_pairs
 from mmemo.data.checks.report import Finding
-from mmemo.data.checks.scan import Look
+from mmemo.data.checks.scan import MediaScan
 from mmemo.labels import LabelSet
 
 APART = ("speaker", "session", "dialogue")
 """Attributes whose values may be in one split only."""
 ENOUGH_SPEAKERS = 5
 """With fewer in a split, an interval over speakers says little."""
-ALIKE = {"picture": 0.97, "motion": 0.95, "sound": 0.94}
-"""Correlation of two prints from which they are one recording. Measured: the pairs of FER2013 above it are the same
+SIMILAR = {"picture": 0.97, "motion": 0.95, "sound": 0.94}
+"""Correlation of two fingerprints from which they are one recording. Measured: pairs of FER2013 above it are the same
 photo; different takes of one actor and sentence of RAVDESS reach .89 in sound and .68 in motion; copies at another
 level, re-encoded, or with noise 20 dB below the voice are mostly above."""
 _SHOWN = 3
@@ -78,7 +78,7 @@ def shared_media(
 
 
 def shared_texts(clips: Sequence[Clip], part: np.ndarray, column: str) -> Iterator[Finding]:
-    """Text alone that repeats is a leak; the same sentence said by another person, as acted corpora have it, is not."""
+    """Text alone that repeats is a leak; the same sentence spoken by another person, as in acted corpora, is not."""
     texts = np.array([" ".join((clip.text or "").casefold().split()) for clip in clips], object)
     for severity, code, chosen in (
         ("leak", "same-text", np.array([clip.path is None for clip in clips])),
@@ -91,7 +91,7 @@ def shared_texts(clips: Sequence[Clip], part: np.ndarray, column: str) -> Iterat
             members = rows & (part == small) & np.array([text in shared for text in texts])
             if not shared:
                 continue
-            told = (
+            consequence = (
                 "A score with them is too good; report without them too."
                 if severity == "leak"
                 else "The words are no cue there, and a score of the text modality says nothing."
@@ -100,7 +100,7 @@ def shared_texts(clips: Sequence[Clip], part: np.ndarray, column: str) -> Iterat
                 severity,  # type: ignore[arg-type]
                 code,
                 f"The texts of {members.sum()} of {(rows & (part == small)).sum()} clips of {column} {small!r} are in "
-                f"{one if small == other else other!r} too. {told}",
+                f"{one if small == other else other!r} too. {consequence}",
                 _ids(clips, members),
             )
 
@@ -148,51 +148,47 @@ def conflicts(
         yield Finding("note", "duplicates", f"{doubled} clips repeat another one bit for bit, wherever it is.")
 
 
-def files(clips: Sequence[Clip], looks: Sequence[Look]) -> Iterator[Finding]:
-    broken = [row for row, look in enumerate(looks) if look.fault]
+def files(clips: Sequence[Clip], scans: Sequence[MediaScan]) -> Iterator[Finding]:
+    broken = [row for row, one in enumerate(scans) if one.fault]
     if broken:
         yield Finding(
-            "warning", "unreadable", f"{len(broken)} media can't be read; the first: {looks[broken[0]].fault}",
+            "warning", "unreadable", f"{len(broken)} media can't be read; the first: {scans[broken[0]].fault}",
             tuple(clips[row].id for row in broken),
         )  # fmt: skip
     changed = [
-        clip.id
-        for clip, look in zip(clips, looks, strict=True)
-        if clip.sha256 and look.sha256 not in (None, clip.sha256)
+        clip.id for clip, one in zip(clips, scans, strict=True) if clip.sha256 and one.sha256 not in (None, clip.sha256)
     ]
     if changed:
-        told = f"{len(changed)} files are not those the manifest was made from (SHA-256)."
-        yield Finding("warning", "changed-media", told, tuple(changed))
+        message = f"{len(changed)} files are not those the manifest was made from (SHA-256)."
+        yield Finding("warning", "changed-media", message, tuple(changed))
 
 
-def same_content(looks: Sequence[Look]) -> list[list[int]]:
+def same_content(scans: Sequence[MediaScan]) -> list[list[int]]:
     members: dict[str, list[int]] = defaultdict(list)
-    for row, look in enumerate(looks):
-        if look.content is not None:
-            members[look.content].append(row)
+    for row, one in enumerate(scans):
+        if one.content is not None:
+            members[one.content].append(row)
     return [rows for rows in members.values() if len(rows) > 1]
 
 
-def copies(looks: Sequence[Look], groups: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def copies(scans: Sequence[MediaScan], groups: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Pairs of clips that are one recording, other than bit for bit.
 
-    Two videos with sound must look and sound alike; where one has no picture, or no sound, the other decides.
+    Two videos with sound must agree in both; where one has no picture, or no sound, the other decides.
     """
-    found: dict[str, set[tuple[int, int]]] = {}
-    for name, threshold in ALIKE.items():
-        rows = [row for row, look in enumerate(looks) if getattr(look, name) is not None]
-        prints = (
-            common_part_removed(np.stack([getattr(looks[row], name) for row in rows])) if rows else np.zeros((0, 1))
-        )
-        found[name] = {(rows[i], rows[j]) for i, j, _ in alike(prints, threshold)}
+    similar: dict[str, set[tuple[int, int]]] = {}
+    for name, threshold in SIMILAR.items():
+        rows = [row for row, one in enumerate(scans) if getattr(one, name) is not None]
+        fingerprints = remove_mean(np.stack([getattr(scans[row], name) for row in rows])) if rows else np.zeros((0, 1))
+        similar[name] = {(rows[i], rows[j]) for i, j, _ in similar_pairs(fingerprints, threshold)}
     same = {pair for group in groups for pair in combinations(group, 2)}
 
     def both(pair: tuple[int, int], name: str) -> bool:
-        return all(getattr(looks[row], name) is not None for row in pair)
+        return all(getattr(scans[row], name) is not None for row in pair)
 
-    pairs = set(found["picture"])
-    pairs |= {p for p in found["motion"] if p in found["sound"] or not both(p, "sound")}
-    pairs |= {p for p in found["sound"] if not both(p, "motion")}
+    pairs = set(similar["picture"])
+    pairs |= {p for p in similar["motion"] if p in similar["sound"] or not both(p, "sound")}
+    pairs |= {p for p in similar["sound"] if not both(p, "motion")}
     return sorted(pairs - same)
 
 

@@ -1,4 +1,4 @@
-"""What an audit says: findings with their severity, as a table, as JSON, and as a reason to stop."""
+"""The report of an audit: findings with their severity, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Severity = Literal["leak", "warning", "note"]
-"""A leak makes a score on the test split worthless or too good, a warning makes it doubtful, a note is to be said
-beside the score."""
+"""A leak makes a score on the test split worthless or too good, a warning makes it doubtful, a note belongs beside the
+score in a report."""
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the audit found.
+    """One finding of an audit.
 
     Attributes:
         severity: "leak", "warning" or "note".
         code: short stable name, such as "speaker-overlap".
-        message: one sentence: what was found, and what follows.
+        message: one sentence: the fault, and what to do about it.
         clips: ids of the clips it is about; of a leak those of one side, which could be left out.
     """
 
@@ -37,7 +37,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings, the worst first."""
+    """The findings of an audit, the worst first.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest
+        >>> from mmemo.labels import EKMAN7
+        >>> clips = [Clip(text=split, id=split, speaker="x", split=split) for split in ("train", "test")]
+        >>> audit = Manifest(clips, EKMAN7).audit()
+        >>> audit.leaks[0].message
+        "1 speakers are in split 'train' and in 'test': x. Divide again with split(by='speaker')."
+        >>> audit.refuse_leaks(allow=["speaker-overlap"])
+    """
 
     findings: tuple[Finding, ...]
 
@@ -58,9 +69,9 @@ class Audit:
         allowed = set(allow)
         left = [finding for finding in self.leaks if finding.code not in allowed]
         if left:
-            told = "\n".join(f"  {finding.code}: {finding.message}" for finding in left)
+            lines = "\n".join(f"  {finding.code}: {finding.message}" for finding in left)
             codes = ",".join(dict.fromkeys(finding.code for finding in left))
-            raise LeakError(f"The splits leak:\n{told}\nMend them, or go on with --allow {codes} and say so.")
+            raise LeakError(f"The splits leak:\n{lines}\nMend them, or go on with --allow {codes} and say so.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -1,4 +1,4 @@
-"""Shortcuts: facts that have nothing to do with emotion and yet predict the label, or tell corpora apart."""
+"""Shortcuts: facts that have nothing to do with emotion and yet predict the label or the corpus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mmemo.clip import Clip
-from mmemo.data.checks.scan import Look
+from mmemo.data.checks.scan import MediaScan
 from mmemo.evaluation.metrics import uar
 
 BINS = 8
@@ -18,13 +18,13 @@ _SENTENCES = 0.5
 """Sentences are looked at as a cue if this share of the clips says a sentence that others say too."""
 
 
-def find(clips: Sequence[Clip], looks: Sequence[Look]) -> Iterator[tuple[str, str]]:
+def find(clips: Sequence[Clip], scans: Sequence[MediaScan]) -> Iterator[tuple[str, str]]:
     """Codes and messages: which of length, level and sentence predict label or corpus, by a table look-up.
 
     The look-up learns on one half of the speakers (of the clips where they have none) and is tried on the other half.
     """
-    seconds = np.array([np.nan if look.seconds is None else look.seconds for look in looks])
-    level = np.array([np.nan if look.level is None else look.level for look in looks])
+    seconds = np.array([np.nan if one.seconds is None else one.seconds for one in scans])
+    level = np.array([np.nan if one.level is None else one.level for one in scans])
     facts = {"length": _binned(seconds), "level": _binned(level), "sentence": _sentences(clips)}
     half = _halves(clips)
     for what in ("label", "corpus"):
@@ -47,7 +47,7 @@ def find(clips: Sequence[Clip], looks: Sequence[Look]) -> Iterator[tuple[str, st
 
 
 def _look_up(values: np.ndarray, target: np.ndarray, learn: np.ndarray) -> float:
-    """UAR on the rest of a table learned on ``learn``: each value's most typical class, classes weighed alike."""
+    """UAR on the rest of a table learned on ``learn``: each value's most typical class, classes weighted equally."""
     if not learn.any() or learn.all() or len(set(target[~learn])) < 2:
         return 0.0
     table = np.zeros((values.max() + 1, target.max() + 1))

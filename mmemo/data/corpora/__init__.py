@@ -1,4 +1,4 @@
-"""Readers of corpora, one module each. A module is imported when its corpus is asked for."""
+"""Readers of corpora, one module each, imported when its corpus is first used."""
 
 from __future__ import annotations
 
@@ -46,27 +46,36 @@ __all__ = ["CORPORA", "Caveat", "Corpus", "Reading", "corpus", "read_corpus"]
 
 
 def corpus(name: str) -> Corpus:
-    """What is known of a corpus.
+    """The description of a corpus: paper, terms, layout, labels.
 
     Raises:
         ArgumentError: if there is none of that name.
     """
     if name not in CORPORA:
         raise ArgumentError(expected_one_of("Corpus", CORPORA, name))
-    found: Corpus = import_module(f"mmemo.data.corpora.{name}").CORPUS
-    return found
+    description: Corpus = import_module(f"mmemo.data.corpora.{name}").CORPUS
+    return description
 
 
 def read_corpus(name: str, path: str | Path, **options: Any) -> Reading:
-    """Read the user's copy of a corpus.
+    """Read the user's copy of a corpus into a manifest, with counts and caveats.
 
     Args:
+        name: one of `CORPORA`.
         path: its folder, or for some corpora a file.
         options: what this corpus takes beyond that; see its ``options``.
 
     Raises:
         ArgumentError: if there is no corpus of that name, or it takes no such option.
         ManifestError: if nothing of it is there, with the layout that was expected.
+
+    Examples:
+        >>> from mmemo.data import read_corpus
+        >>> from mmemo.samples import make_corpus
+        >>> table = make_corpus("corpus", speakers=1, seconds=0.4)
+        >>> reading = read_corpus("table", table, columns={"path": "file", "label": "emotion", "speaker": "actor"})
+        >>> reading.counts
+        {'happiness': {None: 1}, 'sadness': {None: 1}}
     """
     known = corpus(name)
     for option in options:

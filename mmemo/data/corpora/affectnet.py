@@ -1,4 +1,4 @@
-"""AffectNet: about 440,000 faces from the web, labelled by hand with eight expressions, valence and arousal.
+"""AffectNet: about 440,000 faces from the web, labeled by hand with eight expressions, valence and arousal.
 
 Paper: A. Mollahosseini, B. Hasani and M. H. Mahoor, "AffectNet: A Database for Facial Expression, Valence, and Arousal
 Computing in the Wild", IEEE Transactions on Affective Computing 10(1), 2019, doi:10.1109/TAFFC.2017.2740923.
@@ -40,21 +40,21 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    lists = [path for name in _LISTS for path in sorted(found.folder.rglob(name))]
-    annotations = sorted(found.folder.rglob("annotations"))
+    gathering = Gathering(CORPUS, folder)
+    lists = [path for name in _LISTS for path in sorted(gathering.folder.rglob(name))]
+    annotations = sorted(gathering.folder.rglob("annotations"))
     if lists:
-        _listed(found, lists)
+        _listed(gathering, lists)
     elif annotations:
         for path in annotations:
-            _annotated(found, path)
+            _annotated(gathering, path)
     else:
-        _in_classes(found)
-    return found.reading()
+        _in_classes(gathering)
+    return gathering.reading()
 
 
-def _listed(found: Gathering, tables: list[Path]) -> None:
-    images = {"/".join(path.parts[-2:]): path for path in found.files(IMAGE)}
+def _listed(gathering: Gathering, tables: list[Path]) -> None:
+    images = {"/".join(path.parts[-2:]): path for path in gathering.files(IMAGE)}
     faults = []
     for table in tables:
         for row in read_rows(table, _COLUMNS, delimiter=","):
@@ -65,36 +65,36 @@ def _listed(found: Gathering, tables: list[Path]) -> None:
                 faults.append(f"{table.name} {error}")
                 continue
             if place not in images:
-                found.caveat(MISSING, place)
+                gathering.caveat(MISSING, place)
             else:
-                _add(found, Path(place).stem, images[place], number, valence, arousal, _LISTS[table.name])
+                _add(gathering, Path(place).stem, images[place], number, valence, arousal, _LISTS[table.name])
     if faults:
-        raise ManifestError(found.folder, faults)
+        raise ManifestError(gathering.folder, faults)
 
 
-def _annotated(found: Gathering, annotations: Path) -> None:
+def _annotated(gathering: Gathering, annotations: Path) -> None:
     split = _SPLITS.get(annotations.parent.name.lower(), annotations.parent.name)
-    images = {path.stem: path for path in found.files(IMAGE, annotations.parent / "images")}
-    for path in found.files(["_exp.npy"], annotations):
+    images = {path.stem: path for path in gathering.files(IMAGE, annotations.parent / "images")}
+    for path in gathering.files(["_exp.npy"], annotations):
         name = path.stem.removesuffix("_exp")
         if name not in images:
-            found.caveat(MISSING, f"{annotations.parent.name}/images/{name}.jpg")
+            gathering.caveat(MISSING, f"{annotations.parent.name}/images/{name}.jpg")
             continue
         valence, arousal = (_number(path.with_name(f"{name}_{kind}.npy")) for kind in ("val", "aro"))
-        _add(found, f"affectnet-{split}-{name}", images[name], int(_number(path) or 0), valence, arousal, split)
+        _add(gathering, f"affectnet-{split}-{name}", images[name], int(_number(path) or 0), valence, arousal, split)
 
 
-def _in_classes(found: Gathering) -> None:
-    for path in found.files(IMAGE):
-        folders = [part.lower() for part in path.relative_to(found.folder).parts[:-1]]
+def _in_classes(gathering: Gathering) -> None:
+    for path in gathering.files(IMAGE):
+        folders = [part.lower() for part in path.relative_to(gathering.folder).parts[:-1]]
         label = folders[-1] if folders else ""
         number = int(label) if label.isdigit() else None
         name = _WORDS.get(label) if number is None else AFFECTNET8[number] if number < len(AFFECTNET8) else None
         split = next((_SPLITS[part] for part in folders if part in _SPLITS), None)
         if name is None:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
         else:
-            found.add(id="-".join([*folders, path.stem]), path=path, label=name, split=split)
+            gathering.add(id="-".join([*folders, path.stem]), path=path, label=name, split=split)
 
 
 def _number(path: Path) -> float | None:
@@ -103,21 +103,21 @@ def _number(path: Path) -> float | None:
 
 
 def _add(
-    found: Gathering, name: str, path: Path, number: int, valence: float | None, arousal: float | None, split: str
+    gathering: Gathering, name: str, path: Path, number: int, valence: float | None, arousal: float | None, split: str
 ) -> None:
     if number >= len(AFFECTNET8):
-        found.caveat(_OTHER, path)
+        gathering.caveat(_OTHER, path)
         return
     known = {"valence": valence, "arousal": arousal}
     known = {kind: value for kind, value in known.items() if value is not None and value >= -1}  # -2 is "not given"
-    found.add(id=name, path=path, label=AFFECTNET8[number], split=split, **known)
+    gathering.add(id=name, path=path, label=AFFECTNET8[number], split=split, **known)
 
 
 CORPUS = Corpus(
     name="affectnet",
     title="AffectNet",
     paper="Mollahosseini, Hasani and Mahoor, AffectNet, IEEE TAFFC 10(1), 2019",
-    licence="on request: research",
+    license="on request: research",
     terms="On request, research only. From http://mohammadmahoor.com/affectnet",
     layout="training.csv and validation.csv with Manually_Annotated_Images, or train_set/images with "
     "train_set/annotations/0_exp.npy …, or class folders train/0 … val/7",

@@ -27,10 +27,10 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    for path, match in found.matching(_NAME, AUDIO):
+    gathering = Gathering(CORPUS, folder)
+    for path, match in gathering.matching(_NAME, AUDIO):
         emotion, sentence, repetition, gender, speaker = match.groups()
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             label=_LABELS[emotion],
@@ -40,15 +40,15 @@ def read(folder: str | Path) -> Reading:
             language="am",
             extra={"sentence": f"{emotion}-{sentence}", "repetition": repetition},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="ased",
     title="ASED",
     paper="Retta et al., A New Amharic Speech Emotion Dataset and Classification Benchmark, ACM TALLIP 22(1), 2023",
-    licence="none stated: research",
-    terms="No licence is stated: research only. From https://github.com/wgwangang/ASED_V1",
+    license="none stated: research",
+    terms="No license is stated: research only. From https://github.com/wgwangang/ASED_V1",
     layout="a5-01-02-01-03.wav …, in one folder or in 01Neutral … 05Angry",
     labels=ASED5,
     read=read,

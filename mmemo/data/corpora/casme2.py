@@ -29,19 +29,19 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if its coding is not there, or none of its media.
     """
-    found = Gathering(CORPUS, folder)
-    media = find_media(found)
-    for row in find_coding(found, _COLUMNS):
+    gathering = Gathering(CORPUS, folder)
+    media = find_media(gathering)
+    for row in find_coding(gathering, _COLUMNS):
         subject = f"sub{int(row['Subject']):02}" if row["Subject"].isdigit() else row["Subject"]
-        add_coded(found, _COLUMNS, row, media, subject, f"{subject}_{row['Filename']}")
-    return found.reading()
+        add_coded(gathering, _COLUMNS, row, media, subject, f"{subject}_{row['Filename']}")
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="casme2",
     title="CASME II",
     paper="Yan et al., CASME II: An Improved Spontaneous Micro-Expression Database, PLoS ONE 9(1), 2014",
-    licence="signed agreement: research",
+    license="signed agreement: research",
     terms="Signed agreement, research only. From http://casme.psych.ac.cn/casme/e2",
     layout="CASME2-coding-20140508.xlsx, and sub01/EP02_01f.avi … or sub01/EP02_01f/img46.jpg …",
     labels=CASME7,

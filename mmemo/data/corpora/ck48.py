@@ -1,4 +1,4 @@
-"""CK+48: the last three frames of the 327 labelled sequences of CK+, cut to faces of 48x48 pixels, in class folders.
+"""CK+48: the last three frames of the 327 labeled sequences of CK+, cut to faces of 48x48 pixels, in class folders.
 
 Paper: as `mmemo.data.corpora.ck_plus`. Reads ``happy/S010_006_00000013.png``. The three frames of a sequence are nearly
 the same picture: they share ``extra["sequence"]`` and must be in the same split, as must all of a person.
@@ -23,13 +23,13 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    for path, match in found.matching(_FRAME, IMAGE):
+    gathering = Gathering(CORPUS, folder)
+    for path, match in gathering.matching(_FRAME, IMAGE):
         label = path.parent.name.lower()
         if label not in CK8.labels:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
             continue
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             label=label,
@@ -37,14 +37,14 @@ def read(folder: str | Path) -> Reading:
             speaker=f"ck-{match.group(1)}",
             extra={"sequence": f"{match.group(1)}_{match.group(2)}"},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="ck48",
     title="CK+48",
     paper="Lucey et al., The Extended Cohn-Kanade Dataset (CK+), CVPR Workshops 2010",
-    licence="signed agreement: research",
+    license="signed agreement: research",
     terms="Signed agreement of CK+, research only. From http://www.jeffcohn.net/Resources",
     layout="happy/S010_006_00000013.png … in the folders anger, contempt, disgust, fear, happy, sadness, surprise",
     labels=CK8,

@@ -28,24 +28,24 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     sequences: dict[str, list[Path]] = {}
-    for path, match in found.matching(_FRAME, IMAGE):
+    for path, match in gathering.matching(_FRAME, IMAGE):
         sequences.setdefault(f"{match.group(1)}_{match.group(2)}", []).append(path)
     labels = {}
-    for file in found.files(["_emotion.txt"]):
+    for file in gathering.files(["_emotion.txt"]):
         name = "_".join(file.stem.split("_")[:2])
         try:
             labels[name] = CK8[int(float(file.read_text()))]
         except (ValueError, IndexError):
-            found.caveat("labels that are no number from 0 to 7, left out", file)
+            gathering.caveat("labels that are no number from 0 to 7, left out", file)
         if name not in sequences:
-            found.caveat(MISSING, f"frames of {name}")
+            gathering.caveat(MISSING, f"frames of {name}")
     for name, frames in sequences.items():
         if name not in labels:
-            found.caveat("sequences without a label, left out", name)
+            gathering.caveat("sequences without a label, left out", name)
             continue
-        found.add(
+        gathering.add(
             id=name,
             path=frames[-1],
             label=labels[name],
@@ -53,14 +53,14 @@ def read(folder: str | Path) -> Reading:
             speaker=f"ck-{name.partition('_')[0]}",
             extra={"sequence": name, "onset_frame": frames[0].name, "apex_frame": frames[-1].name},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="ck_plus",
     title="CK+",
     paper="Lucey et al., The Extended Cohn-Kanade Dataset (CK+), CVPR Workshops 2010",
-    licence="signed agreement: research",
+    license="signed agreement: research",
     terms="Signed agreement, research only. From http://www.jeffcohn.net/Resources",
     layout="Emotion/S005/001/S005_001_00000011_emotion.txt … and cohn-kanade-images/S005/001/S005_001_00000001.png …",
     labels=CK8,

@@ -26,29 +26,31 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if there is no media file in a subfolder, or only one class.
     """
-    found = Gathering(CORPUS, folder)
-    for path in found.files([*VIDEO, *AUDIO, *IMAGE]):
-        place = path.relative_to(found.folder)
+    gathering = Gathering(CORPUS, folder)
+    for path in gathering.files([*VIDEO, *AUDIO, *IMAGE]):
+        place = path.relative_to(gathering.folder)
         *above, label = place.parts[:-1] or [""]
         if not label or label.lower() in _SPLITS:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
             continue
         split = next((_SPLITS[part.lower()] for part in above if part.lower() in _SPLITS), None)
         between = "/".join(part for part in above if part.lower() not in _SPLITS)
-        found.add(
+        gathering.add(
             id=place.as_posix(), path=path, label=label, split=split, extra={"folder": between} if between else {}
         )
-    found.labels = infer_labels(found.clips, found.folder.resolve().name) if found.clips else found.labels
-    return found.reading()
+    gathering.labels = (
+        infer_labels(gathering.clips, gathering.folder.resolve().name) if gathering.clips else gathering.labels
+    )
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="classes",
     title="folder of classes",
     paper="",
-    licence="",
+    license="",
     terms="",
     layout="media files in folders named by their class: happy/clip1.mp4, or train/happy/clip1.mp4",
-    labels=EKMAN7,  # those found take its place
+    labels=EKMAN7,  # replaced by those of the copy
     read=read,
 )

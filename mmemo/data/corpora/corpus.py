@@ -1,4 +1,4 @@
-"""What is known of a corpus, and what reading one gives."""
+"""The description of a corpus, and the result of reading a copy of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Corpus:
         name: short, as in ``mmemo prepare NAME``.
         title: as people call it.
         paper: what to cite.
-        licence: its terms of use in a few words; every clip carries them.
+        license: its terms of use in a few words; every clip carries them.
         terms: what they allow, and where a copy comes from.
         layout: the files and folders expected.
         labels: the classes there can be.
@@ -28,7 +28,7 @@ class Corpus:
     name: str
     title: str
     paper: str
-    licence: str
+    license: str
     terms: str
     layout: str
     labels: LabelSet
@@ -54,7 +54,7 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Reading:
-    """A corpus as it was found.
+    """A copy of a corpus as it was read.
 
     Attributes:
         manifest: its clips.

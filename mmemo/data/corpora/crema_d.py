@@ -1,4 +1,4 @@
-"""CREMA-D: 91 actors say twelve sentences in six emotions; 2,443 people told what they heard, saw, or both.
+"""CREMA-D: 91 actors say twelve sentences in six emotions; 2,443 people voted on what they saw, heard, or both.
 
 Paper: H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova and R. Verma, "CREMA-D: Crowd-sourced Emotional
 Multimodal Actors Dataset", IEEE Transactions on Affective Computing 5(4), 2014, doi:10.1109/TAFFC.2014.2336244.
@@ -59,21 +59,21 @@ def read(folder: str | Path, media: str = "video") -> Reading:
     """
     if media not in ("video", "audio"):
         raise ArgumentError(expected_one_of("media", ("video", "audio"), media))
-    found = Gathering(CORPUS, folder)
-    votes = _votes(found)
-    people = _people(found)
+    gathering = Gathering(CORPUS, folder)
+    votes = _votes(gathering)
+    people = _people(gathering)
     suffixes = [*VIDEO, *AUDIO] if media == "video" else [*AUDIO, *VIDEO]
-    for path, match in found.matching(_NAME, suffixes):
+    for path, match in gathering.matching(_NAME, suffixes):
         actor, sentence, emotion, level = match.groups()
         shown = votes.get(path.stem, {})
         both = shown.get("both", Counter())
         majorities = {way: _majority(shown[way]) for way in ("face", "voice") if way in shown}
         total = sum(both.values())
         if votes and not shown:
-            found.caveat("clips that nobody voted on, by the vote table", path.stem)
+            gathering.caveat("clips that nobody voted on, by the vote table", path.stem)
         age, gender = people.get(actor, ("", ""))
         extra = {"sentence": sentence, "age": age, "level": _LEVELS.get(level, ""), "perceived": _majority(both) or ""}
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             text=_SENTENCES.get(sentence),
@@ -86,7 +86,7 @@ def read(folder: str | Path, media: str = "video") -> Reading:
             language="en",
             extra={name: value for name, value in extra.items() if value},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 _NO_SHARES = "majority only"  # counted beside the one vote that a summary gives
@@ -103,22 +103,22 @@ def _majority(votes: Counter[str]) -> str | None:
     return most[0] if len(most) == 1 else None
 
 
-def _table(found: Gathering, name: str) -> Path | None:
+def _table(gathering: Gathering, name: str) -> Path | None:
     """A vote table, at the top, beside the media folder, or in the folders of the repository."""
-    root = found.folder
+    root = gathering.folder
     for folder in (root, root / "processedResults", root.parent, root.parent / "processedResults"):
         if (folder / name).is_file():
             return folder / name
     return next(iter(sorted(root.rglob(name))), None)
 
 
-def _votes(found: Gathering) -> Votes:
+def _votes(gathering: Gathering) -> Votes:
     for name, reader in (
         ("finishedResponses.csv", _of_responses),
         ("tabulatedVotes.csv", _of_tabulation),
         ("summaryTable.csv", _of_summary),
     ):
-        path = _table(found, name)
+        path = _table(gathering, name)
         if path is not None:
             votes: Votes = {}
             try:
@@ -127,7 +127,7 @@ def _votes(found: Gathering) -> Votes:
             except ValueError as error:
                 raise ManifestError(path, [str(error)]) from None
             return votes
-    found.caveat("vote tables missing: there are intended labels only", "finishedResponses.csv")
+    gathering.caveat("vote tables missing: there are intended labels only", "finishedResponses.csv")
     return {}
 
 
@@ -156,8 +156,8 @@ def _of_summary(path: Path) -> Iterator[tuple[str, str, str, int]]:
             yield row["FileName"], shown, _NO_SHARES, 1
 
 
-def _people(found: Gathering) -> dict[str, tuple[str, str]]:
-    path = _table(found, "VideoDemographics.csv")
+def _people(gathering: Gathering) -> dict[str, tuple[str, str]]:
+    path = _table(gathering, "VideoDemographics.csv")
     if path is None:
         return {}
     return {row["ActorID"]: (row["Age"], row["Sex"].lower()) for row in read_rows(path, ["ActorID", "Age", "Sex"])}
@@ -167,7 +167,7 @@ CORPUS = Corpus(
     name="crema_d",
     title="CREMA-D",
     paper="Cao et al., CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, IEEE TAFFC 5(4), 2014",
-    licence="ODbL 1.0",
+    license="ODbL 1.0",
     terms="Open Database License. From https://github.com/CheyneyComputerScience/CREMA-D",
     layout="files named 1001_DFA_ANG_XX.flv or .wav, as in VideoFlash or AudioWAV; processedResults/*.csv if there",
     labels=CREMAD6,

@@ -1,4 +1,4 @@
-"""The emotion set of dair.ai: 20,000 English tweets with six emotions, labelled by their hashtags.
+"""The emotion set of dair.ai: 20,000 English tweets with six emotions, labeled by their hashtags.
 
 Paper: E. Saravia, H.-C. T. Liu, Y.-H. Huang, J. Wu and Y.-S. Chen, "CARER: Contextualized Affect Representations for
 Emotion Recognition", EMNLP 2018. Copies: https://github.com/dair-ai/emotion_dataset and
@@ -34,18 +34,18 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there, or a line does not fit.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     faults: list[str] = []
     for split, names in _FILES.items():
-        path = next((found.folder / name for name in names if (found.folder / name).is_file()), None)
+        path = next((gathering.folder / name for name in names if (gathering.folder / name).is_file()), None)
         if path is None:
-            found.caveat(MISSING, names[0])
+            gathering.caveat(MISSING, names[0])
             continue
         for number, text, label in _lines(path, faults):
-            found.add(id=f"dair-{split}-{number}", text=text, label=label, language="en", split=split)
+            gathering.add(id=f"dair-{split}-{number}", text=text, label=label, language="en", split=split)
     if faults:
-        raise ManifestError(found.folder, faults)
-    return found.reading()
+        raise ManifestError(gathering.folder, faults)
+    return gathering.reading()
 
 
 def _lines(path: Path, faults: list[str]) -> Iterator[tuple[int, str, str]]:
@@ -72,7 +72,7 @@ CORPUS = Corpus(
     name="dair_emotion",
     title="dair.ai emotion",
     paper="Saravia et al., CARER: Contextualized Affect Representations for Emotion Recognition, EMNLP 2018",
-    licence="education and research",
+    license="education and research",
     terms="Education and research. From https://github.com/dair-ai/emotion_dataset",
     layout="train.txt, val.txt, test.txt (text;label), or train.jsonl, validation.jsonl, test.jsonl",
     labels=DAIR6,

@@ -25,9 +25,9 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there, or a row does not fit.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     names = ("emobank.csv", "corpus/emobank.csv", "emobank.tsv")
-    tables = [found.folder] if found.folder.is_file() else [found.folder / name for name in names]
+    tables = [gathering.folder] if gathering.folder.is_file() else [gathering.folder / name for name in names]
     table = next((path for path in tables if path.is_file()), None)
     faults = []
     for row in read_rows(table, ["id", "split", "V", "A", "D", "text"], quoted=table.suffix == ".csv") if table else ():
@@ -37,7 +37,7 @@ def read(folder: str | Path) -> Reading:
         except ValueError as error:
             faults.append(str(error))
             continue
-        found.add(
+        gathering.add(
             id=f"emobank-{row['id']}",
             text=row["text"],
             valence=valence,
@@ -48,7 +48,7 @@ def read(folder: str | Path) -> Reading:
         )
     if faults:
         raise ManifestError(table, faults)
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
@@ -56,7 +56,7 @@ CORPUS = Corpus(
     title="EmoBank",
     paper="Buechel and Hahn, EmoBank: Studying the Impact of Annotation Perspective and Representation Format on "
     "Dimensional Emotion Analysis, EACL 2017",
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     terms="CC BY 4.0. From https://github.com/JULIELab/EmoBank",
     layout="emobank.csv (id, split, V, A, D, text), or emobank.tsv with the same columns",
     labels=SENTIMENT3,  # a manifest needs a set; no clip has a label of it

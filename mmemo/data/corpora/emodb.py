@@ -47,10 +47,10 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    for path, match in found.matching(_NAME, AUDIO):
+    gathering = Gathering(CORPUS, folder)
+    for path, match in gathering.matching(_NAME, AUDIO):
         speaker, sentence, emotion, version = match.groups()
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             text=_SENTENCES.get(sentence),
@@ -61,15 +61,15 @@ def read(folder: str | Path) -> Reading:
             language="de",
             extra={"sentence": sentence, "version": version},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="emodb",
     title="EMO-DB",
     paper="Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005",
-    licence="none stated: research, to be cited",
-    terms="No licence is stated; the makers ask that research with it cites the paper. From http://emodb.bilderbar.info",
+    license="none stated: research, to be cited",
+    terms="No license is stated; the makers ask that research with it cites the paper. From http://emodb.bilderbar.info",
     layout="wav/03a01Fa.wav …",
     labels=EMODB7,
     read=read,

@@ -34,37 +34,37 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there, or a file has another structure.
     """
-    found = Gathering(CORPUS, folder)
-    table = found.folder if found.folder.is_file() else found.folder / "emorynlp.tsv"
-    files = {split: [*found.folder.rglob(f"emotion-detection-{part}.json")] for split, part in _FILES.items()}
+    gathering = Gathering(CORPUS, folder)
+    table = gathering.folder if gathering.folder.is_file() else gathering.folder / "emorynlp.tsv"
+    files = {split: [*gathering.folder.rglob(f"emotion-detection-{part}.json")] for split, part in _FILES.items()}
     if any(files.values()):
         for split, paths in files.items():
             if not paths:
-                found.caveat(MISSING, f"emotion-detection-{_FILES[split]}.json")
+                gathering.caveat(MISSING, f"emotion-detection-{_FILES[split]}.json")
             for path in paths[:1]:
-                _from_json(found, path, split)
+                _from_json(gathering, path, split)
     elif table.is_file():
-        _from_table(found, table)
-    return found.reading()
+        _from_table(gathering, table)
+    return gathering.reading()
 
 
-def _from_json(found: Gathering, path: Path, split: str) -> None:
+def _from_json(gathering: Gathering, path: Path, split: str) -> None:
     try:
         for episode in json.loads(path.read_text(encoding="utf-8"))["episodes"]:
             for scene in episode["scenes"]:
                 for turn, utterance in enumerate(scene["utterances"]):
-                    _add(found, scene["scene_id"], turn, split, utterance)
+                    _add(gathering, scene["scene_id"], turn, split, utterance)
     except (ValueError, LookupError, TypeError) as error:
         raise ManifestError(path, [f"not JSON of EmoryNLP (episodes, scenes, utterances): {error!r}"]) from None
 
 
-def _add(found: Gathering, scene: str, turn: int, split: str, utterance: dict[str, Any]) -> None:
+def _add(gathering: Gathering, scene: str, turn: int, split: str, utterance: dict[str, Any]) -> None:
     label = utterance["emotion"].lower()
     if label not in EMORYNLP7.labels:
-        found.caveat("utterances of another emotion, left out", f"{utterance['utterance_id']}: {label}")
+        gathering.caveat("utterances of another emotion, left out", f"{utterance['utterance_id']}: {label}")
         return
     speakers = _names(utterance["speakers"])
-    found.add(
+    gathering.add(
         id=f"emorynlp-{utterance['utterance_id']}",
         text=utterance["transcript"],
         label=label,
@@ -82,7 +82,7 @@ def _names(speakers: Iterable[str]) -> str:
     return " and ".join(name for name in speakers if not name.startswith("#"))
 
 
-def _from_table(found: Gathering, path: Path) -> None:
+def _from_table(gathering: Gathering, path: Path) -> None:
     faults = []
     for row in read_rows(path, ["split", "label", "id", "text"], delimiter="\t", quoted=False):
         match = _ID.fullmatch(row["id"])
@@ -92,7 +92,7 @@ def _from_table(found: Gathering, path: Path) -> None:
         season, episode, scene, turn, people, start, end = match.groups()
         speakers = _names(single or double for single, double in _QUOTED.findall(people))
         place = f"s{int(season):02}_e{int(episode):02}"
-        found.add(
+        gathering.add(
             id=f"emorynlp-{row['split']}-{place}_c{int(scene):02}_u{int(turn):03}",
             text=row["text"],
             label=row["label"],
@@ -112,7 +112,7 @@ CORPUS = Corpus(
     name="emorynlp",
     title="EmoryNLP",
     paper="Zahiri and Choi, Emotion Detection on TV Show Transcripts with Sequence-based CNNs, AAAI Workshops 2018",
-    licence="Apache-2.0; lines of a television series",
+    license="Apache-2.0; lines of a television series",
     terms="Apache-2.0 by its repository; the series itself is protected. From https://github.com/emorynlp/emotion-detection",
     layout="emotion-detection-trn.json, -dev.json, -tst.json, or emorynlp.tsv (split, label, id, text)",
     labels=EMORYNLP7,

@@ -1,4 +1,4 @@
-"""FER2013: 35,887 grey faces of 48x48 pixels, found by searching the web for words of emotion.
+"""FER2013: 35,887 gray faces of 48x48 pixels, collected by searching the web for words of emotion.
 
 Paper: I. J. Goodfellow et al., "Challenges in Representation Learning: A report on three machine learning contests",
 ICONIP 2013. Copy: https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge.
@@ -62,21 +62,21 @@ def read(folder: str | Path, pixels: str | Path | None = None) -> Reading:
         ManifestError: if nothing of it is there, or a row of the table does not fit.
         ArgumentError: if it is the table and ``pixels`` names no folder.
     """
-    found = Gathering(CORPUS, folder)
-    for picture in pictures(found, pixels):
-        found.add(
+    gathering = Gathering(CORPUS, folder)
+    for picture in pictures(gathering, pixels):
+        gathering.add(
             id=picture.id,
             path=picture.path,
             label=picture.label,
             split=picture.split,
             extra={"usage": picture.usage} if picture.usage else {},
         )
-    return found.reading()
+    return gathering.reading()
 
 
-def pictures(found: Gathering, pixels: str | Path | None = None) -> Iterator[Picture]:
+def pictures(gathering: Gathering, pixels: str | Path | None = None) -> Iterator[Picture]:
     """All images, of folders or of the table."""
-    table = found.folder if found.folder.is_file() else found.folder / "fer2013.csv"
+    table = gathering.folder if gathering.folder.is_file() else gathering.folder / "fer2013.csv"
     if table.is_file():
         if pixels is None:
             raise ArgumentError(
@@ -84,15 +84,15 @@ def pictures(found: Gathering, pixels: str | Path | None = None) -> Iterator[Pic
             )
         yield from _unpacked(table, Path(pixels))
         return
-    for path in found.files(IMAGE):
+    for path in gathering.files(IMAGE):
         usage = path.stem.partition("_")[0]
-        folders = path.relative_to(found.folder).parts[:-1]
+        folders = path.relative_to(gathering.folder).parts[:-1]
         label = _WORDS.get(folders[-1].lower()) if folders else None
         split = SPLITS.get(usage) or next(
             (_FOLDERS[part.lower()] for part in folders if part.lower() in _FOLDERS), None
         )
         if label is None or split is None:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
             continue
         yield Picture(path, label, split, usage if usage in SPLITS else "")
 
@@ -123,7 +123,7 @@ CORPUS = Corpus(
     name="fer2013",
     title="FER2013",
     paper="Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
-    licence="images from the web: research",
+    license="images from the web: research",
     terms="Images from the web, whose rights are their owners'; research. From Kaggle, challenge of 2013",
     layout="train/angry/Training_1.jpg … test/angry/PrivateTest_1.jpg …, or fer2013.csv (emotion, pixels, Usage)",
     labels=FER7,

@@ -37,20 +37,20 @@ def read(folder: str | Path, pixels: str | Path | None = None) -> Reading:
         ManifestError: if images or votes are not there, or cannot be joined.
         ArgumentError: if the images are in the table and ``pixels`` names no folder.
     """
-    found = Gathering(CORPUS, folder)
-    root = found.folder if found.folder.is_dir() else found.folder.parent
+    gathering = Gathering(CORPUS, folder)
+    root = gathering.folder if gathering.folder.is_dir() else gathering.folder.parent
     votes = [*_votes(root / _VOTES)]
-    images = [*pictures(found, pixels)]
+    images = [*pictures(gathering, pixels)]
     by_row = {picture.row: picture for picture in images}
-    joined = _by_map(found, root, images, votes) if None in by_row else _by_order(by_row, votes)
+    joined = _by_map(gathering, root, images, votes) if None in by_row else _by_order(by_row, votes)
     for picture, counts in joined:
         emotions = {label: counts[label] for label in FER8 if counts[label]}
         total = sum(emotions.values())
         most = [label for label, count in counts.items() if count == max(counts.values())]
         decided = len(most) == 1 and most[0] in FER8.labels
         if not decided:
-            found.caveat("images without a label: no emotion alone has most votes", picture.id)
-        found.add(
+            gathering.caveat("images without a label: no emotion alone has most votes", picture.id)
+        gathering.add(
             id=picture.id,
             path=picture.path,
             label=most[0] if decided else None,
@@ -58,7 +58,7 @@ def read(folder: str | Path, pixels: str | Path | None = None) -> Reading:
             split=picture.split,
             extra={"usage": picture.usage, "fer2013": picture.label} | {name: str(counts[name]) for name in _REST},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 def _votes(path: Path) -> Iterator[tuple[str, dict[str, int]]]:
@@ -86,7 +86,7 @@ def _by_order(
 
 
 def _by_map(
-    found: Gathering, root: Path, images: list[Picture], votes: list[tuple[str, dict[str, int]]]
+    gathering: Gathering, root: Path, images: list[Picture], votes: list[tuple[str, dict[str, int]]]
 ) -> Iterator[tuple[Picture, dict[str, int]]]:
     if not (root / _MAP).is_file():
         raise ManifestError(root, [f"folders of images need {_MAP} (columns png, jpg) to be joined to {_VOTES}"])
@@ -95,13 +95,13 @@ def _by_map(
     for picture in images:
         name = names.get(picture.path.relative_to(root).as_posix())
         if name is None or name not in by_name:
-            found.caveat("images that FER+ has dropped or the map does not name, left out", picture.path)
+            gathering.caveat("images that FER+ has dropped or the map does not name, left out", picture.path)
         else:
             yield picture, by_name[name]
     seen = {picture.path for picture in images}
     for jpg in names:
         if root / jpg not in seen:
-            found.caveat(MISSING, jpg)
+            gathering.caveat(MISSING, jpg)
 
 
 CORPUS = Corpus(
@@ -109,7 +109,7 @@ CORPUS = Corpus(
     title="FER+",
     paper="Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label "
     "Distribution, ICMI 2016",
-    licence="votes MIT; images from the web: research",
+    license="votes MIT; images from the web: research",
     terms="Votes MIT, from https://github.com/microsoft/FERPlus; images as FER2013",
     layout="FER2013 with fer2013new.csv beside it, and fer_map.csv if it is folders of images",
     labels=FER8,

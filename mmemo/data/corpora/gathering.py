@@ -1,4 +1,4 @@
-"""Clips and caveats of one corpus as they are found, until a `Reading` is made of them."""
+"""Collects the clips and caveats of one corpus, until a `Reading` is made of them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ VALUES = "clips left out, as their values don't fit"
 
 
 class Gathering:
-    """What has been found of a corpus so far.
+    """The clips and caveats of a corpus read so far.
 
     Args:
-        folder: where the user says it is: a folder, or for some corpora a file.
+        folder: the user's copy: a folder, or for some corpora a file.
 
     Raises:
         ManifestError: if there is no such folder.
@@ -44,7 +44,7 @@ class Gathering:
             raise ManifestError(self.folder, [f"there is no such file or folder; expected {corpus.layout}"])
 
     def files(self, suffixes: Iterable[str], below: Path | None = None) -> Iterator[Path]:
-        """All files of some suffixes, sorted; empty and hidden ones are told and left out."""
+        """All files of some suffixes, sorted; empty and hidden ones become caveats and are left out."""
         wanted = tuple(suffixes)
         for path, size in sorted(walk(below or self.folder), key=lambda file: file[0]):
             name = os.path.basename(path)
@@ -58,7 +58,7 @@ class Gathering:
                 yield Path(path)
 
     def matching(self, pattern: re.Pattern[str], suffixes: Iterable[str]) -> Iterator[tuple[Path, re.Match[str]]]:
-        """Files whose name without suffix fits a pattern, one for each name; all others are told.
+        """Files whose name without suffix fits a pattern, one for each name; all others become caveats.
 
         Of several forms of a take the first suffix wins: name the suffixes in the order in which they are preferred.
         """
@@ -80,7 +80,7 @@ class Gathering:
             self.caveat(DOUBLE, values.get("path") or values["id"])
             return
         try:
-            clip = Clip(corpus=self.corpus.name, license=self.corpus.licence, **values)
+            clip = Clip(corpus=self.corpus.name, license=self.corpus.license, **values)
         except ArgumentError as error:
             self.caveat(VALUES, f"{values['id']}: {error}")
             return
@@ -88,22 +88,22 @@ class Gathering:
         self.clips.append(clip)
 
     def caveat(self, what: str, item: object) -> None:
-        """Note something odd; a path is told relative to the corpus."""
+        """Note something odd; a path is given relative to the corpus."""
         text = str(item)
         if os.path.isabs(text) or isinstance(item, Path):
             text = os.path.relpath(text, self.folder) if self.folder.is_dir() else text
         self._caveats.setdefault(what, []).append(text)
 
     def reading(self) -> Reading:
-        """Everything found.
+        """The clips and caveats as a `Reading`.
 
         Raises:
             ManifestError: if that is nothing.
         """
         if not self.clips:
-            found = [f"{what}: {len(items)}, such as {items[0]}" for what, items in self._caveats.items()]
+            caveats = [f"{what}: {len(items)}, such as {items[0]}" for what, items in self._caveats.items()]
             nothing = f"nothing of {self.corpus.title} is here; expected {self.corpus.layout}"
-            raise ManifestError(self.folder, [nothing, *found])
+            raise ManifestError(self.folder, [nothing, *caveats])
         manifest = Manifest(tuple(self.clips), self.labels)
         return Reading(self.corpus, manifest, tuple(Caveat(w, tuple(i)) for w, i in self._caveats.items()))
 

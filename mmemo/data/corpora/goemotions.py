@@ -34,12 +34,12 @@ def read(folder: str | Path) -> Reading:
         inner = [path for path in (root / "original", root / "data") if (path / "train.tsv").is_file()]
         root = inner[0] if inner else root
     names = _names(root)
-    found = Gathering(CORPUS, root, GOEMOTIONS28 if len(names) == len(GOEMOTIONS28) else MELD7)
+    gathering = Gathering(CORPUS, root, GOEMOTIONS28 if len(names) == len(GOEMOTIONS28) else MELD7)
     faults = []
     for part, split in _SPLITS.items():
         path = root / f"{part}.tsv"
         if not path.is_file():
-            found.caveat(MISSING, path)
+            gathering.caveat(MISSING, path)
             continue
         for number, line in read_text_lines(path):
             cells = line.rstrip("\r\n").split("\t")
@@ -50,8 +50,8 @@ def read(folder: str | Path) -> Reading:
                 faults.append(f"{path.name} line {number}: expected text, numbers of labels below {len(names)}, id")
                 continue
             if len(labels) > 1:
-                found.caveat(SEVERAL, name)
-            found.add(
+                gathering.caveat(SEVERAL, name)
+            gathering.add(
                 id=f"goemotions-{name}",
                 text=text,
                 label=labels[0] if len(labels) == 1 else None,
@@ -61,7 +61,7 @@ def read(folder: str | Path) -> Reading:
             )
     if faults:
         raise ManifestError(root, faults)
-    return found.reading()
+    return gathering.reading()
 
 
 def _names(root: Path) -> list[str]:
@@ -79,7 +79,7 @@ CORPUS = Corpus(
     name="goemotions",
     title="GoEmotions",
     paper="Demszky et al., GoEmotions: A Dataset of Fine-Grained Emotions, ACL 2020",
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     terms="CC BY 4.0. From https://github.com/google-research/google-research/tree/master/goemotions",
     layout="train.tsv, dev.tsv, test.tsv, with labels.txt or emotions.txt",
     labels=GOEMOTIONS28,

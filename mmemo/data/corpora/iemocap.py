@@ -3,7 +3,7 @@
 Paper: C. Busso et al., "IEMOCAP: interactive emotional dyadic motion capture database", Language Resources and
 Evaluation 42(4), 2008, doi:10.1007/s10579-008-9076-6. Copy: https://sail.usc.edu/iemocap (on request).
 
-Reads of every session ``dialog/EmoEvaluation/Ses01F_impro01.txt`` (times, label, and what each annotator said),
+Reads of every session ``dialog/EmoEvaluation/Ses01F_impro01.txt`` (times, label, and each annotator's vote),
 ``dialog/transcriptions/*.txt``, and the media: ``sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav``, or the film
 of the dialogue ``dialog/avi/DivX/Ses01F_impro01.avi`` with the times of the turn. The film shows both people side by
 side.
@@ -68,14 +68,14 @@ def read(folder: str | Path, media: str = "audio") -> Reading:
     """
     if media not in ("video", "audio"):
         raise ArgumentError(expected_one_of("media", ("video", "audio"), media))
-    found = Gathering(CORPUS, folder)
-    files = {path.stem: path for path in found.files(AUDIO)}
-    films = {path.stem: path for path in found.files(VIDEO)}
-    words = _words(found.folder)
-    for evaluation in sorted(found.folder.rglob("EmoEvaluation/Ses*.txt")):
+    gathering = Gathering(CORPUS, folder)
+    files = {path.stem: path for path in gathering.files(AUDIO)}
+    films = {path.stem: path for path in gathering.files(VIDEO)}
+    words = _words(gathering.folder)
+    for evaluation in sorted(gathering.folder.rglob("EmoEvaluation/Ses*.txt")):
         if evaluation.name.startswith(".") or evaluation.parent.name != "EmoEvaluation":
             continue
-        turns = sorted(_turns(found, evaluation).items(), key=lambda pair: pair[1].start)
+        turns = sorted(_turns(gathering, evaluation).items(), key=lambda pair: pair[1].start)
         for number, (name, turn) in enumerate(turns):
             film: dict[str, Any] = {"path": films.get(evaluation.stem), "start": turn.start, "end": turn.end}
             sound: dict[str, Any] = {"path": files.get(name)}
@@ -83,11 +83,11 @@ def read(folder: str | Path, media: str = "audio") -> Reading:
             order = [film, sound, whole] if media == "video" else [sound, whole, film]
             chosen = next((place for place in order if place["path"] is not None), None)
             if chosen is None:
-                found.caveat(MISSING, f"{name}.wav")
+                gathering.caveat(MISSING, f"{name}.wav")
                 if name not in words:
                     continue
             total = sum(turn.votes.values())
-            found.add(
+            gathering.add(
                 id=name,
                 **(chosen or {}),
                 text=words.get(name),
@@ -104,10 +104,10 @@ def read(folder: str | Path, media: str = "audio") -> Reading:
                 language="en",
                 extra={"kind": "improvised" if "impro" in name else "scripted", "label": turn.label},
             )
-    return found.reading()
+    return gathering.reading()
 
 
-def _turns(found: Gathering, path: Path) -> dict[str, _Turn]:
+def _turns(gathering: Gathering, path: Path) -> dict[str, _Turn]:
     turns: dict[str, _Turn] = {}
     current: _Turn | None = None
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
@@ -115,20 +115,20 @@ def _turns(found: Gathering, path: Path) -> dict[str, _Turn]:
             match = _TURN.match(line)
             current = None
             if match is None:
-                found.caveat("lines of EmoEvaluation that don't fit", f"{path.name} line {number}")
+                gathering.caveat("lines of EmoEvaluation that don't fit", f"{path.name} line {number}")
                 continue
             start, end, name, session, person, label, dimensions = match.groups()
             valence, arousal, dominance = (float(value) for value in dimensions.split(","))
             current = _Turn(float(start), float(end), session, person, label, (valence, arousal, dominance))
             turns[name] = current
         elif current is not None and (vote := _VOTE.match(line)):
-            said = vote.group(1).lower().replace("neutral state", "neutral")
-            named = [word.strip() for word in said.split(";") if word.strip()]
+            text = vote.group(1).lower().replace("neutral state", "neutral")
+            named = [word.strip() for word in text.split(";") if word.strip()]
             for word in named:
                 if word in IEMOCAP10.labels:
                     current.votes[word] += 1 / len(named)  # type: ignore[assignment]
                 else:
-                    found.caveat("votes for something else, not counted", f"{path.name} line {number}: {word}")
+                    gathering.caveat("votes for something else, not counted", f"{path.name} line {number}: {word}")
     return turns
 
 
@@ -145,7 +145,7 @@ CORPUS = Corpus(
     name="iemocap",
     title="IEMOCAP",
     paper="Busso et al., IEMOCAP: interactive emotional dyadic motion capture database, LRE 42(4), 2008",
-    licence="USC agreement: research",
+    license="USC agreement: research",
     terms="Signed agreement with the University of Southern California: research only. From https://sail.usc.edu/iemocap",
     layout="Session1 … Session5, each with dialog/EmoEvaluation/Ses01F_impro01.txt, dialog/transcriptions and "
     "sentences/wav",

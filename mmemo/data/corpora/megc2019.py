@@ -31,25 +31,25 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if its table is not there, or a row does not fit.
     """
-    found = Gathering(CORPUS, folder)
-    table = found.folder / _TABLE
-    flows = {path.stem.strip(): path for path in (found.folder / _FLOW).glob("*.png")}  # some names end in a space
+    gathering = Gathering(CORPUS, folder)
+    table = gathering.folder / _TABLE
+    flows = {path.stem.strip(): path for path in (gathering.folder / _FLOW).glob("*.png")}  # some names end in a space
     faults = []
     columns = ["dataset", "sub", "filename_o", "label", "imagename"]
     for row in read_rows(table, columns, delimiter=",") if table.is_file() else ():
         if row["label"] not in ("0", "1", "2") or row["dataset"] not in _DATASETS:
             faults.append(f"line {row.line}: expected a label from 0 to 2 and one of {list(_DATASETS)}")
             continue
-        apex = found.folder / _APEX / row["imagename"]
+        apex = gathering.folder / _APEX / row["imagename"]
         flow = flows.get(f"{row['sub']}_{row['filename_o']}")
         if flow is None:
-            found.caveat("images of optical flow missing", row["imagename"])
+            gathering.caveat("images of optical flow missing", row["imagename"])
         if not apex.is_file() or apex.stat().st_size == 0:
-            found.caveat(MISSING, apex)
+            gathering.caveat(MISSING, apex)
         else:
             extra = {"dataset": row["dataset"], "file": row["filename_o"]}
-            extra |= {"optical_flow": flow.relative_to(found.folder).as_posix()} if flow else {}
-            found.add(
+            extra |= {"optical_flow": flow.relative_to(gathering.folder).as_posix()} if flow else {}
+            gathering.add(
                 id=f"{row['dataset']}-{Path(row['imagename']).stem}",
                 path=apex,
                 label=MEGC3[int(row["label"])],
@@ -58,15 +58,15 @@ def read(folder: str | Path) -> Reading:
             )
     if faults:
         raise ManifestError(table, faults)
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="megc2019",
     title="MEGC2019",
     paper="See et al., MEGC 2019 - The Second Facial Micro-Expressions Grand Challenge, FG 2019",
-    licence="signed licences of CASME II, SMIC and SAMM: research",
-    terms="Research, each of the three corpora on a signed licence of its own",
+    license="signed licenses of CASME II, SMIC and SAMM: research",
+    terms="Research, each of the three corpora on a signed license of its own",
     layout=f"{_TABLE}, {_APEX}/*.jpg and {_FLOW}/*.png",
     labels=MEGC3,
     read=read,

@@ -35,13 +35,13 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if none of its tables is there, or one has other columns.
     """
-    found = Gathering(CORPUS, folder)
-    media = _media(found)
+    gathering = Gathering(CORPUS, folder)
+    media = _media(gathering)
     faults: list[str] = []
     for name, split in _SPLITS.items():
-        table = next(iter(sorted(found.folder.rglob(f"{name}_sent_emo.csv"))), None)
+        table = next(iter(sorted(gathering.folder.rglob(f"{name}_sent_emo.csv"))), None)
         if table is None:
-            found.caveat(MISSING, f"{name}_sent_emo.csv")
+            gathering.caveat(MISSING, f"{name}_sent_emo.csv")
             continue
         for row in read_rows(table, _COLUMNS):
             try:
@@ -53,8 +53,8 @@ def read(folder: str | Path) -> Reading:
                 continue
             path = media.get((name, f"dia{dialogue}_utt{turn}"))
             if path is None and any(part == name for part, _ in media):
-                found.caveat(MISSING, f"{name}: dia{dialogue}_utt{turn}")
-            found.add(
+                gathering.caveat(MISSING, f"{name}: dia{dialogue}_utt{turn}")
+            gathering.add(
                 id=f"meld-{name}-{dialogue}-{turn}",
                 path=path,
                 text=row["Utterance"].strip(),
@@ -72,19 +72,19 @@ def read(folder: str | Path) -> Reading:
                 },
             )
     if faults:
-        raise ManifestError(found.folder, faults)
-    return found.reading()
+        raise ManifestError(gathering.folder, faults)
+    return gathering.reading()
 
 
-def _media(found: Gathering) -> dict[tuple[str, str], Path]:
+def _media(gathering: Gathering) -> dict[tuple[str, str], Path]:
     """Files by split and name; the same name is in every split."""
     media: dict[tuple[str, str], Path] = {}
-    for path in found.files([*VIDEO, *AUDIO]):
+    for path in gathering.files([*VIDEO, *AUDIO]):
         match = _MEDIA.fullmatch(path.stem)
-        folders = "/".join(path.relative_to(found.folder).parts[:-1])
+        folders = "/".join(path.relative_to(gathering.folder).parts[:-1])
         split = next((name for name in _SPLITS if name in folders), None)
         if match is None or split is None:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
         else:
             media.setdefault((split, match.group(1)), path)
     return media
@@ -94,7 +94,7 @@ CORPUS = Corpus(
     name="meld",
     title="MELD",
     paper="Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations, ACL 2019",
-    licence="GPL-3.0; lines and pictures of a television series",
+    license="GPL-3.0; lines and pictures of a television series",
     terms="GPL-3.0 by its repository; the series itself is protected: research. From https://github.com/declare-lab/MELD",
     layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv, and train_splits/dia0_utt0.mp4 … where there are "
     "media",

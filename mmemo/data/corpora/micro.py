@@ -30,18 +30,21 @@ class Coding:
     emotion: str
 
 
-def find_coding(found: Gathering, columns: Coding) -> Iterator[Row]:
+def find_coding(gathering: Gathering, columns: Coding) -> Iterator[Row]:
     """The rows of the coding sheet: the first Excel or CSV file that has its columns.
 
     Raises:
         ManifestError: if there is none.
     """
     tables = [
-        path for kind in ("*.xlsx", "*.csv") for path in sorted(found.folder.rglob(kind)) if path.name[0] not in ".~"
+        path
+        for kind in ("*.xlsx", "*.csv")
+        for path in sorted(gathering.folder.rglob(kind))
+        if path.name[0] not in ".~"
     ]
     table = next((path for path in tables if has_columns(path, astuple(columns))), None)
     if table is None:
-        raise ManifestError(found.folder, [f"no coding sheet is here; expected {found.corpus.layout}"])
+        raise ManifestError(gathering.folder, [f"no coding sheet is here; expected {gathering.corpus.layout}"])
     yield from read_rows(table, astuple(columns))
 
 
@@ -53,26 +56,28 @@ class Media:
     pictures: Mapping[tuple[str, str, int], Path]
 
 
-def find_media(found: Gathering) -> Media:
+def find_media(gathering: Gathering) -> Media:
     """All films ``sub01/EP02_01f.avi`` and pictures ``sub01/EP02_01f/img46.jpg``, wherever subjects' folders are."""
-    films = {(path.parent.name, path.stem): path for path in found.files(VIDEO)}
-    pictures = {(path.parent.parent.name, path.parent.name, frame_number(path)): path for path in found.files(IMAGE)}
+    films = {(path.parent.name, path.stem): path for path in gathering.files(VIDEO)}
+    pictures = {
+        (path.parent.parent.name, path.parent.name, frame_number(path)): path for path in gathering.files(IMAGE)
+    }
     return Media(films, pictures)
 
 
-def add_coded(found: Gathering, columns: Coding, row: Row, media: Media, subject: str, name: str) -> None:
+def add_coded(gathering: Gathering, columns: Coding, row: Row, media: Media, subject: str, name: str) -> None:
     """Add the clip of one row, or tell what is missing of it."""
     label = row[columns.emotion].strip().lower()
     numbers = [int(row[column]) if row[column].isdigit() else None for column in astuple(columns)[2:5]]
     onset, apex, offset = numbers
-    if label not in found.labels.labels:
-        found.caveat("rows of another emotion, left out", f"line {row.line}: {row[columns.emotion]}")
+    if label not in gathering.labels.labels:
+        gathering.caveat("rows of another emotion, left out", f"line {row.line}: {row[columns.emotion]}")
         return
     if onset is None or offset is None:
-        found.caveat("rows without onset or offset, left out", f"line {row.line}")
+        gathering.caveat("rows without onset or offset, left out", f"line {row.line}")
         return
     if apex is None or not onset <= apex <= offset:
-        found.caveat("rows whose apex is missing or outside: the middle is used", f"line {row.line}: {name}")
+        gathering.caveat("rows whose apex is missing or outside: the middle is used", f"line {row.line}: {name}")
         apex = (onset + offset) // 2
     extra = {
         "action_units": row[columns.units],
@@ -80,16 +85,16 @@ def add_coded(found: Gathering, columns: Coding, row: Row, media: Media, subject
         "apex_frame": str(apex),
         "offset_frame": str(offset),
     }
-    values = {"id": name, "label": label, "speaker": f"{found.corpus.name}-{subject}", "extra": extra}
+    values = {"id": name, "label": label, "speaker": f"{gathering.corpus.name}-{subject}", "extra": extra}
     film = media.films.get((subject, row[columns.file]))
     picture = media.pictures.get((subject, row[columns.file], apex))
     if film is not None:  # frames are counted from 1
         times = {"onset": (onset - 1) / RATE, "apex": (apex - 1) / RATE, "offset": (offset - 1) / RATE}
-        found.add(path=film, **times, **values)
+        gathering.add(path=film, **times, **values)
     elif picture is not None:
-        found.add(path=picture, **values)
+        gathering.add(path=picture, **values)
     else:
-        found.caveat(MISSING, f"{subject}/{row[columns.file]}, frame {apex}")
+        gathering.caveat(MISSING, f"{subject}/{row[columns.file]}, frame {apex}")
 
 
 def frame_number(path: Path) -> int:

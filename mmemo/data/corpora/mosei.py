@@ -38,25 +38,25 @@ def read(folder: str | Path) -> Reading:
         ManifestError: if its labels are not there, or no media.
         MissingExtraError: if the package that reads HDF5 is not installed.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     media: dict[str, Path] = {}
-    for path in found.files(AUDIO):
+    for path in gathering.files(AUDIO):
         media[path.stem] = path
-    for path in found.files(VIDEO):
+    for path in gathering.files(VIDEO):
         media[path.stem] = path  # a film has its own sound
-    labels = next(iter(sorted(found.folder.rglob("*Labels.csd"))), None)
+    labels = next(iter(sorted(gathering.folder.rglob("*Labels.csd"))), None)
     if labels is None:
-        raise ManifestError(found.folder, [f"expected {CORPUS.layout}"])
+        raise ManifestError(gathering.folder, [f"expected {CORPUS.layout}"])
     for video, number, span, values in _labels(labels):
         name = f"{video}_{number}"
         start, end = (float(time) for time in span)
         place = {"path": media.get(name)} if name in media else {"path": media.get(video), "start": start, "end": end}
         if place["path"] is None:
-            found.caveat(MISSING, f"{name}.mp4")
+            gathering.caveat(MISSING, f"{name}.mp4")
             continue
         intensities = dict(zip(_EMOTIONS, (float(value) for value in values[1:]), strict=True))
         strongest = [name for name, value in intensities.items() if value == max(intensities.values()) > 0]
-        found.add(
+        gathering.add(
             id=name,
             **place,
             label=strongest[0] if len(strongest) == 1 else None,
@@ -66,7 +66,7 @@ def read(folder: str | Path) -> Reading:
             language="en",
             extra={name: f"{value:g}" for name, value in intensities.items()},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 def _labels(path: Path) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
@@ -90,7 +90,7 @@ CORPUS = Corpus(
     name="mosei",
     title="CMU-MOSEI",
     paper="Zadeh et al., Multimodal Language Analysis in the Wild: CMU-MOSEI Dataset, ACL 2018",
-    licence="CMU's terms: research; the videos are their makers'",
+    license="CMU's terms: research; the videos are their makers'",
     terms="Research; the videos are from YouTube. From http://multicomp.cs.cmu.edu/resources/cmu-mosei-dataset",
     layout="CMU_MOSEI_Labels.csd, and Raw/Videos/Segmented/Combined/<video>_<number>.mp4 or Full/Combined/<video>.mp4",
     labels=MOSEI6,

@@ -28,13 +28,13 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    words = _words(found)
-    for path, match in found.matching(_NAME, AUDIO):
+    gathering = Gathering(CORPUS, folder)
+    words = _words(gathering)
+    for path, match in gathering.matching(_NAME, AUDIO):
         speaker, emotion, _ = match.groups()
         text, gender, age = words.get(path.stem, ("", "", ""))
         label = emotion.removesuffix("d") if emotion == "surprised" else emotion
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             text=text or None,
@@ -45,18 +45,18 @@ def read(folder: str | Path) -> Reading:
             language="pl",
             extra={"age": age} if age else {},
         )
-    return found.reading()
+    return gathering.reading()
 
 
-def _words(found: Gathering) -> dict[str, tuple[str, str, str]]:
-    for folder in (found.folder, found.folder.parent):
+def _words(gathering: Gathering) -> dict[str, tuple[str, str, str]]:
+    for folder in (gathering.folder, gathering.folder.parent):
         if (folder / "data.tsv").is_file():
             rows = read_rows(folder / "data.tsv", ["file_id", "raw_text", "gender", "age"], quoted=False)
             return {Path(row["file_id"]).stem: (row["raw_text"], row["gender"], row["age"]) for row in rows}
         if (folder / "manifest.csv").is_file():
             rows = read_rows(folder / "manifest.csv", ["id", "transcript", "gender"])
             return {row["id"]: (row["transcript"], row["gender"], "") for row in rows}
-    found.caveat(MISSING, "data.tsv, with the words")
+    gathering.caveat(MISSING, "data.tsv, with the words")
     return {}
 
 
@@ -64,7 +64,7 @@ CORPUS = Corpus(
     name="nemo",
     title="nEMO",
     paper="Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024",
-    licence="CC BY-NC-SA 4.0",
+    license="CC BY-NC-SA 4.0",
     terms="CC BY-NC-SA 4.0: not for commercial use. From https://github.com/amu-cai/nEMO",
     layout="samples/AB0_anger_1.wav … and data.tsv",
     labels=NEMO6,

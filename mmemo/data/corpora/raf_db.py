@@ -30,48 +30,48 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     images: dict[str, Path] = {}
-    for path in sorted(found.files(IMAGE), key=lambda path: "_aligned" not in path.stem):
+    for path in sorted(gathering.files(IMAGE), key=lambda path: "_aligned" not in path.stem):
         match = _NAME.fullmatch(path.stem)
         if match is None:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
         else:
             images.setdefault(match.group(1), path)
-    labels = _labels(found, images)
-    people = {path.stem.removesuffix("_manu_attri"): path for path in found.files(["_manu_attri.txt"])}
+    labels = _labels(gathering, images)
+    people = {path.stem.removesuffix("_manu_attri"): path for path in gathering.files(["_manu_attri.txt"])}
     for name, number in labels.items():
         if name not in images:
-            found.caveat(MISSING, f"{name}.jpg")
+            gathering.caveat(MISSING, f"{name}.jpg")
             continue
         # five lines of landmarks, then gender, race, age
-        told = people[name].read_text().split()[-3:] if name in people else ["", "", ""]
-        found.add(
+        about = people[name].read_text().split()[-3:] if name in people else ["", "", ""]
+        gathering.add(
             id=name,
             path=images[name],
             label=RAFDB7[number - 1],
-            gender=_GENDERS.get(told[0]),
+            gender=_GENDERS.get(about[0]),
             split=name.partition("_")[0],
-            extra={"age": _AGES[told[2]]} if told[2] in _AGES else {},
+            extra={"age": _AGES[about[2]]} if about[2] in _AGES else {},
         )
-    return found.reading()
+    return gathering.reading()
 
 
-def _labels(found: Gathering, images: dict[str, Path]) -> dict[str, int]:
+def _labels(gathering: Gathering, images: dict[str, Path]) -> dict[str, int]:
     """The number of every image's label, from 1: from the list, or from folders named by the number."""
-    path = next(iter(sorted(found.folder.rglob(_LIST))), None)
+    path = next(iter(sorted(gathering.folder.rglob(_LIST))), None)
     labels = {}
     if path is None:
         for name, image in images.items():
             if image.parent.name in "1234567":
                 labels[name] = int(image.parent.name)
             else:
-                found.caveat(NAME, image)
+                gathering.caveat(NAME, image)
         return labels
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         match = re.fullmatch(r"((?:train|test)_\d{5})\.jpg ([1-7])", line.strip())
         if match is None:
-            found.caveat(f"lines of {_LIST} that don't fit", f"line {number}: {line.strip()}")
+            gathering.caveat(f"lines of {_LIST} that don't fit", f"line {number}: {line.strip()}")
         else:
             labels[match.group(1)] = int(match.group(2))
     return labels
@@ -82,7 +82,7 @@ CORPUS = Corpus(
     title="RAF-DB",
     paper="Li, Deng and Du, Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression Recognition in "
     "the Wild, CVPR 2017",
-    licence="on request: research",
+    license="on request: research",
     terms="On request, research only. From http://www.whdeng.cn/raf/model1.html",
     layout="basic/EmoLabel/list_patition_label.txt and basic/Image/aligned/train_00001_aligned.jpg …, or train/1 … "
     "test/7",

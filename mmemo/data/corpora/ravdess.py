@@ -42,13 +42,13 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     forms: dict[str, int] = {}
-    for path, match in found.matching(_NAME, [*VIDEO, *AUDIO]):
+    for path, match in gathering.matching(_NAME, [*VIDEO, *AUDIO]):
         modality, channel, emotion, intensity, statement, repetition, actor = match.groups()
         take = path.stem.partition("-")[2]
         forms[take] = forms.get(take, 0) + 1
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             text=_STATEMENTS[statement] if modality != "02" else None,
@@ -68,15 +68,15 @@ def read(folder: str | Path) -> Reading:
         )
     for take, count in forms.items():
         if count > 1:
-            found.caveat(TWICE, take)
-    for name in sorted(_expected(found) - {clip.id for clip in found.clips}):
-        found.caveat(MISSING, name)
-    return found.reading()
+            gathering.caveat(TWICE, take)
+    for name in sorted(_expected(gathering) - {clip.id for clip in gathering.clips}):
+        gathering.caveat(MISSING, name)
+    return gathering.reading()
 
 
-def _expected(found: Gathering) -> set[str]:
+def _expected(gathering: Gathering) -> set[str]:
     """All takes of every part that is there in part: 60 of speech for an actor, 44 of song (actor 18 has none)."""
-    parts = {(*clip.id.split("-")[:2], clip.id.split("-")[-1]) for clip in found.clips}
+    parts = {(*clip.id.split("-")[:2], clip.id.split("-")[-1]) for clip in gathering.clips}
     names = set()
     for modality, channel, actor in parts:
         emotions = range(1, 9) if channel == "01" else range(1, 7)
@@ -90,7 +90,7 @@ CORPUS = Corpus(
     name="ravdess",
     title="RAVDESS",
     paper="Livingstone and Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 13(5), 2018",
-    licence="CC BY-NC-SA 4.0",
+    license="CC BY-NC-SA 4.0",
     terms="CC BY-NC-SA 4.0: not for commercial use. From https://zenodo.org/records/1188976",
     layout="files named 03-01-06-01-02-01-12.wav (01- and 02- for video), in Actor_01 … Actor_24 or in one folder",
     labels=RAVDESS8,

@@ -29,18 +29,18 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if its coding is not there, or none of its pictures.
     """
-    found = Gathering(CORPUS, folder)
-    media = find_media(found)
-    for row in find_coding(found, _COLUMNS):
-        add_coded(found, _COLUMNS, row, media, row["Subject"].zfill(3), row["Filename"])
-    return found.reading()
+    gathering = Gathering(CORPUS, folder)
+    media = find_media(gathering)
+    for row in find_coding(gathering, _COLUMNS):
+        add_coded(gathering, _COLUMNS, row, media, row["Subject"].zfill(3), row["Filename"])
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="samm",
     title="SAMM",
     paper="Davison et al., SAMM: A Spontaneous Micro-Facial Movement Dataset, IEEE TAFFC 9(1), 2018",
-    licence="signed agreement: research",
+    license="signed agreement: research",
     terms="Signed agreement, research only. From https://helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
     layout="SAMM_Micro_FACS_Codes_v2.xlsx, and 006/006_1_2/006_05562.jpg …",
     labels=SAMM8,

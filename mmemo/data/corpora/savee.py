@@ -4,7 +4,7 @@ Paper: S. Haq and P. J. B. Jackson, "Multimodal Emotion Recognition", in Machine
 Copy: http://kahlan.eps.surrey.ac.uk/savee (on request).
 
 Reads ``DC/a01.wav`` in a speaker's folder, as in the original ``AudioData`` and ``AudioVisualClip``, and
-``DC_a01.wav``, as copies have it. Most sentences are said in one emotion only, so their words give it away.
+``DC_a01.wav``, as copies have it. Most sentences are spoken in one emotion only, so their words give it away.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     suffixes = [*VIDEO, *AUDIO]
-    for path in sorted(found.files(suffixes), key=lambda path: suffixes.index(path.suffix.lower())):
+    for path in sorted(gathering.files(suffixes), key=lambda path: suffixes.index(path.suffix.lower())):
         match = _NAME.fullmatch(path.stem)
         speaker = match and (match.group(1) or next((part for part in path.parts[::-1] if part in _SPEAKERS), None))
         if match is None or speaker is None:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
             continue
-        found.add(
+        gathering.add(
             id=f"{speaker}_{match.group(2)}{match.group(3)}",
             path=path,
             label=_LABELS[match.group(2)],
@@ -54,15 +54,15 @@ def read(folder: str | Path) -> Reading:
             language="en",
             extra={"sentence": f"{match.group(2)}{match.group(3)}"},
         )
-    found.clips.sort(key=lambda clip: clip.id)
-    return found.reading()
+    gathering.clips.sort(key=lambda clip: clip.id)
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="savee",
     title="SAVEE",
     paper="Haq and Jackson, Multimodal Emotion Recognition, in Machine Audition, IGI Global, 2010",
-    licence="research",
+    license="research",
     terms="Research, on request. From http://kahlan.eps.surrey.ac.uk/savee",
     layout="DC/a01.wav … in the folders DC, JE, JK and KL, or DC_a01.wav …",
     labels=SAVEE7,

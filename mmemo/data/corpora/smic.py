@@ -30,32 +30,32 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
+    gathering = Gathering(CORPUS, folder)
     sequences: dict[Path, list[Path]] = {}
-    for path in found.files(IMAGE):
+    for path in gathering.files(IMAGE):
         if _SEQUENCE.fullmatch(path.parent.name):
             sequences.setdefault(path.parent, []).append(path)
         else:
-            found.caveat(NAME, path)
+            gathering.caveat(NAME, path)
     for place, frames in sequences.items():
         frames.sort(key=frame_number)
         subject, emotion, number = re.split(r"\D+", place.name)[1], place.name.split("_")[1], place.name.split("_")[2]
         camera = next((name for name in _CAMERAS if name in place.parts), "HS")
-        found.add(
+        gathering.add(
             id=f"{camera}-s{int(subject):02}_{emotion}_{number}",
             path=frames[len(frames) // 2],
             label=_LABELS[emotion],
             speaker=f"smic-s{int(subject):02}",
             extra={"onset_frame": frames[0].name, "offset_frame": frames[-1].name, "camera": camera},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="smic",
     title="SMIC",
     paper="Li et al., A Spontaneous Micro-expression Database: Inducement, collection and baseline, FG 2013",
-    licence="signed agreement: research",
+    license="signed agreement: research",
     terms="Signed agreement with the University of Oulu, research only",
     layout="HS/s01/micro/negative/s01_ne_01/image000001.bmp … (HS, VIS, NIR)",
     labels=MEGC3,

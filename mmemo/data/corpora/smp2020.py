@@ -23,8 +23,8 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if the table is not there, or a row does not fit.
     """
-    found = Gathering(CORPUS, folder)
-    table = found.folder if found.folder.is_file() else found.folder / "smp2020.tsv"
+    gathering = Gathering(CORPUS, folder)
+    table = gathering.folder if gathering.folder.is_file() else gathering.folder / "smp2020.tsv"
     faults = []
     columns = ["split", "label", "lang", "id", "text"]
     for row in read_rows(table, columns, delimiter="\t", quoted=False) if table.is_file() else ():
@@ -34,17 +34,17 @@ def read(folder: str | Path) -> Reading:
             faults.append(str(error))
             continue
         split = row["split"].replace("dev", "val")
-        found.add(id=f"smp2020-{row['id']}", text=row["text"], label=label, language=row["lang"], split=split)
+        gathering.add(id=f"smp2020-{row['id']}", text=row["text"], label=label, language=row["lang"], split=split)
     if faults:
         raise ManifestError(table, faults)
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="smp2020",
     title="SMP2020-EWECT",
     paper="The Evaluation of Weibo Emotion Classification Technology, SMP 2020",
-    licence="of the evaluation: research",
+    license="of the evaluation: research",
     terms="Research, by the rules of the evaluation. From https://smp2020ewect.github.io",
     layout="smp2020.tsv (split, label, lang, id, text)",
     labels=SMP6,

@@ -2,7 +2,7 @@
 
 Columns that are named as a manifest's are taken as they are; ``columns`` says which of yours is which:
 ``{"path": "file", "label": "emotion"}``. All other columns become ``extra``. Paths are relative to the table. Every
-fault is told with its line, missing media too, for a row that is left out unseen would change your corpus.
+fault is reported with its line, missing media too, as a row that is left out unseen would change your corpus.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def read(path: str | Path, columns: Mapping[str, str] | None = None) -> Reading:
     for column in columns:
         if not known_column(column):
             raise ArgumentError(expected_one_of("Column of a manifest", COLUMNS, column))
-    found = Gathering(CORPUS, path)
+    gathering = Gathering(CORPUS, path)
     faults: list[str] = []
     first: dict[str, int] = {}
-    for row in read_rows(found.folder, columns.values()):
-        clip, wrong = from_record(from_row(_renamed(row, columns)), found.folder.parent)
+    for row in read_rows(gathering.folder, columns.values()):
+        clip, wrong = from_record(from_row(_renamed(row, columns)), gathering.folder.parent)
         if row.surplus:
             wrong.append(f"more cells than the header has, by {row.surplus}: a delimiter in a text without quotes?")
         if clip is not None:
@@ -47,12 +47,12 @@ def read(path: str | Path, columns: Mapping[str, str] | None = None) -> Reading:
             for file in (clip.path, clip.audio, clip.subtitles):
                 if file is not None and not file.is_file():
                     wrong.append(f"{file} does not exist; paths are relative to the table")
-            found.clips.append(clip)
+            gathering.clips.append(clip)
         faults += [f"line {row.line}: {fault}" for fault in wrong]
     if faults:
-        raise ManifestError(found.folder, faults)
-    found.labels = infer_labels(found.clips, found.folder.stem) if found.clips else found.labels
-    return found.reading()
+        raise ManifestError(gathering.folder, faults)
+    gathering.labels = infer_labels(gathering.clips, gathering.folder.stem) if gathering.clips else gathering.labels
+    return gathering.reading()
 
 
 def _renamed(row: Row, columns: Mapping[str, str]) -> dict[str, str]:
@@ -71,10 +71,10 @@ CORPUS = Corpus(
     name="table",
     title="table",
     paper="",
-    licence="",
+    license="",
     terms="",
     layout="a .csv, .tsv or .xlsx file with a header and a row for each clip, among them a column of paths or of texts",
-    labels=EKMAN7,  # those found take its place
+    labels=EKMAN7,  # replaced by those of the copy
     read=read,
     options=("columns",),
 )

@@ -27,11 +27,11 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    for path, match in found.matching(_NAME, AUDIO):
+    gathering = Gathering(CORPUS, folder)
+    for path, match in gathering.matching(_NAME, AUDIO):
         speaker, word, emotion = match.groups()
         label = "pleasant surprise" if emotion == "ps" else emotion
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             text=f"Say the word {word}",
@@ -42,14 +42,14 @@ def read(folder: str | Path) -> Reading:
             language="en",
             extra={"word": word, "age": _AGES[speaker[0]]},
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="tess",
     title="TESS",
     paper="Pichora-Fuller and Dupuis, Toronto emotional speech set (TESS), University of Toronto, 2010",
-    licence="CC BY-NC-ND 4.0",
+    license="CC BY-NC-ND 4.0",
     terms="CC BY-NC-ND 4.0. From https://tspace.library.utoronto.ca/handle/1807/24487",
     layout="OAF_back_angry.wav …, in one folder or in OAF_angry … YAF_sad",
     labels=TESS7,

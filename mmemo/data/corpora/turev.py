@@ -26,10 +26,10 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there.
     """
-    found = Gathering(CORPUS, folder)
-    for path, match in found.matching(_NAME, AUDIO):
+    gathering = Gathering(CORPUS, folder)
+    for path, match in gathering.matching(_NAME, AUDIO):
         speaker, emotion, word = match.groups()
-        found.add(
+        gathering.add(
             id=path.stem,
             path=path,
             text=word,
@@ -38,15 +38,15 @@ def read(folder: str | Path) -> Reading:
             speaker=f"turev-{speaker}",
             language="tr",
         )
-    return found.reading()
+    return gathering.reading()
 
 
 CORPUS = Corpus(
     name="turev",
     title="TurEV-DB",
     paper="Canpolat, Ormanoğlu and Zeyrek, Turkish Emotion Voice Database (TurEV-DB), SLTU-CCURL 2020",
-    licence="CC BY-NC-ND and GPL-3.0 both stated: research",
-    terms="Two licences are stated, CC BY-NC-ND and GPL-3.0: research only. From https://github.com/Xeonen/TurEV-DB",
+    license="CC BY-NC-ND and GPL-3.0 both stated: research",
+    terms="Two licenses are stated, CC BY-NC-ND and GPL-3.0: research only. From https://github.com/Xeonen/TurEV-DB",
     layout="1157_kz_acik.wav …, in one folder or in Angry, Calm, Happy, Sad",
     labels=TUREV4,
     read=read,

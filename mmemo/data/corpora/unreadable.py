@@ -1,4 +1,4 @@
-"""Files of a manifest that can't be opened: slower than the checks that every reader makes, so asked for."""
+"""Files of a manifest that can't be opened: an option, as it is slower than the checks that every reader makes."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def read(folder: str | Path) -> Reading:
     Raises:
         ManifestError: if nothing of it is there, or a line does not fit.
     """
-    found = Gathering(CORPUS, folder)
-    table = found.folder if found.folder.is_file() else found.folder / "xed_annotated.tsv"
+    gathering = Gathering(CORPUS, folder)
+    table = gathering.folder if gathering.folder.is_file() else gathering.folder / "xed_annotated.tsv"
     faults: list[str] = []
     if table.is_file():
         for row in read_rows(table, ["split", "label", "lang", "id", "text"], delimiter="\t", quoted=False):
@@ -39,19 +39,19 @@ def read(folder: str | Path) -> Reading:
                 faults.append(f"{table.name} line {row.line}: labels {row['label']}, expected some of {list(XED9)}")
                 continue
             split = "val" if row["split"] == "dev" else row["split"]
-            _add(found, row["id"], row["text"], labels, row["lang"], split)
+            _add(gathering, row["id"], row["text"], labels, row["lang"], split)
     else:
         for language in ("en", "fi"):
             for name in _NAMES:
-                path = next(iter(sorted(found.folder.rglob(name.format(language)))), None)
+                path = next(iter(sorted(gathering.folder.rglob(name.format(language)))), None)
                 if path is not None:
-                    _from_original(found, path, language, faults)
+                    _from_original(gathering, path, language, faults)
     if faults:
-        raise ManifestError(found.folder, faults)
-    return found.reading()
+        raise ManifestError(gathering.folder, faults)
+    return gathering.reading()
 
 
-def _from_original(found: Gathering, path: Path, language: str, faults: list[str]) -> None:
+def _from_original(gathering: Gathering, path: Path, language: str, faults: list[str]) -> None:
     kind = "neutral-" if path.name.startswith("neu_") else ""
     for number, line in read_text_lines(path):
         text, _, numbers = line.rstrip("\r\n").rpartition("\t")
@@ -60,13 +60,13 @@ def _from_original(found: Gathering, path: Path, language: str, faults: list[str
         except (ValueError, IndexError):
             faults.append(f"{path.name} line {number}: expected a text, a tab and numbers from 0 to 8")
         else:
-            _add(found, f"{language}-{kind}{number}", text, labels, language, None)
+            _add(gathering, f"{language}-{kind}{number}", text, labels, language, None)
 
 
-def _add(found: Gathering, name: str, text: str, labels: list[str], language: str, split: str | None) -> None:
+def _add(gathering: Gathering, name: str, text: str, labels: list[str], language: str, split: str | None) -> None:
     if len(labels) > 1:
-        found.caveat(SEVERAL, name)
-    found.add(
+        gathering.caveat(SEVERAL, name)
+    gathering.add(
         id=f"xed-{name}",
         text=text,
         label=labels[0] if len(labels) == 1 else None,
@@ -80,7 +80,7 @@ CORPUS = Corpus(
     name="xed",
     title="XED",
     paper="Öhman et al., XED: A Multilingual Dataset for Sentiment Analysis and Emotion Detection, COLING 2020",
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     terms="CC BY 4.0; the subtitles are from OPUS. From https://github.com/Helsinki-NLP/XED",
     layout="en-annotated.tsv, fi-annotated.tsv, neu_en.txt, neu_fi.txt, or xed_annotated.tsv (split, label, lang, id, "
     "text)",

@@ -46,7 +46,7 @@ def read_audformat(
     Args:
         path: the database's folder, or one table's file.
         table: which table of the database; needed if it has several.
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the table.
         columns: for a manifest's column, the name in the table: ``{"label": "emotion.gold"}``.
         check_media: whether every file must be there.
 
@@ -54,6 +54,15 @@ def read_audformat(
         ManifestError: with every fault and its row.
         ArgumentError: if the database has several tables and none is named, or not that one.
         MissingExtraError: if the table is Parquet and pyarrow is not installed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, read_audformat, write_audformat
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> read_audformat(write_audformat(manifest, "database"))[0].label
+        'happiness'
     """
     path = Path(path)
     file = _table(path, table) if path.is_dir() else path
@@ -75,6 +84,15 @@ def write_audformat(manifest: Manifest, folder: str | Path, *, name: str = "mmem
     Raises:
         ManifestError: with every clip that has no file: audformat knows no clip of text alone.
         ArgumentError: if the folder can't be written to, or holds a database that mmemo did not write.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, write_audformat
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> sorted(file.name for file in write_audformat(manifest, "database").iterdir())
+        ['db.clips.csv', 'db.yaml']
     """
     folder = Path(folder)
     faults = [f"clip {clip.id!r} has no file" for clip in manifest if clip.path is None]

@@ -1,4 +1,4 @@
-"""Clips as flat rows of plain values, as tables of other tools hold them, and back with every fault told."""
+"""Clips as flat rows of plain values, as tables of other tools hold them, and back, with every fault reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def to_manifest(
     Args:
         rows: how to name a row in a fault, and its values by column.
         what: what is read, to name it in an error.
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the rows.
         root: folder that paths are relative to; the working folder by default.
         check_media: whether every file must be there.
 
@@ -82,5 +82,5 @@ def _text(value: object) -> str:
 
 
 def _empty(value: object) -> bool:
-    """Tables have several ways of saying that nothing is known; NaN and pandas' own are not equal to themselves."""
+    """Whether a cell has no value. Tables have several forms of that; NaN and pandas' NA don't equal themselves."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value)) or bool(value != value)

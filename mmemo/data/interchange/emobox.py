@@ -43,13 +43,22 @@ def read_emobox(
     """Read a list. A name such as ``ased_test_fold_1.jsonl`` gives the split (valid becomes "val").
 
     Args:
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the list.
         root: folder that contains ``downloads``; the working folder by default.
         label_map: what EmoBox' labels mean, as in its ``label_map.json``.
         check_media: whether every file must be there.
 
     Raises:
         ManifestError: with every fault and its line.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, read_emobox, write_emobox
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> read_emobox(write_emobox(manifest, "mine_train_fold_1.jsonl"))[0].split
+        'train'
     """
     path = Path(path)
     part = _PART.search(path.stem)
@@ -95,13 +104,22 @@ def _rows(
 
 
 def write_emobox(manifest: Manifest, path: str | Path, *, root: str | Path | None = None) -> Path:
-    """Write a list. Every file is opened, for its rate and length.
+    r"""Write a list. Every file is opened, for its rate and length.
 
     Args:
         root: folder that EmoBox will run in; paths become relative to it. The working folder by default.
 
     Raises:
         ManifestError: with every clip that has no sound file or no label.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, write_emobox
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> write_emobox(manifest, "mine_train_fold_1.jsonl").read_text()
+        '{"key": "a", "dataset": "mmemo", "wav": "clip.mp4", "type": "raw", ...}\n'
     """
     path, root = Path(path), Path(root or ".")
     lines, faults = [], []

@@ -20,6 +20,16 @@ def to_frame(manifest: Manifest) -> pd.DataFrame:
 
     Raises:
         MissingExtraError: if pandas is not installed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, to_frame
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> to_frame(manifest)[["id", "label", "speaker"]]
+          id      label speaker
+        0  a  happiness       x
     """
     try:
         import pandas as pd
@@ -40,12 +50,19 @@ def from_frame(
     A row without ``id`` is named by its number.
 
     Args:
-        labels: the classes there can be; by default the first known set that has all labels found.
+        labels: the classes there can be; by default the first known set that has all labels of the frame.
         columns: for a manifest's column, the name in the frame: ``{"label": "emotion"}``.
         root: folder that paths are relative to; the working folder by default.
 
     Raises:
         ManifestError: with every fault, by the row's number from 0.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from mmemo.data import from_frame
+        >>> frame = pd.DataFrame({"file": ["clip.mp4"], "emotion": ["happiness"]})
+        >>> from_frame(frame, columns={"path": "file", "label": "emotion"})[0].label
+        'happiness'
     """
     renamed = frame.rename(columns={theirs: ours for ours, theirs in (columns or {}).items()})
     rows = ((f"row {number}", row) for number, row in enumerate(renamed.to_dict("records")))

@@ -25,6 +25,15 @@ def to_dataset(manifest: Manifest) -> Dataset:
 
     Raises:
         MissingExtraError: if ``datasets`` is not installed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, to_dataset
+        >>> from mmemo.labels import EKMAN7
+        >>> manifest = Manifest([Clip(Path("clip.mp4"), id="a", label="happiness", speaker="x")], EKMAN7)
+        >>> to_dataset(manifest).features["label"].int2str(1)
+        'happiness'
     """
     datasets = _package()
     rows = [to_cells(clip) for clip in manifest]
@@ -55,6 +64,13 @@ def from_dataset(
 
     Raises:
         ManifestError: with every fault, by the row's number from 0; a file that is only bytes in the data set is one.
+
+    Examples:
+        >>> from datasets import Dataset
+        >>> from mmemo.data import from_dataset
+        >>> dataset = Dataset.from_dict({"path": ["clip.mp4"], "emotion": ["happiness"]})
+        >>> from_dataset(dataset, columns={"label": "emotion"})[0].label
+        'happiness'
     """
     features = dict(dataset.features or {})
     ours = {theirs: column for column, theirs in (columns or {}).items()}

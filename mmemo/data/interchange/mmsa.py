@@ -38,6 +38,15 @@ def read_mmsa_labels(path: str | Path, *, media: str | Path | None = None, check
 
     Raises:
         ManifestError: with every fault and its line.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, read_mmsa_labels, write_mmsa_labels
+        >>> from mmemo.labels import SENTIMENT3
+        >>> clip = Clip(text="Great!", id="a", label="positive", valence=2.0, dialogue="video", turn=1, split="test")
+        >>> path = write_mmsa_labels(Manifest([clip], SENTIMENT3), "label.csv")
+        >>> read_mmsa_labels(path, check_media=False)[0].label
+        'positive'
     """
     path = Path(path)
     folder = Path(media) if media is not None else path.parent / "Raw"
@@ -59,14 +68,14 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
         except ValueError as error:
             faults.append(str(error))
             continue
-        said = row.cells.get("annotation", "").lower()
+        annotation = row.cells.get("annotation", "").lower()
         yield (
             f"line {row.line}",
             {
                 "id": f"{video}$_${clip}",
                 "path": str(file) if file.is_file() else None,
                 "transcript": row["text"],
-                "label": said if said in SENTIMENT3.labels else SENTIMENT3[1 + (valence > 0) - (valence < 0)],
+                "label": annotation if annotation in SENTIMENT3.labels else _label(valence),
                 "valence": valence,
                 "dialogue": video,
                 "split": split,
@@ -76,6 +85,11 @@ def _rows(path: Path, folder: Path, check_media: bool, faults: list[str]) -> Ite
         )
 
 
+def _label(valence: float) -> str:
+    """The label by the sign of the sentiment."""
+    return SENTIMENT3[1 + (valence > 0) - (valence < 0)]
+
+
 def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
     """Write ``label.csv``. The media stay where they are; MMSA wants them as ``Raw/<video_id>/<clip_id>.mp4``.
 
@@ -83,6 +97,15 @@ def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
 
     Raises:
         ManifestError: with every clip that lacks what MMSA needs: dialogue, number, words, valence, split.
+
+    Examples:
+        >>> from mmemo import Clip
+        >>> from mmemo.data import Manifest, write_mmsa_labels
+        >>> from mmemo.labels import SENTIMENT3
+        >>> clip = Clip(text="Great!", id="a", label="positive", valence=2.0, dialogue="video", turn=1, split="test")
+        >>> print(write_mmsa_labels(Manifest([clip], SENTIMENT3), "label.csv").read_text())
+        video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode
+        video,1,Great!,2.0,,,,Positive,test
     """
     faults, rows = [], []
     names = {split: name for name, split in SPLITS.items()}
@@ -99,7 +122,7 @@ def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
         if missing or clip.valence is None:
             faults.append(f"clip {clip.id!r} has no {', '.join(missing)}")
             continue
-        annotation = clip.label or SENTIMENT3[1 + (clip.valence > 0) - (clip.valence < 0)]
+        annotation = clip.label or _label(clip.valence)
         rows.append(
             {
                 "video_id": clip.dialogue,

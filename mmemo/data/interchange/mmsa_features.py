@@ -32,6 +32,12 @@ class MmsaFeatures:
 
     Raises:
         ArgumentError: if an array has another number of clips.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmemo.data import MmsaFeatures
+        >>> MmsaFeatures(("video$_$1",), {"audio": np.zeros((1, 50, 5))}).arrays["audio"].shape
+        (1, 50, 5)
     """
 
     ids: tuple[str, ...]
@@ -54,12 +60,19 @@ def read_mmsa_features(path: str | Path) -> dict[str, MmsaFeatures]:
     Raises:
         ManifestError: if it is no such file, it holds anything but arrays and plain containers, or its arrays do not
             have the same clips; with every fault.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmemo.data import MmsaFeatures, read_mmsa_features, write_mmsa_features
+        >>> features = MmsaFeatures(("video$_$1",), {"audio": np.zeros((1, 50, 5))})
+        >>> read_mmsa_features(write_mmsa_features({"test": features}, "features.pkl"))["test"].ids
+        ('video$_$1',)
     """
     path = Path(path)
     data = load_plain_pickle(path)
     if not isinstance(data, dict) or not set(SPLITS) & set(data):
         raise ManifestError(path, [f"expected a mapping with {', '.join(SPLITS)}"])
-    found: dict[str, MmsaFeatures] = {}
+    features: dict[str, MmsaFeatures] = {}
     faults = []
     for name, split in SPLITS.items():
         values = data.get(name)
@@ -71,12 +84,12 @@ def read_mmsa_features(path: str | Path) -> dict[str, MmsaFeatures]:
         ids = tuple(str(_first(item)) for item in values["id"])
         try:
             arrays = {kind: np.asarray(value) for kind, value in values.items() if kind != "id"}
-            found[split] = MmsaFeatures(ids, arrays)
+            features[split] = MmsaFeatures(ids, arrays)
         except ValueError as error:  # ArgumentError is one; so is an array of unequal rows
             faults.append(f"{name}: {error}")
     if faults:
         raise ManifestError(path, faults)
-    return found
+    return features
 
 
 def write_mmsa_features(features: Mapping[str, MmsaFeatures], path: str | Path) -> Path:
@@ -84,6 +97,13 @@ def write_mmsa_features(features: Mapping[str, MmsaFeatures], path: str | Path) 
 
     Raises:
         ArgumentError: if a split has another name than "train", "val", "test".
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmemo.data import MmsaFeatures, write_mmsa_features
+        >>> features = MmsaFeatures(("video$_$1",), {"audio": np.zeros((1, 50, 5))})
+        >>> write_mmsa_features({"test": features}, "features.pkl").name
+        'features.pkl'
     """
     names = {split: name for name, split in SPLITS.items()}
     unknown = [split for split in features if split not in names]

@@ -2,7 +2,7 @@
 
 A pickle is a program: `pickle.load` calls whatever it names. This reader knows a dozen names, of NumPy's arrays and of
 plain types, and gives each a meaning of its own: no function or class of another module is ever looked up. Not even
-NumPy's own ``__setstate__`` is called, for it trusts what it is told of an array's memory.
+NumPy's own ``__setstate__`` is called, for it trusts a pickle's description of an array's memory.
 """
 
 from __future__ import annotations
@@ -173,10 +173,10 @@ def load_plain_pickle(path: str | Path) -> Any:
         with path.open("rb") as file:
             return _finished(_Unpickler(file, encoding="latin1").load(), {})
     except pickle.UnpicklingError as error:
-        told = (
+        message = (
             f"it holds {error}: only arrays, numbers, text and plain containers are read, as anything else can be code"
         )
-        raise ManifestError(path, [told]) from None
+        raise ManifestError(path, [message]) from None
     except Exception as error:  # a damaged program fails in any way
         raise ManifestError(path, [f"not a pickle of arrays and plain containers: {error!r}"]) from None
 

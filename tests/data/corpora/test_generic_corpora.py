@@ -25,7 +25,7 @@ def test_every_corpus_says_what_it_is_and_refuses_a_wrong_folder(name: str, tmp_
     assert known.layout
     if name not in ("classes", "table"):
         assert re.search(r"\b(19|20)\d\d\b", known.paper), "a paper has a year"
-        assert known.licence
+        assert known.license
         assert known.terms
     (tmp_path / "holiday.txt").write_text("nothing of a corpus")
     with pytest.raises(ManifestError) as told:
