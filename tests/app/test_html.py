@@ -12,7 +12,7 @@ import pytest
 
 from mmemo import EmotionModel, EmotionResult
 from mmemo.app import html
-from mmemo.app.sessions import Finding
+from mmemo.app.sessions import StoredResult
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import LabelSet
 from mmemo.notes import Note
@@ -30,8 +30,8 @@ def result(label: str = "joy", text: str = "clip.mp4") -> EmotionResult:
     return EmotionResult(text, 4.0, scores, modalities, segments, notes=(Note("code", text),))
 
 
-def finding(result: EmotionResult, files: tuple[str, ...] = ("report.html", "result.json")) -> Finding:
-    return Finding("TOKEN", Path(), result, timeline_svg(result), files)
+def finding(result: EmotionResult, files: tuple[str, ...] = ("report.html", "result.json")) -> StoredResult:
+    return StoredResult("TOKEN", Path(), result, timeline_svg(result), files)
 
 
 def model(label: str = "joy") -> EmotionModel:
