@@ -19,7 +19,7 @@ from mmemo.micro.expression import MicroExpression
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.perception import Perception, perceive
-from mmemo.pretrained import find_model, load_model
+from mmemo.pretrained import find_model, load_model, model_folder
 from mmemo.result import EmotionResult
 from mmemo.scoring import score
 from mmemo.speech.prosody import Prosody, measure
@@ -123,7 +123,12 @@ class Analyzer:
             speech=None if found.activity is None else found.activity.spans,
             micro_expressions=micro,
             prosody=_prosody(clip, found) if self._prosody else None,
+            inputs=tuple(file.absolute() for file in (clip.audio, clip.subtitles, self._folder) if file is not None),
         )
+
+    @property
+    def _folder(self) -> Path | None:
+        return None if isinstance(self._given, EmotionModel) else model_folder(self._given)
 
     @property
     def model(self) -> EmotionModel:

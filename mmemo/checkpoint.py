@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +12,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
+from mmemo.errors import UnknownModelError, WeightsError
+from mmemo.files import CONFIG, TENSORS, replacing
 
 FORMAT = 1
-CONFIG, TENSORS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,11 @@ def save_checkpoint(
     tensors: Mapping[str, np.ndarray],
     files: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write ``config`` (JSON), ``tensors`` (safetensors) and other ``files`` into ``folder``, all of it or nothing."""
+    """Write ``config`` (JSON), ``tensors`` (safetensors) and other ``files`` into ``folder``, all of it or nothing.
+
+    Raises:
+        ArgumentError: if the folder is there and may not be replaced; see `mmemo.files.check_folder`.
+    """
     data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     settings = {"format": FORMAT, **config, "sha256": hashlib.sha256(data).hexdigest()}
     with replacing(folder) as partial:
@@ -47,42 +47,6 @@ def save_checkpoint(
         for name, content in (files or {}).items():
             (partial / name).write_bytes(content)
     return Path(folder)
-
-
-@contextmanager
-def replacing(folder: str | Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of ``folder`` at the end; a failure leaves the old one, or none."""
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    partial.chmod(0o755)
-    try:
-        yield partial
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextmanager
-def replacing_file(path: str | Path) -> Iterator[Path]:
-    """A temporary file that takes the place of ``path`` at the end; a failure leaves the old one, or none.
-
-    Raises:
-        ArgumentError: if the folder is not there, or can't be written to.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def checkpoint_kind(folder: str | Path) -> str | None:

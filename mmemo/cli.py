@@ -97,13 +97,14 @@ def analyze(
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
     path = paths[0] if paths else None
     from mmemo.analyzer import Analyzer
-    from mmemo.report.files import PICTURES, VIDEOS, check_anonymize, check_suffix
+    from mmemo.pretrained import model_folder
+    from mmemo.report.files import PICTURES, VIDEOS, check_anonymize, check_output
 
     if path is None and text is None:
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
     for file, suffixes in ((out, None), (plot, PICTURES), (video, VIDEOS)):
         if file is not None:
-            check_suffix(file, suffixes)
+            check_output(file, path, (subtitles, model_folder(model)), suffixes)
     check_anonymize(anonymize)
     analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody)
     with _progress() as progress:
@@ -178,16 +179,20 @@ def audit(
     allow: Annotated[str, typer.Option(help="Codes of leaks that are accepted, with commas between them.")] = "",
 ) -> None:
     """Look for leaks between the splits of a manifest. Exit status 1 if anything leaks."""
-    from mmemo.checkpoint import replacing_file
     from mmemo.data import Manifest
+    from mmemo.files import check_file, replacing_file
+    from mmemo.speech.transcript import files_read
 
     clips = Manifest.read(manifest)
+    inputs = [manifest, *files_read(clips)]
+    if out is not None:
+        check_file(out, inputs)
     with _progress("reading media") as progress:
         found = clips.audit(
             media=media.value, tick=(lambda done: progress(done / len(clips))) if progress is not None else None
         )
     if out is not None:
-        with replacing_file(out) as partial:
+        with replacing_file(out, inputs) as partial:
             partial.write_text(found.to_json() + "\n", encoding="utf-8")
     if json:
         print(found.to_json())
@@ -219,14 +224,20 @@ def compare(
 ) -> None:
     """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
     from mmemo.comparison.compare import compare as comparing
-    from mmemo.comparison.writing import check_suffix
+    from mmemo.comparison.compare import inputs_of
+    from mmemo.comparison.writing import check_output, check_suffix
+    from mmemo.data import Manifest
 
     for file in out or ():
         check_suffix(file)
+    clips = None if on is None else Manifest.read(on)
+    inputs = inputs_of(sources, clips, (on, cache))
+    for file in out or ():
+        check_output(file, inputs)
     with _progress("encoding clips") as progress:
         found = comparing(
             *sources,
-            on=on,
+            on=clips,
             split=split,
             modalities=None if modalities is None else modalities.split(","),
             systems=None if systems is None else [name.strip() for name in systems.split(",")],

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.checkpoint import load_checkpoint, replacing, save_checkpoint
+from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.quality import quality_of
 from mmemo.encoders.saved import SavedEncoder, load_encoder
 from mmemo.errors import ArgumentError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
+from mmemo.files import replacing
 from mmemo.fusion.base import FusionHead
 from mmemo.labels import LABEL_SETS, LabelSet
 from mmemo.probability import softmax
@@ -105,10 +106,12 @@ class EmotionModel:
         return self.fusion.fuse(encodings)
 
     def save(self, folder: str | Path, info: Mapping[str, Any] | None = None) -> Path:
-        """Write the whole model into ``folder`` (replaced if it exists). ``info`` goes into its ``config.json``.
+        """Write the whole model into ``folder``. ``info`` goes into its ``config.json``.
+
+        A folder that is there is replaced if it holds what mmemo wrote and nothing else; see `mmemo.files`.
 
         Raises:
-            ArgumentError: if an encoder has no ``save(folder)``.
+            ArgumentError: if an encoder has no ``save(folder)``, or the folder may not be replaced.
         """
         settings, arrays = self.fusion.state()
         config = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmemo.checkpoint import load_checkpoint
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
+from mmemo.files import MARK
 from mmemo.model import FUSION, KIND, EmotionModel
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def find_model(name: str | Path = "default", modalities: Sequence[str] | None = 
         WeightsError: if the folder's settings are damaged.
         ArgumentError: for a modality the model does not have.
     """
-    known = tuple(load_checkpoint(_folder(name) / FUSION, KIND).config["encoders"])
+    known = tuple(load_checkpoint(model_folder(name) / FUSION, KIND).config["encoders"])
     for modality in modalities or ():
         if modality not in known:
             raise ArgumentError(expected_one_of(f"Modality of the model {str(name)!r}", known, modality))
@@ -126,10 +127,15 @@ def load_model(
     if str(name) in MODELS:
         for part in (*chosen, FUSION):
             _verify(MODELS[str(name)].parts[part])
-    return EmotionModel.load(_folder(name), modalities=chosen, device=_device(device), name=str(name))
+    return EmotionModel.load(model_folder(name), modalities=chosen, device=_device(device), name=str(name))
 
 
-def _folder(name: str | Path) -> Path:
+def model_folder(name: str | Path) -> Path:
+    """Where a model's files are.
+
+    Raises:
+        UnknownModelError: if there is no such name or folder.
+    """
     if str(name) in MODELS:
         return MODELS[str(name)].folder
     if (Path(name) / RUN / FUSION).is_dir():
@@ -153,7 +159,8 @@ def fingerprint(folder: Path) -> str:
     """SHA-256 over the files of a folder of weights, settings included, in the order of their names."""
     digest = sha256()
     for file in sorted(folder.glob("*")):
-        digest.update(file.read_bytes())
+        if file.name != MARK:  # it tells who wrote the files, and is missing where they were copied
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

@@ -161,6 +161,8 @@ class EmotionResult:
         micro_expressions: in order of their onset; None unless they were looked for. Their persons are numbered as
             they were followed at the full frame rate, mostly but not always as in ``people``.
         prosody: pitch, loudness, speaking rate and pauses; None unless it was asked for and somebody speaks.
+        inputs: what was read besides ``source``: sound, subtitles, the model's folder. `save` overwrites none of them,
+            nor the source and its subtitles. Not part of a document.
     """
 
     source: str | None
@@ -176,6 +178,7 @@ class EmotionResult:
     speech: tuple[tuple[Seconds, Seconds], ...] | None = None
     micro_expressions: tuple[MicroExpression, ...] | None = None
     prosody: Prosody | None = None
+    inputs: tuple[Path, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _validate(self.scores)
@@ -315,7 +318,8 @@ class EmotionResult:
             anonymize: "blur" or "mask" hides every face of a video, and leaves the faces out of a report or plot.
 
         Raises:
-            ArgumentError: for another suffix, or a format that the result has nothing for.
+            ArgumentError: for another suffix, a format that the result has nothing for, or a file that the result was
+                made from.
             MissingExtraError: if the format needs packages that are not installed.
         """
         from mmemo.report.files import save

@@ -31,6 +31,7 @@ from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
+from mmemo.files import check_folder
 from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import EKMAN7
 from mmemo.training.loop import Schedule, fit
@@ -186,6 +187,7 @@ def main(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     run = run.expanduser()
+    check_folder(out, (face, run / "report.json"))
 
     fer = read_fer(data / "fer2013")
     refuse_leaks(fer, ())

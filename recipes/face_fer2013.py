@@ -48,6 +48,7 @@ from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder
 from mmemo.faces.align import SIZE, unalign
 from mmemo.faces.warp import invert, warp
+from mmemo.files import check_folder
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8, FER8_TO_EKMAN7
 from mmemo.training import image_augmentation as augment
 from mmemo.training.loop import Schedule, fit
@@ -531,6 +532,8 @@ def main(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     run = run.expanduser()
+    for folder in (out, run / "calibrated"):
+        check_folder(folder, (run / "report.json",))
 
     fer = read_fer(data / "fer2013")
     refuse_leaks(fer, allow or ())

@@ -39,6 +39,7 @@ from mmemo.encoders.face_sequence_network import LstmNetwork, SequenceArchitectu
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
+from mmemo.files import check_folder
 from mmemo.labels import EKMAN7, to_ekman7
 
 log = logging.getLogger("face_sequence")
@@ -235,9 +236,11 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
     run = run.expanduser()
+    kinds: tuple[Literal["lstm", "inflated"], ...] = ("lstm", "inflated")
+    for kind in kinds if out is not None else ():
+        check_folder(out / kind, (face, run / "report.json"))
     encoder = FaceEncoder.load(face)
     epochs, rates = {"lstm": lstm_epochs, "inflated": inflated_epochs}, {"lstm": lstm_rate, "inflated": inflated_rate}
-    kinds: tuple[Literal["lstm", "inflated"], ...] = ("lstm", "inflated")
 
     def trained(kind: Literal["lstm", "inflated"], apart: bool, clips: Clips) -> FaceSequenceEncoder:
         torch.manual_seed(seed)

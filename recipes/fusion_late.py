@@ -23,6 +23,7 @@ from mmemo.checkpoint import save_checkpoint
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import expected_calibration_error, uar
+from mmemo.files import check_folder
 from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.labels import EKMAN7
 from mmemo.model import KIND
@@ -45,6 +46,7 @@ def main(
         seed: of the pairing.
     """
     folders = {"face": face, "voice": voice, "text": text}
+    check_folder(out, [folder / "val_logits.npz" for folder in folders.values()])
     validation = {name: _read(folder / "val_logits.npz") for name, folder in folders.items()}
     temperatures = {name: fit_temperature(logits, target) for name, (logits, target) in validation.items()}
     for name, temperature in temperatures.items():

@@ -40,7 +40,6 @@ from rich.console import Console
 
 import mmemo
 from mmemo import EmotionModel, load_model
-from mmemo.checkpoint import replacing_file
 from mmemo.comparison.answers import Answers
 from mmemo.comparison.asking import groups_of, subsets
 from mmemo.comparison.compare import compared
@@ -53,6 +52,7 @@ from mmemo.errors import ArgumentError, ManifestError, expected_one_of
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, negative_log_likelihood
 from mmemo.evaluation.reliance import reliance
+from mmemo.files import check_folder, make_folder, replacing_file
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.cross_attention import CrossAttentionFusion
 from mmemo.fusion.gated import GatedFusion
@@ -116,7 +116,8 @@ def main(
     for name in heads:
         if name not in HEADS:
             raise ArgumentError(expected_one_of("Head", [*HEADS, "all"], name))
-    run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
+    check_folder(run / "model", (manifest, encoders))
     base = load_model(encoders, modalities=modalities.split(","))
     clips, refit = labelled(manifest, base.labels, refit)
     if all(clip.split is None for clip in clips):

@@ -39,7 +39,6 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from mmemo import EmotionModel
-from mmemo.checkpoint import replacing_file
 from mmemo.comparison.answers import Answers, Removed
 from mmemo.comparison.compare import compared
 from mmemo.comparison.run_folder import write_run
@@ -54,6 +53,7 @@ from mmemo.encoders.whisper_layers import CHUNK, LAYERS, WhisperLayersEncoder
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, expected_calibration_error
 from mmemo.evaluation.reliance import Reliance, reliance
+from mmemo.files import check_folder, make_folder, replacing_file
 from mmemo.fusion.base import FittableHead
 from mmemo.fusion.concat import ConcatFusion
 from mmemo.fusion.cross_attention import CrossAttentionFusion
@@ -94,7 +94,8 @@ def main(
 ) -> None:
     """Encode once, cross-validate every head, write ``scores.npz`` and ``results.json``, print a table."""
     start = time.monotonic()
-    run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
+    check_folder(run / "model")
     # Two sentences that all actors say in all emotions: the words are not looked at.
     manifest = read(data / "voice/ravdess").manifest.update(lambda _: {"text": None}).with_folds(LUNA_FOLDS)
     manifest.audit(media="hashes").refuse_leaks()

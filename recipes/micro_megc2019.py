@@ -46,6 +46,7 @@ from mmemo.data import Manifest
 from mmemo.errors import ManifestError
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import confusion, macro_f1, recalls, uar
+from mmemo.files import check_folder, make_folder
 from mmemo.labels import MEGC3, LabelSet
 from mmemo.micro.flow_image import SIDE, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
@@ -349,7 +350,9 @@ def main(
     if (data is None) == (manifest is None):
         raise typer.BadParameter("Give DATA or --manifest.")
     samples = read_composite(data) if data is not None else read_manifest(manifest, allow or ())  # type: ignore[arg-type]
-    run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
+    if out is not None:
+        check_folder(out, (run / "figures.json",))
     log.info("%d samples of %d subjects", len(samples.target), len(np.unique(samples.subject)))
     kernels = kernels_of(samples)
     runs: dict[str, list[np.ndarray]] = {}

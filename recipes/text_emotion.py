@@ -64,6 +64,7 @@ from mmemo.evaluation.metrics import (
     weighted_f1,
 )
 from mmemo.evidence import Turn
+from mmemo.files import check_folder
 from mmemo.labels import (
     DAIR6_TO_EKMAN7,
     EKMAN7,
@@ -158,6 +159,8 @@ def main(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     run = run.expanduser()
+    for folder in (out, run / "weights"):
+        check_folder(folder, (run / "last.pt",))
 
     everything: dict[str, Corpus] = {}
     for name, (place, mapping) in CORPORA.items():

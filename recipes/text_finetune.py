@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -44,6 +45,7 @@ from mmemo.encoders.text_network import TextNet
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import accuracy, macro_f1, weighted_f1
+from mmemo.files import check_folder, replacing
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.training.loop import Schedule, fit
@@ -135,11 +137,13 @@ class Theirs(nn.Module):
         return logits
 
     def save(self, out: Path, languages: tuple[str, ...], card: dict[str, Any]) -> None:
-        self.model.save_pretrained(out)
-        self.tokenizer.save_pretrained(out)
-        (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         mapping = mapping_of(self.labels.labels, None, EKMAN7, PUBLISHED)
-        TextBackboneEncoder(HuggingFaceText(out), mapping, languages=languages).save(out)
+        with tempfile.TemporaryDirectory() as plain, replacing(out) as partial:
+            self.model.save_pretrained(plain)
+            self.tokenizer.save_pretrained(plain)
+            TextBackboneEncoder(HuggingFaceText(Path(plain)), mapping, languages=languages).save(partial)
+            text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+            (partial / "card.json").write_text(text, encoding="utf-8")
 
 
 def tune(reader: Ours | Theirs, tuning: Tuning, rank: int) -> nn.Module:
@@ -187,6 +191,7 @@ def main(
     # its fast way round the layers knows nothing of LoRA's matrices
     torch.backends.mha.set_fastpath_enabled(False)
 
+    check_folder(out / "encoder", (start,))
     reading = read_corpus(corpus, data)
     labels = reading.manifest.labels
     clips = [clip for clip in reading.manifest.clips if clip.label is not None and key(clip.text or "")]

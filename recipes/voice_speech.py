@@ -43,6 +43,7 @@ from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.intervals import bootstrap
 from mmemo.evaluation.metrics import confusion, uar
 from mmemo.evidence import SAMPLE_RATE, Evidence, VoiceEvidence
+from mmemo.files import check_folder
 from mmemo.labels import EKMAN7, RAVDESS8_TO_EKMAN7, LabelMapping, LabelSet
 from mmemo.media import waveform
 from mmemo.speech.activity import speech_mask, speech_spans
@@ -388,6 +389,8 @@ def main(
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     run = run.expanduser()
+    for folder in (out, run / "weights"):
+        check_folder(folder, (run / "report.json",))
 
     utterances = read_manifest(data)
     audited(utterances, data).audit(media="hashes").refuse_leaks(allow or ())

@@ -16,6 +16,7 @@ import mmemo
 from mmemo import Analyzer, Clip, EmotionModel, EmotionResult
 from mmemo.ahead import Ahead
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, TranscriptError, UnknownModelError, WeightsError
+from mmemo.files import MARK
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7
 from mmemo.media import write_video
@@ -240,7 +241,7 @@ class TestModels:
             mmemo.analyze(clip, text="Oh no!", model=mmemo.load_model(folder)),
         )
         assert after.scores == pytest.approx(before.scores, abs=0.01)
-        assert {path.name for path in folder.iterdir()} == {"face", "voice", "text", FUSION}
+        assert {path.name for path in folder.iterdir()} == {"face", "voice", "text", FUSION, MARK}
 
     def test_embedded_weights_are_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from dataclasses import replace

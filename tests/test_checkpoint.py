@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmemo.checkpoint import CONFIG, TENSORS, load_checkpoint, replacing, save_checkpoint
+from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.errors import UnknownModelError, WeightsError
+from mmemo.files import CONFIG, TENSORS, replacing
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

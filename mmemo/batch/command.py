@@ -50,9 +50,7 @@ def analyze_and_tell(
     if summary is not None and summary.suffix.lower() != ".html":
         raise ArgumentError(f"The summary is a page: give --summary FILE.html, not {summary.name}.")
     with _progress() as progress:
-        batch = analyze_many([str(source) for source in sources], out, progress=progress, **settings)
-    if summary is not None:
-        batch.save(summary)
+        batch = analyze_many([str(source) for source in sources], out, summary=summary, progress=progress, **settings)
     Console(highlight=False).print(_told(batch, out, summary))
 
 

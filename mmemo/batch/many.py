@@ -13,8 +13,13 @@ from mmemo.batch.pool import on_this_machine, usable_cores
 from mmemo.batch.rows import Batch
 from mmemo.batch.settings import Settings
 from mmemo.batch.table import check_suffix
+from mmemo.clip import Clip
+from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
+from mmemo.files import check_file
+from mmemo.pretrained import model_folder
+from mmemo.speech.transcript import files_read
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ def analyze_many(
     sources: Iterable[Source] | Source,
     out: str | Path | None = None,
     *,
+    summary: str | Path | None = None,
     model: str | Path = "default",
     modalities: Sequence[str] | None = None,
     device: str = "auto",
@@ -52,6 +58,7 @@ def analyze_many(
         sources: media files, folders with all below them, patterns such as ``"clips/**/*.mp4"``, clips, manifests, or
             their ``.jsonl`` and ``.csv`` files.
         out: the table to write at the end, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``.
+        summary: the summary page to write too, ``.html``.
         model: "default", or a folder; ``modalities``, ``device``, ``window`` and ``hop`` as for `Analyzer`.
         workers: processes, or actors of a cluster; by default half of this machine's cores, or all that the
             cluster has room for.
@@ -60,19 +67,26 @@ def analyze_many(
         progress: is called with the `State` at the beginning and after each clip.
 
     Raises:
-        ArgumentError: for arguments that don't fit, and if another run is writing to ``out``.
+        ArgumentError: for arguments that don't fit, if another run is writing to ``out``, and if a file to be written
+            is one that is read.
         ManifestError: if a manifest can't be read.
         UnknownModelError: if there is no such model.
         WorkerError: if no process can be started.
     """
     out = None if out is None else Path(out)
-    if out is not None:
-        check_suffix(out)
+    outputs = [Path(file) for file in (out, summary) if file is not None]
+    for file in outputs:
+        check_suffix(file)
     if workers is not None and workers < 1:
         raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
     settings = Settings.of(model, modalities, device, window, hop, threads)
-    own = () if out is None else (out, journal_of(out))
-    tasks = plan(sources, own)
+    own = outputs if out is None else [*outputs, journal_of(out)]
+    given = [sources] if isinstance(sources, str | Path | Clip | Manifest) else list(sources)
+    tasks = plan(given, own)
+    inputs = [model_folder(model), *files_read(task.clip for task in tasks)]
+    inputs += [Path(source) for source in given if isinstance(source, str | Path) and Path(source).is_file()]
+    for file in own:
+        check_file(file, inputs)
     with Journal(None if out is None else journal_of(out)) as journal:
         todo = [task for task in tasks if not _known(task, settings, journal)]
         kept = len(tasks) - len(todo)
@@ -96,6 +110,8 @@ def analyze_many(
         batch = Batch(rows, settings.modalities, settings.model)
         if out is not None:
             batch.save(out)
+        if summary is not None:
+            batch.save(summary)
     return batch
 
 

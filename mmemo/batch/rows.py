@@ -156,7 +156,7 @@ class Batch:
         """Write a table, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``; whole or not at all.
 
         Raises:
-            ArgumentError: for another suffix, or if the file can't be written.
+            ArgumentError: for another suffix, or if the file can't be written, or is one of the clips.
             MissingExtraError: if the format needs packages that are not installed.
         """
         from mmemo.batch.table import save

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmemo.checkpoint import replacing_file
 from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.files import replacing_file
 from mmemo.report.needs import need
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def save(batch: Batch, path: Path) -> Path:
     """Write a batch under a temporary name and rename it; see `Batch.save`."""
     check_suffix(path)
     suffix = path.suffix.lower()
-    with replacing_file(path) as partial:
+    with replacing_file(path, [row.path for row in batch.rows]) as partial:
         if suffix == ".parquet":
             import pyarrow.parquet
 

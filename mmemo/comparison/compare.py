@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +17,16 @@ from mmemo.comparison.measuring import measure
 from mmemo.comparison.outcome import Comparison
 from mmemo.comparison.pairs import compare_pairs
 from mmemo.comparison.resampling import Draws
-from mmemo.comparison.run_folder import is_run, read_run
+from mmemo.comparison.run_folder import OF_RUN, is_run, read_run
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
 from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
-from mmemo.pretrained import load_model
+from mmemo.pretrained import MODELS, RUN, load_model
 from mmemo.speech.recognition import Transcriber, default_transcriber
+from mmemo.speech.transcript import files_read
 
 Source = str | Path | EmotionModel | Answers
 ALL = "all"
@@ -80,7 +81,8 @@ def compare(
         raise ArgumentError("Nothing to compare: give a run folder, a model, or several.")
     if draws < 1:
         raise ArgumentError(f"A comparison needs draws of 1 or more, got {draws}.")
-    manifest = _manifest(on, split)
+    clips = Manifest.read(on) if isinstance(on, str | Path) else on
+    manifest = _part(clips, split)
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
     heard = default_transcriber() if transcriber == "auto" else transcriber
     asker = _Asker(manifest, modalities, degrade, draws, seed, store, device, heard, progress)
@@ -97,7 +99,22 @@ def compare(
     if degrade and not curves:
         raise ArgumentError("degrade needs a model that can be asked about a manifest; these are held-out scores.")
     title = ", ".join(dict.fromkeys(_name(source) for source in sources))
-    return compared(answers, title, draws=draws, seed=seed, curves=tuple(curves))
+    files = (on if isinstance(on, str | Path) else None, None if store is None else store.path)
+    inputs = tuple(file.absolute() for file in inputs_of(sources, clips, files))
+    return replace(compared(answers, title, draws=draws, seed=seed, curves=tuple(curves)), inputs=inputs)
+
+
+def inputs_of(
+    sources: Iterable[Source], clips: Manifest | None = None, files: Iterable[str | Path | None] = ()
+) -> list[Path]:
+    """What a comparison reads: of runs what the recipe left there, saved models, the clips' media, and other files."""
+    found = [Path(file) for file in files if file is not None]
+    for source in sources:
+        if isinstance(source, str | Path):
+            folder = MODELS[str(source)].folder if str(source) in MODELS else Path(source)
+            run = is_run(folder) or (folder / RUN).is_dir()
+            found += [folder / name for name in OF_RUN] if run else [folder]
+    return [*found, *files_read(clips or ())]
 
 
 def compared(
@@ -217,12 +234,11 @@ class _Asker:
         return None if progress is None else lambda done: progress((step + done / clips) / steps)
 
 
-def _manifest(on: str | Path | Manifest | None, split: str | None) -> Manifest | None:
-    if on is None:
+def _part(manifest: Manifest | None, split: str | None) -> Manifest | None:
+    if manifest is None:
         if split is not None:
             raise ArgumentError("split chooses clips of a manifest: give on=MANIFEST too.")
         return None
-    manifest = on if isinstance(on, Manifest) else Manifest.read(on)
     if split == ALL or (split is None and all(clip.split != "test" for clip in manifest)):
         return manifest
     return manifest.part(split or "test")

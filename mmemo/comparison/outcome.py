@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Comparison:
         curves: under loss of modalities, and under worse evidence if that was asked for.
         notes: what a reader must know.
         draws: resamplings behind every interval; ``seed`` of them.
+        inputs: files and folders that were read, which `save` does not overwrite. Not part of a document.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Comparison:
     notes: tuple[str, ...]
     draws: int
     seed: int
+    inputs: tuple[Path, ...] = field(default=(), repr=False)
 
     @cached_property
     def by_name(self) -> Mapping[str, Measured]:
@@ -98,7 +100,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, strings and numbers, ready for JSON; figures that do not exist are None."""
-        plain = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        plain = {one.name: _plain(getattr(self, one.name)) for one in fields(self) if one.name != "inputs"}
         return {**plain, "systems": {system.name: _plain(system) for system in self.systems}}
 
     def to_json(self, indent: int | None = 2) -> str:
@@ -145,10 +147,10 @@ class Comparison:
 
         ``.json``: everything; ``.csv``: the rows of `to_frame`; ``.md``, ``.tex``: the table of systems; ``.html``: a
         page that needs no network; ``.png``, ``.svg``, ``.pdf``: the figure of all systems. A folder (no suffix) gets
-        every figure as PNG and PDF.
+        every figure as PNG and PDF; one that is there is replaced if it holds what mmemo wrote and nothing else.
 
         Raises:
-            ArgumentError: for another suffix.
+            ArgumentError: for another suffix, a file that was compared, or a folder that may not be replaced.
             MissingExtraError: if the format needs packages that are not installed.
         """
         from mmemo.comparison.writing import save

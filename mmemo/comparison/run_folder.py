@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mmemo.checkpoint import replacing_file
 from mmemo.comparison.answers import Answers, Removed
 from mmemo.errors import UnknownModelError, WeightsError
+from mmemo.files import replacing_file
+from mmemo.pretrained import RUN
 
 SCORES = "scores.npz"
+OF_RUN = (SCORES, "results.json", "features.sqlite", RUN)
+"""What the recipes leave in a run folder; no comparison is written over it."""
 FORMAT = 1
 _WITHOUT, _AND, _OF = " without ", " and ", " of "
 _FITTED = "fitted on"

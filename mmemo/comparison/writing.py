@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmemo.checkpoint import replacing, replacing_file
 from mmemo.comparison.outcome import Comparison, rows
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evaluation.intervals import Interval
+from mmemo.files import FIGURES, check_file, check_folder, replacing, replacing_file
 from mmemo.report.needs import need
 
 if TYPE_CHECKING:
@@ -34,6 +35,23 @@ def check_suffix(path: Path) -> None:
         need(f"Writing {path.name}", "report", "matplotlib")
 
 
+def check_output(path: Path, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Refuse a file or folder that a comparison may not be written to, before any work is done.
+
+    Args:
+        inputs: what is compared; see `mmemo.files.check_file` and `mmemo.files.check_folder`.
+
+    Raises:
+        ArgumentError: see `check_suffix`, and those.
+        MissingExtraError: if the format needs packages that are not installed.
+    """
+    check_suffix(path)
+    if path.suffix:
+        check_file(path, inputs)
+    else:
+        check_folder(path, inputs, FIGURES)
+
+
 def save(comparison: Comparison, path: Path) -> Path:
     """Write a comparison under a temporary name and rename it; see `Comparison.save`."""
     check_suffix(path)
@@ -41,7 +59,7 @@ def save(comparison: Comparison, path: Path) -> Path:
     if not suffix:
         _save_figures(comparison, path)
         return path
-    with replacing_file(path) as partial:
+    with replacing_file(path, comparison.inputs) as partial:
         if suffix == ".json":
             partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
         elif suffix == ".csv":
@@ -135,9 +153,7 @@ def _escaped(text: str) -> str:
 
 
 def _save_figures(comparison: Comparison, folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ArgumentError(f"{folder} is a file; figures go into a folder.")
-    with replacing(folder) as partial:
+    with replacing(folder, comparison.inputs, FIGURES) as partial:
         for name, figure in comparison.figures().items():
             for suffix in ("png", "pdf"):
                 figure.savefig(partial / f"{name}.{suffix}", bbox_inches="tight", dpi=150)

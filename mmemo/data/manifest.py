@@ -83,7 +83,7 @@ class Manifest(Sequence[Clip]):
         """Write ``.jsonl`` or ``.csv``; media paths become relative to the file. `read` gives the same clips again.
 
         Raises:
-            ArgumentError: if the suffix is another one.
+            ArgumentError: if the suffix is another one, or the file is one of the clips'.
         """
         return write_clips(Path(path), self.clips, self.labels)
 

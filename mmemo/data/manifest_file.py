@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmemo.checkpoint import replacing_file
 from mmemo.clip import Clip
 from mmemo.data.columns import COLUMNS, FAMILIES, from_record, from_row, known_column, to_record, to_row
 from mmemo.errors import ArgumentError, LabelError, ManifestError, expected_one_of
+from mmemo.files import replacing_file
 from mmemo.labels import LABEL_SETS, LabelSet
+from mmemo.speech.transcript import files_read
 
 FORMAT = 1
 SUFFIXES = (".jsonl", ".csv")
@@ -70,11 +71,11 @@ def read_clips(
     return tuple(clips), reader.labels or infer_labels(clips, path.stem)
 
 
-def write_clips(path: Path, clips: Iterable[Clip], labels: LabelSet) -> Path:
+def write_clips(path: Path, clips: Sequence[Clip], labels: LabelSet) -> Path:
     """Write a manifest under a temporary name and rename it; see `mmemo.data.Manifest.write`."""
     check_suffix(path)
     records = (to_record(clip, path.parent) for clip in clips)
-    with replacing_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing_file(path, files_read(clips)) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         if path.suffix.lower() == ".jsonl":
             header = {"manifest": FORMAT, LABEL_SET: {"name": labels.name, "labels": list(labels)}}
             for values in (header, *records):
@@ -88,6 +89,16 @@ def write_clips(path: Path, clips: Iterable[Clip], labels: LabelSet) -> Path:
             writer.writeheader()
             writer.writerows(rows)
     return path
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file is a manifest as `write_clips` writes it: its first line says so."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = file.readline(100_000)
+    except (OSError, ValueError):
+        return False
+    return first.startswith('{"manifest": ') or LABEL_SET in first.rstrip().split(",")
 
 
 def infer_labels(clips: Iterable[Clip], name: str) -> LabelSet:

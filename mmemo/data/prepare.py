@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmemo.data.corpora import CORPORA, Reading, corpus, read_corpus
 from mmemo.data.corpora.unreadable import unreadable
-from mmemo.data.manifest_file import check_suffix
+from mmemo.data.manifest_file import check_suffix, is_manifest
 from mmemo.errors import ArgumentError
+from mmemo.files import check_file
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,12 +30,12 @@ def prepare(name: str, path: str | Path, out: str | Path, *, probe: bool = False
         options: what this corpus' reader takes beyond that.
 
     Raises:
-        ArgumentError: if there is no such corpus or option, or ``out`` can't be written.
+        ArgumentError: if there is no such corpus or option, or ``out`` can't be written, or is a file of the corpus.
         ManifestError: if nothing of the corpus is there.
     """
     check_suffix(Path(out))
-    if not Path(out).parent.is_dir():  # told before a corpus is read, which may take minutes
-        raise ArgumentError(f"There is no folder {Path(out).parent} to write {Path(out).name} into. Create it first.")
+    # A manifest may lie in the corpus' folder, and be written anew there; nothing else of the corpus is overwritten.
+    check_file(out, [path] if Path(path).is_file() or not is_manifest(Path(out)) else [])
     reading = read_corpus(name, path, **options)
     if probe:
         reading = replace(reading, caveats=(*reading.caveats, *unreadable(reading.manifest)))

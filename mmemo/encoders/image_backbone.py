@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.foreign import HUB_NAME, fetch, map_scores, mapping_of
 from mmemo.encoders.frames import choose_frames, pool_frames
@@ -27,6 +26,7 @@ from mmemo.encoders.image_classifier import (
 )
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError
 from mmemo.evidence import Evidence
+from mmemo.files import replacing
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8_TO_EKMAN7, LABEL_SETS, LabelMapping, LabelSet
 
 KIND = "image-backbone"

@@ -11,12 +11,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.probe import LinearProbe
 from mmemo.encoders.saved import SavedEncoder, load_encoder
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence
+from mmemo.files import replacing
 from mmemo.labels import LabelSet
 
 _PROBE, _SETTINGS = "probe.safetensors", "probe.json"

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.functional import resample
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.foreign import map_scores, mapping_of
 from mmemo.encoders.image_classifier import read_settings
@@ -34,6 +33,7 @@ from mmemo.encoders.speech_backbone import (
 )
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds
+from mmemo.files import replacing
 from mmemo.labels import EKMAN7, LABEL_SETS, LabelMapping, LabelSet
 
 KIND = "speech-checkpoint"

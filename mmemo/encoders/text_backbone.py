@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmemo.checkpoint import replacing
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.foreign import HUB_NAME, fetch, map_scores, mapping_of
 from mmemo.encoders.image_classifier import read_settings
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence
+from mmemo.files import replacing
 from mmemo.labels import (
     DAIR6_TO_EKMAN7,
     EKMAN7,

@@ -20,6 +20,7 @@ from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceFinder
 from mmemo.faces.align import alignment
 from mmemo.faces.warp import transform
+from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.probability import softmax
@@ -41,6 +42,7 @@ class FaceExplanation:
         on_face: share of the heat that falls within the outline of the landmarks, 0 to 1.
         time: seconds in the file; 0 in a still image.
         box: left, top, right, bottom of the face in pixels of the picture.
+        source: the file it is from, which `save` does not overwrite; None for a picture without one.
     """
 
     label: str
@@ -51,6 +53,7 @@ class FaceExplanation:
     on_face: float
     time: Seconds
     box: tuple[float, float, float, float]
+    source: Path | None = None
 
     def picture(self, side: int = 448) -> np.ndarray:
         """The crop, and the heat map over it, side by side under a line of text: (side + 40, 2 * side, 3) uint8 RGB.
@@ -81,14 +84,8 @@ class FaceExplanation:
         if path.suffix.lower() not in _SUFFIXES:
             raise ArgumentError(expected_one_of("Suffix of a picture", _SUFFIXES, path.suffix))
         _, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(self.picture(), cv2.COLOR_RGB2BGR))
-        partial = path.with_name(f".{path.name}.partial")
-        try:
+        with replacing_file(path, [self.source]) as partial:
             partial.write_bytes(data.tobytes())
-            partial.replace(path)
-        except OSError as error:
-            raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
-        finally:
-            partial.unlink(missing_ok=True)
         return path
 
 
@@ -141,7 +138,13 @@ def face(
         on_face=float(heat[outline(found)].sum() / max(float(heat.sum()), 1e-9)),
         time=time,
         box=(float(found.box[0]), float(found.box[1]), float(found.box[2]), float(found.box[3])),
+        source=_file(source),
     )
+
+
+def _file(source: EmotionResult | np.ndarray | str | Path) -> Path | None:
+    path = source.source if isinstance(source, EmotionResult) else source
+    return Path(path) if isinstance(path, str | Path) else None
 
 
 def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:

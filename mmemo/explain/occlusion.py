@@ -15,6 +15,7 @@ from mmemo import media
 from mmemo.encoders.base import Encoder
 from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
+from mmemo.files import check_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.probability import log_softmax, softmax
@@ -41,6 +42,7 @@ class VoiceExplanation:
         times: (T,) seconds in the file.
         curve: (T,) float32: by how much the label's log odds fall, in nats, if the 0.15 s around each time are silent.
             Above zero: what is heard there speaks for the label; below: against it.
+        source: the file it is from, which `save` does not overwrite; None for a waveform.
     """
 
     label: str
@@ -50,20 +52,23 @@ class VoiceExplanation:
     waveform: np.ndarray
     times: np.ndarray
     curve: np.ndarray
+    source: Path | None = None
 
     def save(self, path: str | Path) -> Path:
         """Draw the curve over the waveform, as ``.png``, ``.svg`` or ``.pdf`` (extra ``report``).
 
         Raises:
             MissingExtraError: if matplotlib is not installed.
-            ArgumentError: for another suffix, or if it can't be written.
+            ArgumentError: for another suffix, or if it can't be written, or is the file it is from.
         """
         from mmemo.report.needs import need
 
         need("A picture", "report", "matplotlib")
         from mmemo.report.plot_attribution import save_attribution
 
-        return save_attribution(self.label, self.score, self.start, self.waveform, self.times, self.curve, Path(path))
+        path = Path(path)
+        check_file(path, [self.source])
+        return save_attribution(self.label, self.score, self.start, self.waveform, self.times, self.curve, path)
 
 
 def voice(
@@ -119,7 +124,9 @@ def voice(
         hidden = [replace(heard, waveform=_without(sound, float(times[i]))) for i in chosen]
         for i, logits in zip(chosen, _logits(encoder, hidden), strict=True):
             curve[i] = 0 if logits is None else odds - _odds(logits / temperature, encoder.labels.index(label))
-    return VoiceExplanation(label, scores[label], scores, start, sound, start + times, curve)
+    file = source.source if isinstance(source, EmotionResult) else source
+    path = Path(file) if isinstance(file, str | Path) else None
+    return VoiceExplanation(label, scores[label], scores, start, sound, start + times, curve, path)
 
 
 def _logits(encoder: Encoder, heard: list[VoiceEvidence]) -> list[np.ndarray | None]:

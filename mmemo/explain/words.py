@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmemo.checkpoint import replacing_file
 from mmemo.encoders.text import TextEncoder
 from mmemo.encoders.text_backbone import TextBackboneEncoder
 from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
 from mmemo.evidence import Evidence, Seconds, TextEvidence
+from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.probability import softmax

@@ -14,6 +14,7 @@ import numpy as np
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.files import replacing_file
 from mmemo.media.reading import Frame, audio_of, open_media, origin_of, sound_blocks
 
 _CLOCK = Fraction(1, 90_000)
@@ -53,26 +54,27 @@ def write_video(
         sound: (N,) or (channels, N) float32 in [-1, 1] at ``sample_rate`` Hz, or the sound of another file, which
             begins with the pictures' second 0.
         rate: nominal frames a second, for the file's header.
+
+    Raises:
+        ArgumentError: if the file can't be written, or is the one that the sound is read from.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        with ExitStack() as resources:
-            container = resources.enter_context(av.open(str(partial), "w"))
-            heard: Iterator[Seconds] = iter(())
-            if isinstance(sound, SoundOf):
-                heard = _sound_of(container, sound, resources)
-            elif sound is not None:
-                codec = {".wav": "pcm_f32le", ".opus": "libopus"}.get(path.suffix, "aac")
-                channels = np.atleast_2d(np.asarray(sound, np.float32))
-                heard = _encoded(container, codec, sample_rate, _layout(channels), [channels.T])
-            if pictures is not None:
-                _write_pictures(container, pictures, heard, rate)
-            for _ in heard:
-                pass
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        replacing_file(path, [sound.path] if isinstance(sound, SoundOf) else []) as partial,
+        ExitStack() as resources,
+    ):
+        container = resources.enter_context(av.open(str(partial), "w"))
+        heard: Iterator[Seconds] = iter(())
+        if isinstance(sound, SoundOf):
+            heard = _sound_of(container, sound, resources)
+        elif sound is not None:
+            codec = {".wav": "pcm_f32le", ".opus": "libopus"}.get(path.suffix, "aac")
+            channels = np.atleast_2d(np.asarray(sound, np.float32))
+            heard = _encoded(container, codec, sample_rate, _layout(channels), [channels.T])
+        if pictures is not None:
+            _write_pictures(container, pictures, heard, rate)
+        for _ in heard:
+            pass
     return path
 
 

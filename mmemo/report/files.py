@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mmemo.checkpoint import replacing_file
 from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.files import check_file, replacing_file
 from mmemo.report.annotations import eaf, rttm
 from mmemo.report.needs import need
-from mmemo.report.subtitles import srt, vtt
+from mmemo.report.subtitles import srt, vtt, written_by_mmemo
 from mmemo.report.tables import AFFECT, COLUMNS, frame, rows
+from mmemo.speech.transcript import sidecars
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -28,9 +29,38 @@ def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] |
     suffix = path.suffix.lower()
     if suffix in VIDEOS:
         return result.save_video(path, anonymize=anonymize)
-    with replacing_file(path) as partial:
+    with replacing_file(path, inputs_of(result.source, result.inputs)) as partial:
         _write(result, partial, suffix, anonymize is None)
     return path
+
+
+def check_output(
+    path: Path,
+    source: str | Path | None,
+    inputs: Iterable[str | Path | None] = (),
+    suffixes: tuple[str, ...] | None = None,
+) -> None:
+    """Refuse what no result of ``source`` may be written to, before any work is done.
+
+    Args:
+        inputs: what else is read; see `mmemo.files.check_file`.
+        suffixes: see `check_suffix`.
+
+    Raises:
+        ArgumentError: see `check_suffix` and `mmemo.files.check_file`.
+        MissingExtraError: if the format needs packages that are not installed.
+    """
+    check_suffix(path, suffixes)
+    check_file(path, inputs_of(source, inputs))
+
+
+def inputs_of(source: str | Path | None, inputs: Iterable[str | Path | None] = ()) -> list[str | Path | None]:
+    """What a result of ``source`` is read from: the file, the subtitle files that belong to it, and ``inputs``.
+
+    Subtitles that mmemo wrote beside the file are read too, and may be written anew: their words go round.
+    """
+    beside = [] if source is None else [file for file in sidecars(source) if not written_by_mmemo(file)]
+    return [source, *beside, *inputs]
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...] | None = None) -> None:

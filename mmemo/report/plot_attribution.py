@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from mmemo.checkpoint import replacing_file
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE
+from mmemo.files import replacing_file
 from mmemo.report.palette import FAINT
 from mmemo.report.sheet import LEFT, RIGHT, WIDTH, Sheet, side
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, TranscriptError
 from mmemo.evidence import Seconds
+from mmemo.labels import LABEL_SETS
 from mmemo.report.bands import scores_between, spans
 from mmemo.report.palette import colors, ink
+from mmemo.speech.subtitle_file import read_text
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
+
+_TAGGED = re.compile(r"(?:<c\.[\w-]+>)?\[([^\[\]]+)\]")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,17 @@ def vtt(result: EmotionResult) -> str:
         for line in lines
     )
     return "\n".join(["WEBVTT\n", *styles, *cues])
+
+
+def written_by_mmemo(path: Path) -> bool:
+    """Whether a subtitle file is as `srt` and `vtt` write it: each line begins with a known label in brackets."""
+    try:
+        rows = read_text(path).splitlines()
+    except TranscriptError:
+        return False
+    known = {label for labels in LABEL_SETS.values() for label in labels}
+    tags = [_TAGGED.match(text) for time, text in pairwise(rows) if "-->" in time]
+    return bool(tags) and all(tag is not None and tag[1] in known for tag in tags)
 
 
 def _lines(result: EmotionResult) -> Iterator[TaggedLine]:

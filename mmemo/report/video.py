@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,10 @@ from mmemo import media
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.faces.hiding import METHODS, Method, hide_faces
+from mmemo.files import check_file
 from mmemo.media import Frame, SoundOf
 from mmemo.report.artist import Artist, faces_at
+from mmemo.report.files import inputs_of
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -37,20 +38,14 @@ def save_video(
     info = media.probe(source)
     if info.kind != "video":
         raise ArgumentError(f"{source} is no video ({info.kind}); result.save writes its plot as .png, .svg or .pdf.")
-    if not path.parent.is_dir():
-        raise ArgumentError(f"There is no folder {path.parent} to write {path.name} into. Create it first.")
-    if path.exists() and os.path.samefile(path, source):
-        raise ArgumentError(f"{path} is the analyzed video itself. Give another name.")
+    check_file(path, inputs_of(source, result.inputs))
     end = result.start + result.duration
     # A clip that ends with its file is read to the last frame, which may be shown beyond the file's nominal end.
     past = end if end < info.duration - 0.01 else None
     pictures = _annotated(result, media.frames(source, result.start, past), anonymize, progress)
     rate = round(info.video.frame_rate) if info.video and info.video.frame_rate else 25
     sound = SoundOf(source, result.start, past) if info.audio is not None else None
-    try:
-        return media.write_video(path, pictures, sound, rate=max(1, rate))
-    except OSError as error:  # those of reading are told as MediaError
-        raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
+    return media.write_video(path, pictures, sound, rate=max(1, rate))
 
 
 def _annotated(

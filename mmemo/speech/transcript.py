@@ -6,12 +6,13 @@ import os
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from mmemo.clip import Clip
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds, TextEvidence, Turn
 from mmemo.speech.language import guess_language
@@ -161,6 +162,11 @@ def find_sidecar(media: str | Path) -> Path | None:
     ``.vtt`` before ``.ass``. Upper and lower case are the same. None if there is no such file, or the folder can't be
     listed.
     """
+    return next(iter(sidecars(media)), None)
+
+
+def sidecars(media: str | Path) -> list[Path]:
+    """All subtitle files that belong to a media file, in the order in which `find_sidecar` takes the first."""
     media = Path(media)
     stem, found = media.stem.lower(), []
     for entry in _subtitle_files(media.parent):
@@ -170,7 +176,18 @@ def find_sidecar(media: str | Path) -> Path | None:
             language = language_of(path)
             if (name == stem or language) and path.is_file():
                 found.append((name != stem, language != "en", SIDECARS.index(path.suffix.lower()), name, path))
-    return min(found)[-1] if found else None
+    return [path for *_, path in sorted(found)]
+
+
+def files_read(clips: Iterable[Clip]) -> Iterator[Path]:
+    """Every file that analyzing clips may read: media, sound, subtitles, and all subtitle files beside the media."""
+    folders: set[Path] = set()
+    for clip in clips:
+        yield from (file for file in (clip.path, clip.audio, clip.subtitles) if file is not None)
+        if clip.path is not None:
+            folders.add(clip.path.parent)
+    for folder in folders:
+        yield from (folder / name for name in _subtitle_files(folder))
 
 
 def _subtitle_files(folder: Path) -> tuple[str, ...]:

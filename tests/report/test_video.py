@@ -102,7 +102,7 @@ def test_what_can_not_be_drawn_on_is_told(analyzer: Analyzer, real: EmotionResul
     sound = analyzer(make_clip(tmp_path / "a.wav", picture=False))
     with pytest.raises(ArgumentError, match=r"no video \(audio\)"):
         sound.save_video(tmp_path / "out.mp4")
-    with pytest.raises(ArgumentError, match="Give another name"):
+    with pytest.raises(ArgumentError, match="it would be overwritten"):
         real.save_video(str(real.source))
     with pytest.raises(ArgumentError, match="expected one of"):
         real.save_video(tmp_path / "out.avi")

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmemo.checkpoint import replacing_file
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import IMAGE, NAME, Gathering
 from mmemo.data.rows import read_rows
 from mmemo.errors import ArgumentError, ManifestError
+from mmemo.files import make_folder, replacing_file
 from mmemo.labels import FER7
 
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
@@ -110,7 +110,7 @@ def _unpacked(table: Path, folder: Path) -> Iterator[Picture]:
             continue
         path = folder / split / label / f"fer{number:07}.png"
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with replacing_file(path) as partial:
                 partial.write_bytes(cv2.imencode(".png", values)[1].tobytes())
         yield Picture(path, label, split, row["Usage"], number)

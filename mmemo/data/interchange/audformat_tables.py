@@ -16,13 +16,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from mmemo.checkpoint import replacing_file
 from mmemo.data.columns import NUMBERS, PATHS, to_record
 from mmemo.data.interchange.cells import to_cells, to_manifest
 from mmemo.data.manifest import Manifest
 from mmemo.data.rows import read_rows
 from mmemo.errors import ArgumentError, ManifestError, MissingExtraError, expected_one_of
+from mmemo.files import make_folder, replacing_file
 from mmemo.labels import LabelSet
+from mmemo.speech.transcript import files_read
 
 _THEIRS = {"label": "emotion", "transcript": "transcription", "path": "file"}
 """What audformat's databases call some columns of a manifest."""
@@ -73,13 +74,17 @@ def write_audformat(manifest: Manifest, folder: str | Path, *, name: str = "mmem
 
     Raises:
         ManifestError: with every clip that has no file: audformat knows no clip of text alone.
-        ArgumentError: if the folder can't be written to.
+        ArgumentError: if the folder can't be written to, or holds a database that mmemo did not write.
     """
     folder = Path(folder)
     faults = [f"clip {clip.id!r} has no file" for clip in manifest if clip.path is None]
     if faults:
         raise ManifestError("The manifest", faults)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    inputs = list(files_read(manifest))
+    header = folder / "db.yaml"
+    if header.exists() and not header.read_bytes().startswith(b"{"):
+        raise ArgumentError(f"{header} is of a database that mmemo did not write: name another folder.")
     beside = _beside(manifest, folder)
     rows = []
     for clip, cells in zip(manifest, beside, strict=True):
@@ -88,13 +93,13 @@ def write_audformat(manifest: Manifest, folder: str | Path, *, name: str = "mmem
     index = ["file", "start", "end"]
     used = [column for column in dict.fromkeys(column for row in rows for column in row) if column not in index]
     with (
-        replacing_file(folder / f"db.{table}.csv") as partial,
+        replacing_file(folder / f"db.{table}.csv", inputs) as partial,
         partial.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.DictWriter(file, [*index, *used], restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    with replacing_file(folder / "db.yaml") as partial:  # JSON is YAML too
+    with replacing_file(header, inputs) as partial:  # JSON is YAML too
         partial.write_text(json.dumps(_header(manifest, name, table, used), indent=2, ensure_ascii=False) + "\n")
     return folder
 

@@ -19,13 +19,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmemo.checkpoint import replacing_file
 from mmemo.data.interchange.cells import to_manifest
 from mmemo.data.manifest import Manifest
 from mmemo.data.rows import read_text_lines
 from mmemo.errors import ManifestError, MediaError
+from mmemo.files import replacing_file
 from mmemo.labels import LabelSet
 from mmemo.media import probe
+from mmemo.speech.transcript import files_read
 
 _NEEDED = ("key", "wav", "emo")
 _PART = re.compile(r"_(train|valid|test)_fold_(\d+)$")
@@ -135,7 +136,7 @@ def write_emobox(manifest: Manifest, path: str | Path, *, root: str | Path | Non
         lines.append(json.dumps(values, ensure_ascii=False))
     if faults:
         raise ManifestError("The manifest", faults)
-    with replacing_file(path) as partial:
+    with replacing_file(path, files_read(manifest)) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmemo.checkpoint import replacing_file
 from mmemo.data.interchange.cells import to_manifest
 from mmemo.data.interchange.mmsa_features import SPLITS
 from mmemo.data.manifest import Manifest
 from mmemo.data.rows import read_rows
 from mmemo.errors import ManifestError
+from mmemo.files import replacing_file
 from mmemo.labels import SENTIMENT3
+from mmemo.speech.transcript import files_read
 
 COLUMNS = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode")
 _NEEDED = ("video_id", "clip_id", "text", "label", "mode")
@@ -113,7 +114,7 @@ def write_mmsa_labels(manifest: Manifest, path: str | Path) -> Path:
     if faults:
         raise ManifestError("The manifest", faults)
     path = Path(path)
-    with replacing_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing_file(path, files_read(manifest)) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mmemo.checkpoint import replacing_file
 from mmemo.data.interchange.plain_pickle import load_plain_pickle
 from mmemo.errors import ArgumentError, ManifestError
+from mmemo.files import replacing_file
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 
