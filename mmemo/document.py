@@ -43,6 +43,10 @@ OMIT_DEFAULT = {"omit_default": True}
 """``field(metadata=OMIT_DEFAULT)``: the document leaves the field out where it has its default."""
 
 
+NOT_IN_DOCUMENT = {"in_document": False}
+"""``field(metadata=NOT_IN_DOCUMENT)``: no document has the field."""
+
+
 def to_document(value: Any, decimals: int | None = None) -> Any:
     """Dataclasses, and what they hold, as plain dictionaries, lists, strings and numbers, ready for JSON."""
     if isinstance(value, float | np.floating):
@@ -103,6 +107,7 @@ def _plan(cls: type) -> tuple[tuple[str, int | None, Any], ...]:
     return tuple(
         (field.name, _decimals(types[field.name]), field.default if field.metadata == OMIT_DEFAULT else _NEVER)
         for field in fields(cls)
+        if field.metadata != NOT_IN_DOCUMENT
     )
 
 

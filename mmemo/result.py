@@ -14,7 +14,7 @@ import msgspec
 
 from mmemo import __version__
 from mmemo.box_tracks import Box, BoxTrack
-from mmemo.document import OMIT_DEFAULT, Score, Share, from_document, rounded_to, schemas, to_document
+from mmemo.document import NOT_IN_DOCUMENT, OMIT_DEFAULT, Score, Share, from_document, rounded_to, schemas, to_document
 from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
@@ -216,6 +216,8 @@ class EmotionResult(_Scored):
             they were tracked at the full frame rate, mostly but not always as in ``people``.
         prosody: pitch, loudness, speaking rate and pauses; None unless it was measured and somebody speaks.
         notes: remarks that a reader must know.
+        inputs: paths of what was read besides ``source``: sound, subtitles, the model's folder. `save` overwrites none of
+            them, nor the source and its subtitles. Not part of a document.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -249,6 +251,7 @@ class EmotionResult(_Scored):
     micro_expressions: tuple[MicroExpression, ...] | None = field(default=None, kw_only=True)
     prosody: Prosody | None = field(default=None, kw_only=True)
     notes: tuple[Note, ...] = ()
+    inputs: tuple[str, ...] = field(default=(), kw_only=True, repr=False, compare=False, metadata=NOT_IN_DOCUMENT)
 
     def __post_init__(self) -> None:
         super().__post_init__()

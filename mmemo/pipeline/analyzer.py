@@ -137,7 +137,9 @@ class Analyzer:
             speech=None if extraction.activity is None else extraction.activity.spans,
             micro_expressions=micro,
             prosody=_measure_prosody(extraction) if self._prosody else None,
-            inputs=tuple(file.absolute() for file in (clip.audio, clip.subtitles, self._folder) if file is not None),
+            inputs=tuple(
+                str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if file is not None
+            ),
         )
 
     @property

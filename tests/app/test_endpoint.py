@@ -71,7 +71,7 @@ def test_words_alone(server: Running) -> None:
         (("program.exe", b"MZ"), {}, 422, "program.exe is no video, sound or picture by its name"),
         (("../../up.mp4", b"x"), {}, 422, "up.mp4 can't be read"),
         (None, {}, 422, "give a file, or words"),
-        (None, {"text": "hello", "modalities": "faces"}, 422, "not at ['faces']"),
+        (None, {"text": "hello", "modalities": "faces"}, 422, "not ['faces']"),
     ],
 )
 def test_refusals_say_why(

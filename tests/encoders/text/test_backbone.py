@@ -165,8 +165,8 @@ def test_bare_encoder_serves_its_tokens(tmp_path: Path) -> None:
     assert not encoding.logits.any()
     assert np.ptp(encoding.tokens[:, 1], axis=0).max() > 0
     again = TextEncoder.from_pretrained(encoder.save(tmp_path / "saved"))
-    np.testing.assert_array_equal(again.encode([again.prepare(said(TEXTS[0]))]).tokens[0], encoding.tokens[0, : len(
-        again.prepare(said(TEXTS[0])))])  # fmt: skip
+    (tokens,) = again.encode([again.prepare(said(TEXTS[0]))]).tokens
+    np.testing.assert_allclose(tokens, encoding.tokens[0, : len(tokens)], atol=1e-5)  # a batch sums in another order
 
 
 def test_a_model_with_it_is_saved_and_analyzes(roberta: Path, tmp_path: Path) -> None:
