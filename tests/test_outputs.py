@@ -204,7 +204,7 @@ def test_a_result_leaves_what_it_was_made_from(tmp_path: Path) -> None:
     clip, words = tmp_path / "clip.mp4", tmp_path / "words.srt"
     for file in (clip, words, tmp_path / "clip.srt"):
         file.write_text(MINE)
-    made = result(clip, inputs=(words,))
+    made = result(clip, inputs=(str(words),))
     before = content(tmp_path)
     for path in (tmp_path / "clip.srt", words):
         with pytest.raises(ArgumentError, match="is read"):
@@ -236,7 +236,7 @@ def test_the_inputs_of_an_analysis(clip: Path, tmp_path: Path) -> None:
     words = tmp_path / "words.srt"
     words.write_text(MINE)
     made = mmemo.analyze(clip, subtitles=words, modalities=("text",))
-    assert words in made.inputs
+    assert str(words) in made.inputs
     for path in (words, tmp_path / "hard.srt"):
         if path != words:
             os.link(words, path)
