@@ -97,7 +97,8 @@ class BlendshapeEncoder(FaceFrameEncoder):
 
     def _inputs(self, face: FaceEvidence, chosen: np.ndarray) -> np.ndarray:
         """(T, 58), whose movement is that within the whole window."""
-        return features(face)[chosen]
+        own: np.ndarray = features(face)[chosen]
+        return own
 
     def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Hidden layer and log scores, each the mean over the face and its mirror image."""
