@@ -153,21 +153,26 @@ def _sought(container: Any, stream: Any, start: Seconds, rate: int, damage: Dama
     silence = int(late * rate) if _SHORTEST_GAP < late < _LONGEST_GAP else 0
     # The resampler's phase repeats with so many samples: from there on it gives what an earlier start gives.
     period = first.sample_rate // math.gcd(first.sample_rate, rate)
+    settled = start - _PREROLL / 2
     for preroll in (_PREROLL, 10 * _PREROLL):
         seek(container, max(0.0, start - preroll))
-        damaged, pieces = damage.packets, decode(container, stream, damage)
+        damaged, pieces, begin = damage.packets, decode(container, stream, damage), None
         for before, piece in pairwise(pieces):
             if before.time is None or piece.time is None:
                 continue
-            if piece.sample_rate != first.sample_rate or piece.time - zero > start - _PREROLL / 2:
+            begin, time, length = begin or before.time, piece.time - zero, piece.samples / piece.sample_rate
+            if piece.sample_rate != first.sample_rate or begin - zero > settled or time > start - _PREROLL / 10:
                 break
-            if abs(before.time + before.samples / before.sample_rate - piece.time) > _JITTER:
-                continue  # the first packet after a seek may carry the time of another one
+            # The first packets after a seek may come twice, or carry the time of others.
+            if (
+                time + length <= settled
+                or abs(before.time + before.samples / before.sample_rate - piece.time) > _JITTER
+            ):
+                continue
             damage.packets = damaged  # packets that the seek cut are not damaged
             index = _index(piece, first, stream)
             skipped = -index % period
-            pieces = _without(pieces, piece, skipped)
-            return pieces, silence + (index + skipped) * rate // first.sample_rate
+            return _without(pieces, piece, skipped), silence + (index + skipped) * rate // first.sample_rate
     return None
 
 

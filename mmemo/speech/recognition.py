@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -141,10 +140,11 @@ class WhisperTranscriber:
         self.language, self.device = language, device
         self.progress = progress
         self.threads = threads or min(4, os.cpu_count() or 1)
+        self._models: dict[int, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings alone: a copy reads the model again."""
-        return {name: value for name, value in vars(self).items() if name != "_whisper"}
+        return {**vars(self), "_models": {}}
 
     def __repr__(self) -> str:
         return f"WhisperTranscriber({str(self.model)!r}, language={self.language!r})"
@@ -208,8 +208,15 @@ class WhisperTranscriber:
                 hypotheses.append(Hypothesis(line, about.language, piece.compression_ratio))
         return hypotheses
 
-    @cached_property
+    @property
     def _whisper(self) -> Any:
+        """The model, read once in each process: after a fork the one of the parent has no threads."""
+        process = os.getpid()
+        if process not in self._models:
+            self._models[process] = self._load()
+        return self._models[process]
+
+    def _load(self) -> Any:
         from faster_whisper import WhisperModel
 
         settings: dict[str, Any] = {

@@ -39,20 +39,21 @@ def write(path: Path, codec: str, rate: int, *, picture: bool, format: str | Non
     wave = (random * np.sin(2 * np.pi * (300 + 15 * time) * time)).astype(np.float32)
     channels = 2 if layout == "stereo" else 1
     with av.open(str(path), "w", format=format) as container:
-        video = container.add_stream("libx264", rate=10, options={"g": "10"}) if picture else None
+        coder = "mpeg2video" if path.suffix == ".mpg" else "libx264"
+        video = container.add_stream(coder, rate=25, options={"g": "25"}) if picture else None
         # Noise substitution would draw other noise for a span than for the whole file.
         audio = container.add_stream(codec, rate=rate, options={"aac_pns": "0"} if codec == "aac" else {})
         audio.layout = layout
         if video:
             video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
-        for number in range(SECONDS * 10):
+        for number in range(SECONDS * 25):
             if video:
                 frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), number % 250, np.uint8), format="rgb24")
                 frame.pts = number
                 container.mux(video.encode(frame))
-            part = wave[number * rate // 10 : (number + 1) * rate // 10].repeat(channels)
+            part = wave[number * rate // 25 : (number + 1) * rate // 25].repeat(channels)
             block = av.AudioFrame.from_ndarray(part[None], format="flt", layout=layout)
-            block.sample_rate, block.pts = rate, number * rate // 10
+            block.sample_rate, block.pts = rate, number * rate // 25
             container.mux(audio.encode(block))
         for stream in (video, audio):
             if stream:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import pickle
+import signal
 import threading
 import time
 import wave
@@ -27,7 +29,7 @@ from mmemo.media import write_video
 from mmemo.model import FUSION
 from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pretrained import MODELS
-from mmemo.samples import SPEECH_TEXT, make_clip, portrait, sound
+from mmemo.samples import SPEECH_TEXT, make_clip, portrait, sound, speech
 from mmemo.speech.recognition import WhisperTranscriber
 from mmemo.testing import TinyEncoder
 
@@ -290,6 +292,18 @@ class TestCopies:
         assert before.transcript is not None
         assert again.transcript is not None
         assert again.transcript.text == before.transcript.text
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+    def test_a_forked_child_recognizes_too(self) -> None:
+        pytest.importorskip("faster_whisper", reason="needs the extra asr")
+        transcriber = WhisperTranscriber(threads=1)
+        words = [line.line.text for line in transcriber.hypotheses(0.0, speech())]
+        child = os.fork()
+        if not child:
+            signal.alarm(60)  # ends a child that hangs
+            again = [line.line.text for line in transcriber.hypotheses(0.0, speech())]
+            os._exit(0 if again == words else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 class TestModels:
