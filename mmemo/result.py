@@ -216,8 +216,8 @@ class EmotionResult(_Scored):
             they were tracked at the full frame rate, mostly but not always as in ``people``.
         prosody: pitch, loudness, speaking rate and pauses; None unless it was measured and somebody speaks.
         notes: remarks that a reader must know.
-        inputs: paths of what was read besides ``source``: sound, subtitles, the model's folder. `save` overwrites none of
-            them, nor the source and its subtitles. Not part of a document.
+        inputs: paths of what was read besides ``source``: sound, subtitles, the model's folder. `save` overwrites none
+            of them, nor the source and its subtitles. Not part of a document.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
