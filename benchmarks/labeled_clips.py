@@ -1,6 +1,6 @@
 """The labeled clips of the shared data, file in, label out: the table of docs/results.md.
 
-    python benchmarks/labelled_clips.py DATA      # DATA: the unpacked corpora, with av/manifest.csv
+    python benchmarks/labeled_clips.py DATA      # DATA: the unpacked corpora, with av/manifest.csv
 
 An example on real clips, not a benchmark: they are few, and of few people.
 """

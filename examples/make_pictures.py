@@ -66,7 +66,7 @@ def picture(path: Path) -> np.ndarray:
 
 
 def write(path: Path, image: np.ndarray) -> None:
-    """Write a small file: PNG with a palette's worth of colours would lose the faces, so JPEG where a photo rules."""
+    """Write a small file: PNG with a palette's worth of colors would lose the faces, so JPEG where a photo rules."""
     settings = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, 88], ".png": [cv2.IMWRITE_PNG_COMPRESSION, 9]}[path.suffix]
     if not cv2.imwrite(str(path), np.ascontiguousarray(image[:, :, ::-1]), settings):
         raise SystemExit(f"{path} can't be written.")

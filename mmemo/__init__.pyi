@@ -10,6 +10,7 @@ from . import testing as testing
 from .batch.analyze_many import analyze_many as analyze_many
 from .clip import Clip as Clip
 from .comparison.compare import compare as compare
+from .comparison.predictions import Predictions as Predictions
 from .micro.spot import spot_micro as spot_micro
 from .model import EmotionModel as EmotionModel
 from .pipeline.analyzer import Analyzer as Analyzer

@@ -218,11 +218,13 @@ def audit(
 @app.command()
 def compare(
     sources: Annotated[list[str], typer.Argument(help="Run folders of recipes, folders of saved models, or default.")],
-    on: Annotated[Path | None, typer.Option(help="Manifest of labelled clips; a run has its held-out ones.")] = None,
+    on: Annotated[Path | None, typer.Option(help="Manifest of labeled clips; a run has its held-out ones.")] = None,
     split: Annotated[str | None, typer.Option(help="Of the manifest: test if it has one; all for every clip.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Of models: face,voice …; all they have by default.")] = None,
     systems: Annotated[str | None, typer.Option(help="Only these, with commas between them, in this order.")] = None,
-    degrade: Annotated[bool, typer.Option("--degrade", help="Models also under noise, blur and wrong words.")] = False,
+    corruptions: Annotated[
+        bool, typer.Option("--corruptions", help="Models also under noise, blur and wrong words.")
+    ] = False,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Write .html, .json, .csv, .md, .tex, .png, .svg, .pdf, or a folder of all figures."),
@@ -253,7 +255,7 @@ def compare(
             split=split,
             modalities=None if modalities is None else modalities.split(","),
             systems=None if systems is None else [name.strip() for name in systems.split(",")],
-            degrade=degrade,
+            corruptions=corruptions,
             draws=draws,
             seed=seed,
             cache=cache,

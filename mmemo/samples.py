@@ -18,6 +18,13 @@ from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.media import Frame
 
+__all__ = ["ASSETS", "SPEECH_TEXT", "Sound", "make_clip", "make_corpus", "portrait", "sound", "speech"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 ASSETS = Path(__file__).parent / "sample_media"
 SPEECH_TEXT = "And you always want to see it in the superlative degree."
 """The spoken sentence of `speech`."""

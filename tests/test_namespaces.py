@@ -20,13 +20,13 @@ from mmemo.samples import make_clip
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
-    "mmemo": """Analyzer Clip EmotionModel EmotionResult analyze analyze_many compare data encoders errors evaluation explain
+    "mmemo": """Analyzer Clip EmotionModel EmotionResult Predictions analyze analyze_many compare data encoders errors evaluation explain
         fusion labels load_model samples spot_micro testing""",
     "mmemo.encoders": """ActionUnitEncoder BlendshapeEncoder Encoder Encoding FaceEncoder FaceSequenceEncoder
-        ImageBackboneEncoder LinearProbe ProbeEncoder SpeechBackboneEncoder TextBackboneEncoder TextEncoder VoiceEncoder
+        ImageBackboneEncoder LinearProbe ProbeEncoder SavableEncoder SpeechBackboneEncoder TextBackboneEncoder TextEncoder VoiceEncoder
         WhisperLayersEncoder load_image_backbone load_speech_backbone load_text_backbone""",
     "mmemo.fusion": """BoostingFusion ConcatFusion CrossAttentionFusion FittableHead FusionHead GatedFusion LateFusion
-        RuleFusion StackedFusion""",
+        RuleFusion SavableHead StackedFusion""",
     "mmemo.data": """Audit ClipDataset EncodedClips FeatureCache Manifest MmsaFeatures audit collate encode from_dataset
         from_frame prepare read_audformat read_corpus read_emobox read_mmsa_features read_mmsa_labels to_dataset to_frame
         write_audformat write_emobox write_mmsa_features write_mmsa_labels""",

@@ -71,7 +71,7 @@ def test_pictures_of_every_kind(look: Analyzer, tmp_path: Path, name: str, save:
     assert len(result.people) == 1
     image = next(iter(frames(path))).image
     wanted = smile() if name != "grey.png" else cv2.cvtColor(smile(), cv2.COLOR_RGB2GRAY)[..., None]
-    assert np.abs(image.astype(int) - wanted).mean() < (16 if name == "palette.gif" else 4)  # 256 colours are coarse
+    assert np.abs(image.astype(int) - wanted).mean() < (16 if name == "palette.gif" else 4)  # 256 colors are coarse
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -19,7 +19,7 @@ from mmemo.errors import ArgumentError, MmemoError
 from mmemo.media import AUDIO, IMAGE, VIDEO, probe
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.report.html.page import timeline
-from mmemo.report.previews import Footage
+from mmemo.report.previews import Previews
 from mmemo.result import EmotionResult
 
 Done = TypeVar("Done")
@@ -114,7 +114,7 @@ class Analyst:
             result = self.scores(moved, name, text, lambda done, what: progress(0.6 * done, what))
 
             def show() -> str:
-                course = timeline(result, Footage(result), faces=anonymize is None)
+                course = timeline(result, Previews(result), faces=anonymize is None)
                 _write(result, moved, folder, anonymize, lambda done, what: progress(0.6 + 0.4 * done, what))
                 return course
 

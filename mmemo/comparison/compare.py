@@ -43,7 +43,7 @@ def compare(
     split: str | None = None,
     modalities: Sequence[str] | None = None,
     systems: Sequence[str] | None = None,
-    degrade: bool = False,
+    corruptions: bool = False,
     draws: int = 10_000,
     seed: int = 0,
     cache: str | Path | FeatureCache | None = None,
@@ -63,7 +63,7 @@ def compare(
         split: of the manifest; its "test" by default where it has one; "all" for every clip.
         modalities: of models; all that they have by default.
         systems: names of those to compare, in this order; all by default.
-        degrade: whether models also predict noisy voices, blurred faces and wrong words.
+        corruptions: whether models also predict noisy voices, blurred faces and wrong words.
         draws: bootstrap resamples of the speakers for intervals and tests; for tens of thousands of clips of unknown
             speakers take fewer, as single clips are resampled then.
         seed: of the resamples.
@@ -98,7 +98,7 @@ def compare(
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
     recognizer = default_transcriber() if transcriber == "auto" else transcriber
     reader = _SourceReader(
-        manifest, modalities, degrade, draws, seed, store, device, recognizer, progress, tuple(classes)
+        manifest, modalities, corruptions, draws, seed, store, device, recognizer, progress, tuple(classes)
     )
     parts: list[Predictions] = []
     curves: list[RobustnessCurve] = []
@@ -110,8 +110,8 @@ def compare(
     if systems is not None:
         predictions = predictions.select(systems)
         curves = [curve for curve in curves if curve.system in systems]
-    if degrade and not curves:
-        raise ArgumentError("degrade needs a model and a manifest to predict; these are held-out predictions.")
+    if corruptions and not curves:
+        raise ArgumentError("corruptions needs a model and a manifest to predict; these are held-out predictions.")
     title = ", ".join(dict.fromkeys(_name(source) for source in sources))
     files = (on if isinstance(on, str | Path) else None, None if store is None else store.path)
     inputs = tuple(file.absolute() for file in inputs_of(sources, clips, files))
@@ -164,7 +164,7 @@ class _SourceReader:
 
     manifest: Manifest | None
     modalities: Sequence[str] | None
-    degrade: bool
+    corruptions: bool
     draws: int
     seed: int
     cache: FeatureCache | None
@@ -229,7 +229,7 @@ class _SourceReader:
             )
         if not fitted:
             notes.append(f"Whether {model.name} was trained on any of these clips is not known here: see its card.")
-        steps = 2 if self.degrade else 1
+        steps = 2 if self.corruptions else 1
         report = self._step(0, steps)
         encoded = encode(
             clips,
@@ -243,7 +243,7 @@ class _SourceReader:
             raise ManifestError(clips, encoded.faults or ["there is no clip"])
         predictions = predict(model, encoded)
         predictions = replace(predictions, notes=(*notes, *predictions.notes))
-        if not self.degrade:
+        if not self.corruptions:
             return predictions, ()
         resamples = Resamples(len(predictions), predictions.speakers, min(self.draws, 2000), self.seed)
         curves = corruption_curves(

@@ -1,5 +1,6 @@
 from .base import Encoder as Encoder
 from .base import Encoding as Encoding
+from .base import SavableEncoder as SavableEncoder
 from .face.action_units import ActionUnitEncoder as ActionUnitEncoder
 from .face.backbone import ImageBackboneEncoder as ImageBackboneEncoder
 from .face.backbone import load_image_backbone as load_image_backbone

@@ -172,6 +172,11 @@ class SavableEncoder(Encoder, Protocol):
     A saved model names it by the name of its class. A class that is not mmemo's own is given when the model is loaded
     (``load_model(…, classes=[MyEncoder])``), or offered by an installed package as the entry point ``MyEncoder`` of the
     group ``mmemo.encoders``.
+
+    >>> from mmemo.encoders import SavableEncoder
+    >>> from mmemo.testing import TinyEncoder
+    >>> isinstance(TinyEncoder(), SavableEncoder)  # it has no weights to save
+    False
     """
 
     def save(self, folder: str | Path) -> Path:

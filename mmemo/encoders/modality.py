@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mmemo.encoders.quality import voice_trust
+from mmemo.encoders.voice.signal_to_noise import voice_trust
 from mmemo.evidence import Evidence
 
 Measure = Callable[[Evidence], float | None]

@@ -227,7 +227,7 @@ def _around(box: np.ndarray, sides: float) -> View:
 
 
 def _tiles(image: np.ndarray, side: float) -> list[View]:
-    """Square views that cover an image, neighbours overlapping by at least a quarter.
+    """Square views that cover an image, neighbors overlapping by at least a quarter.
 
     Their side is at least ``side`` pixels, and up to a third more where fewer views then do.
     """

@@ -1,5 +1,6 @@
 from .base import FittableHead as FittableHead
 from .base import FusionHead as FusionHead
+from .base import SavableHead as SavableHead
 from .boosting import BoostingFusion as BoostingFusion
 from .concat import ConcatFusion as ConcatFusion
 from .cross_attention import CrossAttentionFusion as CrossAttentionFusion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -50,12 +50,18 @@ class FusionHead(Protocol):
         ...
 
 
+@runtime_checkable
 class SavableHead(FusionHead, Protocol):
     """A head that a saved model can be loaded with.
 
     A saved model names it by its ``kind``, an attribute of the class. A class that is not mmemo's own is given when the
     model is loaded (``load_model(…, classes=[MyHead])``), or offered by an installed package as the entry point of that
     name in the group ``mmemo.fusion``.
+
+    >>> from mmemo.fusion import RuleFusion, SavableHead
+    >>> from mmemo.labels import EKMAN7
+    >>> isinstance(RuleFusion(EKMAN7, ["face", "voice"]), SavableHead)
+    True
     """
 
     @classmethod
@@ -136,7 +142,7 @@ def present(head: FusionHead, known: Mapping[str, Any], encodings: Mapping[str, 
     return presence
 
 
-LEAST_TRUST = 0.05
+MIN_TRUST = 0.05
 
 
 def word_trust(known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> np.ndarray:
@@ -150,7 +156,7 @@ def word_trust(known: Mapping[str, Any], encodings: Mapping[str, Encoding]) -> n
     for column, modality in enumerate(known):
         quality = encodings[modality].quality if modality in encodings else None
         if quality is not None and modality_named(modality).trust_is_probability:
-            trust[:, column] = np.clip(quality[:, QUALITIES.index("trust")], LEAST_TRUST, 1.0)
+            trust[:, column] = np.clip(quality[:, QUALITIES.index("trust")], MIN_TRUST, 1.0)
     return trust
 
 
@@ -178,7 +184,7 @@ def check_training(
         raise ArgumentError(f"{head}.fit: no sample has any modality.")
     target = np.asarray(target)[kept]
     if not ((target >= 0) & (target < len(labels))).all():
-        raise ArgumentError(f"{head}.fit: targets must be from 0 to {len(labels) - 1}; leave unlabelled samples out.")
+        raise ArgumentError(f"{head}.fit: targets must be from 0 to {len(labels) - 1}; leave unlabeled samples out.")
     if len(np.unique(target)) < 2:
         raise ArgumentError(f"{head}.fit: all samples are {labels[int(target[0])]!r}; at least two classes are needed.")
     return {modality: encoding.rows(kept) for modality, encoding in encodings.items()}, target, groups[kept]

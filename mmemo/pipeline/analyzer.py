@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmemo.clip import Clip
+from mmemo.encoders.modality import MODALITIES
 from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
@@ -26,7 +27,6 @@ from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
-MODALITIES = ("face", "voice", "text")
 Progress = Callable[[float], None]
 
 
@@ -73,7 +73,7 @@ class Analyzer:
     ) -> None:
         Grid(0.0, window, hop)
         if isinstance(modalities, str) or (modalities is not None and not modalities):
-            raise ArgumentError(f"modalities: expected a sequence such as {MODALITIES}, got {modalities!r}.")
+            raise ArgumentError(f"modalities: expected a sequence such as {tuple(MODALITIES)}, got {modalities!r}.")
         if isinstance(model, EmotionModel):
             self.modalities = tuple(modalities or model.modalities)
             missing = [name for name in self.modalities if name not in model.modalities]

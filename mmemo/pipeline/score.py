@@ -21,9 +21,9 @@ from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
 T = TypeVar("T")
 BATCH = 16
 """Windows encoded together."""
-_LEAST_WEIGHT = 1e-3
+_MIN_WEIGHT = 1e-3
 """Of a window in the averages of a clip: windows without coverage count equally if there are no others."""
-_LEAST_PROMINENCE = 1e-6
+_MIN_PROMINENCE = 1e-6
 
 
 @dataclass
@@ -65,7 +65,7 @@ class WindowScores:
 
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
-        weights = np.maximum(np.array(self.coverage), _LEAST_WEIGHT)
+        weights = np.maximum(np.array(self.coverage), _MIN_WEIGHT)
         logits = np.average(log_softmax(np.stack(self.logits).astype(float)), axis=0, weights=weights)
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
@@ -189,7 +189,7 @@ def _encode_faces(
         if not mask[number].any():
             tokens[number], mask[number] = encoding.tokens[row], encoding.mask[row]
             quality[number] = quality_of(evidence, modality)
-        share = max(prominence(face), _LEAST_PROMINENCE)
+        share = max(prominence(face), _MIN_PROMINENCE)
         logits[number] += share * log_softmax(encoding.logits[row])
         weight[number] += share
         own = faces.setdefault(face.person, WindowScores())

@@ -38,7 +38,7 @@ class Thumbnail:
     image: np.ndarray
 
 
-class Footage:
+class Previews:
     """Media file of a result, as far as it can still be read.
 
     Attributes:

@@ -171,7 +171,7 @@ def _yin(frames: np.ndarray) -> np.ndarray:
 
 
 def _without_leaps(pitch: np.ndarray) -> np.ndarray:
-    """The same without values that are far from their neighbours': octave errors of a frame or two."""
+    """The same without values that are far from their neighbors': octave errors of a frame or two."""
     known = np.flatnonzero(np.isfinite(pitch))
     if len(known) < 5:
         return pitch

@@ -50,7 +50,7 @@ def speech_segments(
 ) -> Iterator[tuple[Seconds, np.ndarray]]:
     """Cut speech out of a stream of sound, holding at most one segment in memory.
 
-    Neighbouring spans are joined as long as the pause between them is short and the whole fits into ``longest``: a
+    Neighboring spans are joined as long as the pause between them is short and the whole fits into ``longest``: a
     recognizer's time goes by the segment. A longer span is cut.
 
     Args:

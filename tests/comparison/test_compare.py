@@ -24,7 +24,7 @@ from mmemo.testing import TinyEncoder
 
 
 def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache) -> None:
-    comparison = mmemo.compare(model, on=clips, degrade=True, draws=200, cache=cache)
+    comparison = mmemo.compare(model, on=clips, corruptions=True, draws=200, cache=cache)
     assert [system.name for system in comparison.systems] == ["voice", "text", "voice + text"]
     assert comparison.unimodal == ("voice", "text")
     assert comparison["text"].accuracy.value == 1  # the words give the emotion away, the sound does not
@@ -46,14 +46,14 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
 def test_the_second_time_comes_from_the_cache(
     clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mmemo.compare(model, on=clips, degrade=True, draws=10, cache=cache)
+    mmemo.compare(model, on=clips, corruptions=True, draws=10, cache=cache)
 
     def refuse(*given: object) -> None:
         raise AssertionError("media were read again")
 
     monkeypatch.setattr("mmemo.comparison.corruptions.clip_evidence", refuse)
     monkeypatch.setattr("mmemo.data.dataset.clip_evidence", refuse)
-    mmemo.compare(model, on=clips, degrade=True, draws=10, cache=cache)
+    mmemo.compare(model, on=clips, corruptions=True, draws=10, cache=cache)
 
 
 def test_a_modality_that_no_clip_has_is_left_out_with_a_note(clips: Manifest, model: mmemo.EmotionModel) -> None:
@@ -154,8 +154,8 @@ def test_sources_that_do_not_fit_are_refused(
         mmemo.compare(predictions, draws=0)
     with pytest.raises(ArgumentError, match="split chooses"):
         mmemo.compare(predictions, split="test")
-    with pytest.raises(ArgumentError, match="degrade needs a model"):
-        mmemo.compare(predictions, degrade=True, draws=5)
+    with pytest.raises(ArgumentError, match="corruptions needs a model"):
+        mmemo.compare(predictions, corruptions=True, draws=5)
     with pytest.raises(UnknownModelError):
         mmemo.compare(tmp_path / "nothing", on=clips)
     unlabeled = clips.update(lambda _: {"label": None})

@@ -47,8 +47,8 @@ def test_every_stream_of_a_clip(clip: Path) -> None:
         assert window.text is not None
         assert window.source == clip
     assert [line.text for line in windows[0][0].text.context] == []  # type: ignore[union-attr]
-    (trail,) = extraction.trails.trails(0)
-    assert (trail.times[0], round(trail.times[-1], 2)) == (0.0, 2.96)
+    (track,) = extraction.box_tracks.tracks(0)
+    assert (track.times[0], round(track.times[-1], 2)) == (0.0, 2.96)
     assert codes(extraction) == []
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mmemo.report.html.svg import LEFT, MOST_POINTS, WIDTH, bands, data_url, timeline_svg
 from mmemo.report.html.templating import render
-from mmemo.report.previews import Footage
+from mmemo.report.previews import Previews
 from mmemo.report.style.colors import FAINT, colors
 from mmemo.report.style.wording import transcript_source
 from mmemo.report.summary import model_cards, summary
@@ -30,21 +30,21 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
     Args:
         faces: False leaves pictures of people out.
     """
-    footage = Footage(result)
+    previews = Previews(result)
     people = longest_seen(result.people, _MOST_PEOPLE)
-    portraits = footage.portraits(people, 160) if faces else {}
+    portraits = previews.portraits(people, 160) if faces else {}
     html = render(
         "result.html.jinja",
         result=result,
         name=_name(result),
         summary=summary(result),
-        timeline=timeline(result, footage, faces=faces),
+        timeline=timeline(result, previews, faces=faces),
         timeline_data=_timeline_data(result),
         people=people,
         portraits={person: data_url(thumbnail.image) for person, thumbnail in portraits.items()},
         transcript_source=transcript_source(result.transcript) if result.transcript else "",
         lines=_lines(result),
-        notes=[*(note.message for note in result.notes), *([footage.missing] if footage.missing else [])],
+        notes=[*(note.message for note in result.notes), *([previews.missing] if previews.missing else [])],
         cards=model_cards(result),
     )
     return str(html)
@@ -60,11 +60,11 @@ def fragment(result: EmotionResult, timeline: Markup | None = None) -> Markup:
     return render("fragment.html.jinja", result=result, name=_name(result), timeline=drawing)
 
 
-def timeline(result: EmotionResult, footage: Footage, *, faces: bool = True) -> Markup:
+def timeline(result: EmotionResult, previews: Previews, *, faces: bool = True) -> Markup:
     """The timeline as an ``<svg>`` element, with small faces and the sound; empty without scores over time."""
     times = [result.start + result.duration * (place + 0.5) / _THUMBNAILS for place in range(_THUMBNAILS)]
-    thumbnails = footage.thumbnails(times, 136) if faces and result.duration else ()
-    return timeline_svg(result, thumbnails, footage.envelope(_BINS))
+    thumbnails = previews.thumbnails(times, 136) if faces and result.duration else ()
+    return timeline_svg(result, thumbnails, previews.envelope(_BINS))
 
 
 def _name(result: EmotionResult) -> str:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from mmemo.report.plots.figure import RIGHT, WIDTH, Picture, RowLayout, title
-from mmemo.report.previews import Footage
+from mmemo.report.previews import Previews
 from mmemo.report.style.colors import FAINT, OUTLINE, TEXT, colors, ink
 from mmemo.report.style.wording import label_with_share, name_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def plot_scores(result: EmotionResult, faces: bool) -> Picture:
     """Bars of each label's score, fused and by modality, and the picture with its faces."""
-    picture = Footage(result).picture() if faces else None
+    picture = Previews(result).picture() if faces else None
     bands = {"fused": result.scores, **{name: scores.scores for name, scores in result.modalities.items()}}
     palette = colors(result.scores)
     layout = RowLayout(0.75 + 3.6 + 0.35)

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from mmemo.report.plots.figure import LEFT, RIGHT, WIDTH, Picture, RowLayout, heading, inches_high, title
 from mmemo.report.plots.prosody import draw_prosody
 from mmemo.report.plots.scores import plot_scores
-from mmemo.report.previews import Footage
+from mmemo.report.previews import Previews
 from mmemo.report.style.clock import ticks, unit
 from mmemo.report.style.colors import AXIS, EMPTY, FAINT, HATCH, OUTLINE, SPEECH, TEXT, WAVEFORM, colors, ink
 from mmemo.report.style.fonts import families
@@ -42,15 +42,15 @@ def plot(result: EmotionResult, *, faces: bool = True) -> Picture:
 
 
 def _timeline(result: EmotionResult, faces: bool) -> Picture:
-    footage = Footage(result)
+    previews = Previews(result)
     across = int((WIDTH - LEFT - RIGHT) / _THUMBNAIL)
     times = [result.start + result.duration * (place + 0.5) / across for place in range(across)]
-    thumbnails = footage.thumbnails(times, 160) if faces else []
-    envelope = footage.envelope(1100)
+    thumbnails = previews.thumbnails(times, 160) if faces else []
+    envelope = previews.envelope(1100)
     people = longest_seen(result.people, _MOST_PEOPLE) if len(result.people) > 1 else []
     sound = envelope is not None or result.speech is not None
     lines, words = _word_lines(result), bool(_place_lines(result))
-    notes = [fill(note, 185) for note in (*(note.message for note in result.notes), footage.missing) if note][:4]
+    notes = [fill(note, 185) for note in (*(note.message for note in result.notes), previews.missing) if note][:4]
     note_rows = sum(note.count("\n") + 1 for note in notes)
     heights = [
         0.75,

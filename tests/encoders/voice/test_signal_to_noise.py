@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmemo.encoders.quality import signal_to_noise, voice_trust
+from mmemo.encoders.voice.signal_to_noise import signal_to_noise, voice_trust
 from mmemo.evidence import VoiceEvidence
 from mmemo.samples import sound, speech
 
