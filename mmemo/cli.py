@@ -201,17 +201,17 @@ def audit(
     if out is not None:
         check_file(out, inputs)
     with _progress("reading media") as progress:
-        found = clips.audit(media=media.value, progress=progress)
+        report = clips.audit(media=media.value, progress=progress)
     if out is not None:
         with replacing_file(out, inputs) as partial:
-            partial.write_text(found.to_json() + "\n", encoding="utf-8")
+            partial.write_text(report.to_json() + "\n", encoding="utf-8")
     if json:
-        print(found.to_json())
+        print(report.to_json())
     else:
         from rich.console import Console
 
-        Console(highlight=False).print(found.to_table())
-    if any(leak.code not in allow.split(",") for leak in found.leaks):
+        Console(highlight=False).print(report.to_table())
+    if any(leak.code not in allow.split(",") for leak in report.leaks):
         raise typer.Exit(1)
 
 
@@ -249,7 +249,7 @@ def compare(
     for file in out or ():
         check_output(file, inputs)
     with _progress("encoding clips") as progress:
-        found = compare_systems(
+        comparison = compare_systems(
             *sources,
             on=clips,
             split=split,
@@ -264,13 +264,13 @@ def compare(
             progress=progress,
         )
     for file in out or ():
-        found.save(file)
+        comparison.save(file)
     if json:
-        print(found.to_json())
+        print(comparison.to_json())
         return
     from rich.console import Console
 
-    Console(highlight=False).print(found.to_table())
+    Console(highlight=False).print(comparison.to_table())
 
 
 @app.command()
@@ -279,7 +279,7 @@ def micro(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     start: Annotated[float, typer.Option(help="Seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Seconds; the end of the file by default.")] = None,
-    magnify: Annotated[float, typer.Option(help="Enlarge motion so much before its class is told.")] = 0.0,
+    magnify: Annotated[float, typer.Option(help="Enlarge motion so much before it is classified.")] = 0.0,
 ) -> None:
     """Find micro-expressions: short, faint, isolated movements of a face."""
     from mmemo.micro.spot import spot_micro

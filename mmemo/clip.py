@@ -27,7 +27,7 @@ class Clip:
         label: the target class.
         labels: the class by modality, where annotators had only the face or only the voice:
             ``{"face": "anger"}``.
-        intended: the emotion that an actor was asked to portray.
+        intended: the emotion that an actor was to portray.
         perceived: share of the annotators' votes for each label; the shares sum to 1.
         valence: on the scale of the corpus; ``arousal`` and ``dominance`` likewise.
         onset: of an expression, in seconds from the start of the file; ``apex`` and ``offset`` likewise.

@@ -54,7 +54,7 @@ class MediaError(MmemoError):
 
 
 class MissingStreamError(MmemoError):
-    """Nothing is left to analyze: the input has no face, no voice and no words that were asked for.
+    """Nothing is left to analyze: the input has no face, no voice and no words among the modalities to analyze.
 
     >>> import mmemo
     >>> mmemo.analyze(mmemo.samples.make_clip("silent.mp4", faces=0, sound=None, seconds=0.4), modalities=["voice"])
