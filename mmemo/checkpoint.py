@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from mmemo.errors import UnknownModelError, WeightsError
-from mmemo.files import CONFIG, TENSORS, replacing
+from mmemo.files import CONFIG, MARK, TENSORS, replacing
 
 FORMAT = 1
 _FORMER_KINDS = {"mmemo.encoders.voice": "voice-encoder"}
@@ -110,7 +110,7 @@ def tensors_sha256(folder: str | Path) -> str:
 
     Of one such file it is what ``sha256sum`` prints.
     """
-    files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+    files = sorted(file for file in Path(folder).rglob("*") if file.is_file() and file.name != MARK)
     digest = hashlib.sha256()
     for file in [file for file in files if file.suffix == ".safetensors"] or files:
         digest.update(file.read_bytes())

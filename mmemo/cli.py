@@ -244,6 +244,7 @@ def compare(
 
     for file in out or ():
         check_suffix(file)
+    own = _import(classes)
     clips = None if on is None else Manifest.read(on)
     inputs = inputs_of(sources, clips, (on, cache))
     for file in out or ():
@@ -260,7 +261,7 @@ def compare(
             seed=seed,
             cache=cache,
             device=device,
-            classes=_import(classes),
+            classes=own,
             progress=progress,
         )
     for file in out or ():

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from mmemo.batch.export import check_suffix
 from mmemo.batch.journal import Journal
-from mmemo.batch.plan import Source, Task, plan
+from mmemo.batch.plan import Source, Task, listed, plan
 from mmemo.batch.pool import analyze_locally, usable_cores
 from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
-from mmemo.clip import Clip
-from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.files import check_file
@@ -91,7 +89,7 @@ def analyze_many(
         raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
     settings = Settings.of(model, modalities, device, window, hop, threads, classes)
     own = outputs if out is None else [*outputs, journal_of(out)]
-    given = [sources] if isinstance(sources, str | Path | Clip | Manifest) else list(sources)
+    given = listed(sources)
     tasks = plan(given, own)
     inputs = [model_folder(model), *files_read(task.clip for task in tasks)]
     inputs += [Path(source) for source in given if isinstance(source, str | Path) and Path(source).is_file()]

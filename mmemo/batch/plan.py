@@ -63,10 +63,9 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> 
         ArgumentError: if a folder or pattern has no media, nothing is given, or a source is of another type.
         ManifestError: if a manifest or a data frame can't be read.
     """
-    given = list(sources) if _is_list(sources) else [sources]
     excluded = {file.absolute() for file in leave_out}
     tasks: dict[str, Task] = {}
-    for source in given:
+    for source in listed(sources):
         for clip in _clips(source):
             task = Task(_absolute(clip), None if clip.path is None else str(clip.path))
             if task.clip.path not in excluded:
@@ -95,10 +94,11 @@ def unpack(record: dict[str, Any]) -> Clip:
     return clip
 
 
-def _is_list(sources: object) -> bool:
-    """Whether this is several sources; bytes and mappings are iterable too, and no source at all."""
+def listed(sources: Iterable[Source] | Source) -> list[Source]:
+    """Several sources, or one, as a list; bytes and mappings are iterable too, and no source at all."""
     single = isinstance(sources, str | Path | Clip | Manifest | bytes | Mapping) or _is_frame(sources)
-    return isinstance(sources, Iterable) and not single
+    several: list[Source] = [sources] if single or not isinstance(sources, Iterable) else list(sources)  # type: ignore[arg-type,list-item]
+    return several
 
 
 def _is_frame(source: object) -> bool:
