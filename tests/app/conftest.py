@@ -57,7 +57,12 @@ def start(folder: Path, *options: str, calls: Path | None = None) -> Running:
         watch = ["--seccomp-bpf", "-e", "trace=connect,sendto,bind", "-o", str(calls)]
         command = [shutil.which("strace") or "strace", "-f", "-qq", *watch, *command]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests may run under nohup
     )
     assert process.stdout is not None
     guard = threading.Timer(120, process.kill)  # a server that never says where it is must not hang the tests

@@ -282,7 +282,7 @@ def test_the_live_connection_needs_the_token(server: Running, visitor: Visitor) 
     ]:
         with connect(asked, additional_headers=headers, proxy=None) as line:
             line.send(b"")
-            with pytest.raises(ConnectionClosed, match="live picture"):
+            with pytest.raises(ConnectionClosed, match="live frame"):
                 line.recv(timeout=60)
 
 
