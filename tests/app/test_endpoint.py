@@ -18,6 +18,8 @@ import pytest
 from mmemo import EmotionResult
 from tests.app.conftest import MOST_MEGABYTES, Running, start
 
+pytestmark = pytest.mark.slow
+
 
 def post(
     server: Running, file: tuple[str, bytes] | None = None, headers: dict[str, str] | None = None, **fields: str

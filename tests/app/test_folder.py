@@ -20,7 +20,10 @@ from mmemo.samples import make_clip
 from tests.app.conftest import start
 from tests.app.test_endpoint import post
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks and signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks and signals"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture

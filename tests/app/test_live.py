@@ -11,6 +11,8 @@ from mmemo.app.live import LiveScorer, decode_frame
 from mmemo.errors import ArgumentError
 from mmemo.samples import portrait
 
+pytestmark = pytest.mark.slow
+
 FACE = cv2.resize(portrait(), (480, 480))
 WALL = np.full((480, 480, 3), 128, np.uint8)
 

@@ -23,6 +23,8 @@ from mmemo.app.uploads import Uploads
 from mmemo.errors import ArgumentError
 from tests.app.conftest import Running
 
+pytestmark = pytest.mark.slow
+
 FILE = {"_type": "gradio.FileData"}
 ANALYZE = 2
 """Which of the page's functions the button calls."""

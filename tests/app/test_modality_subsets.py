@@ -8,6 +8,8 @@ from mmemo import Analyzer, EmotionResult
 from mmemo.app.modality_subsets import narrowed, subsets
 from mmemo.errors import ArgumentError
 
+pytestmark = pytest.mark.slow
+
 TEXT = "And you always want to see it in the superlative degree."
 
 

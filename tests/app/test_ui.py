@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import MOST_MEGABYTES, Running
+
+pytestmark = pytest.mark.slow
 
 
 def analyze(page: Page, file: Path) -> None:

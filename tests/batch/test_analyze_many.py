@@ -26,6 +26,8 @@ from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, WorkerE
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.samples import make_clip
 
+pytestmark = pytest.mark.slow
+
 
 def test_rows_are_those_of_an_analyzer(folder: Path, batch: Batch) -> None:
     assert [Path(str(row.path)).name for row in batch.rows][:3] == ["00.mp4", "02.mp4", "04.mp4"]

@@ -15,6 +15,8 @@ from mmemo.batch.settings import Settings
 from mmemo.clip import Clip
 from mmemo.errors import WorkerError
 
+pytestmark = pytest.mark.slow
+
 
 def settings(**changes: object) -> Settings:
     given = {"model": "default", "modalities": ("voice",), "device": "cpu", "window": 2.0, "hop": 1.0, "threads": 1}

@@ -14,6 +14,8 @@ from mmemo import analyze_many
 from mmemo.batch.row import Row
 from mmemo.errors import ArgumentError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 SCRIPT = Path(__file__).parent / "ray_cluster.py"
 ROOT = Path(__file__).parent.parent.parent

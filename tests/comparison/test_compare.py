@@ -22,6 +22,8 @@ from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, EMODB7, RAVDESS8, LabelSet
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache) -> None:
     comparison = mmemo.compare(model, on=clips, corruptions=True, draws=200, cache=cache)

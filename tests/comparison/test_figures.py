@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mmemo.comparison.figures import BEST, OTHER, UNIMODAL, colors_of
 from mmemo.comparison.result import Comparison
+
+pytestmark = pytest.mark.slow
 
 
 def test_each_unimodal_system_and_the_best_fused_one_have_their_own_color(comparison: Comparison) -> None:

@@ -11,6 +11,8 @@ import pytest
 from mmemo.comparison.html import page
 from mmemo.comparison.result import Comparison
 
+pytestmark = pytest.mark.slow
+
 Check = Callable[[Callable[[str], str]], None]
 
 

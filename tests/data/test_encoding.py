@@ -25,6 +25,8 @@ from mmemo.labels import EKMAN7, LabelSet
 from mmemo.samples import make_clip, make_corpus
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 
 class Counting(TinyEncoder):
     """Counts what it is asked for, and can be cached by name."""

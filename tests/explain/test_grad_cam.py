@@ -24,6 +24,8 @@ from mmemo.pretrained import WEIGHTS
 from mmemo.samples import make_clip, portrait
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("captum", reason="needs the extra explain")
 
 

@@ -25,6 +25,8 @@ from mmemo.pretrained import WEIGHTS
 from mmemo.samples import make_clip
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("captum", reason="needs the extra explain")
 
 LINE = "Yesterday I went to the station, and I was so happy to see my old friend again."

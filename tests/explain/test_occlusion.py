@@ -19,6 +19,8 @@ from mmemo.media import waveform
 from mmemo.samples import make_clip
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 SPEECH = Path(__file__).parents[2] / "mmemo" / "sample_media" / "speech.opus"
 

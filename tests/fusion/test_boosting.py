@@ -7,6 +7,8 @@ from scipy.special import softmax
 from mmemo.errors import ArgumentError
 from mmemo.fusion.boosting import BoostedTrees, _boosting
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def samples() -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,8 @@ from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import LabelSet
 from mmemo.testing import check_fusion
 
+pytestmark = pytest.mark.slow
+
 LABELS = LabelSet("three", ("a", "b", "c"))
 HEADS: list[Any] = [
     LateFusion,

@@ -20,6 +20,8 @@ from mmemo.samples import make_clip, portrait
 typer_testing = pytest.importorskip("typer.testing")
 import typer  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 

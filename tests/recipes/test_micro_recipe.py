@@ -19,6 +19,8 @@ from mmemo.samples import portrait
 from mmemo.testing import MadeSequence, Movement, brow_raise, smile_corner
 from mmemo.training.micro import MicroSchedule
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("typer")
 MINE = LabelSet("mine", ("brows", "corner"))
 

@@ -21,6 +21,8 @@ from mmemo.labels import DAIR6, EKMAN7
 typer_testing = pytest.importorskip("typer.testing")
 import typer  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 CHINESE = {
     "happy": "我很高兴",

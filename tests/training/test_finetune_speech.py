@@ -15,6 +15,8 @@ from mmemo.labels import EKMAN7
 from mmemo.training.finetune_speech import fine_tune
 from mmemo.training.loop import Schedule
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="needs the extra backbones")
 ANGER, SADNESS = EKMAN7.index("anger"), EKMAN7.index("sadness")
 

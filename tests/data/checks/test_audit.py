@@ -18,6 +18,8 @@ from mmemo.errors import LeakError
 from mmemo.labels import EKMAN7, FER7, MELD7, LabelSet
 from mmemo.samples import make_clip, speech
 
+pytestmark = pytest.mark.slow
+
 LABELS = LabelSet("two", ("anger", "neutral"))
 
 
