@@ -19,6 +19,8 @@ from mmemo.labels import LabelSet
 from mmemo.media import probe
 from mmemo.samples import make_clip
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

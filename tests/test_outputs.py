@@ -33,6 +33,8 @@ from mmemo.result import ModalityScores, Segment
 from mmemo.samples import make_corpus
 from mmemo.speech.transcript import Line, Transcript
 
+pytestmark = pytest.mark.slow
+
 MINE = "1\n00:00:00,200 --> 00:00:01,900\nI hate this, it makes me furious!\n"
 TAGGED = "1\n00:00:00,200 --> 00:00:01,900\n[anger] I hate this, it makes me furious!\n"
 

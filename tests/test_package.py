@@ -15,6 +15,8 @@ import mmemo
 from mmemo.pretrained import MICRO, MODELS, WEIGHTS
 from mmemo.samples import make_clip
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

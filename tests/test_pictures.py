@@ -15,6 +15,8 @@ from mmemo.media import Frame, frames, write_video
 from mmemo.media.orientation import jpeg_orientation, upright
 from mmemo.samples import portrait, speech
 
+pytestmark = pytest.mark.slow
+
 Image = pytest.importorskip("PIL.Image", reason="needs the extra dev")
 Draw = pytest.importorskip("PIL.ImageDraw")
 

@@ -11,7 +11,7 @@ import pytest
 from mmemo import Analyzer, EmotionResult
 from mmemo.errors import MissingStreamError
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 
 def codes(result: EmotionResult) -> set[str]:

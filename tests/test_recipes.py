@@ -18,6 +18,8 @@ from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.samples import make_corpus
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 

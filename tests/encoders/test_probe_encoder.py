@@ -17,6 +17,8 @@ from mmemo.fusion.late import LateFusion
 from mmemo.labels import LabelSet
 from mmemo.testing import TinyEncoder, check_encoder
 
+pytestmark = pytest.mark.slow
+
 MOODS = LabelSet("moods", ("good", "bad", "so-so"))
 
 

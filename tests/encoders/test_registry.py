@@ -27,6 +27,8 @@ from mmemo.pretrained import WEIGHTS
 from mmemo.samples import make_clip, speech
 from mmemo.testing import TinyEncoder, check_encoder, check_fusion
 
+pytestmark = pytest.mark.slow
+
 MINE = LabelSet("mine", ("calm", "tense", "tired"))
 OWN = Path(__file__).parent.parent / "own_classes.py"
 

@@ -26,6 +26,8 @@ from mmemo.evaluation.metrics import (
     weighted_f1,
 )
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 5
 
 

@@ -15,6 +15,8 @@ from mmemo.faces import FaceFinder, FaceTracker
 from mmemo.faces.anonymize import hide_faces
 from mmemo.samples import make_clip, portrait
 
+pytestmark = pytest.mark.slow
+
 
 def frames(path: Path) -> list[tuple[float, np.ndarray]]:
     return [(frame.time, frame.image) for frame in media.frames(path)]

@@ -12,7 +12,7 @@ import pytest
 
 from mmemo.faces import FaceFinder, FaceTracker
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

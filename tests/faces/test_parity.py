@@ -22,6 +22,8 @@ from mmemo.faces.landmarker import Region
 from mmemo.faces.landmarks import eye_distance
 from mmemo.faces.search import FaceSearch
 
+pytestmark = pytest.mark.slow
+
 PYTHON = os.environ.get("MMEMO_MEDIAPIPE_PYTHON", sys.executable)
 MAX_DISTANCE = 0.02  # mean distance of landmarks, in distances of the eyes
 MAX_DIFFERENCE = 0.05  # mean difference of blendshapes

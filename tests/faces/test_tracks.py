@@ -11,6 +11,8 @@ from mmemo.errors import ArgumentError
 from mmemo.faces import Face, FaceTracker
 from mmemo.faces.appearance import appearance, correlation
 
+pytestmark = pytest.mark.slow
+
 Stage = Callable[..., np.ndarray]
 FPS = 25
 

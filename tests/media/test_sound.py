@@ -14,6 +14,8 @@ from mmemo import media
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.media import sound
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 24
 
 

@@ -21,6 +21,8 @@ from mmemo.report.html.page import page
 from mmemo.samples import make_clip, portrait
 from mmemo.testing import MadeSequence, Movement, Unrest, brow_raise
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 3.0
 TRUE = (1.3, 1.45, 1.65)
 QUIET = Unrest(sway=1.0, turn=0.5, shake=0.2, noise=1.0)

@@ -16,6 +16,8 @@ from mmemo.media import Frame
 from mmemo.pipeline.active_speaker import ActiveSpeakerDetector, correlation
 from mmemo.samples import portrait, speech
 
+pytestmark = pytest.mark.slow
+
 RATE = 15
 SECONDS = 6.0
 

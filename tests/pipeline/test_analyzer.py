@@ -33,6 +33,8 @@ from mmemo.samples import SPEECH_TEXT, make_clip, portrait, sound, speech
 from mmemo.speech.recognition import WhisperTranscriber
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 
 def codes(result: EmotionResult) -> set[str]:
     return {note.code for note in result.notes}

@@ -12,6 +12,8 @@ from mmemo import EmotionResult, errors
 from mmemo.errors import ArgumentError, MissingExtraError
 from mmemo.report.save import SUFFIXES
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = Path(sys.prefix) / "share" / "pympi_ling-1.71.tar.gz"
 
 

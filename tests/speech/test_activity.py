@@ -10,6 +10,8 @@ from mmemo.errors import ArgumentError
 from mmemo.media import waveform
 from mmemo.speech.activity import CHUNK, _Detector, _weights, speech_mask, speech_spans
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 TIME = np.arange(10 * RATE) / RATE
 

@@ -16,6 +16,8 @@ from mmemo.speech.hallucination_filter import Hypothesis, filter_hypotheses
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber, speech_segments
 from mmemo.speech.transcript import Line, Word, words_between
 
+pytestmark = pytest.mark.slow
+
 needs_asr = pytest.mark.skipif(default_transcriber() is None, reason="speech recognition is not installed (extra: asr)")
 
 

@@ -26,6 +26,8 @@ from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 
 

@@ -20,6 +20,8 @@ from mmemo.labels import EKMAN7, MEGC3, LabelSet
 from mmemo.samples import portrait
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 
 def evidence(count: int, seed: int = 0, quality: np.ndarray | None = None) -> Evidence:
     rng = np.random.default_rng(seed)

@@ -20,6 +20,8 @@ from mmemo.faces import FaceFinder
 from mmemo.labels import EKMAN7, FER7, FER7_TO_EKMAN7, MEGC3, LabelSet
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = Path(__file__).parents[3] / "mmemo" / "weights" / "face"
 TWO_HEADS = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), heads=2)
 TINY = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1))

@@ -19,6 +19,8 @@ from mmemo.labels import EKMAN7, MEGC3, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 TINY = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), heads=2)
 KINDS = ["inflated", "lstm"]
 

@@ -20,6 +20,8 @@ from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="needs the extra backbones")
 
 MELD = ("neutral", "joy", "sadness", "anger", "fear", "disgust", "surprise")

@@ -18,6 +18,8 @@ from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7, MELD7, LabelSet
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = Path(__file__).parents[3] / "mmemo" / "weights" / "text"
 
 

@@ -26,6 +26,8 @@ from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="needs the extra backbones")
 RATE = 16_000
 IEMOCAP = {0: "neu", 1: "hap", 2: "ang", 3: "sad"}

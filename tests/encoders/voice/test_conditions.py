@@ -12,6 +12,8 @@ from mmemo import Analyzer, EmotionResult
 from mmemo.errors import MissingStreamError
 from mmemo.samples import sound, speech
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

@@ -19,6 +19,8 @@ from mmemo.labels import EKMAN7, LabelSet
 from mmemo.media import waveform
 from mmemo.speech.activity import speech_mask, speech_spans
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 SPEECH = Path(__file__).parents[3] / "mmemo" / "sample_media" / "speech.opus"
 EMBEDDED = Path(__file__).parents[3] / "mmemo" / "weights" / "voice"

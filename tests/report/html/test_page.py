@@ -23,6 +23,8 @@ from mmemo.report.html.page import page
 from mmemo.result import ModalityScores, Segment
 from mmemo.speech.transcript import Line, Transcript
 
+pytestmark = pytest.mark.slow
+
 Check = Callable[[Callable[[str], str]], None]
 
 

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from mmemo import EmotionResult
 from mmemo.report.style.colors import COLORS
 
+pytestmark = pytest.mark.slow
+
 
 def texts(figure: Figure) -> list[str]:
     return [*(text.get_text() for text in figure.texts), *(t.get_text() for axes in figure.axes for t in axes.texts)]

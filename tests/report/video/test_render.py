@@ -18,6 +18,8 @@ from mmemo.faces import FaceFinder
 from mmemo.report.style.colors import COLORS, rgb
 from mmemo.samples import make_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def written(real: EmotionResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
