@@ -16,6 +16,8 @@ from mmemo.batch.row import Row
 from mmemo.labels import EKMAN7
 from mmemo.result import ModalityScores
 
+pytestmark = pytest.mark.slow
+
 
 def row(number: int, label: str, **known: object) -> Row:
     scores = {name: 0.7 if name == label else 0.05 for name in EKMAN7}

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pandas
 import pyarrow.parquet
+import pytest
 
 from mmemo.batch.result import Batch
 from mmemo.batch.row import Row
+
+pytestmark = pytest.mark.slow
 
 
 def test_tables_are_read_back(batch: Batch, tmp_path: Path) -> None:

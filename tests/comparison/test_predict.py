@@ -13,6 +13,8 @@ from mmemo.fusion.concat import ConcatFusion
 from mmemo.labels import EKMAN7
 from mmemo.testing import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_modality_and_all_agree_with_analyze(
     clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache

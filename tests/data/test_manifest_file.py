@@ -164,6 +164,7 @@ def _write_slowly(pipe: Path, release: threading.Event) -> None:
         file.write("c2,z\n" * 997)
 
 
+@pytest.mark.slow
 def test_reading_a_large_csv_keeps_its_clips_only(tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     with file.open("w") as out:

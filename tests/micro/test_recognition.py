@@ -17,6 +17,8 @@ from mmemo.micro.recognition import MicroRecognizer, load_micro
 from mmemo.testing import brow_raise, corpus_flow, smile_corner
 from mmemo.training.micro import GrowingFlow, MicroSchedule, train, variants
 
+pytestmark = pytest.mark.slow
+
 
 def few(count: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """Flow images of two movements, told apart by where they are, with noise."""
