@@ -105,7 +105,7 @@ def analyze(
     path = paths[0] if paths else None
     from mmemo.pipeline.analyzer import Analyzer
     from mmemo.pretrained import model_folder
-    from mmemo.report.save import PICTURES, VIDEOS, check_anonymize, check_output
+    from mmemo.report.formats import PICTURES, VIDEOS, check_anonymize, check_output
 
     if path is None and text is None:
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmemo.comparison.result import Comparison, rows
+from mmemo.comparison.wording import format_p, format_signed
 from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.evaluation.bootstrap import Interval
 from mmemo.files import FIGURES, check_file, check_folder, replacing, replacing_file
@@ -131,16 +132,6 @@ def latex(comparison: Comparison) -> str:
         ]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def format_signed(interval: Interval) -> str:
-    """``+0.120 [+0.088, +0.151]``."""
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-
-
-def format_p(p: float) -> str:
-    """A p value with three digits: ``.032``, ``<.001``."""
-    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1"
 
 
 def _limits(interval: Interval, sign: str = "") -> str:

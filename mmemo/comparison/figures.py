@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmemo.comparison.export import format_signed
 from mmemo.comparison.measures import BINS, SystemMetrics
+from mmemo.comparison.wording import format_signed
 from mmemo.evaluation.bootstrap import Interval
 from mmemo.report.plots.figure import Picture
 from mmemo.report.style.colors import FAINT, TEXT, ink

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from mmemo.comparison.export import format_p, format_signed
 from mmemo.comparison.measures import METRICS
-from mmemo.comparison.terminal import describe_method
+from mmemo.comparison.wording import describe_method, format_p, format_signed
 from mmemo.report.html.templating import render
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _HEADINGS = {
 _DEFINITIONS = (
     "UAR is the mean recall of the classes. ECE is the expected calibration error over 15 bins; resampling raises "
     "it, so its interval may lie above it.",
-    "A clip in which a system finds nothing to look at counts as wrong; 'answered' says how many it can answer.",
+    "A clip without the modalities of a system counts as wrong; coverage is the share of clips with a prediction.",
     "The bootstrap draws whole speakers. McNemar's test takes clips for independent; those of one speaker are not, "
     "so its p is too small.",
 )

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mmemo.comparison.export import format_p, format_signed
+from mmemo.comparison.wording import describe_method, format_p, format_signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,15 +38,6 @@ def render_terminal(comparison: Comparison) -> RenderableType:
     parts.append(Text("\nNotes", style="bold"))
     parts += [Padding(Text(f"- {note}"), (0, 0, 0, 2)) for note in notes]
     return Group(*parts)
-
-
-def describe_method(comparison: Comparison) -> str:
-    """How intervals and p values are computed, in one sentence."""
-    over = "speakers" if comparison.speakers else "clips"
-    return (
-        f"Intervals are 95%, p is of the paired bootstrap, both over {over} ({comparison.draws:,} resamples); "
-        f"p is corrected after Holm for {len(comparison.pairs)} pairs."
-    )
 
 
 def _systems(comparison: Comparison) -> Table:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mmemo.errors import ArgumentError, expected_one_of, require_extra
-from mmemo.files import check_file, replacing_file
+from mmemo.files import replacing_file
 from mmemo.report.export.annotations import eaf, rttm
-from mmemo.report.export.subtitles import srt, vtt, written_by_mmemo
+from mmemo.report.export.subtitles import srt, vtt
 from mmemo.report.export.tables import AFFECT, COLUMNS, frame, rows
-from mmemo.speech.transcript import sidecars
+from mmemo.report.formats import VIDEOS, check_anonymize, check_suffix, inputs_of
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -31,68 +30,6 @@ def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] |
     with replacing_file(path, inputs_of(result.source, result.inputs)) as partial:
         _write(result, partial, suffix, anonymize is None)
     return path
-
-
-def check_output(
-    path: Path,
-    source: str | Path | None,
-    inputs: Iterable[str | Path | None] = (),
-    suffixes: tuple[str, ...] | None = None,
-) -> None:
-    """Refuse what no result of ``source`` may be written to, before any work is done.
-
-    Args:
-        inputs: what else is read; see `mmemo.files.check_file`.
-        suffixes: see `check_suffix`.
-
-    Raises:
-        ArgumentError: see `check_suffix` and `mmemo.files.check_file`.
-        MissingExtraError: if the format needs packages that are not installed.
-    """
-    check_suffix(path, suffixes)
-    check_file(path, inputs_of(source, inputs))
-
-
-def inputs_of(source: str | Path | None, inputs: Iterable[str | Path | None] = ()) -> list[str | Path | None]:
-    """What a result of ``source`` is read from: the file, the subtitle files that belong to it, and ``inputs``.
-
-    Subtitles that mmemo wrote beside the file are read too, and may be written anew: their words go round.
-    """
-    beside = [] if source is None else [file for file in sidecars(source) if not written_by_mmemo(file)]
-    return [source, *beside, *inputs]
-
-
-def check_suffix(path: Path, suffixes: tuple[str, ...] | None = None) -> None:
-    """Check that a file can be written in the format of its suffix, before any work is done.
-
-    Args:
-        suffixes: those allowed; all of `SUFFIXES` by default.
-
-    Raises:
-        ArgumentError: if the suffix is not one of ``suffixes``.
-        MissingExtraError: if the format needs packages that are not installed.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in (suffixes or SUFFIXES):
-        raise ArgumentError(expected_one_of(f"Suffix of {path.name}", suffixes or SUFFIXES, suffix))
-    if suffix == ".parquet":
-        require_extra("Writing .parquet", "export", "pandas", "pyarrow")
-    if suffix in PICTURES + VIDEOS:
-        require_extra(f"Writing {suffix}", "report", "matplotlib")
-
-
-def check_anonymize(method: str | None) -> None:
-    """Check the name of a way to hide faces.
-
-    Raises:
-        ArgumentError: if it is neither None nor one of `mmemo.faces.anonymize.METHODS`.
-    """
-    if method is None:
-        return
-    from mmemo.faces.anonymize import METHODS
-
-    if method not in METHODS:
-        raise ArgumentError(expected_one_of("anonymize", METHODS, method))
 
 
 def _write(result: EmotionResult, path: Path, suffix: str, faces: bool) -> None:
@@ -133,6 +70,3 @@ _TEXTS: dict[str, Callable[[EmotionResult], str]] = {
     ".vtt": vtt,
     ".rttm": rttm,
 }
-PICTURES = (".png", ".svg", ".pdf")
-VIDEOS = (".mp4", ".mkv")
-SUFFIXES = (*_TEXTS, ".csv", ".parquet", ".eaf", ".html", *PICTURES, *VIDEOS)

@@ -142,6 +142,16 @@ def test_manifests_bring_spans_words_and_labels(folder: Path, tmp_path: Path) ->
     assert found.rows[3].path is None
 
 
+def test_a_data_frame_holds_the_clips(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    make_clip(tmp_path / "one.mp4", seconds=1.5, size=(64, 48), rate=5, faces=0)
+    frame = pandas.DataFrame(
+        {"path": [str(tmp_path / "one.mp4"), str(tmp_path / "none.mp4")], "label": ["anger", "fear"]}
+    )
+    batch = analyze_many(frame, tmp_path / "out.csv", modalities=["voice"])
+    assert [(row.annotated, row.error is None) for row in batch.rows] == [("anger", True), ("fear", False)]
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module of a user, in a folder that is on the path of this process only."""

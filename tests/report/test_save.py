@@ -10,7 +10,7 @@ import pytest
 
 from mmemo import EmotionResult, errors
 from mmemo.errors import ArgumentError, MissingExtraError
-from mmemo.report.save import SUFFIXES
+from mmemo.report.formats import SUFFIXES
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.files import replacing_file
+from mmemo.report.formats import PICTURES, check_suffix
 from mmemo.report.plots.figure import LEFT, RIGHT, WIDTH, RowLayout, heading
-from mmemo.report.save import PICTURES, check_suffix
 from mmemo.report.style.colors import AXIS, FAINT, OPPOSES, SUPPORTS, WAVEFORM
 
 

@@ -14,7 +14,7 @@ from mmemo.evidence import Seconds
 from mmemo.faces.anonymize import Method, hide_faces
 from mmemo.files import check_file
 from mmemo.media import Frame, SoundOf
-from mmemo.report.save import VIDEOS, check_anonymize, check_suffix, inputs_of
+from mmemo.report.formats import VIDEOS, check_anonymize, check_suffix, inputs_of
 from mmemo.report.video.overlay import Overlay, faces_at
 
 if TYPE_CHECKING:
