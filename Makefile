@@ -1,7 +1,7 @@
 # make demo     see mmemo work: environment, pinned install, the example clip analyzed, its report written
 # make compare  the RAVDESS table: every fusion head against face and voice alone; MMEMO_DATA names the data
 # make check    the inner loop, under 90 s on two cores: lint, types, import contracts, quick tests
-# make test     everything that must pass: the same with all tests, and how much of the code they reach
+# make test     everything that must pass: the same with all tests, and how much of the code the quick ones reach
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -31,7 +31,8 @@ quick: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not data"
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "not slow and not data" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "slow or data"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
