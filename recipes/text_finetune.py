@@ -76,27 +76,27 @@ class Texts:
 class EmbeddedReader(nn.Module):
     """The embedded network with a new head."""
 
-    trained = ("net.head",)
+    trained = ("network.head",)
     adapted = ("linear1", "linear2")
 
     def __init__(self, encoder: TextEncoder, labels: LabelSet) -> None:
         super().__init__()
         self.encoder, self.labels = encoder, labels
-        self.net = TextNetwork(replace(encoder.network.architecture, classes=len(labels), affect=0))
+        self.network = TextNetwork(replace(encoder.network.architecture, classes=len(labels), affect=0))
         kept = {k: v for k, v in encoder.network.state_dict().items() if not k.startswith(("head.", "affect."))}
-        self.net.load_state_dict(kept, strict=False)
-        self.net.words.requires_grad_(False)
+        self.network.load_state_dict(kept, strict=False)
+        self.network.words.requires_grad_(False)
 
     def tokenize(self, text: str) -> np.ndarray:
         return self.encoder.tokenize(text)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.net(ids, mask)[1]
+        logits: torch.Tensor = self.network(ids, mask)[1]
         return logits
 
     def save(self, out: Path, languages: tuple[str, ...], card: dict[str, Any]) -> None:
         tokenizer = self.encoder.tokenizer
-        TextEncoder(self.net, tokenizer, labels=self.labels, languages=languages, card=card).save(out)
+        TextEncoder(self.network, tokenizer, labels=self.labels, languages=languages, card=card).save(out)
 
 
 class HuggingFaceReader(nn.Module):
