@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo compare check quick test lint format docs clean
+.PHONY: demo compare check quick test slow-one slow-other lint format docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -32,7 +32,15 @@ quick: $(VENV)/installed-dev
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not data" --cov --cov-report=term:skip-covered
-	$(BIN)/python -m pytest -m "slow or data"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target slow-one slow-other
+
+# Two halves that take as long, one on each core; a new folder of tests is in the other half.
+HALF := app batch comparison data evaluation explain fusion recipes testing training
+slow-one: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix tests/,$(HALF))
+
+slow-other: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix --ignore=tests/,$(HALF))
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
