@@ -85,7 +85,7 @@ def outputs_of(network: VoiceNetwork, sounds: list[np.ndarray], kind: str) -> np
     by_row: dict[int, np.ndarray] = {}
     for first in range(0, len(order), 16):
         rows = order[first : first + 16]
-        layers, mask = network.layers(*pad([sounds[row] for row in rows]))
+        layers, mask = network.layers(*map(torch.from_numpy, pad([sounds[row] for row in rows])))
         values = statistics(layers, mask) if kind == "statistics" else network.classify(layers, mask)
         by_row |= dict(zip(rows.tolist(), values.numpy(), strict=True))
     return np.stack([by_row[row] for row in range(len(sounds))])
@@ -118,7 +118,7 @@ def fine_tune(
                 first = int(rng.integers(0, len(sound) - size + 1))
                 crop = sound[first : first + size]
                 crops.append(augmentation(change_speed(crop, speed) if speed != 1 else crop, rng))
-            yield *pad(crops), torch.from_numpy(labels)
+            yield tuple(map(torch.from_numpy, (*pad(crops), labels)))
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         assert isinstance(model, VoiceNetwork)

@@ -1,4 +1,8 @@
-"""Weights on disk: a folder of ``config.json`` and ``model.safetensors``. No pickle, checked before use."""
+"""Weights on disk: a folder of ``config.json`` and ``model.safetensors``. No pickle, checked before use.
+
+Beside them may lie graphs, ``model.onnx`` and ``model.int8.onnx``: the same network for ONNX Runtime. They hold no
+weights, but the places of the weights in ``model.safetensors`` (ONNX's external data).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import load_file, save
 
 from mmemo.errors import UnknownModelError, WeightsError
-from mmemo.files import CONFIG, MARK, TENSORS, replacing
+from mmemo.files import CONFIG, GRAPHS, MARK, TENSORS, replacing
 
 FORMAT = 1
 _FORMER_KINDS = {"mmemo.encoders.voice": "voice-encoder"}
@@ -22,19 +27,32 @@ _FORMER_KINDS = {"mmemo.encoders.voice": "voice-encoder"}
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The contents of a folder of weights.
+    """A folder of weights, whose files were checked.
 
     Attributes:
-        folder: where it was read.
+        folder: where it is.
         config: the settings, from JSON.
-        tensors: the arrays by name.
         sha256: of the file of arrays.
     """
 
     folder: Path
     config: dict[str, Any]
-    tensors: dict[str, np.ndarray]
     sha256: str
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays by name, as they are stored: they are read at each call."""
+        return load_file(self.folder / TENSORS)
+
+    def floats(self) -> dict[str, np.ndarray]:
+        """The arrays by name with every fraction in float32; those stored in int8 are multiplied by their scales."""
+        stored = self.tensors
+        scales = {scale_name(name) for name, array in stored.items() if array.dtype == np.int8}
+        return {name: _float(name, array, stored) for name, array in stored.items() if name not in scales}
+
+    def graph(self, name: str) -> Path | None:
+        """The file of a graph (`mmemo.files.GRAPHS`); None if the folder has none of that name."""
+        return self.folder / name if name in self.config.get("graphs", {}) else None
 
 
 def save_checkpoint(
@@ -48,14 +66,43 @@ def save_checkpoint(
     Raises:
         ArgumentError: if the folder is there and may not be replaced; see `mmemo.files.check_folder`.
     """
-    data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    data, files = tensors_file(tensors), dict(files or {})
     settings = {"format": FORMAT, **config, "sha256": hashlib.sha256(data).hexdigest()}
+    settings.pop("graphs", None)
+    if graphs := {name: hashlib.sha256(files[name]).hexdigest() for name in GRAPHS if name in files}:
+        settings["graphs"] = graphs
     with replacing(folder) as partial:
         (partial / TENSORS).write_bytes(data)
         (partial / CONFIG).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for name, content in (files or {}).items():
+        for name, content in files.items():
             (partial / name).write_bytes(content)
     return Path(folder)
+
+
+def tensors_file(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of ``model.safetensors``."""
+    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+
+
+def to_int8(name: str, array: np.ndarray, largest: int = 127) -> dict[str, np.ndarray]:
+    """A matrix (N, K) in int8 and its scales (N, 1) float32, by their names.
+
+    Args:
+        largest: integer that stands for the largest value of each row.
+    """
+    scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / largest, 1e-12).astype(np.float32)
+    return {name: np.rint(array / scale).astype(np.int8), scale_name(name): scale}
+
+
+def scale_name(name: str) -> str:
+    """The name of the scales of a matrix that is stored in int8: "words.scale" of "words.weight"."""
+    return name.removesuffix("weight") + "scale"
+
+
+def _float(name: str, array: np.ndarray, stored: Mapping[str, np.ndarray]) -> np.ndarray:
+    if array.dtype == np.int8:
+        return array.astype(np.float32) * stored[scale_name(name)]
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def checkpoint_kind(folder: str | Path) -> str | None:
@@ -98,11 +145,11 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
             f"{folder} was written by a newer mmemo (format {config['format']}, this one reads up to {FORMAT}). "
             "Upgrade with: pip install -U mmemo"
         )
-    data = (folder / TENSORS).read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != config.get("sha256"):
-        raise WeightsError(f"{folder / TENSORS} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")
-    return Checkpoint(folder, config, load(data), digest)
+    expected = {TENSORS: config.get("sha256"), **config.get("graphs", {})}
+    for name, digest in expected.items():
+        if name not in (TENSORS, *GRAPHS) or not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            raise WeightsError(f"{folder / name} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")
+    return Checkpoint(folder, config, str(expected[TENSORS]))
 
 
 def tensors_sha256(folder: str | Path) -> str:
@@ -111,7 +158,23 @@ def tensors_sha256(folder: str | Path) -> str:
     Of one such file it is what ``sha256sum`` prints.
     """
     files = sorted(file for file in Path(folder).rglob("*") if file.is_file() and file.name != MARK)
+    chosen = [file for file in files if file.suffix == ".safetensors"] or files
+    if len(chosen) == 1:
+        return sha256_of(chosen[0])
     digest = hashlib.sha256()
-    for file in [file for file in files if file.suffix == ".safetensors"] or files:
+    for file in chosen:
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file; it is read again only if it has changed since."""
+    status = file.stat()
+    return _sha256(file.absolute(), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _sha256(file: Path, modified: int, size: int) -> str:
+    del modified, size
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

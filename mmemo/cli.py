@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmemo.errors import ArgumentError, ManifestError, MmemoError
+from mmemo.errors import ArgumentError, ManifestError, MmemoError, missing_extra
 
 if TYPE_CHECKING:
     from mmemo.pipeline.analyzer import Progress
@@ -71,7 +71,7 @@ def analyze(
     subtitles: Annotated[Path | None, typer.Option(help="An .srt, .vtt, .ass or .txt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = 2.0,
     hop: Annotated[float, typer.Option(help="Seconds from one window's start to the next.")] = 1.0,
     micro: Annotated[bool, typer.Option("--micro", help="Look for micro-expressions too.")] = False,
@@ -136,7 +136,7 @@ def analyze(
 def serve_app(
     port: Annotated[int, typer.Option(help="On this machine; 0 takes any that is free.")] = 7860,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
@@ -233,7 +233,7 @@ def compare(
     cache: Annotated[Path | None, typer.Option(help="Keep encodings here, for the next comparison.")] = None,
     draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamplings.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     classes: Classes = None,
 ) -> None:
     """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
@@ -294,6 +294,22 @@ def micro(
     from mmemo.report.terminal import render_micro
 
     Console(highlight=False).print(render_micro(result))
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a recipe, or folder of a saved model.")],
+    out: Annotated[Path, typer.Argument(help="The new model's folder.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Transformers in int8: smaller, faster on a CPU.")] = False,
+    classes: Classes = None,
+) -> None:
+    """Export a trained model to ONNX, so that it runs without torch."""
+    own = _import(classes)
+    try:
+        from mmemo.training.export_onnx import export_model
+    except ModuleNotFoundError as error:
+        raise missing_extra("Exporting a model", error) from None
+    print(export_model(source, out, int8=int8, classes=own))
 
 
 @app.command()

@@ -75,6 +75,21 @@ class WorkerError(MmemoError):
     """
 
 
+_EXTRAS = {
+    "captum": "explain",
+    "librosa": "prosody",
+    "matplotlib": "report",
+    "pandas": "export",
+    "scipy": "train",
+    "onnx": "train",
+    "sklearn": "train",
+    "torch": "train",
+    "torchaudio": "train",
+    "transformers": "backbones",
+}
+"""Packages, by the names they are imported by, and the extra that brings them."""
+
+
 class MissingExtraError(MmemoError):
     """An optional part of mmemo is needed and not installed.
 
@@ -199,6 +214,16 @@ def require_extra(what: str, extra: str, *modules: str) -> None:
     """
     if any(find_spec(module) is None for module in modules):
         raise MissingExtraError(what, extra)
+
+
+def missing_extra(what: str, error: ModuleNotFoundError) -> ModuleNotFoundError | MissingExtraError:
+    """The error to raise where an import fails: which extra it takes, if the missing package is of one.
+
+    Args:
+        what: the part, as the first words of the message.
+    """
+    name = (error.name or "").partition(".")[0]
+    return MissingExtraError(what, _EXTRAS[name]) if name in _EXTRAS else error
 
 
 def expected_one_of(what: str, known: Iterable[str], got: object) -> str:

@@ -20,6 +20,8 @@ from mmemo.errors import ArgumentError
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 """The two files of a checkpoint; see `mmemo.checkpoint`."""
+GRAPH, GRAPH_INT8 = GRAPHS = ("model.onnx", "model.int8.onnx")
+"""Its graphs for ONNX Runtime: in float32, and with the products of matrices in int8."""
 MARK = ".written_by_mmemo.json"
 WEIGHTS, FIGURES = "weights", "figures"
 """Kinds of folders."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmemo.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, tensors_sha256
-from mmemo.encoders.base import Encoder, Encoding, SavableEncoder
+from mmemo.encoders.base import Encoder, Encoding, SavableEncoder, WindowsEncoder
 from mmemo.encoders.modality import quality_of
 from mmemo.encoders.registry import load_encoder
 from mmemo.encoders.softmax import softmax
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
-from mmemo.files import replacing
-from mmemo.fusion.base import FusionHead
+from mmemo.files import GRAPH, replacing
+from mmemo.fusion.base import ExportedHead, FusionHead
 from mmemo.fusion.registry import load_head
 from mmemo.labels import LABEL_SETS, LabelSet
+from mmemo.onnx_network import OnnxNetwork
 
 KIND = "emotion-model"
 FUSION = "fusion"
@@ -95,12 +97,15 @@ class EmotionModel:
     def encode(self, modality: str, windows: Sequence[Evidence]) -> Encoding:
         """Calibrated encoding of B windows by one encoder; a window without the modality is all masked."""
         encoder = self.encoders[modality]
+        quality = np.array([quality_of(window, modality) for window in windows], np.float32)
+        if isinstance(encoder, WindowsEncoder):
+            together = encoder.encode_windows(windows)
+            return replace(together, logits=together.logits / self.temperatures[modality], quality=quality)
         prepared = [encoder.prepare(window) for window in windows]
         rows = [row for row, item in enumerate(prepared) if item is not None]
         if not rows:
             return absent(len(windows), encoder.dim, len(self.labels))
         part = encoder.encode([item for item in prepared if item is not None])
-        quality = np.array([quality_of(window, modality) for window in windows], np.float32)
         if len(rows) == len(windows):
             return Encoding(part.tokens, part.mask, part.logits / self.temperatures[modality], quality, part.affect)
         tokens = np.zeros((len(windows), *part.tokens.shape[1:]), np.float32)
@@ -158,7 +163,8 @@ class EmotionModel:
             "fusion": settings,
         }
         with replacing(folder) as partial:
-            save_checkpoint(partial / FUSION, config, arrays)
+            graphs = self.fusion.graphs() if isinstance(self.fusion, ExportedHead) else {}
+            save_checkpoint(partial / FUSION, config, arrays, graphs)
             for modality, encoder in self.encoders.items():
                 assert isinstance(encoder, SavableEncoder)
                 encoder.save(partial / modality)
@@ -178,14 +184,15 @@ class EmotionModel:
 
         Args:
             modalities: load these encoders only; all of them otherwise.
-            device: of torch: "cpu", "cuda", "mps".
+            device: "auto", "cpu", "cuda" …, see `mmemo.load_model`.
             name: of the model in results; the folder by default.
             classes: of encoders and fusion heads that are not mmemo's own.
 
         Raises:
             UnknownModelError: if the folder holds no model.
             WeightsError: if it is damaged, or needs a class that is neither given, nor mmemo's, nor installed.
-            ArgumentError: for a modality the model does not have.
+            ArgumentError: for a modality the model does not have, or a device that is not there.
+            MissingExtraError: if an encoder runs in torch, and torch is not installed.
         """
         checkpoint = load_settings(folder)
         known: dict[str, str] = checkpoint.config["encoders"]
@@ -198,8 +205,13 @@ class EmotionModel:
             if encoder.modality != modality:
                 raise WeightsError(f"{Path(folder) / modality} holds an encoder of the modality {encoder.modality!r}.")
             encoders.append(encoder)
+        graph = checkpoint.graph(GRAPH)
         fusion = load_head(
-            _labels(checkpoint, encoders[0].labels), checkpoint.config["fusion"], checkpoint.tensors, classes
+            _labels(checkpoint, encoders[0].labels),
+            checkpoint.config["fusion"],
+            checkpoint.tensors,
+            classes,
+            None if graph is None else OnnxNetwork(graph),
         )
         temperatures = {one.modality: checkpoint.config["temperatures"].get(one.modality, 1.0) for one in encoders}
         model = cls(encoders, fusion, temperatures, name or str(folder))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from mmemo.checkpoint import sha256_of
 from mmemo.encoders.registry import ENCODERS
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
 from mmemo.files import MARK
@@ -47,22 +48,22 @@ MODELS = {
         {
             "face": Weights(
                 WEIGHTS / "face",
-                "dcf4889707c8198dbfb6e85fa36c6ec274adc91daf96b4ae618ab147b817ab65",
+                "1f9c2ae69b40960b802e354b879205c3cb1882d395463a2160f5fbdc85fe9026",
                 "docs/models/face.md",
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "5f1606c2e31d31868cefc567f04c7d9a17375622bc34efc34bdbd706f7feb46d",
+                "511bbb34cee4487f6560af1a46a2f964633e0a6eae9455658101014f040210fe",
                 "docs/models/voice.md",
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "d498f98c5350ba613d83aafdd9bca415a18d4fe4fd49d22d38bdda012a9afef6",
+                "b25a8dd8ed5ddf141e9ca922eb645e2b9e8bc4d5ad18c1de2e81eba445e1eca4",
                 "docs/models/text.md",
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "078ca1748e139b6e314c6d7fdc5b91bff60154b2ea3180357cb6702dfbb6567f",
+                "8ad31f68700f0a477c1cfee3b666c193bbc1d00aac9d8880d5ca9d60e27e35ad",
                 "docs/models/fusion.md",
             ),
         },
@@ -71,7 +72,7 @@ MODELS = {
 
 MICRO = Weights(
     WEIGHTS / "micro",
-    "91646d7373175ba4ffe9f84035ec5b22545b8fbd3798c34621f6d28443cef3d8",
+    "a07a7c69466f4baa9e45c0d680d3577a7da5716790488d21cafe3f07fc3d3f01",
     "docs/models/micro.md",
 )
 """The recognizer of micro-expressions, which is no part of a model."""
@@ -131,14 +132,16 @@ def load_model(
     Args:
         name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: load these encoders only; all of them otherwise.
-        device: "auto" (CUDA or MPS if there is one), "cpu", "cuda", "mps".
+        device: "auto" (a GPU where an encoder's runtime, ONNX Runtime or torch, has one), "cpu", "cuda", "mps",
+            "directml", "openvino".
         classes: of encoders and fusion heads that are not mmemo's own: ``[MyEncoder, MyHead]``. A file never brings a
             class in; those of installed packages are found by the entry points ``mmemo.encoders`` and ``mmemo.fusion``.
 
     Raises:
         UnknownModelError: if there is no such name or folder.
         WeightsError: if a file is damaged, or not the one this version was released with, or a class is not known.
-        ArgumentError: for a modality the model does not have.
+        ArgumentError: for a modality the model does not have, or a device that is not there.
+        MissingExtraError: if an encoder runs in torch, and torch is not installed.
 
     >>> import mmemo
     >>> model = mmemo.load_model(modalities=("text",), device="cpu")
@@ -152,9 +155,7 @@ def load_model(
     if str(name) in MODELS:
         for part in (*chosen, FUSION):
             verify(MODELS[str(name)].parts[part])
-    return EmotionModel.load(
-        model_folder(name), modalities=chosen, device=_device(device), name=str(name), classes=classes
-    )
+    return EmotionModel.load(model_folder(name), modalities=chosen, device=device, name=str(name), classes=classes)
 
 
 def model_folder(name: str | Path) -> Path:
@@ -188,19 +189,9 @@ def verify(weights: Weights) -> None:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the files of a folder of weights, settings included, in the order of their names."""
+    """SHA-256 over the names and hashes of the files of a folder of weights, settings included."""
     digest = sha256()
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != MARK:  # the mark says who wrote the files, and may be missing
-            digest.update(file.read_bytes())
+            digest.update(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n".encode())
     return digest.hexdigest()
-
-
-def _device(device: str) -> str:
-    if device != "auto":
-        return device
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

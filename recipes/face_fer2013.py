@@ -38,9 +38,10 @@ from torch.nn import functional
 from mmemo import media
 from mmemo.clip import Clip
 from mmemo.data import Manifest
+from mmemo.encoders.face.architecture import FaceArchitecture
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
 from mmemo.encoders.face.frames import Doubt
-from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
+from mmemo.encoders.face.network import FaceNetwork
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import accuracy, confusion, expected_calibration_error, macro_f1, recalls, uar

@@ -33,9 +33,10 @@ from torch.nn import functional
 from mmemo import media
 from mmemo.clip import Clip
 from mmemo.data import Manifest
+from mmemo.encoders.face.architecture import SequenceArchitecture
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
 from mmemo.encoders.face.sequence import FaceSequenceEncoder
-from mmemo.encoders.face.sequence_network import LstmNetwork, SequenceArchitecture, SequenceNetwork
+from mmemo.encoders.face.sequence_network import LstmNetwork, SequenceNetwork
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder

@@ -52,7 +52,7 @@ from mmemo.micro.flow_image import SIDE, mirrored, normalized
 from mmemo.micro.histograms import flow_histograms, lbp_top
 from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
-from mmemo.micro.recognition import MicroRecognizer, probabilities
+from mmemo.micro.recognition import MicroRecognizer
 from mmemo.micro.regions import FRAME, pixels
 from mmemo.training.micro import GrowingFlow, MicroSchedule, train
 
@@ -246,7 +246,9 @@ def predict_network(samples: Samples, name: str, seed: int, held: np.ndarray) ->
     torch.set_num_threads(1)
     make = partial(build, name, len(samples.labels))
     network = train(make, samples.images[~held], samples.target[~held], SCHEDULES[name], seed)
-    return probabilities(network, samples.images[held])
+    both = (samples.images[held], mirrored(samples.images[held]))
+    with torch.inference_mode():
+        return np.mean([network(torch.from_numpy(part)).softmax(dim=1).numpy() for part in both], axis=0)
 
 
 def leave_one_out(

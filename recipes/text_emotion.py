@@ -49,8 +49,9 @@ from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.data.corpora import corpus as corpus_named
 from mmemo.data.corpora import read_corpus
+from mmemo.encoders.text.architecture import TextArchitecture
 from mmemo.encoders.text.encoder import CONTEXT, TextEncoder, pad_ids
-from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
+from mmemo.encoders.text.network import TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import (

@@ -211,7 +211,7 @@ class Crops:
         for _ in range(steps):
             longest = float(rng.choice([1.0, 1.5, 2.0, 2.0, 3.0]))
             crops = [self.crop(longest, rng) for _ in range(round(seconds / longest))]
-            waveforms, lengths = pad([crop for crop, _ in crops])
+            waveforms, lengths = map(torch.from_numpy, pad([crop for crop, _ in crops]))
             yield Batch(waveforms, lengths, torch.tensor([self.utterances[index].target for _, index in crops]))
 
     def crop(self, longest: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:
@@ -309,7 +309,7 @@ def features_of(network: VoiceNetwork, waveforms: Sequence[np.ndarray], batch: i
     for first in range(0, len(order), batch):
         chosen = order[first : first + batch]
         with torch.autocast("cpu", torch.bfloat16):
-            layers, mask = network.layers(*pad([waveforms[i] for i in chosen]))
+            layers, mask = network.layers(*map(torch.from_numpy, pad([waveforms[i] for i in chosen])))
             features[chosen] = statistics(layers, mask).numpy()
     return features
 

@@ -63,11 +63,15 @@ def analyze(analyzer: Analyzer, settings: Settings, clip: Clip) -> tuple[str, Ro
 
 
 def limit_threads(count: int) -> None:
-    """Keep this process's models to some CPU threads, so that several processes don't get in each other's way."""
-    import cv2
-    import torch
+    """Keep this process's models to some CPU threads, so that several processes don't get in each other's way.
 
-    torch.set_num_threads(count)
+    To be called before any of them is loaded.
+    """
+    import cv2
+
+    os.environ["OMP_NUM_THREADS"] = str(count)  # ONNX Runtime's threads (`mmemo.onnx_network`), and those of torch
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
     cv2.setNumThreads(count)
 
 

@@ -13,8 +13,8 @@ from mmemo.comparison.missing_modality import RobustnessCurve, curve_of
 from mmemo.comparison.predict import calibrate, predict_subsets
 from mmemo.comparison.predictions import predicted_classes
 from mmemo.data.cache import FeatureCache
-from mmemo.data.dataset import clip_evidence
 from mmemo.data.encoding import Arrays, EncodedClips, cache_keys, encode_prepared, encoder_fingerprint, gather
+from mmemo.data.evidence import clip_evidence
 from mmemo.encoders.modality import quality_of
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.evaluation.metrics import sample_confusions

@@ -1,5 +1,5 @@
 """Corpora as manifests of clips: reading, splitting, encoding, caching and auditing them."""
 
-import lazy_loader
+from mmemo.namespace import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

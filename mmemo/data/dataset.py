@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mmemo.clip import Clip
+from mmemo.data.evidence import NO_LABEL, prepare_clip
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.modality import quality_of
 from mmemo.errors import ArgumentError
-from mmemo.evidence import Evidence
-from mmemo.media import probe
-from mmemo.pipeline.extract import extract
 from mmemo.speech.recognition import Transcriber
-
-NO_LABEL = -1
-"""The target of a clip without a label."""
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -84,38 +76,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
             TranscriptError: if its subtitles can't be read.
         """
         clip = self.manifest[index]
-        evidence = clip_evidence(clip, tuple(self.encoders), self.transcriber)
         labels = self.manifest.labels
         return {
-            **{modality: encoder.prepare(evidence) for modality, encoder in self.encoders.items()},
-            **{
-                f"quality_{modality}": np.array(quality_of(evidence, modality), np.float32)
-                for modality in self.encoders
-            },
+            **prepare_clip(clip, tuple(self.encoders.values()), self.transcriber),
             **{f"target_{modality}": labels.index(label) for modality, label in clip.labels.items()},
             "target": NO_LABEL if clip.label is None else labels.index(clip.label),
             "id": clip.id,
         }
-
-
-def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcriber | None = None) -> Evidence:
-    """Evidence of a whole clip as one window, with the face of its most prominent person.
-
-    Raises:
-        MediaError: if the clip's file can't be read.
-        TranscriptError: if its subtitles can't be read.
-    """
-    info = None if clip.path is None else probe(clip.path)
-    length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
-    extraction = extract(clip, info, modalities, length, length, transcriber)
-    try:
-        (people,) = extraction.windows()
-    finally:
-        extraction.close()
-    text = people[0].text
-    if text is not None and clip.language is not None and text.language is None:
-        text = replace(text, language=clip.language)
-    return replace(people[0], text=text)
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from torch.utils.data import DataLoader
 
 import mmemo
+from mmemo.clip import Clip
 from mmemo.data.cache import FeatureCache, cache_key
-from mmemo.data.dataset import NO_LABEL, ClipDataset
+from mmemo.data.evidence import NO_LABEL, prepare_clip
 from mmemo.data.manifest import Manifest
 from mmemo.encoders.base import QUALITIES, Encoder, Encoding, SavableEncoder
 from mmemo.errors import ArgumentError, ManifestError, MmemoError
@@ -124,9 +126,8 @@ def encode(
     arrays_of = {row: _cached(cache, key) for row, key in keys.items()}
     todo = [row for row, arrays in arrays_of.items() if len(arrays) < len(encoders)]
     done = len(manifest) - len(todo)
-    dataset = _TolerantDataset(manifest, encoders, transcriber=transcriber)
-    loader = DataLoader(dataset, batch_size=None, sampler=todo, num_workers=workers, collate_fn=_identity)
-    for row, item in zip(todo, loader, strict=True):
+    prepared = _Preparation(tuple(encoders), transcriber).each([manifest[row] for row in todo], workers)
+    for row, item in zip(todo, prepared, strict=True):
         if isinstance(item, str):
             faults[row] = item
         else:
@@ -167,14 +168,49 @@ def encoder_fingerprint(encoder: Encoder) -> str:
         return f"{encoder.modality} {type(encoder).__name__} {fingerprint(encoder.save(Path(folder) / 'encoder'))[:16]}"
 
 
-class _TolerantDataset(ClipDataset):
-    """Items are error messages where a clip can't be read, so that one bad file does not end the work."""
+@dataclass(frozen=True)
+class _Preparation:
+    """Prepares clips for encoders, here or in other processes."""
 
-    def __getitem__(self, index: int) -> Any:
+    encoders: tuple[Encoder, ...]
+    transcriber: Transcriber | None
+
+    def __call__(self, clip: Clip) -> dict[str, np.ndarray | None] | str:
+        """The input of each encoder; a message where a clip can't be read, so that it does not end the work."""
         try:
-            return super().__getitem__(index)
+            return prepare_clip(clip, self.encoders, self.transcriber)
         except MmemoError as error:
             return str(error)
+
+    def each(self, clips: Sequence[Clip], workers: int) -> Iterator[dict[str, np.ndarray | None] | str]:
+        """The input of each clip, in order; only a few are ahead of their use."""
+        if not workers:
+            yield from map(self, clips)
+            return
+        with ProcessPoolExecutor(workers, initializer=_adopt, initargs=(self,)) as pool:
+            ahead: deque[Future[dict[str, np.ndarray | None] | str]] = deque()
+            try:
+                for clip in clips:
+                    ahead.append(pool.submit(_prepare, clip))
+                    if len(ahead) > 2 * workers:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+_preparation: _Preparation
+"""That of a process of a pool: encoders are sent to it once."""
+
+
+def _adopt(preparation: _Preparation) -> None:
+    global _preparation
+    _preparation = preparation
+
+
+def _prepare(clip: Clip) -> dict[str, np.ndarray | None] | str:
+    return _preparation(clip)
 
 
 def cache_keys(
@@ -238,8 +274,3 @@ def gather(
     clips = tuple(manifest[row] for row in rows)
     dims = {encoder.modality: encoder.dim for encoder in encoders}
     return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, faults, quality, affect)
-
-
-def _identity(item: Any) -> Any:
-    """Arrays stay arrays on their way from a loader's process."""
-    return item

@@ -1,8 +1,8 @@
 """Encoders: evidence of one window in, tokens and class scores out.
 
-Names are imported when they are first used, as torch takes a second.
+Names are imported when they are first used; some need an extra.
 """
 
-import lazy_loader
+from mmemo.namespace import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -136,6 +136,21 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class WindowsEncoder(Encoder, Protocol):
+    """An encoder that encodes neighboring windows together, so that what they share is computed once.
+
+    >>> from mmemo.encoders.base import WindowsEncoder
+    >>> from mmemo.testing import TinyEncoder
+    >>> isinstance(TinyEncoder(), WindowsEncoder)  # it encodes each window by itself
+    False
+    """
+
+    def encode_windows(self, windows: Sequence[Evidence]) -> Encoding:
+        """Encode B windows, overlapping ones one after another; one without the modality is all masked."""
+        ...
+
+
 class Gradients(NamedTuple):
     """The differentiable part of a text encoder, for explanations.
 
@@ -194,6 +209,7 @@ class SavableEncoder(Encoder, Protocol):
         `mmemo.encoders.registry.load_encoder`.
 
         Args:
-            device: of torch: "cpu", "cuda", "mps"; what runs on the CPU only may leave it unused.
+            device: one of `mmemo.onnx_network.DEVICES`, "auto" among them (`mmemo.encoders.torch_network.torch_device`
+                makes one of torch of it); what runs on the CPU only may leave it unused.
         """
         ...

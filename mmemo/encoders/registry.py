@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmemo.encoders.base import Encoder
-from mmemo.errors import ArgumentError, WeightsError
+from mmemo.errors import ArgumentError, MissingExtraError, MmemoError, WeightsError, missing_extra
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Registry:
         what: "encoder" or "fusion head", for messages.
         attribute: of a class, by which a saved model names it: "__name__" or "kind".
         group: of the entry points; the name of each is the name in a saved model.
-        builtin: "module:Class" of each class of mmemo, by name; imported when needed, as torch takes a second.
+        builtin: "module:Class" of each class of mmemo, by name; imported when needed, as some take a second.
         former: today's name of classes that were renamed.
     """
 
@@ -110,7 +110,7 @@ def load_encoder(name: str, folder: Path, device: str, classes: Sequence[type] =
 
     Args:
         name: of its class.
-        device: of torch: "cpu", "cuda", "mps".
+        device: "auto", "cpu", "cuda" …
         classes: of encoders that are not mmemo's own.
 
     Raises:
@@ -131,12 +131,20 @@ def import_class(path: str) -> type[Any]:
 
     Raises:
         ArgumentError: if there is none, or its module can't be imported.
+        MissingExtraError: if it needs a package of an extra that is not installed.
     """
     module, _, name = path.partition(":")
     if not module or not name:
         raise ArgumentError(f"Expected a class as package.module:Class, got {path!r}.")
     try:
         found = attrgetter(name)(import_module(module))
+    except ModuleNotFoundError as error:
+        known = missing_extra(path, error)
+        if isinstance(known, MissingExtraError):
+            raise known from None
+        raise ArgumentError(f"The class {path} can't be imported: {error}") from error
+    except MmemoError:
+        raise
     except Exception as error:  # the module may be the caller's own and raise anything
         raise ArgumentError(f"The class {path} can't be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, type):

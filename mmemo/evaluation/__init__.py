@@ -1,5 +1,5 @@
 """Measures of predictions, each with its source, and what surrounds them: intervals, calibration, reliance."""
 
-import lazy_loader
+from mmemo.namespace import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

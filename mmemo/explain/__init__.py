@@ -3,6 +3,6 @@
 Those of face and text need the extra ``explain``.
 """
 
-import lazy_loader
+from mmemo.namespace import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,5 +1,5 @@
 """Fusion heads: calibrated encodings of any subset of modalities in, fused scores out."""
 
-import lazy_loader
+from mmemo.namespace import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -70,6 +70,15 @@ class SavableHead(FusionHead, Protocol):
         ...
 
 
+@runtime_checkable
+class ExportedHead(FusionHead, Protocol):
+    """A head whose network may be exported."""
+
+    def graphs(self) -> dict[str, bytes]:
+        """Files of exported networks, by name, which are saved beside the arrays; nothing where there is none."""
+        ...
+
+
 class FittableHead(SavableHead, Protocol):
     """A head that is learned from samples, as every head of mmemo is.
 

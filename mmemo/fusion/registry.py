@@ -11,6 +11,7 @@ from mmemo.encoders.registry import Registry
 from mmemo.errors import WeightsError
 from mmemo.fusion.base import FusionHead
 from mmemo.labels import LabelSet
+from mmemo.onnx_network import OnnxNetwork
 
 HEADS = Registry(
     what="fusion head",
@@ -30,12 +31,17 @@ HEADS = Registry(
 
 
 def load_head(
-    labels: LabelSet, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], classes: Sequence[type] = ()
+    labels: LabelSet,
+    settings: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    classes: Sequence[type] = (),
+    network: OnnxNetwork | None = None,
 ) -> FusionHead:
     """Rebuild a head from what `FusionHead.state` gave.
 
     Args:
         classes: of heads that are not mmemo's own.
+        network: of a head that was exported.
 
     Raises:
         WeightsError: if its class is not known, or settings and arrays don't fit it.
@@ -47,7 +53,11 @@ def load_head(
     if not hasattr(head_class, "from_state"):
         raise WeightsError(f"The fusion head {head_class.__name__} can't be read: it has no from_state(…).")
     try:
-        head: FusionHead = head_class.from_state(labels, settings, arrays)
+        head: FusionHead = (
+            head_class.from_graph(labels, settings, arrays, network)
+            if network is not None and hasattr(head_class, "from_graph")
+            else head_class.from_state(labels, settings, arrays)
+        )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"The settings and arrays of the fusion head {kind!r} don't fit this version of it ({error}). "

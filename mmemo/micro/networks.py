@@ -7,11 +7,14 @@ Those of one image take flow images (N, 3, 28, 28) of `mmemo.micro.flow_image`; 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from mmemo.encoders.torch_network import Signature, self_attention
+from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.micro.flow_image import SIDE
 
 
@@ -77,6 +80,16 @@ class DenseNetwork(nn.Module):
         return logits
 
 
+class _PlainLayer(nn.TransformerEncoderLayer):
+    """A layer with the weights of torch's own, its norms first, computed plainly, so that it can be exported."""
+
+    def forward(self, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """(B, T, D) to the same."""
+        x = x + self.dropout1(self_attention(self.self_attn, self.norm1(x)))
+        inner = self.dropout(functional.relu(self.linear1(self.norm2(x))))
+        return x + self.dropout2(self.linear2(inner))  # type: ignore[no-any-return]
+
+
 class RegionTransformer(nn.Module):
     """A transformer over overlapping regions of the face, each with an embedding of its own.
 
@@ -95,7 +108,7 @@ class RegionTransformer(nn.Module):
         count = len(self.corners)
         self.embed = nn.Parameter(torch.randn(count, 3 * side * side, dim) / (3 * side * side) ** 0.5)
         self.place = nn.Parameter(torch.randn(count, dim) * 0.02)
-        layer = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout, batch_first=True, norm_first=True)
+        layer = _PlainLayer(dim, heads, 2 * dim, dropout, batch_first=True, norm_first=True)
         self.attention = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
@@ -163,3 +176,32 @@ NETWORKS: dict[str, type[nn.Module]] = {
 """The networks by the name under which weights are saved."""
 OF_SEQUENCES = ("cnn3d", "cnn_lstm")
 """Those that take sequences."""
+
+
+class Ensemble(nn.ModuleList):
+    """Networks of images whose probabilities are averaged.
+
+    Args:
+        networks: their names and the networks.
+
+    Raises:
+        ArgumentError: if there is none, or one whose name is unknown or that takes sequences.
+    """
+
+    def __init__(self, networks: Sequence[tuple[str, nn.Module]]) -> None:
+        images = [name for name in NETWORKS if name not in OF_SEQUENCES]
+        for name, _ in networks:
+            if name not in images:
+                raise ArgumentError(expected_one_of("Network of MicroRecognizer", images, name))
+        if not networks:
+            raise ArgumentError("MicroRecognizer: expected at least one network.")
+        super().__init__(network for _, network in networks)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        """Probabilities (N, K) of images (N, 3, 28, 28)."""
+        return (torch.stack([network(images).softmax(dim=1) for network in self]).mean(dim=0),)
+
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        axes = {name: {0: "images"} for name in ("images", "probabilities")}
+        return Signature({"images": torch.rand(2, 3, SIDE, SIDE)}, ("probabilities",), axes)

@@ -19,6 +19,7 @@ from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
+from mmemo.onnx_network import check_device
 from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import score
 from mmemo.pipeline.windows import Grid
@@ -38,7 +39,7 @@ class Analyzer:
     Args:
         model: "default", a folder that a recipe saved, or a built `EmotionModel`.
         modalities: which of the model's modalities to use; None for all of them.
-        device: "auto", "cpu", "cuda", "mps"; for a model given by name or folder.
+        device: "auto", "cpu", "cuda", "mps", "directml", "openvino"; for a model given by name or folder.
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
@@ -49,7 +50,7 @@ class Analyzer:
     Raises:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
-        ArgumentError: for modalities the model does not have, or an impossible window.
+        ArgumentError: for modalities the model does not have, a device that does not exist, or an impossible window.
 
     Examples:
         >>> from mmemo import Analyzer
@@ -72,6 +73,7 @@ class Analyzer:
         classes: Sequence[type] = (),
     ) -> None:
         Grid(0.0, window, hop)
+        check_device(device)
         if isinstance(modalities, str) or (modalities is not None and not modalities):
             raise ArgumentError(f"modalities: expected a sequence such as {tuple(MODALITIES)}, got {modalities!r}.")
         if isinstance(model, EmotionModel):
@@ -112,7 +114,7 @@ class Analyzer:
         """
         clip = _clip(path, text, subtitles)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
-        self._loading  # noqa: B018 - torch is imported while speech is recognized, which takes as long
+        self._loading  # noqa: B018 - models are loaded while faces and speech are detected
         with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
             scored = score(self.model, extraction.windows(progress))
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]

@@ -54,7 +54,7 @@ def test_the_second_time_comes_from_the_cache(
         raise AssertionError("media were read again")
 
     monkeypatch.setattr("mmemo.comparison.corruptions.clip_evidence", refuse)
-    monkeypatch.setattr("mmemo.data.dataset.clip_evidence", refuse)
+    monkeypatch.setattr("mmemo.data.evidence.clip_evidence", refuse)
     mmemo.compare(model, on=clips, corruptions=True, draws=10, cache=cache)
 
 

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 import mmemo
 from mmemo import Clip, EmotionModel
 from mmemo.data import ClipDataset, FeatureCache, Manifest, collate, encode
-from mmemo.data.dataset import clip_evidence
 from mmemo.data.encoding import encoder_fingerprint
+from mmemo.data.evidence import clip_evidence
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.evidence import Evidence

@@ -62,20 +62,21 @@ def probe(width: int) -> LinearProbe:
 
 
 def face(_: Path) -> Encoder:
+    from mmemo.encoders.face.architecture import FaceArchitecture
     from mmemo.encoders.face.encoder import FaceEncoder
-    from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
+    from mmemo.encoders.face.network import FaceNetwork
 
     architecture = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), classes=len(MINE))
     return FaceEncoder(FaceNetwork(architecture).eval(), MINE)
 
 
 def sequence(_: Path) -> Encoder:
-    from mmemo.encoders.face.network import FaceArchitecture
+    from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
     from mmemo.encoders.face.sequence import FaceSequenceEncoder
-    from mmemo.encoders.face.sequence_network import SequenceArchitecture
+    from mmemo.encoders.face.sequence_network import build_network
 
     image = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), heads=2, classes=len(MINE))
-    return FaceSequenceEncoder(SequenceArchitecture(image, "lstm", hidden=6).build().eval(), MINE)
+    return FaceSequenceEncoder(build_network(SequenceArchitecture(image, "lstm", hidden=6)).eval(), MINE)
 
 
 def blendshapes(_: Path) -> Encoder:
@@ -114,8 +115,9 @@ def image_backbone(folder: Path) -> Encoder:
 
 
 def voice(_: Path) -> Encoder:
+    from mmemo.encoders.voice.architecture import VoiceArchitecture
     from mmemo.encoders.voice.encoder import VoiceEncoder
-    from mmemo.encoders.voice.network import VoiceArchitecture, VoiceNetwork
+    from mmemo.encoders.voice.network import VoiceNetwork
 
     architecture = VoiceArchitecture(d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=16)
     return VoiceEncoder(VoiceNetwork(architecture, len(MINE)), MINE)

@@ -126,7 +126,7 @@ def test_what_is_no_recognizer(tmp_path: Path) -> None:
     folder = MicroRecognizer([("cnn", NETWORKS["cnn"](3))], MEGC3).save(tmp_path / "x")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "networks": ["dense"]}))
-    with pytest.raises(WeightsError, match="does not hold a recognizer"):
+    with pytest.raises(WeightsError, match="does not hold a MicroRecognizer"):
         MicroRecognizer.load(folder)
 
 

@@ -84,7 +84,7 @@ class ImageBackboneEncoder(FaceFrameEncoder):
         """(T, C, H, W), by the classifier's preprocessing."""
         return self._classifier.prepare(face.crops[chosen])
 
-    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         images = np.concatenate(windows)
         features, logits = self._classifier(images)
         if self.mirror:

@@ -100,7 +100,7 @@ class BlendshapeEncoder(FaceFrameEncoder):
         inputs: np.ndarray = features(face)[chosen]
         return inputs
 
-    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Hidden layer and log scores, each the mean over the face and its mirror image."""
         w, values = self._weights, np.concatenate(windows)
         both = np.stack([values, mirror(values)])

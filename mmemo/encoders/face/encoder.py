@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import cv2
 import numpy as np
-import torch
 
-from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.checkpoint import Checkpoint, checkpoint_kind
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.face.frames import Doubt, FaceFrameEncoder
-from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
-from mmemo.encoders.face.sequence_network import SequenceNetwork
-from mmemo.errors import ArgumentError, LabelError, WeightsError
+from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
+from mmemo.encoders.face.frames import NO_DOUBT, Doubt, FaceFrameEncoder
+from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts
+from mmemo.encoders.softmax import log_softmax
+from mmemo.errors import ArgumentError
 from mmemo.evidence import FaceEvidence
 from mmemo.labels import LabelSet
 
+if TYPE_CHECKING:
+    from mmemo.encoders.face.network import FaceNetwork
+    from mmemo.encoders.face.sequence_network import SequenceNetwork
+
 CHUNK = 64
 """Crops that go through the network at once: more gains no speed on a CPU and costs memory."""
-_NO_DOUBT = Doubt()
-Network = TypeVar("Network", FaceNetwork, SequenceNetwork)
+Network = TypeVar("Network", "FaceNetwork", "SequenceNetwork")
 
 
-class GrayCropEncoder(FaceFrameEncoder, Generic[Network]):
+class GrayCropEncoder(FaceFrameEncoder, NetworkClassifier[Network]):
     """Base of the encoders around a network on gray crops; for the arguments see `FaceEncoder`."""
-
-    kind: ClassVar[str]
 
     def __init__(
         self,
-        network: Network,
+        network: Network | ExportedNetwork,
         labels: LabelSet,
         *,
         frames: int = 8,
         floor: float = 0.05,
         mirror: bool = True,
-        doubt: Doubt = _NO_DOUBT,
+        doubt: Doubt = NO_DOUBT,
         device: str = "cpu",
-        card: dict[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
     ) -> None:
-        if network.classes != len(labels):
+        NetworkClassifier.__init__(self, network, labels, device, card)
+        self.architecture = (
+            self._architecture(network.checkpoint.config)
+            if isinstance(network, ExportedNetwork)
+            else network.architecture
+        )
+        image = self.architecture if isinstance(self.architecture, FaceArchitecture) else self.architecture.image
+        if image.classes != len(labels):
             raise ArgumentError(
-                f"{type(self).__name__}: the network has {network.classes} classes, "
+                f"{type(self).__name__}: the network has {image.classes} classes, "
                 f"{labels.name} has {len(labels)} labels."
             )
-        self.size = network.size
-        super().__init__(labels, network.dim, (1, self.size, self.size), frames=frames, floor=floor, doubt=doubt)
-        self.mirror, self.device, self.card = mirror, device, dict(card or {})
-        self.network: Network = network.eval().to(device)
-        self._fast: Network = self._faster(self.network)
+        self.size, self.mirror = image.size, mirror
+        shape = (1, self.size, self.size)
+        super().__init__(labels, self.architecture.dim, shape, frames=frames, floor=floor, doubt=doubt)
 
     @staticmethod
-    def _faster(network: Network) -> Network:
-        """A network of the same values for inference."""
-        return network
-
-    @staticmethod
-    def _build(architecture: dict[str, Any]) -> Network:
-        """An untrained network of a saved architecture."""
+    def _architecture(config: Mapping[str, Any]) -> FaceArchitecture | SequenceArchitecture:
+        """The shape of the network of a checkpoint."""
         raise NotImplementedError
 
     def _inputs(self, face: FaceEvidence, chosen: np.ndarray) -> np.ndarray:
@@ -71,72 +71,42 @@ class GrayCropEncoder(FaceFrameEncoder, Generic[Network]):
 
     def _forward(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (…, D) and log scores (…, K) of images (…, 1, S, S)."""
-        with torch.inference_mode():
-            inputs = torch.from_numpy(images).to(self.device)
-            features, logits = self._fast(inputs)
-            if self.mirror:
-                mirrored_features, mirrored_logits = self._fast(inputs.flip(-1))
-                features, logits = (features + mirrored_features) / 2, (logits + mirrored_logits) / 2
-            return features.float().cpu().numpy(), torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+        features, logits = self._run(images)
+        if self.mirror:
+            mirrored_features, mirrored_logits = self._run(np.ascontiguousarray(images[..., ::-1]))
+            features, logits = (features + mirrored_features) / 2, (logits + mirrored_logits) / 2
+        return features, log_softmax(logits)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors`` (matrices in float16) into ``folder``."""
-        config = {
-            **self.card,
-            "kind": self.kind,
-            "labels": self.labels.to_config(),
-            "architecture": self.network.architecture.to_dict(),
-            "frames": self.frames,
-            "floor": self.floor,
-            "mirror": self.mirror,
-            "doubt": asdict(self.doubt or _NO_DOUBT),
-        }
-        tensors = {}
-        for name, tensor in self.network.state_dict().items():
-            # Vectors stay as they are: a batch norm's variance may be too small for float16.
-            array = tensor.detach().float().cpu().numpy()
-            tensors[name] = array.astype(np.float16) if array.ndim > 1 else array
-        return save_checkpoint(folder, config, tensors)
+    def _settings(self) -> Parts:
+        own = {"frames": self.frames, "floor": self.floor, "mirror": self.mirror, "doubt": asdict(self.doubt)}
+        return Parts({"architecture": self.architecture.to_dict(), **own}, {}, {})
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            UnknownModelError: if there is no checkpoint.
-            WeightsError: if it is damaged, or not one of this encoder.
-        """
-        checkpoint = load_checkpoint(folder, cls.kind)
+    def _of(cls, checkpoint: Checkpoint, network: Network | ExportedNetwork, labels: LabelSet, device: str) -> Self:
         config = checkpoint.config
-        try:
-            network = cls._build(config["architecture"])
-            labels = LabelSet.from_config(config["labels"])
-            settings = {name: config[name] for name in ("frames", "floor", "mirror")}
-            settings["doubt"] = Doubt(**config.get("doubt", {}))
-            network.load_state_dict({n: torch.from_numpy(a).float() for n, a in checkpoint.tensors.items()})
-        except (KeyError, TypeError, RuntimeError, LabelError) as error:
-            raise WeightsError(f"{folder} does not hold a {cls.__name__} of this version: {error}") from None
-        return cls(network, labels, **settings, device=device, card=config)
+        own = {name: config[name] for name in ("frames", "floor", "mirror")}
+        return cls(network, labels, **own, doubt=Doubt(**config.get("doubt", {})), device=device, card=config)
 
 
-class FaceEncoder(GrayCropEncoder[FaceNetwork]):
+class FaceEncoder(GrayCropEncoder["FaceNetwork"]):
     """Encoder of the modality "face" (see `mmemo.encoders.base.Encoder`): a CNN that scores crops one by one.
 
     Args:
-        network: trained on inputs made by `gray_crops`.
+        network: in torch, trained on inputs made by `gray_crops`; or an exported one.
         labels: its classes, in the order of its logits.
         frames: highest number of crops of one window that are encoded.
         floor: crops of a lower quality are not encoded.
         mirror: score each crop and its mirror image and take the mean; twice the work, a little more accurate.
         doubt: flattening of the scores where the quality is low.
-        device: of torch: "cpu", "cuda", "mps" …
+        device: of a torch network: "auto", "cpu", "cuda", "mps".
         card: whatever else belongs into the ``config.json`` of the weights: corpora, split, scores.
 
     Raises:
         ArgumentError: if labels and network differ in the number of classes.
 
     >>> from mmemo.encoders.face.encoder import FaceEncoder
-    >>> from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
+    >>> from mmemo.encoders.face.architecture import FaceArchitecture
+    >>> from mmemo.encoders.face.network import FaceNetwork
     >>> from mmemo.labels import EKMAN7
     >>> network = FaceNetwork(FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1)))
     >>> encoder = FaceEncoder(network, EKMAN7, frames=4)
@@ -151,12 +121,14 @@ class FaceEncoder(GrayCropEncoder[FaceNetwork]):
     kind = "face-encoder"
 
     @staticmethod
-    def _faster(network: FaceNetwork) -> FaceNetwork:
-        return copy.deepcopy(network).fold_batchnorm()
+    def _architecture(config: Mapping[str, Any]) -> FaceArchitecture:
+        return FaceArchitecture.from_dict(config["architecture"])
 
-    @staticmethod
-    def _build(architecture: dict[str, Any]) -> FaceNetwork:
-        return FaceNetwork(FaceArchitecture.from_dict(architecture))
+    @classmethod
+    def _build(cls, config: Mapping[str, Any]) -> FaceNetwork:
+        from mmemo.encoders.face.network import FaceNetwork
+
+        return FaceNetwork(cls._architecture(config))
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
@@ -188,13 +160,15 @@ class FaceEncoder(GrayCropEncoder[FaceNetwork]):
 
         The scores of a crop are the mean over its heads. The embedded weights have two heads: the first was trained on
         the labels of FER2013, the second on the votes of FER+.
-        """
-        with torch.inference_mode():
-            flat = torch.from_numpy(np.ascontiguousarray(tokens.reshape(-1, self.dim), np.float32)).to(self.device)
-            logits: np.ndarray = self._fast.head_logits(flat).float().cpu().numpy()
-        return logits.reshape(*tokens.shape[:-1], *logits.shape[1:])
 
-    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        Raises:
+            MissingExtraError: if torch is not installed.
+        """
+        head = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.head.state_dict().items()}
+        logits = tokens @ head["weight"].T + head["bias"]
+        return logits.reshape(*tokens.shape[:-1], -1, len(self.labels))
+
+    def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         images = np.concatenate(windows)
         parts = [self._forward(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
         features, scores = zip(*parts, strict=True)

@@ -36,6 +36,9 @@ class Doubt:
         return 1 / (1 + self.amount * max(0.0, 1 - quality / self.trusted))
 
 
+NO_DOUBT = Doubt()
+
+
 class FaceFrameEncoder:
     """Base of the encoders of single frames; a subclass says how a frame becomes the input of its model, and runs it.
 
@@ -45,7 +48,7 @@ class FaceFrameEncoder:
         shape: (C, …) of one prepared frame without its quality.
         frames: highest number of frames of one window that are encoded.
         floor: frames of a lower quality are not encoded.
-        doubt: flattening of the scores where the quality is low; None for none.
+        doubt: flattening of the scores where the quality is low; none by default.
         modality: name of the modality.
     """
 
@@ -59,7 +62,7 @@ class FaceFrameEncoder:
         *,
         frames: int,
         floor: float,
-        doubt: Doubt | None = None,
+        doubt: Doubt = NO_DOUBT,
         modality: str = "face",
     ) -> None:
         self.labels, self.dim, self.modality = labels, dim, modality
@@ -100,7 +103,7 @@ class FaceFrameEncoder:
             if window.shape[1:] != self._shape or not len(window):
                 expected = ", ".join(map(str, ("T", *self._shape)))
                 raise ArgumentError(f"{name}.encode: expected windows ({expected}), got {window.shape}.")
-        features, scores = self._run([window[:, :-1] for window in batch])
+        features, scores = self._score([window[:, :-1] for window in batch])
         quality = [window[:, -1].reshape(len(window), -1)[:, 0] for window in batch]
         return pool_frames(features, scores, quality, self.doubt)
 
@@ -108,7 +111,7 @@ class FaceFrameEncoder:
         """Model input (T, C, …) of the frames with the indices ``chosen`` (T,)."""
         raise NotImplementedError
 
-    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Features (M, D) and log scores (M, K), float32, of the M frames of all windows, one window after another."""
         raise NotImplementedError
 

@@ -6,44 +6,12 @@ CVPR 2019); Hu et al., "Squeeze-and-excitation networks", CVPR 2018.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-
-@dataclass(frozen=True)
-class FaceArchitecture:
-    """The shape of a `FaceNetwork`; saved with its weights.
-
-    Attributes:
-        size: side in pixels of the images it was trained on and is used on.
-        widths: channels of each stage; every stage after the first halves height and width.
-        depths: residual blocks of each stage.
-        classes: K.
-        heads: H, linear classifiers on the same features: one for each way the training images were annotated.
-        dropout: of the pooled features, in training.
-    """
-
-    size: int = 64
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    depths: tuple[int, ...] = (2, 2, 2, 2)
-    classes: int = 7
-    heads: int = 1
-    dropout: float = 0.2
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> FaceArchitecture:
-        """The inverse of `to_dict`, after JSON made lists of the tuples."""
-        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return cls(**fields)
+from mmemo.encoders.face.architecture import FaceArchitecture
+from mmemo.encoders.torch_network import Signature
 
 
 def normalize_contrast(images: torch.Tensor) -> torch.Tensor:
@@ -99,13 +67,6 @@ class ResidualBlock(nn.Module):
         inner = self.attention(self.norm2(self.conv2(inner)))
         return functional.relu(inner + shortcut, inplace=True)
 
-    def fold_batchnorm(self) -> None:
-        """Fold each batch norm into its convolution; for inference only."""
-        self.conv1, self.norm1 = _fold(self.conv1, self.norm1)
-        self.conv2, self.norm2 = _fold(self.conv2, self.norm2)
-        if self.project is not None:
-            self.project, self.project_norm = _fold(self.project, self.project_norm)
-
 
 class FaceNetwork(nn.Module):
     """Residual CNN: gray crops in, one feature vector and the class logits of each crop out.
@@ -153,17 +114,7 @@ class FaceNetwork(nn.Module):
         values = functional.relu(self.stem_norm(self.stem(values)), inplace=True)
         return self.blocks(values).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
-    def fold_batchnorm(self) -> FaceNetwork:
-        """Fold batch norms into convolutions: the same values, faster; for inference only."""
-        self.eval()
-        self.stem, self.stem_norm = _fold(self.stem, self.stem_norm)
-        for block in self.blocks:
-            assert isinstance(block, ResidualBlock)
-            block.fold_batchnorm()
-        return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _fold(convolution: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Any]:
-    if not isinstance(norm, nn.BatchNorm2d):  # folded before
-        return convolution, norm
-    return fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        axes = {name: {0: "faces"} for name in ("images", "features", "logits")}
+        return Signature({"images": torch.rand(2, 1, self.size, self.size)}, ("features", "logits"), axes)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmemo.encoders.face.architecture import SequenceArchitecture
 from mmemo.encoders.face.encoder import FaceEncoder, GrayCropEncoder
-from mmemo.encoders.face.sequence_network import SequenceArchitecture, SequenceNetwork
+
+if TYPE_CHECKING:
+    from mmemo.encoders.face.sequence_network import SequenceNetwork
 
 
-class FaceSequenceEncoder(GrayCropEncoder[SequenceNetwork]):
+class FaceSequenceEncoder(GrayCropEncoder["SequenceNetwork"]):
     """Encoder of the modality "face" (see `mmemo.encoders.base.Encoder`) around a sequence network.
 
     It encodes the same frames as `FaceEncoder`, in the order of time, and takes the same arguments. Windows of the same
     length go through the network together, since padding would be a frame like any other to it.
 
+    >>> from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
     >>> from mmemo.encoders.face.encoder import FaceEncoder
-    >>> from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
+    >>> from mmemo.encoders.face.network import FaceNetwork
     >>> from mmemo.encoders.face.sequence import FaceSequenceEncoder
-    >>> from mmemo.encoders.face.sequence_network import SequenceArchitecture
     >>> from mmemo.labels import EKMAN7
     >>> image = FaceEncoder(FaceNetwork(FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1))), EKMAN7)
     >>> encoder = FaceSequenceEncoder.inflate(image, SequenceArchitecture(kind="lstm", hidden=6))
@@ -38,19 +41,27 @@ class FaceSequenceEncoder(GrayCropEncoder[SequenceNetwork]):
             encoder: source of weights, frames, floor and labels.
             architecture: kind, kernel and hidden size; the shape of the image network is the encoder's.
         """
-        own = SequenceArchitecture(
-            encoder.network.architecture, architecture.kind, architecture.kernel, architecture.hidden
+        from mmemo.encoders.face.sequence_network import build_network
+
+        shape = encoder.network.architecture
+        network = build_network(
+            SequenceArchitecture(shape, architecture.kind, architecture.kernel, architecture.hidden)
         )
-        network = own.build()
         network.image.load_state_dict(encoder.network.state_dict())
         settings: dict[str, Any] = {name: getattr(encoder, name) for name in ("frames", "floor", "mirror", "doubt")}
         return cls(network, encoder.labels, **settings)
 
     @staticmethod
-    def _build(architecture: dict[str, Any]) -> SequenceNetwork:
-        return SequenceArchitecture.from_dict(architecture).build()
+    def _architecture(config: Mapping[str, Any]) -> SequenceArchitecture:
+        return SequenceArchitecture.from_dict(config["architecture"])
 
-    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    @classmethod
+    def _build(cls, config: Mapping[str, Any]) -> SequenceNetwork:
+        from mmemo.encoders.face.sequence_network import build_network
+
+        return build_network(cls._architecture(config))
+
+    def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         by_row: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for length in {len(window) for window in windows}:
             rows = [row for row, window in enumerate(windows) if len(window) == length]

@@ -9,57 +9,19 @@ spatiotemporal convolutions", CVPR 2018 ((2+1)D); Donahue et al., "Long-term rec
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork, normalize_contrast
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.encoders.face.architecture import SequenceArchitecture
+from mmemo.encoders.face.network import FaceNetwork, normalize_contrast
+from mmemo.encoders.torch_network import Signature
 
-KINDS = ("inflated", "lstm")
 
-
-@dataclass(frozen=True)
-class SequenceArchitecture:
-    """Shape of a sequence network; saved with its weights.
-
-    Attributes:
-        image: shape of the image network inside it.
-        kind: "inflated" or "lstm".
-        kernel: frames of one temporal convolution of the inflated network, odd.
-        hidden: width of the LSTM in each direction.
-
-    Raises:
-        ArgumentError: for another kind, or an even kernel.
-    """
-
-    image: FaceArchitecture = field(default_factory=FaceArchitecture)
-    kind: Literal["inflated", "lstm"] = "inflated"
-    kernel: int = 3
-    hidden: int = 64
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ArgumentError(expected_one_of("Kind of sequence network", KINDS, self.kind))
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ArgumentError(f"The temporal kernel must be odd, got {self.kernel}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SequenceArchitecture:
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "image": FaceArchitecture.from_dict(values["image"])})
-
-    def build(self, image: FaceNetwork | None = None) -> SequenceNetwork:
-        """A network of this shape, around an image network or around an untrained one."""
-        image = FaceNetwork(self.image) if image is None else image
-        return InflatedNetwork(image, self) if self.kind == "inflated" else LstmNetwork(image, self)
+def build_network(architecture: SequenceArchitecture, image: FaceNetwork | None = None) -> SequenceNetwork:
+    """A network of a shape, around an image network or around an untrained one."""
+    image = FaceNetwork(architecture.image) if image is None else image
+    return (InflatedNetwork if architecture.kind == "inflated" else LstmNetwork)(image, architecture)
 
 
 class TemporalConvolution(nn.Module):
@@ -116,6 +78,11 @@ class SequenceNetwork(nn.Module):
         """Logits (…, K) of features (…, D) by the image network's heads."""
         flat = features.flatten(0, -2)
         return self.image.head_logits(flat).mean(dim=1).reshape(*features.shape[:-1], -1)
+
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        axes = {name: {0: "clips", 1: "frames"} for name in ("images", "tokens", "logits")}
+        return Signature({"images": torch.rand(2, 3, 1, self.size, self.size)}, ("tokens", "logits"), axes)
 
     def train(self, mode: bool = True) -> SequenceNetwork:
         """Switch training mode; the batch norms of the image network keep their statistics, as clips are few."""

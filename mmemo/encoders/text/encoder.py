@@ -1,4 +1,4 @@
-"""The default text encoder: a small BERT of torch's own layers for English, with a head over seven emotions."""
+"""The default text encoder: a small BERT for English, with a head over seven emotions."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
-from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.checkpoint import Checkpoint, checkpoint_kind, scale_name, to_int8
 from mmemo.encoders.base import Encoder, Encoding, Gradients
-from mmemo.encoders.text.network import TextArchitecture, TextNetwork
-from mmemo.errors import LabelError, WeightsError
+from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts
+from mmemo.encoders.text.architecture import TextArchitecture
+from mmemo.errors import WeightsError
 from mmemo.evidence import Evidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
 
-KIND = "text-encoder"
+if TYPE_CHECKING:
+    import torch
+
+    from mmemo.encoders.text.network import TextNetwork
+
 TOKENIZER = "tokenizer.json"
 CONTEXT = 3
 """Highest number of lines before a line of dialogue that are encoded with it."""
 CONTEXT_TOKENS = 40
 """Highest number of their word pieces; the latest are kept."""
-_WORDS, _WORDS_SCALE = "words.weight", "words.scale"
+_WORDS = "words.weight"
 
 
-class TextEncoder:
+class TextEncoder(NetworkClassifier["TextNetwork"]):
     """Encoder of the modality "text" (see `mmemo.encoders.base.Encoder`) with one token a word piece.
 
     Args:
-        network: the network; put into evaluation mode.
+        network: in torch, put into evaluation mode; or an exported one.
         tokenizer: its tokenizer, which adds the special tokens.
         labels: its classes, in the order of its logits.
         languages: ISO 639-1 codes of the languages it was trained on; text known to be in another one is not encoded.
         context: number of lines before a window that are encoded with its own, at most `CONTEXT`.
-        device: of torch: "cpu", "cuda", "mps" …
+        device: of a torch network: "auto", "cpu", "cuda", "mps".
         card: whatever else belongs into the ``config.json`` of the weights: corpora, split, scores.
 
     Raises:
@@ -52,11 +56,12 @@ class TextEncoder:
     'happiness'
     """
 
+    kind = "text-encoder"
     modality = "text"
 
     def __init__(
         self,
-        network: TextNetwork,
+        network: TextNetwork | ExportedNetwork,
         tokenizer: Tokenizer,
         *,
         labels: LabelSet = EKMAN7,
@@ -65,10 +70,13 @@ class TextEncoder:
         device: str = "cpu",
         card: Mapping[str, Any] | None = None,
     ) -> None:
-        self.network = network.to(device).eval()
-        self.labels, self.languages, self.context, self.device = labels, languages, context, device
-        self.dim = network.architecture.dim
-        self.card = dict(card or {})
+        super().__init__(network, labels, device, card)
+        self.architecture = (
+            TextArchitecture(**network.checkpoint.config["architecture"])
+            if isinstance(network, ExportedNetwork)
+            else network.architecture
+        )
+        self.languages, self.context, self.dim = languages, context, self.architecture.dim
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
@@ -91,7 +99,7 @@ class TextEncoder:
             LabelError: if the meaning of its labels is not known.
             MissingExtraError: if transformers is needed and not installed.
         """
-        if checkpoint_kind(name_or_path) == KIND:
+        if checkpoint_kind(name_or_path) == TextEncoder.kind:
             return TextEncoder.load(name_or_path, **settings)
         from mmemo.encoders.external import SETTINGS
         from mmemo.encoders.text.backbone import TextBackboneEncoder, load_text_backbone
@@ -109,7 +117,7 @@ class TextEncoder:
                 with its speaker: "A" for ``speaker``, "B", "C" … for others, "-" for an unknown one.
             speaker: of ``text``.
         """
-        longest = self.network.architecture.positions
+        longest = self.architecture.positions
         line = self.tokenizer.encode(text[: 20 * longest]).ids
         if len(line) > longest:
             line = [*line[: longest - 1], self.separator]
@@ -146,22 +154,18 @@ class TextEncoder:
         if not ids.size:
             tokens, logits = np.zeros((*ids.shape, self.dim)), np.zeros((len(batch), len(self.labels)))
             return Encoding(tokens.astype(np.float32), mask, logits.astype(np.float32))
-        with torch.inference_mode():
-            inputs = [torch.from_numpy(array).to(self.device) for array in (ids, mask, scored)]
-            tokens, logits = self.network(*inputs)
-            affect = None
-            if self.network.affect is not None:
-                affect = self.network.affect(self.network.pool(tokens, inputs[2])).cpu().numpy()
-        return Encoding(tokens.cpu().numpy(), mask, logits.cpu().numpy(), affect=affect)
+        tokens, logits, *affect = self._run(ids, mask, scored)
+        return Encoding(tokens, mask, logits, affect=affect[0] if affect else None)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones, none for those that are cut off."""
-        longest = self.network.architecture.positions
+        longest = self.architecture.positions
         spans = self.tokenizer.encode(text[: 20 * longest]).offsets
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
 
     def gradients(self, label: int, temperature: float) -> Gradients:
         """The differentiable part for one label, by its index in `labels`, at the temperature of a model."""
+        import torch
 
         def forward(ids: torch.Tensor) -> torch.Tensor:
             scored = [pad_ids([row], self.separator)[2][0] for row in ids.cpu().numpy()]
@@ -179,61 +183,45 @@ class TextEncoder:
             raise WeightsError(f"The tokenizer has no {token}; it is not the one of a BERT.")
         return index
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the encoder into ``folder``: word embeddings in int8 with a float32 scale a row, others in float16."""
-        tensors: dict[str, np.ndarray] = {}
-        for name, value in self.network.state_dict().items():
-            array = value.detach().cpu().float().numpy()
-            if name == _WORDS:
-                scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-12).astype(np.float32)
-                tensors[_WORDS] = np.rint(array / scale).astype(np.int8)
-                tensors[_WORDS_SCALE] = scale
-            else:
-                tensors[name] = array.astype(np.float16)
-        tokenizer = self.tokenizer.to_str().encode()
-        config = {
-            **self.card,
-            "kind": KIND,
-            "architecture": asdict(self.network.architecture),
-            "preprocessing": {"lowercase": True, "max_tokens": self.network.architecture.positions},
-            "labels": self.labels.to_config(),
-            "languages": list(self.languages),
-            "context": self.context,
-            "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),
-        }
-        return save_checkpoint(folder, config, tensors, {TOKENIZER: tokenizer})
+    def state(self) -> Parts:
+        """All that `save` writes; the embeddings of words in int8, with a scale a row."""
+        config, tensors, files = super().state()
+        if scale_name(_WORDS) not in tensors:
+            tensors |= to_int8(_WORDS, self.network.words.weight.detach().cpu().float().numpy())
+        return Parts(config, tensors, files)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> Self:
-        """Read what `save` wrote; the network computes in float32.
+    def _build(cls, config: Mapping[str, Any]) -> TextNetwork:
+        from mmemo.encoders.text.network import TextNetwork
 
-        Raises:
-            UnknownModelError: if the folder holds no weights.
-            WeightsError: if they are damaged or of another kind.
-        """
-        checkpoint = load_checkpoint(folder, KIND)
+        return TextNetwork(TextArchitecture(**config["architecture"]))
+
+    @classmethod
+    def _of(cls, checkpoint: Checkpoint, network: TextNetwork | ExportedNetwork, labels: LabelSet, device: str) -> Self:
         config, file = checkpoint.config, checkpoint.folder / TOKENIZER
         tokenizer = file.read_bytes() if file.is_file() else b""
         if hashlib.sha256(tokenizer).hexdigest() != config.get("tokenizer_sha256"):
             raise WeightsError(f"{file} is missing or damaged. Fetch or train the model again.")
-        arrays = {name: array.astype(np.float32) for name, array in checkpoint.tensors.items()}
-        try:
-            arrays[_WORDS] *= arrays.pop(_WORDS_SCALE)
-            network = TextNetwork(TextArchitecture(**config["architecture"]))
-            network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, assign=True)
-            labels = LabelSet.from_config(config["labels"])
-            languages = tuple(config["languages"])
-        except (KeyError, TypeError, RuntimeError, LabelError) as error:
-            raise WeightsError(f"{checkpoint.folder} does not hold the weights its config names: {error}") from None
         return cls(
             network,
             Tokenizer.from_str(tokenizer.decode()),
             labels=labels,
-            languages=languages,
+            languages=tuple(config["languages"]),
             context=int(config.get("context", 0)),
             device=device,
-            card={k: v for k, v in config.items() if k not in ("format", "sha256")},
+            card=config,
         )
+
+    def _settings(self) -> Parts:
+        tokenizer = self.tokenizer.to_str().encode()
+        config = {
+            "architecture": asdict(self.architecture),
+            "preprocessing": {"lowercase": True, "max_tokens": self.architecture.positions},
+            "languages": list(self.languages),
+            "context": self.context,
+            "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),
+        }
+        return Parts(config, {}, {TOKENIZER: tokenizer})
 
 
 def pad_ids(batch: Sequence[np.ndarray], separator: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

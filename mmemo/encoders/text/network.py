@@ -1,52 +1,33 @@
-"""Network of the text encoder: BERT in torch's own layers, and the conversion of its weights from Hugging Face."""
+"""Network of the text encoder: BERT in torch, and the conversion of its weights from Hugging Face."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
+from mmemo.encoders.text.architecture import TextArchitecture
+from mmemo.encoders.torch_network import Signature, self_attention
 from mmemo.errors import WeightsError
-from mmemo.labels import EKMAN7
 
 
-@dataclass(frozen=True)
-class TextArchitecture:
-    """Sizes of a `TextNetwork`; the defaults are those of all-MiniLM-L6-v2 with a vocabulary of its own.
+class Layer(nn.TransformerEncoderLayer):
+    """A layer of BERT with the weights of torch's own layer, computed plainly, so that it can be exported."""
 
-    Attributes:
-        vocabulary: V, the number of word pieces.
-        dim: D, the width of a token.
-        layers: number of transformer layers.
-        heads: attention heads of each layer.
-        inner: width of the feed-forward blocks.
-        positions: highest number of tokens of a text, with the two special ones; longer texts are cut.
-        classes: K.
-        dropout: in training.
-        affect: outputs of a second head: 3 for valence, arousal and dominance, 0 for none.
-    """
+    def __init__(self, architecture: TextArchitecture) -> None:
+        a = architecture
+        super().__init__(a.dim, a.heads, a.inner, a.dropout, "gelu", layer_norm_eps=1e-12, batch_first=True)
 
-    vocabulary: int
-    dim: int = 384
-    layers: int = 6
-    heads: int = 12
-    inner: int = 1536
-    positions: int = 128
-    classes: int = len(EKMAN7)
-    dropout: float = 0.1
-    affect: int = 0
-
-
-def _layer(a: TextArchitecture) -> nn.TransformerEncoderLayer:
-    layer = nn.TransformerEncoderLayer(
-        a.dim, a.heads, a.inner, a.dropout, "gelu", layer_norm_eps=1e-12, batch_first=True
-    )
-    layer.dropout.p = 0.0  # torch has dropout inside the feed-forward block too, BERT has not
-    return layer
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """(B, T, D) to the same; ``mask`` (B, T) bool is True for the tokens to attend to."""
+        x = self.norm1(x + self.dropout1(self_attention(self.self_attn, x, mask)))
+        # torch's own layer has dropout inside the feed-forward block too, BERT has not
+        y: torch.Tensor = self.norm2(x + self.dropout2(self.linear2(functional.gelu(self.linear1(x)))))
+        return y
 
 
 class TextNetwork(nn.Module):
@@ -62,7 +43,7 @@ class TextNetwork(nn.Module):
         self.words = nn.Embedding(a.vocabulary, a.dim)
         self.places = nn.Embedding(a.positions, a.dim)
         self.norm = nn.LayerNorm(a.dim, eps=1e-12)
-        self.layers = nn.ModuleList(_layer(a) for _ in range(a.layers))
+        self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
         self.dropout = nn.Dropout(a.dropout)
         self.head = nn.Linear(a.dim, a.classes)
         self.affect = nn.Linear(a.dim, a.affect) if a.affect else None
@@ -72,8 +53,7 @@ class TextNetwork(nn.Module):
         x: torch.Tensor = self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device))
         x = self.dropout(self.norm(x))
         for layer in self.layers:
-            # torch's padding mask is True for padding
-            x = layer(x, src_key_padding_mask=~mask)
+            x = layer(x, mask)
         return x * mask[..., None]
 
     def pool(self, tokens: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:
@@ -84,8 +64,8 @@ class TextNetwork(nn.Module):
 
     def forward(
         self, ids: torch.Tensor, mask: torch.Tensor, scored: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (B, T, D) and logits (B, K).
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Tokens (B, T, D), logits (B, K), and affect (B, 3) if the network has a head for it.
 
         Args:
             ids: (B, T) int64.
@@ -93,7 +73,16 @@ class TextNetwork(nn.Module):
             scored: (B, T) bool, the tokens that are scored; those before them are context. All valid ones if None.
         """
         tokens = self.tokens(ids, mask)
-        return tokens, self.head(self.pool(tokens, mask if scored is None else scored))
+        summary = self.pool(tokens, mask if scored is None else scored)
+        return tokens, self.head(summary), None if self.affect is None else self.affect(summary)
+
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        mask = torch.ones(2, 5, dtype=torch.bool)
+        inputs = {"ids": torch.zeros(2, 5, dtype=torch.int64), "mask": mask, "scored": mask}
+        axes = {name: {0: "texts", 1: "tokens"} for name in (*inputs, "tokens")}
+        outputs = ("tokens", "logits") if self.affect is None else ("tokens", "logits", "affect")
+        return Signature(inputs, outputs, {**axes, **{name: {0: "texts"} for name in outputs[1:]}})
 
 
 def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitecture) -> dict[str, torch.Tensor]:

@@ -5,39 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
-from mmemo.checkpoint import checkpoint_kind, load_checkpoint, save_checkpoint
+from mmemo.checkpoint import Checkpoint, checkpoint_kind
 from mmemo.encoders.base import Encoder, Encoding, pad_tokens
-from mmemo.encoders.voice.network import HOP, VoiceArchitecture, VoiceNetwork
-from mmemo.encoders.voice.waveform import MARGIN, SHORTEST, pad, prepare
-from mmemo.errors import ArgumentError, LabelError, WeightsError
+from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts, saved_labels
+from mmemo.encoders.voice.architecture import HOP, VoiceArchitecture
+from mmemo.encoders.voice.waveform import MARGIN, SHORTEST, pad, prepare, stretches
+from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, Evidence
 from mmemo.labels import LabelSet
 
-KIND = "voice-encoder"
+if TYPE_CHECKING:
+    from mmemo.encoders.voice.network import VoiceNetwork
+
+TOGETHER = 3
+"""Overlapping windows that go through the network together. In sound whose emotion changes, three lose nothing against
+one by one (-0.1 ± 1.9 points of 1,060 windows, whose neighbors were of another emotion), seven lose 2.7 points and
+sixteen 9.9: frames attend to what they shouldn't."""
 
 
-class VoiceEncoder:
+class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
     """Encoder of the modality "voice" (see `mmemo.encoders.base.Encoder`) with 10 tokens a second.
 
     Args:
-        network: in float32, with as many classes as there are labels.
+        network: in torch, in float32; or an exported one.
         labels: its classes, in the order of its logits.
-        device: of torch: "cpu", "cuda", "mps" …
+        device: of a torch network: "auto", "cpu", "cuda", "mps".
         card: whatever else belongs into the ``config.json`` of the weights: corpora, split, scores.
 
     Raises:
         ArgumentError: if labels and network differ in the number of classes.
 
     >>> import numpy as np
+    >>> from mmemo.encoders.voice.architecture import VoiceArchitecture
     >>> from mmemo.encoders.voice.encoder import VoiceEncoder
-    >>> from mmemo.encoders.voice.network import VoiceArchitecture, VoiceNetwork
+    >>> from mmemo.encoders.voice.network import VoiceNetwork
     >>> from mmemo.labels import EKMAN7
     >>> tiny = VoiceArchitecture(d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=32)
     >>> encoder = VoiceEncoder(VoiceNetwork(tiny, len(EKMAN7)), EKMAN7)
@@ -45,20 +50,28 @@ class VoiceEncoder:
     (1, 10, 16)
     """
 
+    kind = "voice-encoder"
     modality = "voice"
 
     def __init__(
-        self, network: VoiceNetwork, labels: LabelSet, *, device: str = "cpu", card: Mapping[str, Any] | None = None
+        self,
+        network: VoiceNetwork | ExportedNetwork,
+        labels: LabelSet,
+        *,
+        device: str = "cpu",
+        card: Mapping[str, Any] | None = None,
     ) -> None:
-        if network.classifier.out_features != len(labels):
-            raise ArgumentError(
-                f"VoiceEncoder: the network has {network.classifier.out_features} classes, "
-                f"{labels.name} has {len(labels)} labels."
-            )
-        self.device = torch.device(device)
-        self.network = network.to(self.device).eval()
-        self.labels, self.card = labels, dict(card or {})
-        self.dim = network.architecture.d_model
+        super().__init__(network, labels, device, card)
+        if isinstance(network, ExportedNetwork):
+            self.architecture = VoiceArchitecture(**network.checkpoint.config["architecture"])
+        else:
+            self.architecture = network.architecture
+            if network.classifier.out_features != len(labels):
+                raise ArgumentError(
+                    f"VoiceEncoder: the network has {network.classifier.out_features} classes, "
+                    f"{labels.name} has {len(labels)} labels."
+                )
+        self.dim = self.architecture.d_model
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path, **settings: Any) -> Encoder:
@@ -77,7 +90,7 @@ class VoiceEncoder:
             LabelError: if the meaning of its classes is not known.
             MissingExtraError: if transformers is needed and not installed.
         """
-        if checkpoint_kind(name_or_path) == KIND:
+        if checkpoint_kind(name_or_path) == VoiceEncoder.kind:
             return VoiceEncoder.load(name_or_path, **settings)
         from mmemo.encoders.external import SETTINGS
         from mmemo.encoders.voice.backbone import SpeechBackboneEncoder, load_speech_backbone
@@ -90,7 +103,6 @@ class VoiceEncoder:
         """(N,) float32 mono at 16 kHz, see `mmemo.encoders.voice.waveform.prepare`; None under 0.3 s of speech."""
         return prepare(evidence.voice) if evidence.voice is not None else None
 
-    @torch.inference_mode()
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows of any lengths; the result of each does not depend on the others.
 
@@ -105,55 +117,56 @@ class VoiceEncoder:
                     f"VoiceEncoder: expected waveforms of shape (N,) with N >= {HOP}, got {window.shape}."
                 )
         waveforms, lengths = pad(batch)
-        tokens, mask, logits = self.network(waveforms.to(self.device), lengths.to(self.device))
-        tokens, mask = _thin(tokens, mask, self.network.architecture.frames_per_token)
-        return Encoding(tokens.cpu().numpy(), mask.cpu().numpy(), logits.float().cpu().numpy())
+        frames = -(-lengths // HOP)
+        valid = np.arange(frames.max()) < frames[:, None]
+        tokens, logits = self._run(waveforms, valid, valid[:, None])
+        thinned = [self._thin(row[:count]) for row, count in zip(tokens, frames, strict=True)]
+        return Encoding(*pad_tokens(thinned, self.dim), logits[:, 0])
 
-    def save(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors`` (float16) into ``folder``."""
-        tensors = {
-            name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in self.network.state_dict().items()
-        }
-        config = {
-            **{name: value for name, value in self.card.items() if name != "label_set"},  # the former key of "labels"
-            "kind": KIND,
-            "architecture": asdict(self.network.architecture),
-            "labels": self.labels.to_config(),
-            "preprocessing": {
-                "sample_rate": SAMPLE_RATE,
-                "shortest_speech_seconds": SHORTEST,
-                "margin_seconds": MARGIN,
-                "level": "mmemo.speech.level.normalize",
-            },
-        }
-        return save_checkpoint(folder, config, tensors)
+    def encode_windows(self, windows: Sequence[Evidence]) -> Encoding:
+        """Encode B windows, those that overlap together: each second of sound goes through the network about once.
+
+        A window's tokens and scores come from its own frames, which attend to those of the windows beside it, and its
+        level is that of them all. So only a few go together (`TOGETHER`).
+        """
+        tokens = [np.zeros((0, self.dim), np.float32)] * len(windows)
+        logits = np.zeros((len(windows), len(self.labels)), np.float32)
+        for stretch in stretches(windows, TOGETHER):
+            valid = np.ones((1, -(-len(stretch.waveform) // HOP)), bool)
+            frames = np.zeros((1, len(stretch.rows), valid.shape[1]), bool)
+            for place, (first, last) in enumerate(stretch.frames):
+                frames[0, place, first:last] = True
+            of_all, scores = self._run(stretch.waveform[None], valid, frames)
+            for place, (row, (first, last)) in enumerate(zip(stretch.rows, stretch.frames, strict=True)):
+                tokens[row], logits[row] = self._thin(of_all[0, first:last]), scores[0, place]
+        padded, mask = pad_tokens(tokens, self.dim)
+        if not mask.size:  # no window has a voice
+            padded, mask = np.zeros((len(windows), 1, self.dim), np.float32), np.zeros((len(windows), 1), bool)
+        return Encoding(padded, mask, logits)
+
+    def _thin(self, tokens: np.ndarray) -> np.ndarray:
+        """The mean of each run of so many frames (T, D) as make a token; the last run may be shorter."""
+        starts = np.arange(0, len(tokens), self.architecture.frames_per_token)
+        lengths = np.diff(np.append(starts, len(tokens)))
+        return np.asarray(np.add.reduceat(tokens, starts, axis=0) / lengths[:, None], np.float32)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> VoiceEncoder:
-        """Read what `save` wrote.
+    def _build(cls, config: Mapping[str, Any]) -> VoiceNetwork:
+        from mmemo.encoders.voice.network import VoiceNetwork
 
-        Raises:
-            UnknownModelError: if ``folder`` holds no checkpoint.
-            WeightsError: if it is damaged, of another kind, or its arrays don't fit its settings.
-        """
-        checkpoint = load_checkpoint(folder, KIND)
-        config = checkpoint.config
-        try:
-            labels = LabelSet.from_config(config.get("labels", config.get("label_set")))
-            network = VoiceNetwork(VoiceArchitecture(**config["architecture"]), len(labels))
-            tensors = {name: torch.from_numpy(array).float() for name, array in checkpoint.tensors.items()}
-            network.load_state_dict(tensors)
-        except (KeyError, TypeError, RuntimeError, LabelError) as error:
-            raise WeightsError(f"{folder}: settings and arrays don't make a voice encoder ({error}).") from None
-        return cls(network, labels, device=device, card=config)
+        return VoiceNetwork(VoiceArchitecture(**config["architecture"]), len(saved_labels(config)))
 
+    @classmethod
+    def _of(
+        cls, checkpoint: Checkpoint, network: VoiceNetwork | ExportedNetwork, labels: LabelSet, device: str
+    ) -> Self:
+        return cls(network, labels, device=device, card=checkpoint.config)
 
-def _thin(tokens: Tensor, mask: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """Tokens and mask with each run of ``frames`` valid frames averaged into one; the last run may be shorter."""
-    batch, length, dim = tokens.shape
-    missing = -length % frames
-    valid = functional.pad(mask, (0, missing)).view(batch, -1, frames)
-    grouped = functional.pad(tokens, (0, 0, 0, missing)).view(batch, -1, frames, dim)
-    count = valid.sum(-1, keepdim=True)
-    mean = (grouped * valid[..., None]).sum(2) / count.clamp(min=1)
-    return mean, valid.any(-1)
+    def _settings(self) -> Parts:
+        preprocessing = {
+            "sample_rate": SAMPLE_RATE,
+            "shortest_speech_seconds": SHORTEST,
+            "margin_seconds": MARGIN,
+            "level": "mmemo.speech.level.normalize",
+        }
+        return Parts({"architecture": asdict(self.architecture), "preprocessing": preprocessing}, {}, {})

@@ -9,45 +9,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
-HOP = 320
-"""Samples between two frames: 50 a second at 16 kHz. Frame t is centered on sample 320 t."""
+from mmemo.encoders.torch_network import Signature
+from mmemo.encoders.voice.architecture import HOP, VoiceArchitecture
+
 _WINDOW, _STEP = 400, 160
-
-
-@dataclass(frozen=True)
-class VoiceArchitecture:
-    """Shape of a `VoiceNetwork`, with the names of ``transformers.WhisperConfig``; the defaults are Whisper tiny's.
-
-    Attributes:
-        frames_per_token: frames of 20 ms that are averaged into one token of the encoder.
-    """
-
-    num_mel_bins: int = 80
-    d_model: int = 384
-    encoder_layers: int = 4
-    encoder_attention_heads: int = 6
-    encoder_ffn_dim: int = 1536
-    frames_per_token: int = 5
 
 
 class LogMel(nn.Module):
     """Log mel spectrum of Whisper: 100 values a second in each band, clipped eight decades below its peak."""
 
     filters: Tensor
-    window: Tensor
+    waves: Tensor
 
     def __init__(self, bands: int) -> None:
         super().__init__()
-        filters = melscale_fbanks(_WINDOW // 2 + 1, 0.0, 8000.0, bands, 16_000, norm="slaney", mel_scale="slaney")
-        self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("window", torch.hann_window(_WINDOW), persistent=False)
+        bins = _WINDOW // 2 + 1
+        filters = melscale_fbanks(bins, 0.0, 8000.0, bands, 16_000, norm="slaney", mel_scale="slaney")
+        # The Fourier transform as a convolution with cosines and sines, which ONNX has too.
+        angles = 2 * math.pi / _WINDOW * torch.outer(torch.arange(bins).double(), torch.arange(_WINDOW).double())
+        waves = torch.cat([angles.cos(), angles.sin()]) * torch.hann_window(_WINDOW).double()
+        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
+        self.register_buffer("waves", waves.float()[:, None], persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(B, bands, 2 T + 1) of waveforms (B, N), zero beyond each length; T = ceil(N / 320).
@@ -55,11 +43,10 @@ class LogMel(nn.Module):
         Waveforms are followed by silence, so a short one in a batch has the spectrum that it has alone.
         """
         half = _WINDOW // 2
-        sound = functional.pad(waveforms.float(), (half, -waveforms.shape[1] % HOP + half))
         # One frame more than 2 T: the second convolution looks one ahead.
-        spectrum = torch.stft(sound, _WINDOW, _STEP, window=self.window, center=False, return_complex=True)
-        power = spectrum.real.square() + spectrum.imag.square()
-        mel = (self.filters.T @ power).clamp(min=1e-10).log10()
+        sound = functional.pad(waveforms.float(), (half, -waveforms.shape[1] % HOP + half))
+        real, imaginary = functional.conv1d(sound[:, None], self.waves, stride=_STEP).chunk(2, dim=1)
+        mel = (self.filters @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
         return (mel.maximum(mel.amax((1, 2), keepdim=True) - 8) + 4) / 4
 
 
@@ -162,32 +149,62 @@ class VoiceNetwork(nn.Module):
         mask = frames_mask(lengths)
         return self.encoder(self.spectrum(waveforms), None if mask.all() else mask), mask
 
-    @staticmethod
-    def tokens(layers: Sequence[Tensor]) -> Tensor:
+    def tokens(self, layers: Sequence[Tensor]) -> Tensor:
         """Mean of all layers (B, T, D), each normalized first."""
-        return torch.stack([functional.layer_norm(layer.float(), layer.shape[-1:]) for layer in layers]).mean(0)
+        width = (self.architecture.d_model,)
+        return torch.stack([functional.layer_norm(layer.float(), width) for layer in layers]).mean(0)
 
-    def classify(self, layers: Sequence[Tensor], mask: Tensor) -> Tensor:
-        """Logits (B, K) from the statistics of all layers."""
-        logits: Tensor = self.classifier(self.dropout((statistics(layers, mask) - self.centre) / self.spread))
+    def classify(self, layers: Sequence[Tensor], windows: Tensor) -> Tensor:
+        """Logits (B, W, K) from the statistics of all layers over each of W windows; see `statistics`."""
+        logits: Tensor = self.classifier(self.dropout((statistics(layers, windows) - self.centre) / self.spread))
         return logits
 
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, T, D), mask (B, T), logits (B, K) of waveforms (B, N) with lengths (B,)."""
-        layers, mask = self.layers(waveforms, lengths)
-        return self.tokens(layers), mask, self.classify(layers, mask)
+    def forward(self, waveforms: Tensor, valid: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, T, D) and the logits of each window (B, W, K).
+
+        Args:
+            waveforms: (B, N) float32 at 16 kHz, zero beyond each length.
+            valid: (B, T) bool, True for the frames with sound.
+            windows: (B, W, T) bool, the frames of each of W windows of a waveform.
+        """
+        layers = self.encoder(self.spectrum(waveforms), valid)
+        return self.tokens(layers), self.classify(layers, windows)
+
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        waveforms, valid = torch.randn(2, 10 * HOP), torch.ones(2, 10, dtype=torch.bool)
+        axes = {
+            "waveforms": {0: "sounds", 1: "samples"},
+            "valid": {0: "sounds", 1: "frames"},
+            "windows": {0: "sounds", 1: "windows", 2: "frames"},
+            "tokens": {0: "sounds", 1: "frames"},
+            "logits": {0: "sounds", 1: "windows"},
+        }
+        inputs = {"waveforms": waveforms, "valid": valid, "windows": valid[:, None].repeat(1, 3, 1)}
+        return Signature(inputs, ("tokens", "logits"), axes)
 
 
-def statistics(layers: Sequence[Tensor], mask: Tensor) -> Tensor:
-    """(B, L 2 D): mean and standard deviation over the valid frames of each of L layers (B, T, D), layer by layer."""
-    valid = mask[..., None].float()
-    count = valid.sum(1).clamp(min=1)
+def statistics(layers: Sequence[Tensor], windows: Tensor) -> Tensor:
+    """Mean and standard deviation over the frames of each window of each of L layers, layer by layer.
+
+    Args:
+        layers: (B, T, D) each.
+        windows: (B, W, T) bool, the frames of each window; or (B, T), one window each.
+
+    Returns:
+        (B, W, L 2 D), or (B, L 2 D).
+    """
+    if windows.ndim == 2:
+        return statistics(layers, windows[:, None])[:, 0]
+    weights = windows.float()
+    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1)
     parts = []
     for layer in layers:
-        values = layer.float()
-        mean = (values * valid).sum(1) / count
-        variance = ((values - mean[:, None]).square() * valid).sum(1) / count
-        parts += [mean, (variance + 1e-5).sqrt()]
+        middle = layer.float().mean(1, keepdim=True)  # taken off first, as the squares of large values lose digits
+        values = layer.float() - middle
+        mean = weights @ values
+        variance = (weights @ values.square() - mean.square()).clamp(min=0)
+        parts += [mean + middle, (variance + 1e-5).sqrt()]
     return torch.cat(parts, dim=-1)
 
 

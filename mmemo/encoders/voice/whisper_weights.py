@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmemo.encoders.voice.network import VoiceArchitecture, WhisperEncoder
+from mmemo.encoders.voice.architecture import VoiceArchitecture
+from mmemo.encoders.voice.network import WhisperEncoder
 from mmemo.errors import MissingExtraError, WeightsError
 
 _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}

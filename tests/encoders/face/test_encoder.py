@@ -11,9 +11,10 @@ import torch
 from scipy.special import log_softmax
 
 from mmemo.encoders.base import Encoder
+from mmemo.encoders.face.architecture import FaceArchitecture
 from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
 from mmemo.encoders.face.frames import Doubt
-from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork, normalize_contrast
+from mmemo.encoders.face.network import FaceNetwork, normalize_contrast
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.faces import FaceFinder
@@ -206,15 +207,6 @@ def test_contrast_normalisation_by_its_definition() -> None:
     assert np.abs(found[2]).max() < 0.1
 
 
-def test_folding_batch_norms_changes_nothing_but_speed() -> None:
-    network, folded = trained_looking(), trained_looking().fold_batchnorm()
-    images = torch.rand(4, 1, 16, 16)
-    with torch.no_grad():
-        for plain, fast in zip(network(images), folded(images), strict=True):
-            assert fast.numpy() == pytest.approx(plain.numpy(), abs=1e-4)
-
-
-@pytest.mark.parametrize("size", [16, 20, 23])
 def test_takes_images_of_any_size(size: int) -> None:
     with torch.no_grad():
         features, logits = trained_looking()(torch.rand(2, 1, size, size))

@@ -24,7 +24,7 @@ class Brightness(FaceFrameEncoder):
     def _inputs(self, face: FaceEvidence, chosen: np.ndarray) -> np.ndarray:
         return face.crops[chosen].mean(axis=(1, 2)) / 255
 
-    def _run(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         colors = np.concatenate(windows)
         bright = colors.mean(axis=1, keepdims=True)
         return colors, np.log(np.concatenate([1 - bright, bright], axis=1))

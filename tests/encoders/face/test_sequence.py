@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from mmemo.encoders.base import Encoder
+from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
 from mmemo.encoders.face.encoder import FaceEncoder
-from mmemo.encoders.face.network import FaceArchitecture, FaceNetwork
+from mmemo.encoders.face.network import FaceNetwork
 from mmemo.encoders.face.sequence import FaceSequenceEncoder
-from mmemo.encoders.face.sequence_network import SequenceArchitecture, SequenceNetwork, TemporalConvolution
+from mmemo.encoders.face.sequence_network import SequenceNetwork, TemporalConvolution, build_network
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.labels import EKMAN7, MEGC3, LabelSet
@@ -49,7 +50,7 @@ def architecture(kind: str) -> SequenceArchitecture:
 def trained_looking(kind: str) -> SequenceNetwork:
     """Weights at which time matters."""
     torch.manual_seed(0)
-    network = architecture(kind).build()
+    network = build_network(architecture(kind))
     for module in network.modules():
         if isinstance(module, TemporalConvolution):
             torch.nn.init.normal_(module.weight, 0.3, 0.3)
@@ -133,7 +134,7 @@ def test_saves_and_loads(kind: str, tmp_path: Path) -> None:
 
 
 def test_training_leaves_the_batch_norms_of_the_image_network_alone() -> None:
-    network = architecture("inflated").build(FaceNetwork(TINY)).train()
+    network = build_network(architecture("inflated"), FaceNetwork(TINY)).train()
     before = network.image.stem_norm.running_mean.clone()
     network(torch.rand(2, 3, 1, 16, 16))[1].sum().backward()
     assert torch.equal(network.image.stem_norm.running_mean, before)
@@ -158,5 +159,5 @@ def test_says_what_is_wrong() -> None:
 def test_labels_of_ones_own_are_saved(kind: str, tmp_path: Path) -> None:
     mine = LabelSet("mine", ("calm", "tense"))
     image = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), classes=2)
-    network = SequenceArchitecture(image, kind, hidden=6).build()  # type: ignore[arg-type]
+    network = build_network(SequenceArchitecture(image, kind, hidden=6))  # type: ignore[arg-type]
     assert FaceSequenceEncoder.load(FaceSequenceEncoder(network, mine).save(tmp_path / "mine")).labels == mine

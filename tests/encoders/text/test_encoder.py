@@ -12,8 +12,9 @@ import torch
 from tokenizers import Tokenizer
 
 from mmemo.encoders.base import Encoder
+from mmemo.encoders.text.architecture import TextArchitecture
 from mmemo.encoders.text.encoder import TextEncoder, pad_ids
-from mmemo.encoders.text.network import TextArchitecture, TextNetwork, bert_weights, smaller_vocabulary
+from mmemo.encoders.text.network import TextNetwork, bert_weights, smaller_vocabulary
 from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7, MELD7, LabelSet

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from mmemo.encoders.base import Encoder
+from mmemo.encoders.voice.architecture import VoiceArchitecture
 from mmemo.encoders.voice.encoder import VoiceEncoder
-from mmemo.encoders.voice.network import LogMel, VoiceArchitecture, VoiceNetwork, WhisperEncoder
+from mmemo.encoders.voice.network import LogMel, VoiceNetwork, WhisperEncoder
 from mmemo.encoders.voice.waveform import prepare
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, VoiceEvidence
@@ -212,9 +213,9 @@ def test_other_shapes_train():
     torch.manual_seed(0)
     network = VoiceNetwork(small, 7, dropout=0.1, head_dropout=0.1)
     waveforms, lengths = torch.randn(4, 8000), torch.tensor([8000, 8000, 4000, 900])
-    _, mask, logits = network(waveforms, lengths)
+    layers, mask = network.layers(waveforms, lengths)
     assert mask.sum(1).tolist() == [25, 25, 13, 3]
-    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
+    torch.nn.functional.cross_entropy(network.classify(layers, mask), torch.tensor([0, 1, 2, 3])).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
