@@ -251,7 +251,7 @@ class _Spans:
         self.start: Seconds | None = None
 
     def add(self, probabilities: np.ndarray) -> None:
-        for probability in probabilities:
+        for probability in probabilities.tolist():
             time = self.chunk * CHUNK_SECONDS
             if self.start is None and probability >= ENTER:
                 self.start = time
