@@ -1,9 +1,7 @@
 """Speech activity detection: where in a sound somebody speaks, or why nobody does.
 
-The detector is Silero's 16 kHz network with the weights the ``silero-vad`` wheel carries, computed here in
-NumPy. Its convolutions see each chunk on its own, so a whole block goes through them at once and
-only the small LSTM runs chunk by chunk. That needs neither the package's own code (importing it changes
-torch's thread count) nor torch.
+The detector is Silero's network for 16 kHz, the ONNX file of its makers unchanged, run by onnxruntime at two speeds
+on sound brought to one level; see docs/models/speech_activity.md.
 
 Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024, MIT license.
 """
@@ -13,15 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
+from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from safetensors.numpy import load_file
 
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import SAMPLE_RATE, Seconds
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+NETWORK = Path(__file__).parents[1] / "weights" / "speech_activity" / "silero_vad_16k_sequence.onnx"
+NETWORK_SHA256 = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
 
 CHUNK, CONTEXT = 512, 64
 """Samples the detector judges at once, and those before them that it sees as well."""
@@ -79,7 +82,7 @@ def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
 
     Raises:
         ArgumentError: if a block is not one-dimensional.
-        WeightsError: if the detector's weights are not installed.
+        WeightsError: if the network's file is missing, or not the one that mmemo was released with.
     """
     detectors, spans = (_ScaledDetector(), _ScaledDetector()), _Spans()
     samples, invalid, peak = 0, 0, 0.0
@@ -158,7 +161,7 @@ class _ScaledDetector:
     """
 
     def __init__(self) -> None:
-        self.detector, self.gain = _Detector(_weights()), _Gain()
+        self.detector, self.gain = _Detector(), _Gain()
 
     def __call__(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Level (root mean square) and probability of speech of each chunk, both (C,)."""
@@ -195,70 +198,48 @@ class _Gain:
 
 
 @cache
-def _weights() -> dict[str, np.ndarray]:
-    # Found without importing the package: its __init__ would load torch and set its number of threads.
-    spec = find_spec("silero_vad")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    path = folder / "data" / "silero_vad_16k.safetensors" if folder else None
-    if path is None or not path.is_file():
+def _network() -> InferenceSession:
+    """The network, loaded once in each process; it keeps no state between calls and may be shared by threads."""
+    # Imported when it is used first: a text alone is analyzed without it.
+    import onnxruntime
+
+    try:
+        content = NETWORK.read_bytes()
+    except OSError as error:
         raise WeightsError(
-            "Speech activity needs the weights that the package silero-vad (6.2 or newer) carries. "
-            "Install it with: pip install 'silero-vad>=6.2'"
+            f"The network for speech activity can't be read from {NETWORK}: {error.strerror}. "
+            "Reinstall with: pip install --force-reinstall mmemo"
+        ) from error
+    if sha256(content).hexdigest() != NETWORK_SHA256:
+        raise WeightsError(
+            f"{NETWORK} is not the network for speech activity that this version of mmemo was released with. "
+            "Reinstall with: pip install --force-reinstall mmemo"
         )
-    return load_file(path)
+    options = onnxruntime.SessionOptions()
+    # Everything in the calling thread: nothing is left behind by a fork, and no thread waits at full load.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors: a warning about unused arrays in the file is for its makers
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 class _Detector:
-    """Silero's network for 16 kHz: a learned spectrum, four convolutions, one LSTM cell, one unit."""
+    """The network on one stream of sound, whose state it keeps from block to block."""
 
-    def __init__(self, weights: dict[str, np.ndarray]) -> None:
-        self.spectrum = np.ascontiguousarray(weights["stft_conv.weight"][:, 0].T)
-        self.convolutions = [
-            (
-                weights[f"conv{i}.weight"].reshape(len(weights[f"conv{i}.bias"]), -1).T.copy(),
-                weights[f"conv{i}.bias"],
-                stride,
-            )
-            for i, stride in ((1, 1), (2, 2), (3, 2), (4, 1))
-        ]
-        self.into = weights["lstm_cell.weight_ih"].T.copy()
-        self.again = weights["lstm_cell.weight_hh"].copy()
-        self.bias = weights["lstm_cell.bias_ih"] + weights["lstm_cell.bias_hh"]
-        self.out, self.out_bias = (
-            weights["final_conv.weight"].reshape(-1),
-            float(weights["final_conv.bias"][0]),
-        )
+    def __init__(self) -> None:
+        self.network = _network()
         self.context = np.zeros(CONTEXT, np.float32)
-        self.hidden, self.cell = np.zeros(128, np.float32), np.zeros(128, np.float32)
+        self.hidden = self.cell = np.zeros((1, 1, 128), np.float32)
 
     def __call__(self, chunks: np.ndarray) -> np.ndarray:
         """Probability of speech (C,) of the next C chunks, (C, CHUNK) float32."""
         before = np.concatenate([self.context[None], chunks[:-1, -CONTEXT:]])
         self.context = chunks[-1, -CONTEXT:].copy()
-        sound = np.pad(np.concatenate([before, chunks], axis=1), ((0, 0), (0, CONTEXT)), mode="reflect")
-        parts = sliding_window_view(sound, 256, axis=1)[:, ::128] @ self.spectrum
-        x: np.ndarray = np.hypot(parts[..., :129], parts[..., 129:])
-        for weight, bias, stride in self.convolutions:
-            padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-            taps = sliding_window_view(padded, 3, axis=1)[:, ::stride]
-            x = np.maximum(taps.reshape(*taps.shape[:2], -1) @ weight + bias, 0)
-        hidden = self._recur(x[:, 0] @ self.into + self.bias)
-        score: np.ndarray = 1 / (1 + np.exp(-(np.maximum(hidden, 0) @ self.out + self.out_bias)))
-        return score
-
-    def _recur(self, inputs: np.ndarray) -> np.ndarray:
-        """LSTM over (C, 512) gate inputs in the order input, forget, cell, output; the hidden states (C, 128)."""
-        # One exponential serves the four gates: tanh(x) = 2 sigmoid(2x) - 1.
-        scale = np.repeat(np.array([-1, -1, -2, -1], np.float32), 128)
-        states = np.empty((len(inputs), 128), np.float32)
-        hidden, cell = self.hidden, self.cell
-        for step, given in enumerate(inputs):
-            gates = 1 / (1 + np.exp(np.clip((given + self.again @ hidden) * scale, -80, 80)))
-            cell = gates[128:256] * cell + gates[:128] * (2 * gates[256:384] - 1)
-            hidden = gates[384:] * np.tanh(cell)
-            states[step] = hidden
-        self.hidden, self.cell = hidden, cell
-        return states
+        sound = np.concatenate([before, chunks], axis=1)
+        probabilities: np.ndarray
+        probabilities, self.hidden, self.cell = self.network.run(
+            ["speech_probs", "hn", "cn"], {"input": sound, "h": self.hidden, "c": self.cell}
+        )
+        return probabilities
 
 
 class _Spans:
@@ -270,7 +251,7 @@ class _Spans:
         self.start: Seconds | None = None
 
     def add(self, probabilities: np.ndarray) -> None:
-        for probability in probabilities:
+        for probability in probabilities.tolist():
             time = self.chunk * CHUNK_SECONDS
             if self.start is None and probability >= ENTER:
                 self.start = time

@@ -1,23 +1,22 @@
 """Prosody: pitch, loudness, speaking rate and pauses over time.
 
-Sources: pitch by de Cheveigné and Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 2002;
-speaking rate by the peaks of loudness that mark syllables, after de Jong and Wempe, "Praat script to detect syllable
-nuclei and measure speech rate automatically", Behavior Research Methods 2009.
+Sources: pitch by Mauch and Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold
+distributions", ICASSP 2014, as librosa has it; speaking rate by the peaks of loudness that mark syllables, after
+de Jong and Wempe, "Praat script to detect syllable nuclei and measure speech rate automatically", Behavior Research
+Methods 2009.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Annotated
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.ndimage import median_filter, uniform_filter1d
 
 from mmemo.document import array_rounded_to, rounded_to
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, require_extra
 from mmemo.evidence import SAMPLE_RATE, Seconds
 
 STEP: Seconds = 0.02
@@ -27,11 +26,10 @@ LOWEST, HIGHEST = 60.0, 500.0
 SHORTEST_PAUSE: Seconds = 0.25
 """A shorter gap between words is part of speaking."""
 _STEP = int(STEP * SAMPLE_RATE)
-_LONGEST = int(SAMPLE_RATE / LOWEST) + 1
-_FRAME = 2 * _LONGEST
-"""Samples of one value of pitch: two periods of the lowest voice, 33 ms."""
-_DOUBT = 0.2
-"""Aperiodicity, 0 to 1, from which a frame has no pitch."""
+_FRAME = 3 * int(SAMPLE_RATE / LOWEST)
+"""Samples of the sound around one value: three periods of the lowest voice, 50 ms."""
+_STRETCH, _AROUND_PITCH = 500, 25
+"""Values computed together (10 s), and those before and after that the path of the pitch goes through as well."""
 _FLOOR = -100.0
 _AROUND: Seconds = 1.0
 """The rate at a moment is that of this much before and after it."""
@@ -105,81 +103,75 @@ def measure(blocks: Iterable[np.ndarray], spans: Sequence[tuple[Seconds, Seconds
         blocks: float32 mono arrays of shape (N,) at 16 kHz, in order; values that are not numbers count as silence.
         spans: where somebody speaks, in seconds of the file, as `mmemo.speech.activity.speech_spans` gives them.
         start: seconds in the file of the first sample.
+
+    Raises:
+        MissingExtraError: if librosa is not installed.
     """
-    pitches, energies = [], []
-    # Each value is of the sound around it: half a frame of silence before the first.
-    held = np.zeros(_FRAME // 2, np.float32)
-    for block in blocks:
-        held = np.concatenate([held, np.nan_to_num(np.asarray(block, np.float32), nan=0.0, posinf=0.0, neginf=0.0)])
-        count = max(0, (len(held) - _FRAME) // _STEP + 1)
-        if count:
-            pitch, energy = _frames(held, count)
-            pitches.append(pitch)
-            energies.append(energy)
-            held = held[count * _STEP :]
-    if len(held) > _FRAME // 2:
-        count = -(-(len(held) - _FRAME // 2) // _STEP)
-        pitch, energy = _frames(np.pad(held, (0, _FRAME)), count)
-        pitches.append(pitch)
-        energies.append(energy)
-    pitch = np.concatenate(pitches) if pitches else np.zeros(0, np.float32)
-    energy = np.concatenate(energies) if energies else np.zeros(0, np.float32)
-    times = start + np.arange(len(pitch)) * STEP
-    speech = np.zeros(len(pitch), bool)
-    for begin, end in spans:
-        speech |= (times >= begin) & (times < end)
-    pitch = np.where(speech, _without_leaps(pitch), np.nan).astype(np.float32)
+    require_extra("Prosody", "prosody", "librosa")
+    pitches, energies, speeches = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)], [np.zeros(0, bool)]
+    done = 0
+    for sound, count in _stretches(blocks):
+        times = start + np.arange(done, done + count) * STEP
+        speech = np.searchsorted(np.ravel(spans), times, side="right") % 2 == 1
+        speeches.append(speech)
+        energies.append(_energy(sound[_AROUND_PITCH * _STEP :], count))
+        pitches.append(_pitch(sound, speech))
+        done += count
+    pitch, energy, speech = np.concatenate(pitches), np.concatenate(energies), np.concatenate(speeches)
     pauses = tuple((end, begin) for (_, end), (begin, _) in pairwise(spans) if begin - end >= SHORTEST_PAUSE)
     return Prosody(start, pitch, energy, _rate(pitch, energy, speech), pauses)
 
 
-def _frames(sound: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pitch, NaN where there is none, and energy of ``count`` frames that begin at each `_STEP`; (count,) float32."""
-    pitch, energy = np.empty(count, np.float32), np.empty(count, np.float32)
-    view = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_STEP]
-    for first in range(0, count, 1000):
-        frames = view[first : first + min(1000, count - first)].astype(np.float64)
-        frames = frames - frames.mean(axis=1, keepdims=True)  # DC is no sound
-        power = np.mean(np.square(frames), axis=1)
-        energy[first : first + len(frames)] = np.maximum(10 * np.log10(np.maximum(power, 1e-12)), _FLOOR)
-        pitch[first : first + len(frames)] = _yin(frames)
-    return pitch, energy
+def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int]]:
+    """The sound of `_STRETCH` values at a time, the last of fewer, and their number.
+
+    The frame of value 0 begins ``_AROUND_PITCH * _STEP`` samples into an array, and as much follows that of the last.
+    """
+    around = _AROUND_PITCH * _STEP + _FRAME // 2
+    stretch = _STRETCH * _STEP
+    silence = np.zeros(around, np.float32)
+    held = silence
+    for block in chain(blocks, [silence]):
+        held = np.concatenate([held, np.nan_to_num(np.asarray(block, np.float32), nan=0.0, posinf=0.0, neginf=0.0)])
+        while len(held) >= stretch + 2 * around:
+            yield held[: stretch + 2 * around], _STRETCH
+            held = held[stretch:]
+    if len(held) > 2 * around:
+        count = -(-(len(held) - 2 * around) // _STEP)
+        yield np.pad(held, (0, _STEP)), count
 
 
-def _yin(frames: np.ndarray) -> np.ndarray:
-    """Pitch of frames (F, `_FRAME`), NaN where the difference function has no dip below `_DOUBT`."""
-    half, shortest = _FRAME - _LONGEST, int(SAMPLE_RATE / HIGHEST)
-    size = next_fast_len(_FRAME + half, real=True)
-    # Difference of the first half and itself a lag later: two energies less twice the correlation.
-    correlation = irfft(rfft(frames, size) * np.conj(rfft(frames[:, :half], size)), size)[:, :_LONGEST]
-    squares = np.concatenate([np.zeros((len(frames), 1)), np.cumsum(np.square(frames), axis=1)], axis=1)
-    energies = squares[:, half : half + _LONGEST] - squares[:, :_LONGEST]
-    difference = np.maximum(energies[:, :1] + energies - 2 * correlation, 0)
-    mean = np.cumsum(difference[:, 1:], axis=1) / np.arange(1, _LONGEST)
-    normal = np.ones_like(difference)
-    normal[:, 1:] = difference[:, 1:] / np.maximum(mean, 1e-12)
-    inner = normal[:, shortest - 1 :]
-    dips = (inner[:, 1:-1] < _DOUBT) & (inner[:, 1:-1] <= inner[:, :-2]) & (inner[:, 1:-1] < inner[:, 2:])
-    pitch = np.full(len(frames), np.nan, np.float32)
-    rows = np.flatnonzero(dips.any(axis=1) & (energies[:, 0] > 1e-9 * half))
-    lag = dips[rows].argmax(axis=1) + shortest  # the first dip: later ones are octaves below
-    before, here, after = (normal[rows, lag + offset] for offset in (-1, 0, 1))
-    bend = before - 2 * here + after
-    shift = np.divide(0.5 * (before - after), bend, out=np.zeros(len(rows)), where=bend > 1e-12)
-    pitch[rows] = SAMPLE_RATE / (lag + np.clip(shift, -0.5, 0.5))
+def _energy(sound: np.ndarray, count: int) -> np.ndarray:
+    """Level in dBFS, without DC, of the first ``count`` frames that begin at each `_STEP`; (count,) float32."""
+    import librosa
+
+    frames = librosa.util.frame(sound, frame_length=_FRAME, hop_length=_STEP)[:, :count]
+    power = frames.var(axis=0, dtype=np.float64)
+    level: np.ndarray = librosa.power_to_db(power, amin=10 ** (_FLOOR / 10), top_db=None).astype(np.float32)
+    return level
+
+
+def _pitch(sound: np.ndarray, speech: np.ndarray) -> np.ndarray:
+    """Pitch where ``speech`` (N,) is True and the voice has one, else NaN; (N,) float32. Sound as of `_stretches`."""
+    import librosa
+
+    pitch = np.full(len(speech), np.nan, np.float32)
+    spoken = np.flatnonzero(speech)
+    if len(spoken):
+        first, last = spoken[0], spoken[-1] + 1
+        wanted = sound[first * _STEP : (last + 2 * _AROUND_PITCH) * _STEP + _FRAME - _STEP]
+        found, _, _ = librosa.pyin(
+            wanted,
+            fmin=LOWEST,
+            fmax=HIGHEST,
+            sr=SAMPLE_RATE,
+            frame_length=_FRAME,
+            hop_length=_STEP,
+            center=False,
+        )
+        pitch[first:last] = found[_AROUND_PITCH : _AROUND_PITCH + last - first]
+        pitch[~speech] = np.nan
     return pitch
-
-
-def _without_leaps(pitch: np.ndarray) -> np.ndarray:
-    """The same without values that are far from their neighbors': octave errors of a frame or two."""
-    known = np.flatnonzero(np.isfinite(pitch))
-    if len(known) < 5:
-        return pitch
-    values = pitch[known]
-    kept = np.abs(np.log2(values / median_filter(values, 7, mode="nearest"))) < 0.4
-    cleaned = np.full_like(pitch, np.nan)
-    cleaned[known[kept]] = values[kept]
-    return cleaned
 
 
 def _rate(pitch: np.ndarray, energy: np.ndarray, speech: np.ndarray) -> np.ndarray:
@@ -187,20 +179,24 @@ def _rate(pitch: np.ndarray, energy: np.ndarray, speech: np.ndarray) -> np.ndarr
     rate = np.full(len(pitch), np.nan, np.float32)
     if not speech.any():
         return rate
-    smooth = uniform_filter1d(energy.astype(np.float64), 3, mode="nearest")
-    loudest = np.percentile(smooth[speech], 95)
-    places = _peaks(np.where(speech, smooth, _FLOOR), _DIP_DB)
+    loudest = np.percentile(energy[speech], 95)
+    places = _peaks(np.where(speech, energy, _FLOOR), _DIP_DB)
     voiced = np.isfinite(pitch)
     syllables = np.zeros(len(pitch))
     for place in places:
-        if speech[place] and smooth[place] > loudest - _BELOW_LOUD_DB and voiced[max(0, place - 1) : place + 2].any():
+        if speech[place] and energy[place] > loudest - _BELOW_LOUD_DB and voiced[max(0, place - 1) : place + 2].any():
             syllables[place] = 1
     around = 2 * round(_AROUND / STEP) + 1
-    spoken = uniform_filter1d(speech.astype(np.float64), around, mode="constant") * around * STEP
-    counted = uniform_filter1d(syllables, around, mode="constant") * around
+    spoken = _sum_around(speech.astype(np.float64), around) * STEP
+    counted = _sum_around(syllables, around)
     # Less than a quarter of a second gives no rate.
     rate[speech] = np.where(spoken > 0.25, counted / np.maximum(spoken, 0.25), np.nan)[speech]
     return rate
+
+
+def _sum_around(values: np.ndarray, size: int) -> np.ndarray:
+    """Sum of the ``size`` values, an odd number, around each; (N,) to (N,)."""
+    return np.convolve(values, np.ones(size))[size // 2 : size // 2 + len(values)]
 
 
 def _peaks(values: np.ndarray, dip: float) -> list[int]:

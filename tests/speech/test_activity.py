@@ -1,4 +1,5 @@
 import csv
+import multiprocessing
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, WeightsError
 from mmemo.media import waveform
-from mmemo.speech.activity import CHUNK, _Detector, _weights, speech_mask, speech_spans
+from mmemo.speech import activity as activity_module
+from mmemo.speech.activity import CHUNK, NETWORK, _Detector, _network, speech_mask, speech_spans
 
 pytestmark = pytest.mark.slow
 
 RATE = 16_000
+SPEECH = Path(__file__).parents[2] / "mmemo" / "sample_media" / "speech.opus"
 TIME = np.arange(10 * RATE) / RATE
 
 
@@ -96,7 +99,7 @@ def test_memory_does_not_grow_with_length():
         assert activity.duration == 10 * count
         return found
 
-    _weights()
+    _network()
     assert peak(18) < 1.05 * peak(6)
 
 
@@ -161,26 +164,46 @@ def test_the_silent_track_of_a_real_clip(shared_data: Path):
         assert speech_spans([waveform(clip)]).absence == "digital-silence"
 
 
-@pytest.mark.data
-def test_numbers_agree_with_a_plain_computation(shared_data: Path):
-    """The batched convolutions and the LSTM against torch's own, chunk by chunk."""
-    torch = pytest.importorskip("torch")
-    from torch.nn import functional
+def test_spans_of_a_made_recording():
+    """Speech between three seconds of noise 40 dB below them."""
+    hiss = (noise(1)[: 3 * RATE] * decibels(-40)).astype(np.float32)
+    activity = speech_spans([np.concatenate([hiss, waveform(SPEECH), hiss])])
+    np.testing.assert_allclose(activity.spans, [(3.375, 6.588)], atol=0.03)
 
-    weights = {name: torch.from_numpy(array) for name, array in _weights().items()}
-    cell = torch.nn.LSTMCell(128, 128)
-    cell.load_state_dict({name.split(".")[1]: array for name, array in weights.items() if "lstm" in name})
-    sound = waveform(files(shared_data, "savee", 1)[0])
+
+def test_probabilities_are_those_of_the_package_of_its_makers():
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    silero_vad = pytest.importorskip("silero_vad")  # sets torch's number of threads
+    torch.set_num_threads(threads)
+    sound = waveform(SPEECH)
     chunks = sound[: len(sound) // CHUNK * CHUNK].reshape(-1, CHUNK)
-    context, state, expected = torch.zeros(64), None, []
-    for chunk in torch.from_numpy(chunks[:60]):
-        x = functional.pad(torch.cat([context, chunk])[None, None], (0, 64), mode="reflect")
-        parts = functional.conv1d(x, weights["stft_conv.weight"], stride=128)
-        x = (parts[:, :129].square() + parts[:, 129:].square()).sqrt()
-        for i, stride in ((1, 1), (2, 2), (3, 2), (4, 1)):
-            x = functional.conv1d(x, weights[f"conv{i}.weight"], weights[f"conv{i}.bias"], stride, padding=1).relu()
-        state = cell(x[..., 0], state)
-        score = functional.conv1d(state[0].relu()[..., None], weights["final_conv.weight"], weights["final_conv.bias"])
-        expected.append(score.sigmoid().item())
-        context = chunk[-64:]
-    np.testing.assert_allclose(_Detector(_weights())(chunks)[:60], expected, atol=1e-4)
+    reference = silero_vad.load_silero_vad()
+    expected = [reference(chunk, RATE).item() for chunk in torch.from_numpy(chunks)]
+    detector = _Detector()
+    found = np.concatenate([detector(part) for part in np.array_split(chunks, 3)])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert min(expected) < 0.1 < 0.9 < max(expected)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_detect_the_same(method: str):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"This system cannot {method}.")
+    sound = waveform(SPEECH)
+    here = speech_spans([sound])  # the network is loaded before the fork
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert pool.apply(speech_spans, ([sound],)) == here
+
+
+def test_a_missing_or_damaged_network_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    damaged = tmp_path / "network.onnx"
+    monkeypatch.setattr(activity_module, "NETWORK", damaged)
+    for content, message in ((None, "can't be read"), (NETWORK.read_bytes()[:-1], "released with")):
+        if content is not None:
+            damaged.write_bytes(content)
+        _network.cache_clear()
+        with pytest.raises(
+            WeightsError, match=rf"network.onnx.*{message}.*Reinstall|{message}.*network.onnx.*Reinstall"
+        ):
+            speech_spans([noise(0)])

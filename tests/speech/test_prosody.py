@@ -1,12 +1,16 @@
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, MissingExtraError
 from mmemo.media import waveform
 from mmemo.speech.activity import speech_spans
 from mmemo.speech.prosody import STEP, Prosody, measure
+
+pytest.importorskip("librosa")
+pytestmark = pytest.mark.slow
 
 RATE = 16_000
 SPEECH = Path(__file__).parents[2] / "mmemo" / "sample_media" / "speech.opus"
@@ -35,6 +39,26 @@ def test_a_glide_is_followed_in_time():
     found = measure([buzz(frequency)], [(0.0, 2.0)])
     expected = np.interp(found.times, np.arange(2 * RATE) / RATE, frequency)
     np.testing.assert_allclose(found.pitch[4:-4], expected[4:-4], rtol=0.02)
+
+
+def test_a_long_melody_has_no_seams_whatever_the_blocks():
+    """It is measured in stretches of 10 s, and moves by up to 2% from value to value."""
+    frequency = 150 * 2 ** (0.5 * np.sin(np.pi * np.arange(21 * RATE) / RATE))
+    sound = buzz(frequency)
+    whole = measure([sound], [(0.0, 21.0)])
+    expected = np.interp(whole.times, np.arange(len(sound)) / RATE, frequency)
+    np.testing.assert_allclose(whole.pitch[4:-4], expected[4:-4], rtol=0.01)
+    np.testing.assert_array_equal(measure(np.split(sound, 1000), [(0.0, 21.0)]).pitch, whole.pitch)
+
+
+def test_a_noisy_voice_has_the_pitch_of_its_octave():
+    """A fundamental below its second harmonic, as in a telephone, and noise 10 dB below the voice."""
+    phase = 2 * np.pi * 150 * np.arange(2 * RATE) / RATE
+    voice = sum(level * np.sin(k * phase) for k, level in enumerate((0.1, 0.3, 0.5, 0.4, 0.2), 1))
+    noise = np.random.default_rng(0).standard_normal(len(phase)) * np.std(voice) * 10 ** (-10 / 20)
+    found = measure([(voice + noise).astype(np.float32)], [(0.0, 2.0)]).pitch[4:-4]
+    assert np.isfinite(found).mean() > 0.9
+    np.testing.assert_allclose(found[np.isfinite(found)], 150, rtol=0.02)
 
 
 def test_noise_and_silence_have_no_pitch():
@@ -114,3 +138,9 @@ def test_nothing_and_a_sliver():
 def test_shapes_are_checked():
     with pytest.raises(ArgumentError, match="one shape"):
         Prosody(0.0, np.zeros(3), np.zeros(4), np.zeros(3), ())
+
+
+def test_without_librosa_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    with pytest.raises(MissingExtraError, match=r"mmemo\[prosody\]"):
+        measure([steady(200)], [(0.0, 1.0)])
