@@ -326,7 +326,10 @@ def main() -> None:
     """Run the command line; an error becomes one line on stderr (of a manifest, one a fault) and exit status 2."""
     try:
         app()
-    except MmemoError as error:
+    except (MmemoError, ModuleNotFoundError) as failed:
+        error = missing_extra("This", failed) if isinstance(failed, ModuleNotFoundError) else failed
+        if not isinstance(error, MmemoError):
+            raise
         message = str(error) if isinstance(error, ManifestError) else " ".join(str(error).split())
         print(f"mmemo: {message}", file=sys.stderr)
         raise SystemExit(2) from None

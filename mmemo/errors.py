@@ -80,7 +80,7 @@ _EXTRAS = {
     "librosa": "prosody",
     "matplotlib": "report",
     "pandas": "export",
-    "scipy": "train",
+    "scipy": "micro",
     "onnx": "train",
     "sklearn": "train",
     "torch": "train",

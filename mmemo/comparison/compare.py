@@ -20,7 +20,7 @@ from mmemo.comparison.significance import run_paired_tests
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
-from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
+from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, require_extra
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
@@ -79,6 +79,7 @@ def compare(
         ManifestError: if clips can't be read, or none has a label.
         LeakError: if a run's model would predict clips that it was fitted on.
         UnknownModelError, WeightsError: if a source is none, damaged, or of a newer version.
+        MissingExtraError: if SciPy is not installed.
 
     >>> import numpy as np
     >>> from mmemo.comparison.predictions import Predictions
@@ -89,6 +90,7 @@ def compare(
     >>> comparison["fused"].accuracy.value, comparison.gain("fused").gain.value
     (1.0, 0.25)
     """
+    require_extra("A comparison", "compare", "scipy")
     if not sources:
         raise ArgumentError("Nothing to compare: give a run folder, a model, or several.")
     if draws < 1:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import binomtest
 
 from mmemo.comparison.predictions import Predictions, predicted_classes
+from mmemo.errors import require_extra
 from mmemo.evaluation.bootstrap import Interval, Resamples, percentile_interval
 from mmemo.evaluation.metrics import ConfusionMatrix, sample_confusions
 
@@ -83,6 +83,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
     >>> mcnemar(0, 5)
     0.0625
     """
+    require_extra("An exact test", "compare", "scipy")
+    from scipy.stats import binomtest
+
     differing = only_first + only_second
     return float(binomtest(only_first, differing).pvalue) if differing else 1.0
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+
+from mmemo.errors import require_extra
 
 
 def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
@@ -16,10 +16,17 @@ def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
         logits: (N, K) float.
         target: (N,) int class indices, or (N, K) float target distributions.
 
+    Raises:
+        MissingExtraError: if SciPy is not installed.
+
     >>> logits = np.array([[4.0, 0.0]] * 4)  # a probability of 0.98, where 3 of 4 are right
     >>> round(fit_temperature(logits, np.array([0, 0, 0, 1])), 2)
     3.64
     """
+    require_extra("Fitting a temperature", "train", "scipy")
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     soft = np.eye(logits.shape[1])[target] if target.ndim == 1 else target
 
     def loss(log_temperature: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.encoders.softmax import log_softmax, softmax
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, require_extra
 from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.fusion.late import weighted_product
 from mmemo.labels import LabelSet
@@ -118,6 +118,7 @@ class GatedFusion:
         Raises:
             ArgumentError: if no sample has two modalities; see also `check_training`.
         """
+        require_extra("Fitting a fusion head", "train", "scipy")
         from scipy.optimize import minimize  # takes longer to import than fusing does
 
         del seed

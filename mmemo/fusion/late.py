@@ -10,7 +10,7 @@ import numpy as np
 
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.softmax import log_softmax, softmax
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.fusion.base import check_training, present, word_trust
 from mmemo.labels import LabelSet
 
@@ -120,6 +120,7 @@ class LateFusion:
         Raises:
             ArgumentError: if there is one modality only, or no sample has two; see also `check_training`.
         """
+        require_extra("Fitting a fusion head", "train", "scipy")
         from scipy.optimize import minimize  # takes longer to import than fusing does
 
         del seed

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mmemo.clip import Clip
 from mmemo.encoders.modality import MODALITIES
-from mmemo.errors import ArgumentError, MissingStreamError
+from mmemo.errors import ArgumentError, MissingStreamError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
@@ -51,6 +51,7 @@ class Analyzer:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
         ArgumentError: for modalities the model does not have, a device that does not exist, or an impossible window.
+        MissingExtraError: for ``micro`` or ``prosody``, if what they take is not installed.
 
     Examples:
         >>> from mmemo import Analyzer
@@ -87,6 +88,10 @@ class Analyzer:
         self._classes = tuple(classes)
         self._device = device
         self.window, self.hop = window, hop
+        if micro:
+            require_extra("Looking for micro-expressions", "micro", "scipy")
+        if prosody:
+            require_extra("Prosody", "prosody", "librosa")
         self._micro, self._prosody = micro, prosody
         self._transcriber = transcriber
 

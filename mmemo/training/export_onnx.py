@@ -77,8 +77,8 @@ def _exported(encoder: Encoder, folder: Path, int8: bool) -> Encoder:
         return ProbeEncoder(_exported(encoder.base, folder, int8), encoder.probe, encoder.labels)
     if type(encoder).__name__ in ("SpeechBackboneEncoder", "TextBackboneEncoder", "WhisperLayersEncoder"):
         raise ArgumentError(
-            f"The {encoder.modality} encoder is a {type(encoder).__name__}, whose network is not mmemo's own: it can't be "
-            "exported. It runs where mmemo[backbones] is installed."
+            f"The {encoder.modality} encoder is a {type(encoder).__name__}, whose network is not mmemo's own: it can't "
+            "be exported. It runs where mmemo[backbones] is installed."
         )
     return encoder
 
