@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,9 @@ _PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "ope
 
 
 class OnnxNetwork:
-    """A network as an ONNX file: arrays in, arrays out. It can be pickled, and used after a fork.
+    """A network as an ONNX file: arrays in, arrays out. It can be pickled, shared by threads, and used after a fork.
+
+    The file is loaded with the first run, or by `warm_up`.
 
     Args:
         path: of the file.
@@ -41,7 +44,6 @@ class OnnxNetwork:
 
     Raises:
         ArgumentError: if there is no such device, or ONNX Runtime was installed without it.
-        WeightsError: if the file can't be loaded.
 
     >>> import mmemo
     >>> import numpy as np
@@ -53,10 +55,14 @@ class OnnxNetwork:
     (2, 7)
     """
 
+    path: Path
+    device: str
+    _threads: int | None
+    _session: Any
+    _inputs: list[str]
+
     def __init__(self, path: str | Path, device: str = "cpu", *, threads: int | None = None) -> None:
-        self.path, self.device = Path(path), onnx_device(device)
-        self._threads = threads
-        self._open()
+        self.__setstate__({"path": Path(path), "device": onnx_device(device), "_threads": threads})
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Run the network.
@@ -66,24 +72,38 @@ class OnnxNetwork:
 
         Returns:
             The outputs in the file's order.
+
+        Raises:
+            WeightsError: if the file can't be loaded.
         """
-        if self._process != os.getpid():  # the threads of a session don't survive a fork, and it would wait for them
-            _ABANDONED.append(self._session)
-            self._open()
+        self.warm_up()
         outputs: list[np.ndarray] = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
         return outputs
 
-    def _open(self) -> None:
-        self._process = os.getpid()
-        self._session = _session(self.path, self.device, self._threads or usable_threads())
-        self._inputs = [one.name for one in self._session.get_inputs()]
+    def warm_up(self) -> None:
+        """Load the file now, unless it is loaded; in a thread, while other work goes on.
+
+        Raises:
+            WeightsError: if it can't be loaded.
+        """
+        if self._process != os.getpid():  # the threads of a session don't survive a fork, and it would wait for them
+            _ABANDONED.append(self._session)
+            self.__setstate__(self.__getstate__())
+        with self._lock:
+            if self._session is None:
+                session = self._opened()
+                self._inputs = [one.name for one in session.get_inputs()]
+                self._session = session
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        return _session(self.path, self.device, self._threads or usable_threads())
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "device": self.device, "_threads": self._threads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._open()
+        self._process, self._lock, self._session = os.getpid(), Lock(), None
 
 
 def onnx_device(device: str) -> str:

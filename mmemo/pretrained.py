@@ -48,17 +48,17 @@ MODELS = {
         {
             "face": Weights(
                 WEIGHTS / "face",
-                "1f9c2ae69b40960b802e354b879205c3cb1882d395463a2160f5fbdc85fe9026",
+                "99e32f1cbc6986a9c9e871b3e715c1387c6876d6bc2e26e1dc0769d580c4aaa2",
                 "docs/models/face.md",
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "511bbb34cee4487f6560af1a46a2f964633e0a6eae9455658101014f040210fe",
+                "82c8c28afa5bfe17f9a7ce062a6697001734f46eb26d208cefddf0d4872e53b6",
                 "docs/models/voice.md",
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "b25a8dd8ed5ddf141e9ca922eb645e2b9e8bc4d5ad18c1de2e81eba445e1eca4",
+                "14b60f026ddf0c453c3149fc1cbf98a961a491361ea351b3bd5cf3207115a242",
                 "docs/models/text.md",
             ),
             FUSION: Weights(
@@ -72,7 +72,7 @@ MODELS = {
 
 MICRO = Weights(
     WEIGHTS / "micro",
-    "a07a7c69466f4baa9e45c0d680d3577a7da5716790488d21cafe3f07fc3d3f01",
+    "83f596b4e6379654a878efa30042958b1e3ab3bdba1fc1cc514a1478cec61894",
     "docs/models/micro.md",
 )
 """The recognizer of micro-expressions, which is no part of a model."""

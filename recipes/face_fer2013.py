@@ -52,6 +52,7 @@ from mmemo.faces.warp import invert, warp
 from mmemo.files import check_folder
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, FER8, FER8_TO_EKMAN7
 from mmemo.training import image_augmentation as augment
+from mmemo.training.export_onnx import export_classifier
 from mmemo.training.loop import Schedule, fit
 from mmemo.training.losses import triplet_loss
 
@@ -614,7 +615,7 @@ def main(
             "combined": {name: _without_confusion(row) for name, row in report["test"]["combined"].items()},
         },
     }
-    encoder.save(out)
+    export_classifier(encoder, out)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from mmemo.evaluation.metrics import accuracy, uar
 from mmemo.faces import FaceFinder
 from mmemo.files import check_folder
 from mmemo.labels import EKMAN7, to_ekman7
+from mmemo.training.export_onnx import export_classifier
 
 log = logging.getLogger("face_sequence")
 
@@ -302,7 +303,7 @@ def main(
                 "training": settings,
                 "scores": report["folds"][kind],
             }
-            sequence.save(out / kind)
+            export_classifier(sequence, out / kind)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ from mmemo.micro.networks import NETWORKS, OF_SEQUENCES
 from mmemo.micro.optical_flow import SIZE
 from mmemo.micro.recognition import MicroRecognizer
 from mmemo.micro.regions import FRAME, pixels
+from mmemo.training.export_onnx import export_classifier
 from mmemo.training.micro import GrowingFlow, MicroSchedule, train
 
 log = logging.getLogger("micro_megc2019")
@@ -393,7 +394,7 @@ def main(
             "recipe": {"schedule": asdict(SCHEDULES[SHIPPED]), "seeds": seeds},
             "leave_one_subject_out": tables.get(f"{SHIPPED}, mean of all seeds"),
         }
-        MicroRecognizer(networks, samples.labels, info).save(out)
+        export_classifier(MicroRecognizer(networks, samples.labels, info), out)
         log.info("saved to %s", out)
 
 

@@ -75,6 +75,7 @@ from mmemo.labels import (
     MELD7_TO_EKMAN7,
     XED9_TO_EKMAN7,
 )
+from mmemo.training.export_onnx import export_classifier
 from mmemo.training.loop import Schedule, fit
 from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, negations, read_rows, remove_leaks
 
@@ -327,12 +328,12 @@ def main(
         for name, way in (("meld", "lines"), ("emorynlp", "marked"))
     )
     context = CONTEXT if helps else 0
-    encoder_of(network, card, context).save(out)
+    export_classifier(encoder_of(network, card, context), out, int8=True)
     if baselines:
         for name in ("goemotions", "meld", "dair_emotion", "emorynlp", "xed"):
             card["scores"][name]["tfidf"] = baseline(corpora[name])
             logging.info("%s TF-IDF %s", name, card["scores"][name]["tfidf"])
-        encoder_of(network, card, context).save(out)
+        export_classifier(encoder_of(network, card, context), out, int8=True)
     logging.info("validation %s; saved to %s", card["validation"], out)
 
 

@@ -48,6 +48,7 @@ from mmemo.evaluation.metrics import accuracy, macro_f1, weighted_f1
 from mmemo.files import check_folder, replacing
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.pretrained import WEIGHTS
+from mmemo.training.export_onnx import export_classifier
 from mmemo.training.loop import Schedule, fit
 from mmemo.training.text_corpora import text_key
 
@@ -96,7 +97,8 @@ class EmbeddedReader(nn.Module):
 
     def save(self, out: Path, languages: tuple[str, ...], card: dict[str, Any]) -> None:
         tokenizer = self.encoder.tokenizer
-        TextEncoder(self.network, tokenizer, labels=self.labels, languages=languages, card=card).save(out)
+        encoder = TextEncoder(self.network, tokenizer, labels=self.labels, languages=languages, card=card)
+        export_classifier(encoder, out)
 
 
 class HuggingFaceReader(nn.Module):

@@ -50,6 +50,7 @@ from mmemo.labels import EKMAN7, RAVDESS8_TO_EKMAN7, LabelMapping, LabelSet
 from mmemo.media import waveform
 from mmemo.speech.activity import speech_mask, speech_spans
 from mmemo.training.audio_augmentation import Augmentation, change_speed
+from mmemo.training.export_onnx import export_classifier
 from mmemo.training.loop import Schedule, fit
 
 log = logging.getLogger("voice_speech")
@@ -479,7 +480,7 @@ def main(
         "split": {"test": sorted(TEST), "validation": sorted(VALIDATION), "cross": "all of SAVEE"},
         "scores": {name: value for name, value in report.items() if not name.startswith("validation")},
     }
-    encoder.save(out)
+    export_classifier(encoder, out, int8=True)
     log.info("%d parameters, written to %s", sum(p.numel() for p in network.parameters()), out)
 
 

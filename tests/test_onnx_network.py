@@ -65,8 +65,10 @@ def test_a_device_that_is_not_there() -> None:
 
 def test_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(FACE.read_bytes()[:2000])
-    with pytest.raises(WeightsError, match="can't be loaded"):
-        OnnxNetwork(tmp_path / "x.onnx")
+    network = OnnxNetwork(tmp_path / "x.onnx")
+    for run in (network.warm_up, lambda: network(images())):
+        with pytest.raises(WeightsError, match="can't be loaded"):
+            run()
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,16 @@ def pad_tokens(windows: Sequence[np.ndarray], dim: int) -> tuple[np.ndarray, np.
     return tokens, mask
 
 
+def concatenate(encodings: Sequence[Encoding]) -> Encoding:
+    """The windows of several encodings of one encoder, one after another; at least one, and none with `quality`."""
+    tokens, mask = pad_tokens([row for one in encodings for row in one.tokens], encodings[0].tokens.shape[2])
+    for row, valid in enumerate(valid for one in encodings for valid in one.mask):
+        mask[row, : len(valid)] = valid
+    affect = [one.affect for one in encodings if one.affect is not None]
+    logits = np.concatenate([one.logits for one in encodings])
+    return Encoding(tokens, mask, logits, affect=np.concatenate(affect) if affect else None)
+
+
 @runtime_checkable
 class SavableEncoder(Encoder, Protocol):
     """An encoder that a model can save, and load back.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -41,17 +42,37 @@ class ExportedNetwork(OnnxNetwork):
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu", precision: Precision = "auto") -> None:
         if precision not in PRECISIONS:
             raise ArgumentError(expected_one_of("Precision", PRECISIONS, precision))
-        self.checkpoint = checkpoint
         int8 = checkpoint.graph(GRAPH_INT8)
         if precision == "auto":
             precision = "int8" if int8 is not None and onnx_device(device) == "cpu" else "float32"
+        self.precision = precision
         path = int8 if precision == "int8" else checkpoint.graph(GRAPH)
         if path is None:
             raise ArgumentError(f"{checkpoint.folder} has no network in {precision}.")
         super().__init__(path, device)
+        self.checkpoint = checkpoint
+
+    def _opened(self) -> Any:
+        session = super()._opened()
+        if session.get_modelmeta().custom_metadata_map.get(SHAPE) != shape_of(self.checkpoint.config):
+            raise WeightsError(
+                f"The settings of {self.checkpoint.folder} are not those that its network was exported with. "
+                "Export it again."
+            )
+        return session
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "checkpoint": self.checkpoint}
+        return {**super().__getstate__(), "checkpoint": self.checkpoint, "precision": self.precision}
+
+
+SHAPE = "mmemo.shape"
+"""Entry in the metadata of a graph: what `shape_of` gives."""
+
+
+def shape_of(config: Mapping[str, Any]) -> str:
+    """The settings of a checkpoint that say what the network is, as text."""
+    named = {name: config[name] for name in ("architecture", "networks") if name in config}
+    return json.dumps({**named, "classes": len(saved_labels(config))}, sort_keys=True)
 
 
 class Parts(NamedTuple):
@@ -100,6 +121,16 @@ class NetworkClassifier(Generic[Network]):
         if isinstance(self._run, ExportedNetwork):
             return self._restored(self._run.checkpoint).eval()
         return self._run.module  # type: ignore[return-value]  # it is the one that was given
+
+    def warm_up(self) -> None:
+        """Load an exported network now rather than with the first window; see `OnnxNetwork.warm_up`."""
+        if isinstance(self._run, ExportedNetwork):
+            self._run.warm_up()
+
+    @property
+    def _apart(self) -> bool:
+        """Whether windows must go through the network one by one: int8 takes its range from all that it is given."""
+        return isinstance(self._run, ExportedNetwork) and self._run.precision == "int8"
 
     @property
     def is_exported(self) -> bool:
@@ -155,8 +186,11 @@ class NetworkClassifier(Generic[Network]):
             from mmemo.encoders.torch_network import load_state
         except ModuleNotFoundError as error:
             raise missing_extra(f"The network in {checkpoint.folder}, in torch,", error) from None
-        network = cls._build(checkpoint.config)
-        load_state(network, checkpoint.floats())
+        try:
+            network = cls._build(checkpoint.config)
+            load_state(network, checkpoint.floats())
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise WeightsError(f"{checkpoint.folder} does not hold a {cls.__name__} of this version: {error}") from None
         return network
 
     @staticmethod

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 from mmemo.clip import Clip
 from mmemo.encoders.modality import MODALITIES
-from mmemo.errors import ArgumentError, MissingStreamError, require_extra
+from mmemo.encoders.network_classifier import NetworkClassifier
+from mmemo.errors import ArgumentError, MissingStreamError, MmemoError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
@@ -94,6 +96,7 @@ class Analyzer:
             require_extra("Prosody", "prosody", "librosa")
         self._micro, self._prosody = micro, prosody
         self._transcriber = transcriber
+        self._warm: set[str] = set()
 
     def __call__(
         self,
@@ -119,7 +122,7 @@ class Analyzer:
         """
         clip = _clip(path, text, subtitles)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
-        self._loading  # noqa: B018 - models are loaded while faces and speech are detected
+        self._warm_up(clip, info)
         with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
             scored = score(self.model, extraction.windows(progress))
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
@@ -172,6 +175,26 @@ class Analyzer:
         finally:
             loader.shutdown(wait=False)
 
+    def _warm_up(self, clip: Clip, info: MediaInfo | None) -> None:
+        """Load the networks that a clip may need, each in a thread, while faces and speech are detected."""
+        sound = clip.audio is not None or (info is not None and info.audio is not None)
+        given = clip.text is not None or clip.subtitles is not None
+        needed = {
+            "face": info is not None and info.video is not None,
+            "voice": sound,
+            "text": given or (sound and self._transcriber is not None),
+        }
+        for modality in self.modalities:
+            if needed.get(modality, True) and modality not in self._warm:
+                self._warm.add(modality)
+                Thread(target=self._warm_up_encoder, args=(modality,), name=f"mmemo-{modality}", daemon=True).start()
+
+    def _warm_up_encoder(self, modality: str) -> None:
+        with suppress(MmemoError):  # it comes again when the encoder is used
+            encoder = self.model.encoders[modality]
+            if isinstance(encoder, NetworkClassifier):
+                encoder.warm_up()
+
     def _load(self) -> EmotionModel:
         if isinstance(self._given, EmotionModel):
             return self._given
@@ -183,7 +206,8 @@ class Analyzer:
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings alone: loaded models and the thread that loads them stay behind."""
-        return {name: value for name, value in vars(self).items() if name not in ("_loading", "_recognizer")}
+        kept = {name: value for name, value in vars(self).items() if name not in ("_loading", "_recognizer")}
+        return {**kept, "_warm": set()}
 
 
 def analyze(

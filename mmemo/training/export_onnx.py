@@ -24,7 +24,7 @@ from onnx import TensorProto, helper
 
 from mmemo.checkpoint import save_checkpoint, scale_name, tensors_file, to_int8
 from mmemo.encoders.base import Encoder
-from mmemo.encoders.network_classifier import NetworkClassifier
+from mmemo.encoders.network_classifier import SHAPE, NetworkClassifier, shape_of
 from mmemo.encoders.probe_encoder import ProbeEncoder
 from mmemo.encoders.torch_network import Signature
 from mmemo.errors import ArgumentError
@@ -115,6 +115,7 @@ def export_classifier(classifier: NetworkClassifier[Any], folder: str | Path, *,
     """
     config, tensors, files = classifier.state()
     graph = traced(classifier.network)
+    graph.metadata_props.add(key=SHAPE, value=shape_of(json.loads(json.dumps(config))))
     if int8:
         for name in multiplied(graph, tensors):
             tensors |= to_int8(name, classifier.network.state_dict()[name].detach().cpu().float().numpy(), FACTOR)

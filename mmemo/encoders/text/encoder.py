@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from mmemo.checkpoint import Checkpoint, checkpoint_kind, scale_name, to_int8
-from mmemo.encoders.base import Encoder, Encoding, Gradients
+from mmemo.encoders.base import Encoder, Encoding, Gradients, concatenate
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts
 from mmemo.encoders.text.architecture import TextArchitecture
 from mmemo.errors import WeightsError
@@ -149,7 +149,12 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         return self.tokenize(text.text, before, text.speaker)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        """Encode B prepared windows: tokens (B, T, D) with T the longest of them."""
+        """Encode B prepared windows: tokens (B, T, D) with T the longest of them; none depends on the others."""
+        if self._apart and len(batch) > 1:
+            return concatenate([self._encode([text]) for text in batch])
+        return self._encode(batch)
+
+    def _encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         ids, mask, scored = pad_ids(batch, self.separator)
         if not ids.size:
             tokens, logits = np.zeros((*ids.shape, self.dim)), np.zeros((len(batch), len(self.labels)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmemo.checkpoint import Checkpoint, checkpoint_kind
-from mmemo.encoders.base import Encoder, Encoding, pad_tokens
+from mmemo.encoders.base import Encoder, Encoding, concatenate, pad_tokens
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts, saved_labels
 from mmemo.encoders.voice.architecture import HOP, VoiceArchitecture
 from mmemo.encoders.voice.waveform import MARGIN, SHORTEST, pad, prepare, stretches
@@ -116,6 +116,11 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
                 raise ArgumentError(
                     f"VoiceEncoder: expected waveforms of shape (N,) with N >= {HOP}, got {window.shape}."
                 )
+        if self._apart and len(batch) > 1:
+            return concatenate([self._encode([window]) for window in batch])
+        return self._encode(batch)
+
+    def _encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         waveforms, lengths = pad(batch)
         frames = -(-lengths // HOP)
         valid = np.arange(frames.max()) < frames[:, None]

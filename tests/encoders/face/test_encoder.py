@@ -207,6 +207,7 @@ def test_contrast_normalisation_by_its_definition() -> None:
     assert np.abs(found[2]).max() < 0.1
 
 
+@pytest.mark.parametrize("size", [16, 20, 23])
 def test_takes_images_of_any_size(size: int) -> None:
     with torch.no_grad():
         features, logits = trained_looking()(torch.rand(2, 1, size, size))

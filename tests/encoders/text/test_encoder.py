@@ -68,6 +68,9 @@ class TestContract:
         alone, beside = encoder.encode([short]), encoder.encode([long, short])
         np.testing.assert_allclose(beside.logits[1], alone.logits[0], atol=1e-4)
         np.testing.assert_allclose(beside.tokens[1, : len(short)], alone.tokens[0], atol=1e-4)
+        assert beside.mask.sum(axis=1).tolist() == [len(long), len(short)]
+        assert beside.affect is not None
+        np.testing.assert_allclose(beside.affect[1], alone.affect[0], atol=1e-4)  # type: ignore[index]
 
     def test_empty_batch(self, encoder: TextEncoder) -> None:
         assert encoder.encode([]).tokens.shape == (0, 0, 384)
@@ -220,7 +223,7 @@ class TestFiles:
 
     def test_card(self, encoder: TextEncoder) -> None:
         assert {"corpora", "split", "scores", "base", "recipe", "preprocessing"} <= set(encoder.card)
-        assert encoder.card["labels"] == list(EKMAN7)
+        assert encoder.card["labels"]["labels"] == list(EKMAN7)
 
     def test_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownModelError, match="No checkpoint"):
@@ -237,8 +240,11 @@ class TestFiles:
         config = json.loads((folder / "config.json").read_text())
         config["architecture"]["layers"] = 7
         (folder / "config.json").write_text(json.dumps(config))
+        changed = TextEncoder.load(folder)
+        with pytest.raises(WeightsError, match="not those that its network was exported with"):
+            changed.warm_up()
         with pytest.raises(WeightsError, match="does not hold"):
-            TextEncoder.load(folder)
+            assert changed.network
 
 
 class TestParity:
