@@ -12,7 +12,8 @@ import numpy as np
 
 from mmemo.faces import bundle
 from mmemo.faces.detector import Detection
-from mmemo.faces.landmarks import COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from mmemo.faces.landmarks import COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER, box_of
+from mmemo.faces.model import FaceModel
 from mmemo.faces.warp import invert, similarity, transform, warp
 
 INPUT = 256
@@ -112,9 +113,8 @@ class Region:
     @classmethod
     def of_landmarks(cls, landmarks: np.ndarray, scale: float = 1.5) -> Region:
         """Around landmarks (478, 2 or 3), upright by the outer eye corners: the region to use in the next frame."""
-        points = landmarks[:, :2].astype(np.float64)
-        box = np.concatenate([points.min(axis=0), points.max(axis=0)])
-        return cls._around(box, points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER], scale)
+        first, second = landmarks[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], :2].astype(np.float64)
+        return cls._around(box_of(landmarks).astype(np.float64), first, second, scale)
 
     @classmethod
     def _around(cls, box: np.ndarray, first: np.ndarray, second: np.ndarray, scale: float) -> Region:
@@ -142,15 +142,15 @@ class Mesh:
 
 
 class FaceLandmarker:
-    """The landmark and the blendshape model. Not to be shared between threads.
+    """The landmark and the blendshape model.
 
     Args:
         threads: how many CPU threads one call may use.
     """
 
     def __init__(self, threads: int = 1) -> None:
-        self._landmarks = bundle.TfliteModel(bundle.LANDMARKS, threads)
-        self._blendshapes = bundle.TfliteModel(bundle.BLENDSHAPES, threads)
+        self._landmarks = FaceModel(bundle.LANDMARKS, threads)
+        self._blendshapes = FaceModel(bundle.BLENDSHAPES, threads)
 
     def locate(self, image: np.ndarray, region: Region) -> Mesh:
         """Landmarks of the face in a region of an RGB image (H, W, 3) uint8."""

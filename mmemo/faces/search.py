@@ -37,7 +37,7 @@ _EYES_AND_NOSE = np.array([RIGHT_PUPIL, LEFT_PUPIL, NOSE_TIP], dtype=np.intp)
 
 
 class FaceSearch:
-    """The detector and the landmark model, and how they work together. Not to be shared between threads.
+    """The detector and the landmark model, and how they work together. It keeps nothing between images.
 
     Args:
         threads: how many CPU threads one model may use.
@@ -139,7 +139,7 @@ class FaceSearch:
 
 
 class FaceFinder:
-    """Face detection in still images. One instance a thread and process; it keeps nothing between images.
+    """Face detection in still images. It keeps nothing between images, and threads may share it.
 
     Args:
         size: side of the crops in pixels.
