@@ -175,10 +175,7 @@ class FaceFinder:
         if not meshes and not tight:
             meshes = self._search.scan_tight(image, self._max_faces, MIN_EVIDENCE)
         meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
-        return [
-            describe(image, mesh, self._search.landmarker, person, 0.0, self._size)
-            for person, mesh in enumerate(meshes)
-        ]
+        return [describe(image, mesh, person, 0.0, self._size) for person, mesh in enumerate(meshes)]
 
 
 def depth_of(image: np.ndarray, most: int = 3) -> int:

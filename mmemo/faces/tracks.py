@@ -255,7 +255,7 @@ class FaceTracker:
         return best
 
     def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:
-        return describe(image, mesh, self._search.landmarker, person, self._time, self._size)
+        return describe(image, mesh, person, self._time, self._size)
 
 
 def _steps(before: np.ndarray, now: np.ndarray) -> float:

@@ -114,8 +114,9 @@ def extract(
     if needs_face and info.video is None:
         extraction.notes.append(Note("no-video", "The file has no picture, so no face was scored."))
     elif needs_face:
-        # In a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
-        extraction.faces = Prefetcher(face_windows(_sightings(clip, info, extraction), extraction.grid), PREFETCH)
+        windows = face_windows(_sightings(clip, info, extraction), extraction.grid)
+        # Video in a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
+        extraction.faces = windows if info.kind == "image" else Prefetcher(windows, PREFETCH)
     try:
         if needs_text and extraction.transcript is None:
             extraction.transcript = _embedded_transcript(info)

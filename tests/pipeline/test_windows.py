@@ -91,7 +91,6 @@ def _face(person: int, number: int, side: float) -> Face:
         person,
         0.1 * number,
         np.zeros((478, 3), np.float32),
-        np.zeros(52, np.float32),
         np.zeros(3, np.float32),
         box,
         1.0,
