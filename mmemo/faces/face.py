@@ -44,7 +44,7 @@ class Face:
     @cached_property
     def blendshapes(self) -> np.ndarray:
         """(52,) float32 in [0, 1], in the order of `mmemo.faces.BLENDSHAPES`; computed when they are first read."""
-        return blendshapes(self.landmarks[None])[0]
+        return np.asarray(blendshapes(self.landmarks[None])[0])
 
 
 def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE) -> Face:

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import Damage, decode, open_media, origin, seek, video_stream
+from mmemo.media.container import Damage, decode, is_still, open_media, origin, seek, video_stream
 from mmemo.media.orientation import READ, jpeg_orientation, upright
 
 MAX_SIDE = 1280
@@ -59,7 +59,7 @@ def frames(
         stream = video_stream(container)
         if stream is None:
             return
-        stream.thread_type = "AUTO"
+        stream.thread_type = "NONE" if is_still(container) else "AUTO"  # threads take longer to start than a still
         first = origin(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
         last, due, number = -step, 0.0, -1
