@@ -90,8 +90,8 @@ def _upright_rgb(
     if max_side and max(width, height) > max_side:
         shrink = max_side / max(width, height)
         width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
-    resize = {} if (width, height) == (picture.width, picture.height) else {"interpolation": "AREA"}
-    image: np.ndarray = converter.reformat(picture, width, height, "rgb24", **resize).to_ndarray()
+    how = None if (width, height) == (picture.width, picture.height) else "AREA"
+    image: np.ndarray = converter.reformat(picture, width, height, "rgb24", interpolation=how).to_ndarray()
     if orientation is not None:
         return upright(image, orientation)
     turns = round(picture.rotation / 90) % 4
