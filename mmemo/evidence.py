@@ -25,7 +25,7 @@ class FaceEvidence:
         crops: (N, S, S, 3) uint8 RGB face crops, aligned by `mmemo.faces.align.align`.
         quality: (N,) float32 in [0, 1]: image quality of each crop; 1 can be trusted fully.
         landmarks: (N, 478, 3) float32: x, y in pixels of the frame, z in the same scale.
-        blendshapes: (N, 52) float32 in [0, 1], in the order of `mmemo.faces.landmarker.BLENDSHAPES`.
+        blendshapes: (N, 52) float32 in [0, 1], in the order of `mmemo.faces.BLENDSHAPES`.
         pose: (N, 3) float32: yaw, pitch, roll of the head in degrees.
         box: (N, 4) float32: left, top, right, bottom in pixels of the frame.
         frame_size: width and height of the frames in pixels.

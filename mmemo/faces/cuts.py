@@ -55,6 +55,8 @@ def _coarse(image: np.ndarray) -> np.ndarray:
 
 
 def _is_blank(coarse: np.ndarray) -> bool:
-    extreme = (coarse.max(axis=2) < 6) | (coarse.min(axis=2) > 249)
-    contrast = float(coarse.reshape(-1, 3).std(axis=0).max())
-    return contrast < _BLANK_CONTRAST or float(extreme.mean()) > _BLANK_SHARE
+    red, green, blue = cv2.split(coarse)
+    brightest, darkest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    extreme = (brightest < 6) | (darkest > 249)
+    _, contrast = cv2.meanStdDev(coarse)
+    return float(contrast.max()) < _BLANK_CONTRAST or float(extreme.mean()) > _BLANK_SHARE

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmemo.faces import bundle
+from mmemo.faces.model import FaceModel
 from mmemo.faces.warp import similarity, warp
 
 INPUT = 128
@@ -53,7 +54,7 @@ class Detection:
 
 
 class FaceDetector:
-    """BlazeFace. Not to be shared between threads.
+    """BlazeFace.
 
     Args:
         min_score: faces below this score are dropped, 0 to 1.
@@ -62,7 +63,7 @@ class FaceDetector:
 
     def __init__(self, min_score: float = MIN_SCORE, threads: int = 1) -> None:
         self.min_score = min_score
-        self._model = bundle.TfliteModel(bundle.DETECTOR, threads)
+        self._model = FaceModel(bundle.DETECTOR, threads)
         self._anchors = _anchors()
 
     def detect(self, image: np.ndarray, view: View | None = None) -> list[Detection]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces.align import SIZE, align
-from mmemo.faces.landmarker import FaceLandmarker, Mesh
+from mmemo.faces.blendshapes import blendshapes
+from mmemo.faces.landmarker import Mesh
 from mmemo.faces.landmarks import box_of, eye_distance
 from mmemo.faces.pose import head_pose
 from mmemo.faces.quality import quality, sharpness, uncovered
@@ -23,7 +25,6 @@ class Face:
         person: stable id of the face's track, from 0; in a still image its place in the list.
         time: seconds from the start of the file; 0 in a still image.
         landmarks: (478, 3) float32: x, y in pixels of the picture, z in the same scale, growing away from the viewer.
-        blendshapes: (52,) float32 in [0, 1], in the order of `mmemo.faces.landmarker.BLENDSHAPES`.
         pose: (3,) float32: yaw, pitch, roll in degrees, as `mmemo.faces.pose.head_pose` defines them.
         box: (4,) float32: left, top, right, bottom of the landmarks in pixels of the picture.
         presence: the landmark model's probability that this is a face, 0 to 1.
@@ -34,17 +35,19 @@ class Face:
     person: int
     time: Seconds
     landmarks: np.ndarray
-    blendshapes: np.ndarray
     pose: np.ndarray
     box: np.ndarray
     presence: float
     quality: float
     crop: np.ndarray
 
+    @cached_property
+    def blendshapes(self) -> np.ndarray:
+        """(52,) float32 in [0, 1], in the order of `mmemo.faces.BLENDSHAPES`; computed when they are first read."""
+        return np.asarray(blendshapes(self.landmarks[None])[0])
 
-def describe(
-    image: np.ndarray, mesh: Mesh, landmarker: FaceLandmarker, person: int, time: Seconds, size: int = SIZE
-) -> Face:
+
+def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE) -> Face:
     """The face that has these landmarks in an RGB image (H, W, 3) uint8."""
     crop = align(image, mesh.landmarks, size)
     pose = head_pose(mesh.landmarks)
@@ -52,7 +55,6 @@ def describe(
         person=person,
         time=time,
         landmarks=mesh.landmarks,
-        blendshapes=landmarker.blendshapes(mesh.landmarks),
         pose=pose,
         box=box_of(mesh.landmarks),
         presence=mesh.presence,

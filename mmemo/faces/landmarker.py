@@ -1,4 +1,4 @@
-"""478 face landmarks, 52 blendshapes and a presence score from a region of an image.
+"""478 face landmarks and a presence score from a region of an image.
 
 Source: MediaPipe's Face Landmarker; the regions follow its graphs. Grishchenko et al., "Attention Mesh:
 High-fidelity Face Mesh Prediction in Real-time", 2020 (https://arxiv.org/abs/2006.10962).
@@ -12,80 +12,14 @@ import numpy as np
 
 from mmemo.faces import bundle
 from mmemo.faces.detector import Detection
-from mmemo.faces.landmarks import COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from mmemo.faces.landmarks import COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER, box_of
+from mmemo.faces.model import FaceModel
 from mmemo.faces.warp import invert, similarity, transform, warp
 
 INPUT = 256
 OUTSIDE = 128
 """Gray level shown to the models beyond the image's border. In tight crops of faces (FER2013) plain gray detects 95%,
 the repeated border that MediaPipe uses 83 to 89%: its streaks look like hair and hands."""
-
-BLENDSHAPES = (
-    "_neutral",
-    "browDownLeft",
-    "browDownRight",
-    "browInnerUp",
-    "browOuterUpLeft",
-    "browOuterUpRight",
-    "cheekPuff",
-    "cheekSquintLeft",
-    "cheekSquintRight",
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "eyeLookDownLeft",
-    "eyeLookDownRight",
-    "eyeLookInLeft",
-    "eyeLookInRight",
-    "eyeLookOutLeft",
-    "eyeLookOutRight",
-    "eyeLookUpLeft",
-    "eyeLookUpRight",
-    "eyeSquintLeft",
-    "eyeSquintRight",
-    "eyeWideLeft",
-    "eyeWideRight",
-    "jawForward",
-    "jawLeft",
-    "jawOpen",
-    "jawRight",
-    "mouthClose",
-    "mouthDimpleLeft",
-    "mouthDimpleRight",
-    "mouthFrownLeft",
-    "mouthFrownRight",
-    "mouthFunnel",
-    "mouthLeft",
-    "mouthLowerDownLeft",
-    "mouthLowerDownRight",
-    "mouthPressLeft",
-    "mouthPressRight",
-    "mouthPucker",
-    "mouthRight",
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthShrugLower",
-    "mouthShrugUpper",
-    "mouthSmileLeft",
-    "mouthSmileRight",
-    "mouthStretchLeft",
-    "mouthStretchRight",
-    "mouthUpperUpLeft",
-    "mouthUpperUpRight",
-    "noseSneerLeft",
-    "noseSneerRight",
-)
-"""Names of the 52 blendshapes in the model's order. Left and right are the person's own; ``_neutral`` is unused."""
-
-# The landmarks that the blendshape model reads: contours of face, brows, eyes and lips, the nose, and the irises.
-_SUBSET = np.fromstring(
-    """0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103
-    105 107 109 127 132 133 136 144 145 146 148 149 150 152 153 154 155 157 158 159 160 161 162 163 168 172 173 176
-    178 181 185 191 195 197 234 246 249 251 263 267 269 270 276 282 283 284 285 288 291 293 295 296 297 300 308 310
-    311 312 314 317 318 321 323 324 332 334 336 338 356 361 362 365 373 374 375 377 378 379 380 381 382 384 385 386
-    387 388 389 390 397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477""",
-    dtype=np.intp,
-    sep=" ",
-)
 
 
 @dataclass(frozen=True)
@@ -112,9 +46,8 @@ class Region:
     @classmethod
     def of_landmarks(cls, landmarks: np.ndarray, scale: float = 1.5) -> Region:
         """Around landmarks (478, 2 or 3), upright by the outer eye corners: the region to use in the next frame."""
-        points = landmarks[:, :2].astype(np.float64)
-        box = np.concatenate([points.min(axis=0), points.max(axis=0)])
-        return cls._around(box, points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER], scale)
+        first, second = landmarks[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], :2].astype(np.float64)
+        return cls._around(box_of(landmarks).astype(np.float64), first, second, scale)
 
     @classmethod
     def _around(cls, box: np.ndarray, first: np.ndarray, second: np.ndarray, scale: float) -> Region:
@@ -142,15 +75,14 @@ class Mesh:
 
 
 class FaceLandmarker:
-    """The landmark and the blendshape model. Not to be shared between threads.
+    """The landmark model.
 
     Args:
         threads: how many CPU threads one call may use.
     """
 
     def __init__(self, threads: int = 1) -> None:
-        self._landmarks = bundle.TfliteModel(bundle.LANDMARKS, threads)
-        self._blendshapes = bundle.TfliteModel(bundle.BLENDSHAPES, threads)
+        self._landmarks = FaceModel(bundle.LANDMARKS, threads)
 
     def locate(self, image: np.ndarray, region: Region) -> Mesh:
         """Landmarks of the face in a region of an RGB image (H, W, 3) uint8."""
@@ -162,8 +94,3 @@ class FaceLandmarker:
         landmarks[:, :2] = transform(invert(matrix), points[:, :2])
         landmarks[:, 2] = points[:, 2] * (region.side / INPUT)
         return Mesh(landmarks, float(1 / (1 + np.exp(-np.float64(presence.item())))))
-
-    def blendshapes(self, landmarks: np.ndarray) -> np.ndarray:
-        """The 52 blendshapes of landmarks (478, 3), (52,) float32 in [0, 1], in the order of `BLENDSHAPES`."""
-        (values,) = self._blendshapes(landmarks[None, _SUBSET, :2].astype(np.float32))
-        return np.asarray(np.clip(values.reshape(len(BLENDSHAPES)), 0.0, 1.0))

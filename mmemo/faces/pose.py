@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 
 from mmemo.faces import bundle
@@ -25,7 +28,7 @@ def head_pose(landmarks: np.ndarray) -> np.ndarray:
     Args:
         landmarks: (478, 3), x, y in pixels of the image and z in the same scale, as `FaceLandmarker.locate` gives.
     """
-    rotation, _, _ = _fit(landmarks[_RIGID] * _FLIP, bundle.canonical_face()[_RIGID])
+    rotation, _, _ = _fit(landmarks[_RIGID] * _FLIP, _rigid_face())
     gaze = rotation[:, 2]  # where the nose points: (cos pitch sin yaw, sin pitch, cos pitch cos yaw)
     yaw = np.arctan2(gaze[0], gaze[2])
     pitch = np.arcsin(np.clip(gaze[1], -1.0, 1.0))
@@ -39,21 +42,44 @@ def misfit(landmarks: np.ndarray) -> float:
     About 0.05 for a calm face and 0.1 for an open mouth; more for a tangle of points on something that is no face.
     Infinite if they lie all on one point.
     """
-    mesh = landmarks[: bundle.MESH_VERTICES] * _FLIP
-    face = bundle.canonical_face()
-    _, scale, spread = _fit(mesh, face)
+    face = _mean_face()
+    _, scale, spread = _fit(landmarks[: bundle.MESH_VERTICES] * _FLIP, face)
     if scale <= 0:
         return float("inf")
-    rest = spread - scale**2 * float(((face - face.mean(axis=0)) ** 2).sum())
-    unit = scale * eye_distance(face)
-    return float(np.sqrt(max(rest, 0.0) / len(face))) / unit
+    rest = spread - scale**2 * face.spread
+    return float(np.sqrt(max(rest, 0.0) / bundle.MESH_VERTICES)) / (scale * face.eye_distance)
 
 
-def _fit(points: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Rotation (3, 3) and scale that bring ``face`` nearest to ``points``, both (N, 3); and the points' spread."""
-    points = points.astype(np.float64) - points.mean(axis=0)
-    face = face.astype(np.float64) - face.mean(axis=0)
-    left, sizes, right = np.linalg.svd(points.T @ face)
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """Points of the mean face, (N, 3) less their mean; the sum of their squares; and the whole face's eye distance."""
+
+    points: np.ndarray
+    spread: float
+    eye_distance: float
+
+    @classmethod
+    def of(cls, chosen: np.ndarray) -> _Target:
+        face = bundle.canonical_face()
+        points = face[chosen].astype(np.float64)
+        points -= points.mean(axis=0)
+        return cls(points, float((points**2).sum()), eye_distance(face))
+
+
+@lru_cache(maxsize=1)
+def _mean_face() -> _Target:
+    return _Target.of(np.arange(bundle.MESH_VERTICES))
+
+
+@lru_cache(maxsize=1)
+def _rigid_face() -> _Target:
+    return _Target.of(_RIGID)
+
+
+def _fit(points: np.ndarray, face: _Target) -> tuple[np.ndarray, float, float]:
+    """Rotation (3, 3) and scale that bring ``face`` nearest to ``points`` (N, 3); and the points' spread."""
+    points = points - points.mean(axis=0)
+    left, sizes, right = np.linalg.svd(points.T @ face.points)
     handed = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right)) or 1.0])
-    scale = float(sizes @ handed) / float((face**2).sum())
+    scale = float(sizes @ handed) / face.spread
     return (left * handed) @ right, scale, float((points**2).sum())

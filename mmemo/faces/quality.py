@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -15,6 +17,7 @@ _PRESENCE = (0.5, 0.95)
 _UNCOVERED = (0.08, 0.2)
 _LEAST = 0.01  # what is left of the trust where the eyes, or the mouth, are covered
 _EYES, _MOUTH = (0.31, 0.43, 0.2, 0.8), (0.64, 0.84, 0.32, 0.68)  # top, bottom, left, right in shares of the crop
+_SIDE = 56  # pixels at which crops of any size are measured
 _CONTRAST = (3.0, 15.0)  # standard deviation of a crop, on the scale 0 to 255, in which detail can be told from noise
 
 
@@ -39,13 +42,13 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
     yaw, pitch = np.radians(pose[:2].astype(np.float64))
     turn = np.degrees(np.arccos(np.clip(np.cos(yaw) * np.cos(pitch), -1.0, 1.0)))
     parts = (
-        _ramp(np.log(max(eye_distance, 1e-6)), np.log(_SIZE[0]), np.log(_SIZE[1])),
+        _ramp(math.log(max(eye_distance, 1e-6)), math.log(_SIZE[0]), math.log(_SIZE[1])),
         _ramp(sharp, *_SHARPNESS),
         _ramp(-turn, -_TURN[0], -_TURN[1]),
         _ramp(presence, *_PRESENCE),
         uncovered,
     )
-    return float(np.sqrt(np.prod(parts)))
+    return math.sqrt(math.prod(parts))
 
 
 def after_blur(trust: float, clear: np.ndarray, blurred: np.ndarray) -> float:
@@ -69,9 +72,9 @@ def sharpness(crop: np.ndarray) -> float:
     Args:
         crop: (S, S, 3) uint8, of `mmemo.faces.align.align`.
     """
-    gray = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    contrast = float(gray.std())
-    detail = float(cv2.Laplacian(gray, cv2.CV_32F).std()) / (4.0 * max(contrast, 1.0))
+    gray = _gray(crop)
+    contrast = _deviation(gray)
+    detail = _deviation(cv2.Laplacian(gray, cv2.CV_32F)) / (4.0 * max(contrast, 1.0))
     return detail * _ramp(contrast, *_CONTRAST)
 
 
@@ -84,14 +87,23 @@ def uncovered(crop: np.ndarray) -> float:
     Args:
         crop: (S, S, 3) uint8, of `mmemo.faces.align.align`.
     """
-    gray = cv2.cvtColor(cv2.resize(crop, (56, 56), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    whole, seen = max(float(gray.std()), 1.0), 1.0
+    gray = _gray(crop)
+    whole, seen = max(_deviation(gray), 1.0), 1.0
     for part in (_EYES, _MOUTH):
-        top, bottom, left, right = (int(share * 56) for share in part)
-        contrast = float(gray[top:bottom, left:right].std()) / whole
+        top, bottom, left, right = (int(share * _SIDE) for share in part)
+        contrast = _deviation(gray[top:bottom, left:right]) / whole
         seen *= _LEAST + (1 - _LEAST) * _ramp(contrast, *_UNCOVERED)
     return seen
 
 
+def _gray(crop: np.ndarray) -> np.ndarray:
+    small = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(cv2.meanStdDev(values)[1].item())
+
+
 def _ramp(value: float, low: float, high: float) -> float:
-    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
+    return min(max((value - low) / (high - low), 0.0), 1.0)

@@ -37,7 +37,7 @@ _EYES_AND_NOSE = np.array([RIGHT_PUPIL, LEFT_PUPIL, NOSE_TIP], dtype=np.intp)
 
 
 class FaceSearch:
-    """The detector and the landmark model, and how they work together. Not to be shared between threads.
+    """The detector and the landmark model, and how they work together. It keeps nothing between images.
 
     Args:
         threads: how many CPU threads one model may use.
@@ -139,7 +139,7 @@ class FaceSearch:
 
 
 class FaceFinder:
-    """Face detection in still images. One instance a thread and process; it keeps nothing between images.
+    """Face detection in still images. It keeps nothing between images, and threads may share it.
 
     Args:
         size: side of the crops in pixels.
@@ -175,10 +175,7 @@ class FaceFinder:
         if not meshes and not tight:
             meshes = self._search.scan_tight(image, self._max_faces, MIN_EVIDENCE)
         meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
-        return [
-            describe(image, mesh, self._search.landmarker, person, 0.0, self._size)
-            for person, mesh in enumerate(meshes)
-        ]
+        return [describe(image, mesh, person, 0.0, self._size) for person, mesh in enumerate(meshes)]
 
 
 def depth_of(image: np.ndarray, most: int = 3) -> int:

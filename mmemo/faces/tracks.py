@@ -55,7 +55,7 @@ class _Track:
 
 
 class FaceTracker:
-    """Face tracker for one video. One instance a thread and process.
+    """Face tracker for one video.
 
     The landmarks of a frame give the region to use in the next, so a followed face costs no detection. The
     detector runs when a face is missed, and by time every ``search_every`` seconds, to find new faces and to drop what
@@ -255,7 +255,7 @@ class FaceTracker:
         return best
 
     def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:
-        return describe(image, mesh, self._search.landmarker, person, self._time, self._size)
+        return describe(image, mesh, person, self._time, self._size)
 
 
 def _steps(before: np.ndarray, now: np.ndarray) -> float:

@@ -69,6 +69,11 @@ def open_media(path: Path) -> Iterator[Any]:
         yield container
 
 
+def is_still(container: Any) -> bool:
+    """Whether an open file is a picture that does not move, by its format."""
+    return bool(container.format.name.endswith(("_pipe", "image2")))
+
+
 def video_stream(container: Any) -> Any:
     """The first decodable video stream that is not a cover picture, or None."""
     for stream in container.streams.video:

@@ -10,10 +10,9 @@ import av
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
-from mmemo.media.container import audio_stream, open_media, origin, video_stream
+from mmemo.media.container import audio_stream, is_still, open_media, origin, video_stream
 
 _TEXT_FORMATS = {"tty", "srt", "webvtt", "ass", "txt"}
-_STILL_FORMATS = ("_pipe", "image2")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def probe(path: str | Path) -> MediaInfo:
     path = Path(path)
     with open_media(path) as container:
         video, audio = video_stream(container), audio_stream(container)
-        if video is None and audio is None and container.format.name.endswith(_STILL_FORMATS):
+        if video is None and audio is None and is_still(container):
             raise MediaError(
                 f"{path} is a picture that can't be decoded (it looks like {container.format.long_name}): damaged, or "
                 "of a kind like animated WebP or SVG. Save it as PNG or JPEG, an animation as GIF or MP4."
@@ -78,7 +77,7 @@ def probe(path: str | Path) -> MediaInfo:
                 f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
                 "Give a video, audio or image file."
             )
-        still = video is not None and container.format.name.endswith(_STILL_FORMATS)
+        still = video is not None and is_still(container)
         return MediaInfo(
             path=path,
             kind="image" if still else "video" if video is not None else "audio",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import Damage, decode, open_media, origin, seek, video_stream
+from mmemo.media.container import Damage, decode, is_still, open_media, origin, seek, video_stream
 from mmemo.media.orientation import READ, jpeg_orientation, upright
 
 MAX_SIDE = 1280
@@ -58,12 +59,13 @@ def frames(
         stream = video_stream(container)
         if stream is None:
             return
-        stream.thread_type = "AUTO"
+        stream.thread_type = "NONE" if is_still(container) else "AUTO"  # threads take longer to start than a still
         first = origin(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
         last, due, number = -step, 0.0, -1
         if start > 0:
             seek(container, start)
+        converter = VideoReformatter()  # one for all frames: setting it up takes longer than a small frame
         with Path(path).open("rb") as file:
             orientation = jpeg_orientation(file.read(READ))  # FFmpeg reports the rotation, but not mirroring
         for picture in decode(container, stream, damage):
@@ -78,17 +80,18 @@ def frames(
                 continue
             if max_rate:
                 due = time + 0.9 / max_rate  # a little early: real frame times jitter
-            yield Frame(time, _upright_rgb(picture, max_side, orientation), number)
+            yield Frame(time, _upright_rgb(picture, converter, max_side, orientation), number)
 
 
-def _upright_rgb(picture: Any, max_side: int | None, orientation: int | None) -> np.ndarray:
+def _upright_rgb(
+    picture: Any, converter: VideoReformatter, max_side: int | None, orientation: int | None
+) -> np.ndarray:
     width, height = picture.width, picture.height
     if max_side and max(width, height) > max_side:
         shrink = max_side / max(width, height)
         width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
-    if (width, height) != (picture.width, picture.height):
-        picture = picture.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-    image: np.ndarray = picture.to_ndarray(format="rgb24")
+    how = None if (width, height) == (picture.width, picture.height) else "AREA"
+    image: np.ndarray = converter.reformat(picture, width, height, "rgb24", interpolation=how).to_ndarray()
     if orientation is not None:
         return upright(image, orientation)
     turns = round(picture.rotation / 90) % 4

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, FaceEvidence, Seconds, VoiceEvidence
 from mmemo.faces import Face
+from mmemo.faces.blendshapes import blendshapes
 from mmemo.speech.activity import speech_mask
 
 Span = tuple[Seconds, Seconds]
@@ -102,19 +103,32 @@ def cut(blocks: Iterable[np.ndarray], spans: Iterable[Span], origin: Seconds = 0
         yield held[max(0, begin - first) : max(0, finish - first)]
 
 
+@dataclass(frozen=True, eq=False)
+class _TrackEvidence(FaceEvidence):
+    """Evidence whose blendshapes are computed when they are first read: few encoders need them."""
+
+    blendshapes: np.ndarray = field(init=False)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name != "blendshapes":
+            raise AttributeError(f"{type(self).__name__} has no {name}.")
+        values = blendshapes(self.landmarks)
+        object.__setattr__(self, name, values)
+        return values
+
+
 def _people(frames: Sequence[Sighting]) -> tuple[FaceEvidence, ...]:
     tracks: dict[int, list[Face]] = {}
     for sighting in frames:
         for face in sighting.faces:
             tracks.setdefault(face.person, []).append(face)
     people = [
-        FaceEvidence(
+        _TrackEvidence(
             person=person,
             times=np.array([face.time for face in track]),
             crops=np.stack([face.crop for face in track]),
             quality=np.array([face.quality for face in track], np.float32),
             landmarks=np.stack([face.landmarks for face in track]),
-            blendshapes=np.stack([face.blendshapes for face in track]),
             pose=np.stack([face.pose for face in track]),
             box=np.stack([face.box for face in track]),
             frame_size=frames[0].size,

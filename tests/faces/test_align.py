@@ -103,3 +103,13 @@ def test_warp_shows_grey_outside_if_told() -> None:
     square = warp(image, similarity(1.0, 0.0, (0, 0), (30, 30)), 64, outside=128)
     assert (square[:28, :28] == 128).all()
     assert (square[32:48, 32:48] == 0).all()
+
+
+@pytest.mark.parametrize("outside", [None, 128])
+def test_a_piece_is_what_opencv_makes_of_three_channels(portrait: np.ndarray, outside: int | None) -> None:
+    matrix = similarity(0.8, 0.4, (225.0, 125.0), (64.0, 64.0))
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    expected = cv2.warpAffine(
+        portrait, matrix, (128, 128), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(outside or 0,) * 3
+    )
+    np.testing.assert_allclose(warp(portrait, matrix, 128, outside=outside), expected, atol=1)

@@ -92,10 +92,12 @@ def test_sound_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert window.voice is not None
 
 
-def test_an_image_has_one_window(tmp_path: Path) -> None:
+def test_an_image_has_one_window_and_needs_no_thread(tmp_path: Path) -> None:
     path = tmp_path / "face.png"
     cv2.imwrite(str(path), portrait()[:, :, ::-1])
+    threads = set(threading.enumerate())
     extraction = opened(Clip(path), "face", "voice", "text")
+    assert set(threading.enumerate()) <= threads
     ((window,),) = extraction.windows()
     assert (window.start, window.end) == (0.0, 0.0)
     assert window.face is not None

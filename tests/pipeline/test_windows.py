@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,13 +88,25 @@ def test_face_windows_take_no_more_frames_than_they_need() -> None:
     assert sum(1 for _ in windows) == 98
 
 
+def test_blendshapes_of_a_window_are_those_of_its_faces() -> None:
+    rng = np.random.default_rng(0)
+    seen = [
+        Sighting(time, (100, 50), [replace(_face(0, 0, 10), landmarks=rng.random((478, 3), np.float32) * 50)])
+        for time in (0.0, 0.1)
+    ]
+    ((face,),) = face_windows(seen, Grid(1.0))
+    expected = np.stack([sighting.faces[0].blendshapes for sighting in seen])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(face)).blendshapes, expected)
+    np.testing.assert_array_equal(replace(face, coverage=0.5).blendshapes, expected)
+    assert face.blendshapes is face.blendshapes
+
+
 def _face(person: int, number: int, side: float) -> Face:
     box = np.array([0, 0, side, side], np.float32)
     return Face(
         person,
         0.1 * number,
         np.zeros((478, 3), np.float32),
-        np.zeros(52, np.float32),
         np.zeros(3, np.float32),
         box,
         1.0,
