@@ -2,12 +2,14 @@
 # make compare  the RAVDESS table: every fusion head against face and voice alone; MMEMO_DATA names the data
 # make check    the inner loop, under 90 s on two cores: lint, types, import contracts, quick tests
 # make test     everything that must pass: the same with all tests, and how much of the code the quick ones reach
+# make base     the base install, without torch, in an environment of its own: pip check, an analysis, its tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+BASE := $(VENV)-base
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo compare check quick test slow-one slow-other lint format docs clean
+.PHONY: demo compare check quick test slow-one slow-other base lint format docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -42,6 +44,15 @@ slow-one: $(VENV)/installed-dev
 slow-other: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix --ignore=tests/,$(HALF))
 
+# The package as a user gets it, used outside of the checkout; then the tests that need no extra.
+PIPELINE := pipeline faces media speech report/html test_onnx_network.py test_checkpoint.py test_result.py
+base: $(BASE)/bin/python
+	$(subst $(BIN),$(BASE)/bin,$(PIP)) . pytest
+	$(BASE)/bin/python -m pip check
+	@! $(BASE)/bin/python -c "import torch" 2>/dev/null || { echo "torch is in the base install"; exit 1; }
+	cd examples && $(abspath $(BASE))/bin/mmemo analyze portrait.mp4 --text "I am so happy to see you."
+	OMP_NUM_THREADS=1 $(BASE)/bin/python -m pytest -m "not data" $(addprefix tests/,$(PIPELINE))
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,8 +70,8 @@ docs: $(VENV)/installed-dev
 clean:
 	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+$(BIN)/python $(BASE)/bin/python:
+	$(PYTHON) -m venv $(@:/bin/python=)
 
 $(VENV)/installed-demo: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[asr]'

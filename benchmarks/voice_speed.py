@@ -9,6 +9,7 @@ the model loaded. Run it on an idle machine.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -16,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mmemo import Analyzer
 from mmemo.encoders.voice.encoder import VoiceEncoder
@@ -26,7 +26,7 @@ from mmemo.samples import make_clip, speech
 
 def main(threads: int, runs: int) -> None:
     """Print the median and the best of some runs."""
-    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     encoder = VoiceEncoder.load(WEIGHTS / "voice")
     window = np.resize(speech(), 32_000)
     encoder.encode([window])

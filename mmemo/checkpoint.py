@@ -101,7 +101,7 @@ def scale_name(name: str) -> str:
 
 def _float(name: str, array: np.ndarray, stored: Mapping[str, np.ndarray]) -> np.ndarray:
     if array.dtype == np.int8:
-        return array.astype(np.float32) * stored[scale_name(name)]
+        return np.asarray(array.astype(np.float32) * stored[scale_name(name)])
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 

@@ -350,7 +350,7 @@ def _import(classes: list[str] | None) -> list[type]:
 
 
 def _stands_for_many(path: Path) -> bool:
-    from mmemo.batch.plan import is_many
+    from mmemo.batch.sources import is_many
 
     return is_many(path)
 

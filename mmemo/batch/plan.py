@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mmemo.batch.sources import MANIFESTS, is_many
 from mmemo.clip import Clip
 from mmemo.data.columns import from_record, to_record
 from mmemo.data.corpora.gathering import walk
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas
 MEDIA = (*VIDEO, *AUDIO, *IMAGE)
 """Suffixes of the files that are taken from folders and patterns."""
-MANIFESTS = (".jsonl", ".csv")
 Source: TypeAlias = "str | Path | Clip | Manifest | pandas.DataFrame"
 _ROOT = Path(os.path.abspath(os.sep))
 
@@ -73,12 +73,6 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> 
     if not tasks:
         raise ArgumentError("Nothing to analyze: give media files, folders, patterns or manifests.")
     return tuple(tasks.values())
-
-
-def is_many(source: str | Path) -> bool:
-    """Whether a path stands for clips rather than for one file."""
-    path = Path(source)
-    return path.is_dir() or path.suffix.lower() in MANIFESTS or (glob.has_magic(str(source)) and not path.exists())
 
 
 def pack(clip: Clip) -> dict[str, Any]:

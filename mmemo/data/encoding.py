@@ -133,7 +133,9 @@ def encode(
         else:
             for encoder in encoders:
                 try:
-                    arrays = encode_prepared(encoder, item[encoder.modality], item[f"quality_{encoder.modality}"])
+                    quality = item[f"quality_{encoder.modality}"]
+                    assert quality is not None
+                    arrays = encode_prepared(encoder, item[encoder.modality], quality)
                 except ArgumentError as error:  # what it gave is no encoding: NaN, another shape
                     faults[row] = f"the {encoder.modality} encoder failed. {error}"
                     continue

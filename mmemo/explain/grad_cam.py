@@ -176,7 +176,7 @@ def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:
 
     network = encoder.network
     explainer = LayerGradCam(lambda images: network(images)[1], network.blocks[-1])
-    image = torch.from_numpy(gray_crops(crop[None], encoder.size))[None].to(encoder.device)
+    image = torch.from_numpy(gray_crops(crop[None], encoder.size))[None].to(network.head.weight.device)
     target = encoder.labels.index(label)
     maps = []
     for view in (image, image.flip(3)):

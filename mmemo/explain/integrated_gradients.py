@@ -219,7 +219,7 @@ def attributions(
     import torch
 
     gradients = encoder.gradients(encoder.labels.index(label), temperature)
-    inputs = torch.from_numpy(ids)[None].to(encoder.device)
+    inputs = torch.from_numpy(ids)[None].to(next(gradients.embedding.parameters()).device)
     fixed = torch.isin(inputs, torch.tensor(sorted(gradients.special), device=inputs.device))
     baseline = torch.where(fixed, inputs, torch.full_like(inputs, gradients.padding))
     explainer = LayerIntegratedGradients(gradients.log_share, gradients.embedding)

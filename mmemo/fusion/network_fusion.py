@@ -178,7 +178,7 @@ class NetworkFusion:
             raise missing_extra(f"Training {cls.__name__}", error) from None
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            head = cls(labels, dims, **shape)
+            head = cls(labels, dims, **shape)  # type: ignore[arg-type]  # a subclass's own arguments
             arrays = inputs_of(dims, len(labels), encodings, present(head, dims, encodings))
             *tensors, presence = map(torch.from_numpy, arrays)
             inputs = Inputs.of(tensors)

@@ -83,7 +83,7 @@ class DenseNetwork(nn.Module):
 class _PlainLayer(nn.TransformerEncoderLayer):
     """A layer with the weights of torch's own, its norms first, computed plainly, so that it can be exported."""
 
-    def forward(self, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:  # type: ignore[override]
         """(B, T, D) to the same."""
         x = x + self.dropout1(self_attention(self.self_attn, self.norm1(x)))
         inner = self.dropout(functional.relu(self.linear1(self.norm2(x))))

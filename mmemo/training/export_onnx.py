@@ -136,7 +136,7 @@ def traced(network: torch.nn.Module) -> onnx.ModelProto:
         torch.onnx.export(
             network.eval().cpu(),
             tuple(signature.inputs.values()),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the older exporter takes a buffer too
             input_names=list(signature.inputs),
             output_names=list(signature.outputs),
             dynamic_axes={name: dict(axes) for name, axes in signature.axes.items()},
@@ -150,7 +150,7 @@ def traced(network: torch.nn.Module) -> onnx.ModelProto:
 def multiplied(graph: onnx.ModelProto, tensors: Mapping[str, np.ndarray]) -> list[str]:
     """Names of the large matrices that a graph multiplies by, transposed."""
     turned = {node.output[0]: node.input[0] for node in graph.graph.node if node.op_type == "Transpose"}
-    factors = [turned.get(node.input[1]) for node in graph.graph.node if node.op_type == "MatMul"]
+    factors = [turned.get(node.input[1], "") for node in graph.graph.node if node.op_type == "MatMul"]
     return [name for name in dict.fromkeys(factors) if name in tensors and tensors[name].size >= LARGE]
 
 
@@ -169,7 +169,8 @@ def linked(model: onnx.ModelProto, data: bytes, *, int8: bool = False) -> bytes:
     del graph.node[:], graph.initializer[:]
     graph.node.extend([*link.nodes, *nodes])
     graph.initializer.extend([*kept, *link.tensors.values()])
-    return out.SerializeToString()
+    data_of_graph: bytes = out.SerializeToString()
+    return data_of_graph
 
 
 @dataclass
@@ -185,7 +186,7 @@ class _Link:
 
     def replaced(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """The nodes that stand for one of the traced graph."""
-        first, second, *_ = [*node.input, "", ""]
+        first, second = (node.input[place] if place < len(node.input) else "" for place in (0, 1))
         if node.output[0] in self.places:
             return  # weights that happen to be equal are traced as copies of one; each has its own place
         if node.op_type == "Gather" and self._is_int8(first):
@@ -226,7 +227,7 @@ class _Link:
         else:
             self.tensors[name] = self.places[name]
 
-    def _node(self, op: str, inputs: list[str], output: str, **attributes: object) -> None:
+    def _node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
 
     def _gather(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:

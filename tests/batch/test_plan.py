@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mmemo.batch.plan import is_many, pack, plan, unpack
+from mmemo.batch.plan import pack, plan, unpack
+from mmemo.batch.sources import is_many
 from mmemo.clip import Clip
 from mmemo.data import Manifest
 from mmemo.errors import ArgumentError, ManifestError

@@ -165,7 +165,7 @@ class FaceEncoder(GrayCropEncoder["FaceNetwork"]):
             MissingExtraError: if torch is not installed.
         """
         head = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.head.state_dict().items()}
-        logits = tokens @ head["weight"].T + head["bias"]
+        logits: np.ndarray = tokens @ head["weight"].T + head["bias"]
         return logits.reshape(*tokens.shape[:-1], -1, len(self.labels))
 
     def _score(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,14 @@
+"""What stands for several clips. Apart from `mmemo.batch.plan`, as the command line asks it of every path."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+MANIFESTS = (".jsonl", ".csv")
+
+
+def is_many(source: str | Path) -> bool:
+    """Whether a path stands for clips rather than for one file."""
+    path = Path(source)
+    return path.is_dir() or path.suffix.lower() in MANIFESTS or (glob.has_magic(str(source)) and not path.exists())
