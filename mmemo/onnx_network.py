@@ -80,6 +80,13 @@ class OnnxNetwork:
         outputs: list[np.ndarray] = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
         return outputs
 
+    @property
+    def inputs(self) -> list[Any]:
+        """Each input as ONNX Runtime describes it, with ``name``, ``type`` and ``shape``."""
+        self.warm_up()
+        described: list[Any] = self._session.get_inputs()
+        return described
+
     def warm_up(self) -> None:
         """Load the file now, unless it is loaded; in a thread, while other work goes on.
 

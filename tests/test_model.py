@@ -64,9 +64,9 @@ def test_a_built_model_has_no_weights_of_a_file(tmp_path: Path) -> None:
     model = model_of()
     assert model.weights == {}
     loaded = load_model(model.save(tmp_path / "model"), classes=[Saved])  # without tensors, all files count
-    labels = (tmp_path / "model" / "text" / "more" / "labels.json").read_bytes()
-    assert loaded.weights["text"] == sha256(labels).hexdigest()
-    assert fingerprint(tmp_path / "model" / "text") == sha256(labels).hexdigest()
+    labels = sha256((tmp_path / "model" / "text" / "more" / "labels.json").read_bytes()).hexdigest()
+    assert loaded.weights["text"] == labels
+    assert fingerprint(tmp_path / "model" / "text") == sha256(f"more/labels.json {labels}\n".encode()).hexdigest()
 
 
 def test_windows_without_the_modality_are_masked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
@@ -121,6 +122,19 @@ class NetworkClassifier(Generic[Network]):
         if isinstance(self._run, ExportedNetwork):
             return self._restored(self._run.checkpoint).eval()
         return self._run.module  # type: ignore[return-value]  # it is the one that was given
+
+    def in_torch(self) -> Self:
+        """The same with its network in torch, in float32.
+
+        Raises:
+            MissingExtraError: if torch is not installed.
+        """
+        network = self.network
+        from mmemo.encoders.torch_network import TorchNetwork
+
+        other = copy(self)
+        other._run = TorchNetwork(network)
+        return other
 
     def warm_up(self) -> None:
         """Load an exported network now rather than with the first window; see `OnnxNetwork.warm_up`."""

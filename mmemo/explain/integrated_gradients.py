@@ -16,7 +16,7 @@ import numpy as np
 from mmemo.encoders.softmax import softmax
 from mmemo.encoders.text.backbone import TextBackboneEncoder
 from mmemo.encoders.text.encoder import TextEncoder
-from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of
+from mmemo.errors import ArgumentError, MissingExtraError, MissingStreamError, expected_one_of, require_extra
 from mmemo.evidence import Evidence, Seconds, TextEvidence
 from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
@@ -55,7 +55,7 @@ class TextExplanation:
     Attributes:
         label: that is explained.
         score: of the label, 0 to 1.
-        scores: of all labels, from this text alone.
+        scores: of all labels, from this text alone, computed in float32.
         words: in order; joined they are the text. Their weights sum to the logarithm of ``score`` less that of
             ``without``, but for a small error of the method.
         without: score of the label with every word replaced by padding.
@@ -187,6 +187,9 @@ def text(
     ids = encoder.prepare(Evidence(start, start, text=evidence))
     if ids is None:
         raise MissingStreamError("There are no words to explain: none at all, or not in a language of the encoder.")
+    require_extra("Explaining words", "explain", "captum", "torch")
+    if isinstance(encoder, TextEncoder):
+        encoder = encoder.in_torch()  # in int8 the parts would not sum to the score
     logits = encoder.encode([ids]).logits[0]
     scores = encoder.labels.scores(softmax(logits.astype(float) / loaded.temperatures["text"]))
     label = label or max(scores, key=lambda name: scores[name])

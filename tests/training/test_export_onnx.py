@@ -20,12 +20,10 @@ from mmemo.encoders.face.network import FaceNetwork
 from mmemo.encoders.face.sequence import FaceSequenceEncoder
 from mmemo.encoders.face.sequence_network import build_network
 from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.encoders.probe_encoder import ProbeEncoder
 from mmemo.encoders.text.architecture import TextArchitecture
 from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.encoders.text.network import TextNetwork
-from mmemo.encoders.torch_network import TorchNetwork
 from mmemo.encoders.voice.architecture import VoiceArchitecture
 from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.encoders.voice.network import VoiceNetwork
@@ -80,13 +78,6 @@ def same(first: Encoding, second: Encoding, tolerance: float = 1e-4) -> None:
         np.testing.assert_allclose(first.affect, second.affect, atol=tolerance)
 
 
-def in_torch(encoder: NetworkClassifier[Any]) -> Any:
-    """The encoder with the same weights in torch."""
-    copy = type(encoder).load(encoder._run.checkpoint.folder)  # type: ignore[union-attr]
-    copy._run = TorchNetwork(encoder.network)
-    return copy
-
-
 def face_network() -> FaceEncoder:
     return FaceEncoder(shaken(FaceNetwork(TINY_FACE)), EKMAN7)
 
@@ -100,14 +91,14 @@ def test_faces(kind: str, tmp_path: Path) -> None:
     exported = type(encoder).load(export_classifier(encoder, tmp_path / "face"))
     assert exported.is_exported
     for lengths in ((3,), (1, 8), (5, 2, 5)):
-        same(exported.encode(windows(encoder, *lengths)), in_torch(exported).encode(windows(encoder, *lengths)))
+        same(exported.encode(windows(encoder, *lengths)), exported.in_torch().encode(windows(encoder, *lengths)))
 
 
 @pytest.mark.parametrize("seconds", [(1.0,), (0.3, 2.0, 1.27)])
 def test_voices(seconds: tuple[float, ...], tmp_path: Path) -> None:
     encoder = VoiceEncoder(shaken(VoiceNetwork(TINY_VOICE, len(EKMAN7))), EKMAN7)
     exported = VoiceEncoder.load(export_classifier(encoder, tmp_path / "voice"))
-    same(exported.encode(sounds(*seconds)), in_torch(exported).encode(sounds(*seconds)))
+    same(exported.encode(sounds(*seconds)), exported.in_torch().encode(sounds(*seconds)))
 
 
 @pytest.mark.parametrize("affect", [0, 3])
@@ -118,7 +109,7 @@ def test_words(affect: int, tmp_path: Path) -> None:
     exported = TextEncoder.load(export_classifier(encoder, tmp_path / "text"))
     for lines in (["Hello there!"], ["No.", "What a lovely day it is, my dear", "Why?"]):
         ids = [encoder.tokenize(line) for line in lines]
-        same(exported.encode(ids), in_torch(exported).encode(ids))
+        same(exported.encode(ids), exported.in_torch().encode(ids))
 
 
 @pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(OF_SEQUENCES)))
@@ -127,7 +118,7 @@ def test_networks_of_micro_expressions(name: str, tmp_path: Path) -> None:
     exported = MicroRecognizer.load(export_classifier(recognizer, tmp_path / "micro"))
     images = np.random.default_rng(0).normal(size=(5, 3, 28, 28)).astype(np.float32)
     for count in (1, 5):
-        np.testing.assert_allclose(exported(images[:count]), in_torch(exported)(images[:count]), atol=1e-4)
+        np.testing.assert_allclose(exported(images[:count]), exported.in_torch()(images[:count]), atol=1e-4)
 
 
 def encodings(rows: int, lengths: dict[str, int], absent: bool = True) -> dict[str, Encoding]:
@@ -185,7 +176,7 @@ def test_embedded_networks(modality: str) -> None:
         batch = sounds(2.0, 0.7)
     else:
         batch = [exported.tokenize(line) for line in ("I am so happy!", "Leave me alone, I hate all of this.")]
-    first, second = exported.encode(batch), in_torch(exported).encode(batch)
+    first, second = exported.encode(batch), exported.in_torch().encode(batch)
     same(first, second)
     shares = [np.exp(one.logits) / np.exp(one.logits).sum(axis=1, keepdims=True) for one in (first, second)]
     np.testing.assert_allclose(*shares, atol=1e-3)
@@ -194,7 +185,7 @@ def test_embedded_networks(modality: str) -> None:
 def test_the_embedded_recognizer_of_micro_expressions() -> None:
     exported = MicroRecognizer.load(MICRO.folder)
     images = np.random.default_rng(0).normal(size=(5, 3, 28, 28)).astype(np.float32)
-    np.testing.assert_allclose(exported(images), in_torch(exported)(images), atol=1e-4)
+    np.testing.assert_allclose(exported(images), exported.in_torch()(images), atol=1e-4)
 
 
 def test_int8_is_near(tmp_path: Path) -> None:

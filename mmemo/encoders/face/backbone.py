@@ -126,7 +126,7 @@ class ImageBackboneEncoder(FaceFrameEncoder):
         try:
             if settings["classifier"] == OnnxClassifier.__name__:
                 preprocessing = Preprocessing(**settings["preprocessing"])
-                classifier = OnnxClassifier(folder / OnnxClassifier.FILE, settings["names"], preprocessing)
+                classifier = OnnxClassifier(folder / OnnxClassifier.FILE, settings["names"], preprocessing, device)
             else:
                 classifier = HuggingFaceClassifier(folder, device)
             target = LabelSet.from_config(settings["labels"])
@@ -159,7 +159,7 @@ def load_image_backbone(
         names: of an ONNX file, its classes in the order of its output.
         preprocessing: of an ONNX file; by default read from the shape of its input, with values from 0 to 1.
         target: the labels of the encoder.
-        device: of torch; ONNX runs on the CPU.
+        device: "auto", "cpu", "cuda", "mps"; for an ONNX file those of `mmemo.onnx_network.DEVICES`.
         revision: branch, tag or commit on the Hub.
         settings: ``frames``, ``floor`` and ``mirror`` of `ImageBackboneEncoder`.
 
@@ -181,7 +181,7 @@ def load_image_backbone(
     path = Path(name_or_path).expanduser()
     classifier: ImageClassifier
     if path.suffix == ".onnx":
-        classifier = OnnxClassifier(path, names, preprocessing)
+        classifier = OnnxClassifier(path, names, preprocessing, device)
     elif names is not None or preprocessing is not None:
         raise ArgumentError("names and preprocessing are for ONNX files; a Hugging Face checkpoint brings its own.")
     elif path.is_dir():

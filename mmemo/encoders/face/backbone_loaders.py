@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError
+from mmemo.onnx_network import OnnxNetwork
 
 CHUNK = 16
 """Crops that go through a classifier at once."""
@@ -56,6 +57,8 @@ class HuggingFaceClassifier:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         try:
             from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+            from mmemo.encoders.torch_network import torch_device
         except ImportError:
             raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
         if not (folder / "config.json").is_file():
@@ -73,8 +76,8 @@ class HuggingFaceClassifier:
                 f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}: its scores would be random. It is "
                 "likely a backbone that was not trained to classify; fine-tune it first."
             )
-        self._model = model.eval().to(device)
-        self._device = device
+        self._device = torch_device(device)
+        self._model = model.eval().to(self._device)
         config = model.config
         self.names = tuple(str(config.id2label[i]) for i in range(config.num_labels))
         self.dim = self(self.prepare(np.zeros((1, 8, 8, 3), np.uint8)))[0].shape[1]
@@ -149,15 +152,15 @@ class Preprocessing:
 
 
 class OnnxClassifier:
-    """An ONNX image classifier on the CPU. Its log scores serve as features, as a file has no other output.
+    """An ONNX image classifier. Its log scores serve as features, as a file has no other output.
 
     Args:
         path: of the file.
         names: its classes in the order of its first output.
         preprocessing: by default read from the shape of its input.
+        device: see `mmemo.onnx_network.OnnxNetwork`.
 
     Raises:
-        MissingExtraError: if onnxruntime is not installed.
         UnknownModelError: if there is no such file.
         WeightsError: if it can't be loaded, or has another number of classes than ``names``.
         ArgumentError: if ``names`` is missing, or the size of the input is not known.
@@ -166,32 +169,26 @@ class OnnxClassifier:
     FILE = "model.onnx"
 
     def __init__(
-        self, path: Path, names: Sequence[str] | None = None, preprocessing: Preprocessing | None = None
+        self,
+        path: Path,
+        names: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+        device: str = "cpu",
     ) -> None:
         if not path.is_file():
             raise UnknownModelError(f"There is no file {path}.")
         if names is None or isinstance(names, str):
             raise ArgumentError(f"{path} doesn't name its classes: give names=[…] in the order of its output.")
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtraError("An ONNX file", "backbones") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4  # the error below has what it would print
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no common base but this
-            raise WeightsError(f"{path} can't be loaded as an ONNX model: {error}") from None
-        self._path = path
-        self._input = self._session.get_inputs()[0]
+        self._network, self._path = OnnxNetwork(path, device), path
+        self._input = self._network.inputs[0]
         self.preprocessing = preprocessing or self._from_shape()
         self.names = tuple(names)
         try:
             logits = self(self.prepare(np.zeros((1, 8, 8, 3), np.uint8)))[1]
         except Exception as error:
             raise WeightsError(
-                f"{path}, whose input is {self._input.shape}, doesn't take the output of {self.preprocessing}: {error}"
+                f"{path}, whose input is {list(self._input.shape)}, doesn't take the output of {self.preprocessing}: "
+                f"{error}"
             ) from None
         if logits.shape != (1, len(self.names)):
             raise WeightsError(
@@ -200,7 +197,7 @@ class OnnxClassifier:
         self.dim = len(self.names)
 
     def _from_shape(self) -> Preprocessing:
-        shape = self._input.shape
+        shape = list(self._input.shape)
         for layout, channels, height in (("NCHW", 1, 2), ("NHWC", 3, 1)):
             if len(shape) == 4 and shape[channels] in (1, 3) and isinstance(shape[height], int):
                 return Preprocessing(shape[height], shape[channels], layout)  # type: ignore[arg-type]
@@ -220,10 +217,7 @@ class OnnxClassifier:
         # A file exported for one image takes no more than one at a time.
         step = self._input.shape[0] if isinstance(self._input.shape[0], int) else CHUNK
         images = np.ascontiguousarray(images, kind)
-        parts = [
-            self._session.run(None, {self._input.name: images[start : start + step]})[0]
-            for start in range(0, len(images), step)
-        ]
+        parts = [self._network(images[start : start + step])[0] for start in range(0, len(images), step)]
         scores = np.concatenate(parts).astype(np.float32)
         if self.preprocessing.output == "probabilities":
             scores = np.log(np.maximum(scores, 1e-6))

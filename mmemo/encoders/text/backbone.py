@@ -55,7 +55,7 @@ class HuggingFaceText:
 
     Args:
         folder: with ``config.json``, a tokenizer and safetensors.
-        device: of torch.
+        device: "auto", "cpu", "cuda", "mps".
         bare: load an encoder without a trained classification head; ``names`` is then empty.
 
     Attributes:
@@ -71,6 +71,8 @@ class HuggingFaceText:
     def __init__(self, folder: Path, device: str = "cpu", *, bare: bool = False) -> None:
         try:
             from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+            from mmemo.encoders.torch_network import torch_device
         except ImportError:
             raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
         if not (folder / "config.json").is_file():
@@ -93,8 +95,8 @@ class HuggingFaceText:
             )
         if self._tokenizer.pad_token_id is None:
             raise WeightsError(f"The tokenizer in {folder} has no padding token, so texts can't be encoded in batches.")
-        self._model = model.eval().to(device)
-        self.device, self.bare = device, bare
+        self.device, self.bare = str(torch_device(device)), bare
+        self._model = model.eval().to(self.device)
         config = model.config
         self.names = () if bare else tuple(str(config.id2label[i]) for i in range(config.num_labels))
         self._multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
@@ -326,7 +328,7 @@ def load_text_backbone(
         target: the labels of the encoder.
         bare: load an encoder without a classification head. Its scores are all equal; its tokens serve a fusion head
             on tokens.
-        device: of torch.
+        device: "auto", "cpu", "cuda", "mps".
         revision: branch, tag or commit on the Hub.
 
     Raises:

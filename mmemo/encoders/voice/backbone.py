@@ -21,6 +21,7 @@ from torchaudio.functional import resample
 
 from mmemo.encoders.base import Encoding, pad_tokens
 from mmemo.encoders.external import map_classes, map_scores, read_settings, write_settings
+from mmemo.encoders.torch_network import torch_device
 from mmemo.encoders.voice.backbone_loaders import (
     DIMENSIONS,
     TorchaudioBackbone,
@@ -138,7 +139,7 @@ class SpeechBackboneEncoder:
         labels: the classes of the logits.
         mapping: from the classes of the checkpoint's own head to ``labels``; None if it has none, or it is not used.
         head: layers and pooling, for the tokens and for a head trained on them.
-        device: of torch: "cpu", "cuda", "mps" …
+        device: "auto", "cpu", "cuda", "mps".
 
     Raises:
         LabelError: if the mapping is not from the checkpoint's names to ``labels``.
@@ -178,7 +179,7 @@ class SpeechBackboneEncoder:
             )
         self.labels, self.mapping, self.head = labels, mapping, head or Head()
         self.dim = backbone.width
-        self.device = torch.device(device)
+        self.device = torch_device(device)
         self.network = SpeechNetwork(backbone, self.head, len(labels)).to(self.device).eval()
         self.network.unfreeze(0)
 
@@ -331,7 +332,7 @@ def load_speech_backbone(
         layers: one, or several that are mixed; all by default. 0 is the input of the first transformer layer.
         pooling: "mean", "mean+std" or "attentive".
         own_head: ignore the checkpoint's emotion head, to train another.
-        device: of torch.
+        device: "auto", "cpu", "cuda", "mps".
         revision: branch, tag or commit on the Hub.
 
     Raises:

@@ -65,7 +65,7 @@ def trained_looking(kind: str) -> SequenceNetwork:
 def test_before_training_each_clip_has_the_scores_of_its_images(kind: str) -> None:
     """With the embedded weights: a constant clip gives the scores of its picture, and any clip those of its frames."""
     image = FaceEncoder.load(WEIGHTS / "face").network
-    network = SequenceArchitecture(image.architecture, kind).build(image).eval()  # type: ignore[arg-type]
+    network = build_network(SequenceArchitecture(image.architecture, kind), image).eval()  # type: ignore[arg-type]
     pictures = torch.rand(2, 1, image.architecture.size, image.architecture.size)
     constant = pictures[:, None].expand(-1, 5, -1, -1, -1)
     with torch.no_grad():
