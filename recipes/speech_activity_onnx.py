@@ -3,10 +3,10 @@
     pip install mmemo onnx silero-vad
     python recipes/speech_activity_onnx.py mmemo/weights/speech_activity/model.onnx
 
-The official file runs each layer as a convolution over the few frames of one chunk (at most five, and in the end one),
-and ONNX Runtime spends more time on preparing these than on multiplying. Here the frames that a convolution sees stand
-side by side in one row, so that one product of matrices does all chunks of a call at once. The weights are only
-transposed; padding that is always zero is left out. Nothing is trained, and there is no chance in it: the same source
+The official file runs each layer as a convolution over the few frames of one chunk (at most five, and in the end one):
+four fifths of its time, 30 ms of 37 for 256 chunks. Here the frames that a convolution sees stand side by side in one
+row, and one product of matrices does all chunks of a call at once: 7 ms. The weights are only transposed; those that
+meet nothing but padding are left out. Nothing is trained, and there is no chance in it: the same source
 gives the same bytes. The result is written only if it agrees with the source on random sound.
 """
 
