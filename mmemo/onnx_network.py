@@ -110,7 +110,8 @@ class OnnxNetwork:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._process, self._lock, self._session = os.getpid(), Lock(), None
+        self._lock, self._session = Lock(), None
+        self._process = os.getpid()  # last, as other threads look at it first
 
 
 def onnx_device(device: str) -> str:

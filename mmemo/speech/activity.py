@@ -1,7 +1,7 @@
 """Speech activity detection: where in a sound somebody speaks, or why nobody does.
 
-The detector is Silero's network for 16 kHz, the ONNX file of its makers unchanged, run by onnxruntime at two speeds
-on sound brought to one level; see docs/models/speech_activity.md.
+The detector is Silero's network for 16 kHz, rewritten for speed by recipes/speech_activity_onnx.py, at two speeds on
+sound brought to one level; see docs/models/speech_activity.md.
 
 Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024, MIT license.
 """
@@ -9,22 +9,20 @@ Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity de
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmemo.checkpoint import sha256_of
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.onnx_network import OnnxNetwork, usable_threads
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-NETWORK = Path(__file__).parents[1] / "weights" / "speech_activity" / "silero_vad_16k_sequence.onnx"
-NETWORK_SHA256 = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
+NETWORK = Path(__file__).parents[1] / "weights" / "speech_activity" / "model.onnx"
+NETWORK_SHA256 = "d8a2544dcf92eadc02e982cae11c2b789ba087caf7b02e9e3508954ab61101a3"
 
 CHUNK, CONTEXT = 512, 64
 """Samples the detector judges at once, and those before them that it sees as well."""
@@ -86,15 +84,16 @@ def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
     """
     detectors, spans = (_ScaledDetector(), _ScaledDetector()), _Spans()
     samples, invalid, peak = 0, 0, 0.0
-    for sound in _regrouped(blocks):
-        valid = np.isfinite(sound)
-        samples, invalid = samples + len(sound), invalid + len(sound) - int(valid.sum())
-        sound = np.where(valid, sound, 0)
-        level, plain = detectors[0](_chunks(sound))
-        _, slow = detectors[1](_chunks(_slowed(sound)))
-        peak = max(peak, float(level.max()))
-        # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
-        spans.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
+    with ThreadPoolExecutor(len(detectors)) as pool:  # starts threads only when it is used
+        map_both = pool.map if usable_threads() > 1 else map
+        for sound in _regrouped(blocks):
+            valid = np.isfinite(sound)
+            samples, invalid = samples + len(sound), invalid + len(sound) - int(valid.sum())
+            sound = np.where(valid, sound, 0)
+            (level, plain), (_, slow) = map_both(_ScaledDetector.__call__, detectors, (sound, _slowed(sound)))
+            peak = max(peak, float(level.max()))
+            # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
+            spans.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
     duration = samples / SAMPLE_RATE
     peak_db = 20 * float(np.log10(peak)) if peak > 0 else -np.inf
     return SpeechActivity(spans.finish(duration), duration, peak_db, invalid)
@@ -163,8 +162,9 @@ class _ScaledDetector:
     def __init__(self) -> None:
         self.detector, self.gain = _Detector(), _Gain()
 
-    def __call__(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Level (root mean square) and probability of speech of each chunk, both (C,)."""
+    def __call__(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Level (root mean square) and probability of speech of each chunk, both (C,), of the next sound (N,)."""
+        chunks = _chunks(sound)
         level: np.ndarray = np.sqrt(np.mean(np.square(chunks), axis=1, dtype=np.float64))
         if level.max() < _amplitude(QUIET_DB):
             return level, 0 * level
@@ -198,28 +198,21 @@ class _Gain:
 
 
 @cache
-def _network() -> InferenceSession:
-    """The network, loaded once in each process; it keeps no state between calls and may be shared by threads."""
-    # Imported when it is used first: a text alone is analyzed without it.
-    import onnxruntime
-
+def _network() -> OnnxNetwork:
+    """The network, loaded once in each process; it keeps no state between calls and is shared by threads."""
     try:
-        content = NETWORK.read_bytes()
+        sha256 = sha256_of(NETWORK)
     except OSError as error:
         raise WeightsError(
             f"The network for speech activity can't be read from {NETWORK}: {error.strerror}. "
             "Reinstall with: pip install --force-reinstall mmemo"
         ) from error
-    if sha256(content).hexdigest() != NETWORK_SHA256:
+    if sha256 != NETWORK_SHA256:
         raise WeightsError(
             f"{NETWORK} is not the network for speech activity that this version of mmemo was released with. "
             "Reinstall with: pip install --force-reinstall mmemo"
         )
-    options = onnxruntime.SessionOptions()
-    # Everything in the calling thread: nothing is left behind by a fork, and no thread waits at full load.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors: a warning about unused arrays in the file is for its makers
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return OnnxNetwork(NETWORK, threads=1)  # each run in the thread that calls it
 
 
 class _Detector:
@@ -235,10 +228,7 @@ class _Detector:
         before = np.concatenate([self.context[None], chunks[:-1, -CONTEXT:]])
         self.context = chunks[-1, -CONTEXT:].copy()
         sound = np.concatenate([before, chunks], axis=1)
-        probabilities: np.ndarray
-        probabilities, self.hidden, self.cell = self.network.run(
-            ["speech_probs", "hn", "cn"], {"input": sound, "h": self.hidden, "c": self.cell}
-        )
+        probabilities, self.hidden, self.cell = self.network(sound, self.hidden, self.cell)
         return probabilities
 
 

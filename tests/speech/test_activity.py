@@ -1,5 +1,7 @@
 import csv
+import importlib
 import multiprocessing
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,8 @@ from mmemo.speech.activity import CHUNK, NETWORK, _Detector, _network, speech_ma
 pytestmark = pytest.mark.slow
 
 RATE = 16_000
-SPEECH = Path(__file__).parents[2] / "mmemo" / "sample_media" / "speech.opus"
+ROOT = Path(__file__).parents[2]
+SPEECH = ROOT / "mmemo" / "sample_media" / "speech.opus"
 TIME = np.arange(10 * RATE) / RATE
 
 
@@ -184,6 +187,66 @@ def test_probabilities_are_those_of_the_package_of_its_makers():
     found = np.concatenate([detector(part) for part in np.array_split(chunks, 3)])
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert min(expected) < 0.1 < 0.9 < max(expected)
+
+
+def test_the_shipped_network_is_the_output_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("onnx")
+    if importlib.util.find_spec("silero_vad") is None:
+        pytest.skip("needs silero-vad")
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    importlib.import_module("speech_activity_onnx").main([str(tmp_path / "model.onnx")])
+    assert (tmp_path / "model.onnx").read_bytes() == NETWORK.read_bytes()
+
+
+def test_the_recipe_writes_nothing_that_differs_from_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe = importlib.import_module("speech_activity_onnx")
+    network = onnx.load(NETWORK)
+    bias = next(array for array in network.graph.initializer if array.name == "output.bias")
+    bias.raw_data = (np.frombuffer(bias.raw_data, np.float32) + 0.01).tobytes()
+    monkeypatch.setattr(recipe, "rewrite", lambda _: network)
+    with pytest.raises(WeightsError, match="nothing was written"):
+        recipe.main([str(tmp_path / "out.onnx"), "--source", str(NETWORK)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_threads_detect_exactly_the_same_and_end(monkeypatch: pytest.MonkeyPatch):
+    hiss = (noise(1) * decibels(-40)).astype(np.float32)
+    sound = np.concatenate([hiss, waveform(SPEECH), hiss, waveform(SPEECH)])
+    original, before = activity_module._ScaledDetector.__call__, set(threading.enumerate())
+    results, threads = {}, {}
+    for allowed in ("1", "2"):
+        probabilities: set[bytes] = set()
+        threads[allowed] = set()
+
+        def call(self, sound, found=probabilities, idents=threads[allowed]):
+            idents.add(threading.get_ident())
+            level, probability = original(self, sound)
+            found.add(probability.tobytes())
+            return level, probability
+
+        monkeypatch.setattr(activity_module._ScaledDetector, "__call__", call)
+        monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+        results[allowed] = speech_spans([sound]), probabilities
+        assert set(threading.enumerate()) == before
+    assert results["1"] == results["2"]
+    assert len(results["1"][0].spans) == 2
+    assert threads["1"] == {threading.get_ident()}
+    assert threading.get_ident() not in threads["2"]
+
+
+def test_an_error_ends_the_threads(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    before = set(threading.enumerate())
+
+    def broken() -> Iterator[np.ndarray]:
+        yield noise(0)
+        yield np.zeros((2, 100), np.float32)
+
+    with pytest.raises(ArgumentError, match="mono"):
+        speech_spans(broken())
+    assert set(threading.enumerate()) == before
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
