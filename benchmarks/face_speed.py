@@ -39,7 +39,8 @@ def main(face: Path, threads: int, batch: int, runs: int) -> None:
     for encoder.mirror in (True, False):
         windows = list(np.random.default_rng(0).random((batch, 1, 2, encoder.size, encoder.size), dtype=np.float32))
         took, _ = timed(lambda: encoder.encode(windows), runs)  # noqa: B023 - it runs within the loop
-        print(f"a crop {'with' if encoder.mirror else 'without'} the mirror image: {took / batch:.2f} ms, batch of {batch}")
+        how = "with" if encoder.mirror else "without"
+        print(f"a crop {how} the mirror image: {took / batch:.2f} ms, batch of {batch}")
     encoder.mirror = mirror
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "clip.mp4", seconds=SECONDS, size=(640, 360))
