@@ -187,7 +187,8 @@ class Analyzer:
         for modality in self.modalities:
             if needed.get(modality, True) and modality not in self._warm:
                 self._warm.add(modality)
-                Thread(target=self._warm_up_encoder, args=(modality,), name=f"mmemo-{modality}", daemon=True).start()
+                # No daemon: at the end of the process Python waits for it; a thread killed in C++ ends in an abort.
+                Thread(target=self._warm_up_encoder, args=(modality,), name=f"mmemo-{modality}").start()
 
     def _warm_up_encoder(self, modality: str) -> None:
         with suppress(MmemoError):  # it comes again when the encoder is used

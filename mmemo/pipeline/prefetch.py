@@ -18,7 +18,8 @@ class Prefetcher(Iterator[T]):
         self._items = items
         self._ready: queue.Queue[T | _End] = queue.Queue(size)
         self._closed = threading.Event()
-        threading.Thread(target=self._work, name="mmemo-faces", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="mmemo-faces", daemon=True)
+        self._thread.start()
 
     def __next__(self) -> T:
         if self._closed.is_set():
@@ -32,8 +33,9 @@ class Prefetcher(Iterator[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """End the thread; items that wait are lost."""
+        """End the thread, which finishes the item it is at; items that wait are lost."""
         self._closed.set()
+        self._thread.join()  # one that still ran networks when the process ends would abort it
 
     def _work(self) -> None:
         try:
