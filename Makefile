@@ -79,7 +79,6 @@ $(VENV)/installed-demo: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
-	$(PIP) --no-deps mediapipe  # the reference of a parity test; what it depends on would replace our OpenCV
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
 	    --dest $(VENV)/share pympi-ling==1.71  # its source package carries ELAN's schema, for a test
 	@touch $@ $(VENV)/installed-demo

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ _PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "ope
 class OnnxNetwork:
     """A network as an ONNX file: arrays in, arrays out. It can be pickled, shared by threads, and used after a fork.
 
-    The file is loaded with the first run, or by `warm_up`.
+    The file is loaded with the first run, or before by `warm_up` or `load_ahead`.
 
     Args:
         path: of the file.
@@ -88,7 +89,7 @@ class OnnxNetwork:
         return described
 
     def warm_up(self) -> None:
-        """Load the file now, unless it is loaded; in a thread, while other work goes on.
+        """Load the file now, unless it is loaded.
 
         Raises:
             WeightsError: if it can't be loaded.
@@ -101,6 +102,24 @@ class OnnxNetwork:
                 session = self._opened()
                 self._inputs = [one.name for one in session.get_inputs()]
                 self._session = session
+
+    def load_ahead(self) -> None:
+        """Load the file in a thread of its own, unless it is loaded; returns at once.
+
+        Whoever runs the network meanwhile waits for the rest. What is wrong with the file is reported then.
+        """
+        if self._session is not None and self._process == os.getpid():
+            return
+        # No daemon: a process that ended while ONNX Runtime loads would crash.
+        loader = Thread(target=self._load_quietly, name=f"mmemo-{self.path.parent.name}-{self.path.stem}")
+        loader.start()
+        if hasattr(os, "register_at_fork"):
+            # Locks that ONNX Runtime holds while it loads would stay locked in a process that is forked then.
+            os.register_at_fork(before=loader.join)
+
+    def _load_quietly(self) -> None:
+        with suppress(WeightsError):
+            self.warm_up()
 
     def _opened(self) -> onnxruntime.InferenceSession:
         return _session(self.path, self.device, self._threads or usable_threads())

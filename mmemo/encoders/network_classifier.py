@@ -136,10 +136,10 @@ class NetworkClassifier(Generic[Network]):
         other._run = TorchNetwork(network)
         return other
 
-    def warm_up(self) -> None:
-        """Load an exported network now rather than with the first window; see `OnnxNetwork.warm_up`."""
+    def load_ahead(self) -> None:
+        """Load an exported network in a thread, before the first window; see `OnnxNetwork.load_ahead`."""
         if isinstance(self._run, ExportedNetwork):
-            self._run.warm_up()
+            self._run.load_ahead()
 
     @property
     def _apart(self) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmemo.faces import bundle
-from mmemo.faces.model import FaceModel
+from mmemo.faces.model import BLENDSHAPES as MODEL
+from mmemo.faces.model import network
 
 BLENDSHAPES = (
     "_neutral",
@@ -73,16 +73,17 @@ _SUBSET = np.fromstring(
     dtype=np.intp,
     sep=" ",
 )
+_BATCH = 16  # faces of one run: more are no faster, and take more memory
 
 
 def blendshapes(landmarks: np.ndarray) -> np.ndarray:
     """The blendshapes of landmarks (N, 478, 3), (N, 52) float32 in [0, 1], in the order of `BLENDSHAPES`.
 
     Raises:
-        WeightsError: if the face models are damaged.
+        WeightsError: if the model is missing or damaged.
     """
-    model = FaceModel(bundle.BLENDSHAPES)
-    values = np.empty((len(landmarks), len(BLENDSHAPES)), np.float32)
-    for row, points in enumerate(landmarks[:, _SUBSET, :2].astype(np.float32)):
-        values[row] = model(points[None])[0].reshape(-1)
+    model, values = network(MODEL), np.empty((len(landmarks), len(BLENDSHAPES)), np.float32)
+    points = landmarks[:, _SUBSET, :2].astype(np.float32)
+    for start in range(0, len(points), _BATCH):
+        (values[start : start + _BATCH],) = model(points[start : start + _BATCH])
     return np.clip(values, 0.0, 1.0)

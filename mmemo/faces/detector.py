@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmemo.faces import bundle
-from mmemo.faces.model import FaceModel
+from mmemo.faces.model import DETECTOR, network
 from mmemo.faces.warp import similarity, warp
 
 INPUT = 128
 OUTSIDE = 128  # gray level beyond the image's border; MediaPipe's black hides dark hair and costs faces in tight crops
 MIN_SCORE = 0.5
 MIN_OVERLAP = 0.3  # intersection over union above which two boxes are the same face
+_BATCH = 8  # views of one run: more are no faster, and take more memory
 
 
 @dataclass(frozen=True)
@@ -58,35 +58,46 @@ class FaceDetector:
 
     Args:
         min_score: faces below this score are dropped, 0 to 1.
-        threads: how many CPU threads one call may use.
+        threads: CPU threads of one run.
     """
 
     def __init__(self, min_score: float = MIN_SCORE, threads: int = 1) -> None:
         self.min_score = min_score
-        self._model = FaceModel(bundle.DETECTOR, threads)
+        self._network = network(DETECTOR, threads)
         self._anchors = _anchors()
 
-    def detect(self, image: np.ndarray, view: View | None = None) -> list[Detection]:
-        """The faces in a view of an RGB image (H, W, 3) uint8, best first; the whole image if no view is given."""
-        view = view or whole(image)
-        square = warp(image, view.matrix(), INPUT, outside=OUTSIDE)
-        # The model was trained on RGB in [-1, 1].
-        values = square.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
-        raw, logits = self._model(values[None])
+    def detect(self, image: np.ndarray, *views: View) -> list[Detection]:
+        """The faces in views of an RGB image (H, W, 3) uint8, view after view, in each the best first.
+
+        Without a view, those in the whole image.
+
+        Raises:
+            WeightsError: if the model is missing or damaged.
+        """
+        views = views or (whole(image),)
+        detections = []
+        for start in range(0, len(views), _BATCH):
+            batch = views[start : start + _BATCH]
+            squares = np.stack([warp(image, view.matrix(), INPUT, outside=OUTSIDE) for view in batch])
+            for view, raw, logits in zip(batch, *self._network(squares), strict=True):
+                detections += self._detections(view, raw, logits)
+        return detections
+
+    def _detections(self, view: View, raw: np.ndarray, logits: np.ndarray) -> list[Detection]:
+        """The faces of one view, from its boxes (896, 16) and logits (896, 1)."""
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -100, 100)))
         keep = np.flatnonzero(scores >= self.min_score)
         if not len(keep):
             return []
-        values = raw.reshape(-1, 16)[keep].astype(np.float64) / INPUT
+        values = raw[keep].astype(np.float64) / INPUT
         centers = self._anchors[keep]
         middle = values[:, :2] + centers
         half = values[:, 2:4] / 2
         keypoints = values[:, 4:].reshape(-1, 6, 2) + centers[:, None]
         points = np.concatenate([(middle - half)[:, None], (middle + half)[:, None], keypoints], axis=1)
-        merged = suppress(points, scores[keep])
         corner = (view.left - 0.5, view.top - 0.5)
         faces = []
-        for shares, score in merged:
+        for shares, score in suppress(points, scores[keep]):
             pixels = shares * view.side + corner
             faces.append(Detection(box=pixels[:2].reshape(4), keypoints=pixels[2:], score=score))
         return faces

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmemo.faces import bundle
 from mmemo.faces.detector import Detection
 from mmemo.faces.landmarks import COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER, box_of
-from mmemo.faces.model import FaceModel
+from mmemo.faces.model import LANDMARKS, network
 from mmemo.faces.warp import invert, similarity, transform, warp
 
 INPUT = 256
@@ -78,17 +77,20 @@ class FaceLandmarker:
     """The landmark model.
 
     Args:
-        threads: how many CPU threads one call may use.
+        threads: CPU threads of one run.
     """
 
     def __init__(self, threads: int = 1) -> None:
-        self._landmarks = FaceModel(bundle.LANDMARKS, threads)
+        self._network = network(LANDMARKS, threads)
 
     def locate(self, image: np.ndarray, region: Region) -> Mesh:
-        """Landmarks of the face in a region of an RGB image (H, W, 3) uint8."""
+        """Landmarks of the face in a region of an RGB image (H, W, 3) uint8.
+
+        Raises:
+            WeightsError: if the model is missing or damaged.
+        """
         matrix = region.matrix()
-        values = warp(image, matrix, INPUT, outside=OUTSIDE).astype(np.float32) * np.float32(1 / 255)
-        raw, presence, _ = self._landmarks(values[None])
+        raw, presence = self._network(warp(image, matrix, INPUT, outside=OUTSIDE)[None])
         points = raw.reshape(COUNT, 3).astype(np.float64)
         landmarks = np.empty((COUNT, 3), np.float32)
         landmarks[:, :2] = transform(invert(matrix), points[:, :2])

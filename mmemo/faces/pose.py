@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from mmemo.faces import bundle
 from mmemo.faces.landmarks import RIGID, eye_distance
+from mmemo.faces.model import MESH_VERTICES, canonical_face
 
 _RIGID = np.array(RIGID, dtype=np.intp)
 # Picture axes are x right, y down, z away from the viewer; the mean face's are x right, y up, z to the viewer.
@@ -43,11 +43,11 @@ def misfit(landmarks: np.ndarray) -> float:
     Infinite if they lie all on one point.
     """
     face = _mean_face()
-    _, scale, spread = _fit(landmarks[: bundle.MESH_VERTICES] * _FLIP, face)
+    _, scale, spread = _fit(landmarks[:MESH_VERTICES] * _FLIP, face)
     if scale <= 0:
         return float("inf")
     rest = spread - scale**2 * face.spread
-    return float(np.sqrt(max(rest, 0.0) / bundle.MESH_VERTICES)) / (scale * face.eye_distance)
+    return float(np.sqrt(max(rest, 0.0) / MESH_VERTICES)) / (scale * face.eye_distance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class _Target:
 
     @classmethod
     def of(cls, chosen: np.ndarray) -> _Target:
-        face = bundle.canonical_face()
+        face = canonical_face()
         points = face[chosen].astype(np.float64)
         points -= points.mean(axis=0)
         return cls(points, float((points**2).sum()), eye_distance(face))
@@ -68,7 +68,7 @@ class _Target:
 
 @lru_cache(maxsize=1)
 def _mean_face() -> _Target:
-    return _Target.of(np.arange(bundle.MESH_VERTICES))
+    return _Target.of(np.arange(MESH_VERTICES))
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from mmemo.faces.detector import INPUT, Detection, FaceDetector, View, overlaps,
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import FaceLandmarker, Mesh, Region
 from mmemo.faces.landmarks import LEFT_PUPIL, NOSE_TIP, RIGHT_PUPIL, box_of, eye_distance
+from mmemo.faces.model import warm_up
 from mmemo.faces.pose import misfit
 
 MIN_PRESENCE = 0.5
@@ -40,13 +41,11 @@ class FaceSearch:
     """The detector and the landmark model, and how they work together. It keeps nothing between images.
 
     Args:
-        threads: how many CPU threads one model may use.
-
-    Raises:
-        WeightsError: if the face models are damaged.
+        threads: CPU threads of one run of a model.
     """
 
     def __init__(self, threads: int = 1) -> None:
+        warm_up(threads)
         self.detector = FaceDetector(MIN_SCORE, threads)
         self.landmarker = FaceLandmarker(threads)
 
@@ -71,8 +70,8 @@ class FaceSearch:
             # A tile of this level then has the detector's own size, and cutting it out costs little.
             reduced = _shrunken(reduced, INPUT << level)
             factor = max(reduced.shape[:2]) / max(image.shape[:2])
-            for view in _tiles(reduced, max(reduced.shape[:2]) / (1 << level)):
-                detections += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, view)]
+            views = _tiles(reduced, max(reduced.shape[:2]) / (1 << level))
+            detections += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, *views)]
         return detections
 
     def scan_tight(self, image: np.ndarray, most: int, min_score: float = MIN_TIGHT_SCORE) -> list[Mesh]:
@@ -144,10 +143,7 @@ class FaceFinder:
     Args:
         size: side of the crops in pixels.
         max_faces: the most faces in one image.
-        threads: how many CPU threads one model may use.
-
-    Raises:
-        WeightsError: if the face models are damaged.
+        threads: CPU threads of one run of a model.
     """
 
     def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1) -> None:
@@ -166,6 +162,7 @@ class FaceFinder:
 
         Raises:
             ArgumentError: if the image has another shape or type.
+            WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
         tight = max(image.shape[:2]) <= _TIGHT_UP_TO

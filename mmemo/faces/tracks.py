@@ -66,11 +66,10 @@ class FaceTracker:
         max_faces: the most faces at once; of new ones the largest come first.
         search_every: seconds between searches while all faces are followed.
         forget_after: seconds after which a face that was missed comes back as a new person.
-        threads: how many CPU threads one model may use.
+        threads: CPU threads of one run of a model.
 
     Raises:
         ArgumentError: if a number makes no sense.
-        WeightsError: if the face models are damaged.
     """
 
     def __init__(
@@ -114,6 +113,7 @@ class FaceTracker:
 
         Raises:
             ArgumentError: if the image has another shape or type.
+            WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
         similarity = self._shots.update(image)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from threading import Thread
 from typing import Any, Literal
 
 from mmemo.clip import Clip
 from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
-from mmemo.errors import ArgumentError, MissingStreamError, MmemoError, require_extra
+from mmemo.errors import ArgumentError, MissingStreamError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
@@ -184,17 +183,10 @@ class Analyzer:
             "voice": sound,
             "text": given or (sound and self._transcriber is not None),
         }
-        for modality in self.modalities:
-            if needed.get(modality, True) and modality not in self._warm:
-                self._warm.add(modality)
-                # No daemon: at the end of the process Python waits for it; a thread killed in C++ ends in an abort.
-                Thread(target=self._warm_up_encoder, args=(modality,), name=f"mmemo-{modality}").start()
-
-    def _warm_up_encoder(self, modality: str) -> None:
-        with suppress(MmemoError):  # it comes again when the encoder is used
-            encoder = self.model.encoders[modality]
-            if isinstance(encoder, NetworkClassifier):
-                encoder.warm_up()
+        chosen = {name for name in self.modalities if needed.get(name, True)} - self._warm
+        if chosen:
+            self._warm |= chosen
+            self._loading.add_done_callback(partial(_load_ahead, modalities=chosen))
 
     def _load(self) -> EmotionModel:
         if isinstance(self._given, EmotionModel):
@@ -260,6 +252,15 @@ def _clip(path: str | Path | Clip | None, text: str | None, subtitles: str | Pat
     if path.text is not None or path.subtitles is not None:
         raise ArgumentError("The words are given twice: in the Clip, and as text=… or subtitles=…. Give them once.")
     return replace(path, text=text, subtitles=file)
+
+
+def _load_ahead(loading: Future[EmotionModel], modalities: Iterable[str]) -> None:
+    """Load the networks of a model that has been read; what went wrong comes out where the model is used."""
+    if loading.exception() is None:
+        for modality in modalities:
+            encoder = loading.result().encoders[modality]
+            if isinstance(encoder, NetworkClassifier):
+                encoder.load_ahead()
 
 
 def _micro_expressions(

@@ -32,6 +32,16 @@ def test_what_it_says_moves_with_the_view(detector: FaceDetector, portrait: np.n
         np.testing.assert_allclose(other.keypoints[:4], found.keypoints[:4], atol=10)  # a quarter of the eyes' distance
 
 
+def test_many_views_at_once_are_as_one_by_one(detector: FaceDetector, portrait: np.ndarray) -> None:
+    views = [View(20.0 * step, 0, 300) for step in range(11)]
+    expected = [detection for view in views for detection in detector.detect(portrait, view)]
+    found = detector.detect(portrait, *views)
+    assert len(found) == len(expected) >= 8
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-3)
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+
+
 def test_color_order_and_range_matter(detector: FaceDetector, portrait: np.ndarray) -> None:
     """The model expects RGB: with blue and red exchanged it is less sure."""
     (rgb,) = detector.detect(portrait)

@@ -44,6 +44,16 @@ def test_she_smiles_with_open_eyes(mesh: Mesh) -> None:
     assert shapes["eyeBlinkLeft"] < 0.4
 
 
+@pytest.mark.parametrize("count", [0, 1, 37])
+def test_blendshapes_of_many_faces_are_those_of_each(mesh: Mesh, count: int) -> None:
+    rng = np.random.default_rng(0)
+    faces = mesh.landmarks + rng.normal(0, 1, (count, 478, 3)).astype(np.float32)
+    found = blendshapes(faces)
+    assert found.shape == (count, 52)
+    for row, face in zip(found, faces, strict=True):
+        np.testing.assert_allclose(row, blendshapes(face[None])[0], atol=1e-4)  # rounding
+
+
 @pytest.mark.parametrize(("angle", "scale", "shift"), [(0, 1.0, 40), (30, 1.0, 0), (-45, 0.7, 0), (0, 2.5, 0)])
 def test_landmarks_move_with_the_picture(
     search: FaceSearch, portrait: np.ndarray, mesh: Mesh, angle: float, scale: float, shift: float

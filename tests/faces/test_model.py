@@ -3,66 +3,92 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mmemo.faces import FaceFinder, FaceTracker, bundle
+from mmemo.faces import FaceFinder, FaceTracker
 from mmemo.faces import model as face_model
-from mmemo.faces.model import FaceModel
+from mmemo.faces.model import BLENDSHAPES, DETECTOR, LANDMARKS, FaceNetwork, network
 
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the models that are loaded during a test, which begins without any."""
+    """The names of the networks that are loaded during a test, which begins without any."""
     names: list[str] = []
+    load = FaceNetwork._opened
 
-    class Recorded(bundle.TfliteModel):
-        def __init__(self, name: str, threads: int = 1) -> None:
-            names.append(name)
-            super().__init__(name, threads)
+    def recorded(self: FaceNetwork) -> Any:
+        session = load(self)
+        names.append(self.path.name)
+        return session
 
-    monkeypatch.setattr(face_model, "TfliteModel", Recorded)
-    monkeypatch.setattr(face_model, "_idle", {})
+    monkeypatch.setattr(FaceNetwork, "_opened", recorded)
+    monkeypatch.setattr(face_model, "_networks", {})
     return names
 
 
-def test_models_are_loaded_once_for_all_pictures_and_threads(loaded: list[str], portrait: np.ndarray) -> None:
-    (face,) = FaceFinder().find(portrait)
-    assert sorted(loaded) == [bundle.DETECTOR, bundle.LANDMARKS]
+def _wait() -> None:
+    """Until all that loads ahead is loaded."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("mmemo-"):
+            thread.join()
+
+
+def test_models_are_loaded_ahead_and_once_for_all_pictures_and_threads(loaded: list[str], portrait: np.ndarray) -> None:
+    finder = FaceFinder()
+    _wait()
+    assert sorted(loaded) == [DETECTOR, LANDMARKS]
+    (face,) = finder.find(portrait)
     for work in (lambda: FaceFinder().find(portrait), lambda: FaceTracker().update(portrait, 0.0)):
         with ThreadPoolExecutor(1) as thread:
             (same,) = thread.submit(work).result()
         np.testing.assert_array_equal(same.landmarks, face.landmarks)
+    _wait()
     assert len(loaded) == 2
 
 
 def test_blendshapes_are_computed_when_they_are_read(loaded: list[str], portrait: np.ndarray) -> None:
     (face,) = FaceFinder().find(portrait)
-    assert bundle.BLENDSHAPES not in loaded
+    assert BLENDSHAPES not in loaded
     assert face.blendshapes is face.blendshapes
-    assert loaded.count(bundle.BLENDSHAPES) == 1
+    assert loaded.count(BLENDSHAPES) == 1
 
 
 def test_threads_share_a_finder(loaded: list[str], portrait: np.ndarray) -> None:
-    finder = FaceFinder()
     pictures = [portrait, np.ascontiguousarray(portrait[:, ::-1])] * 4
-    expected = [finder.find(picture)[0] for picture in pictures]
+    finder = FaceFinder()
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(finder.find, pictures))
+    expected = [finder.find(picture)[0] for picture in pictures]
     for (face,), wanted in zip(found, expected, strict=True):
         np.testing.assert_array_equal(face.landmarks, wanted.landmarks)
         np.testing.assert_array_equal(face.crop, wanted.crop)
-    assert loaded.count(bundle.LANDMARKS) <= 4
+    assert sorted(loaded) == [DETECTOR, LANDMARKS]
 
 
-def test_a_model_that_runs_is_not_lent_to_another_thread(loaded: list[str]) -> None:
-    model = FaceModel(bundle.BLENDSHAPES)
-    held = model._take()
-    assert model(np.zeros((1, 146, 2), np.float32))
-    assert loaded == [bundle.BLENDSHAPES] * 2
-    assert held not in model._kept()
+def test_a_pickled_network_is_that_of_the_process() -> None:
+    assert pickle.loads(pickle.dumps(network(DETECTOR))) is network(DETECTOR)
+    assert network(DETECTOR, 2) is not network(DETECTOR)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_what_loads(loaded: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    load = FaceNetwork._opened
+
+    def slow(self: FaceNetwork) -> Any:
+        time.sleep(0.2)
+        return load(self)
+
+    monkeypatch.setattr(FaceNetwork, "_opened", slow)
+    FaceFinder()
+    child = os.fork()
+    if not child:
+        os._exit(2 - len(loaded))
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_used_finder_can_be_pickled(portrait: np.ndarray) -> None:

@@ -1,7 +1,9 @@
-"""Parity with MediaPipe's own FaceLandmarker, of which we run the same three models.
+"""Parity with MediaPipe's own FaceLandmarker, of whose three models ours are a conversion.
 
-Its package is not needed by mmemo and wants another OpenCV than ours; install it beside with
-``pip install --no-deps mediapipe absl-py``, or name a Python that has it in ``MMEMO_MEDIAPIPE_PYTHON``.
+What it gives for the portraits is in ``mediapipe_reference.npz``. For the tests that run it, name its bundle
+(docs/models/faces.md says where it comes from) in ``MMEMO_FACE_LANDMARKER`` and install its package, which mmemo does
+not need and which wants another OpenCV than ours: ``pip install --no-deps mediapipe absl-py``, or name a Python that has
+it in ``MMEMO_MEDIAPIPE_PYTHON``.
 """
 
 from __future__ import annotations
@@ -18,12 +20,9 @@ import pytest
 
 from mmemo.faces import BLENDSHAPES, FaceFinder
 from mmemo.faces.blendshapes import blendshapes
-from mmemo.faces.bundle import BUNDLE
 from mmemo.faces.landmarker import Region
 from mmemo.faces.landmarks import eye_distance
 from mmemo.faces.search import FaceSearch
-
-pytestmark = pytest.mark.slow
 
 PYTHON = os.environ.get("MMEMO_MEDIAPIPE_PYTHON", sys.executable)
 MAX_DISTANCE = 0.02  # mean distance of landmarks, in distances of the eyes
@@ -33,12 +32,13 @@ Reference = dict[str, np.ndarray]
 
 
 def _reference(pictures: dict[str, np.ndarray], folder: Path) -> Reference:
+    bundle = os.environ.get("MMEMO_FACE_LANDMARKER") or pytest.skip("MMEMO_FACE_LANDMARKER names no bundle")
     probe = subprocess.run([PYTHON, "-c", "import mediapipe.tasks.python.vision"], capture_output=True, text=True)
     if probe.returncode:
         pytest.skip(f"mediapipe can't be imported by {PYTHON}: {probe.stderr.strip().splitlines()[-1]}")
     np.savez(folder / "pictures.npz", **pictures)
     script = Path(__file__).with_name("mediapipe_reference.py")
-    arguments = [str(BUNDLE), str(folder / "pictures.npz"), str(folder / "reference.npz")]
+    arguments = [bundle, str(folder / "pictures.npz"), str(folder / "reference.npz")]
     run = subprocess.run([PYTHON, str(script), *arguments], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
     return dict(np.load(folder / "reference.npz"))
@@ -73,8 +73,19 @@ def portraits(portrait: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def reference(portraits: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return _reference(portraits, tmp_path_factory.mktemp("mediapipe"))
+def reference() -> Reference:
+    return dict(np.load(Path(__file__).with_name("mediapipe_reference.npz")))
+
+
+@pytest.mark.slow
+def test_the_reference_is_what_mediapipe_gives(
+    portraits: dict[str, np.ndarray], reference: Reference, tmp_path: Path
+) -> None:
+    found = _reference(portraits, tmp_path)
+    assert found.keys() == reference.keys()
+    assert found.pop("names").tolist() == reference["names"].tolist()
+    for name, values in found.items():
+        np.testing.assert_allclose(values, reference[name], atol=0.5 if "landmarks" in name else 0.02, err_msg=name)
 
 
 def test_blendshapes_have_its_names_and_order(reference: Reference) -> None:
@@ -100,6 +111,7 @@ def test_one_look_as_it_takes(search: FaceSearch, portraits: dict[str, np.ndarra
         assert np.abs(shapes - reference[f"{name}.blendshapes"][0]).mean() < 0.03, name
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_clips(frames: Callable, shared_data: Path, tmp_path: Path) -> None:
     clips = [

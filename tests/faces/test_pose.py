@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmemo.faces.bundle import canonical_face
+from mmemo.faces.model import canonical_face
 from mmemo.faces.pose import head_pose, misfit
 
 

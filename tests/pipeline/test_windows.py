@@ -96,8 +96,9 @@ def test_blendshapes_of_a_window_are_those_of_its_faces() -> None:
     ]
     ((face,),) = face_windows(seen, Grid(1.0))
     expected = np.stack([sighting.faces[0].blendshapes for sighting in seen])
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(face)).blendshapes, expected)
-    np.testing.assert_array_equal(replace(face, coverage=0.5).blendshapes, expected)
+    # Several faces in one run are rounded in another order.
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(face)).blendshapes, expected, atol=1e-4)
+    np.testing.assert_allclose(replace(face, coverage=0.5).blendshapes, expected, atol=1e-4)
     assert face.blendshapes is face.blendshapes
 
 

@@ -242,7 +242,7 @@ class TestFiles:
         (folder / "config.json").write_text(json.dumps(config))
         changed = TextEncoder.load(folder)
         with pytest.raises(WeightsError, match="not those that its network was exported with"):
-            changed.warm_up()
+            changed.encode([changed.tokenize("No.")])
         with pytest.raises(WeightsError, match="does not hold"):
             assert changed.network
 
