@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmemo.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of, missing_extra
 from mmemo.files import GRAPH, GRAPH_INT8, GRAPHS
 from mmemo.labels import LabelSet
-from mmemo.onnx_network import OnnxNetwork, onnx_device
+from mmemo.onnx_network import OnnxNetwork, onnx_device, usable_threads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,7 +51,8 @@ class ExportedNetwork(OnnxNetwork):
         path = int8 if precision == "int8" else checkpoint.graph(GRAPH)
         if path is None:
             raise ArgumentError(f"{checkpoint.folder} has no network in {precision}.")
-        super().__init__(path, device)
+        # One window in int8 is too little work to share: several are computed at once instead.
+        super().__init__(path, device, threads=1 if precision == "int8" else None)
         self.checkpoint = checkpoint
 
     def _opened(self) -> Any:
@@ -145,6 +147,14 @@ class NetworkClassifier(Generic[Network]):
     def _apart(self) -> bool:
         """Whether windows must go through the network one by one: int8 takes its range from all that it is given."""
         return isinstance(self._run, ExportedNetwork) and self._run.precision == "int8"
+
+    def _run_each(self, inputs: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+        """The outputs of the network for each of several inputs; in int8 on as many cores at once as there are."""
+        threads = min(usable_threads(), len(inputs)) if self._apart else 1
+        if threads < 2:
+            return [self._run(*one) for one in inputs]
+        with ThreadPoolExecutor(threads, "mmemo-encoder") as pool:
+            return list(pool.map(lambda one: self._run(*one), inputs))
 
     @property
     def is_exported(self) -> bool:

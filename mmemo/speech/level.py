@@ -46,6 +46,7 @@ def normalize(waveform: np.ndarray, speech_mask: np.ndarray) -> np.ndarray:
 
 def _soft_clip(sound: np.ndarray) -> np.ndarray:
     """Straight up to the knee, a hyperbolic tangent above it that nears 1 and keeps the slope at the knee."""
-    size, room = np.abs(sound), 1 - _KNEE
-    bent: np.ndarray = np.where(size > _KNEE, np.sign(sound) * (_KNEE + room * np.tanh((size - _KNEE) / room)), sound)
+    loud, room = np.abs(sound) > _KNEE, 1 - _KNEE
+    bent, size = sound.copy(), np.abs(sound[loud])
+    bent[loud] = np.sign(sound[loud]) * (_KNEE + room * np.tanh((size - _KNEE) / room))
     return bent

@@ -174,6 +174,7 @@ def check_speaker(result: EmotionResult, place: float) -> None:
     assert [(one.speaking, set(one.modalities)) for one in again.people] == [
         (pytest.approx(one.speaking, abs=1e-3), set(one.modalities)) for one in result.people
     ]
+    pytest.importorskip("pandas", reason="needs the extra export")
     rows = [row for row in result.to_frame().to_dict("records") if row["person"] == silent.id]
     assert {row["modality"] for row in rows} == {"face"}
 

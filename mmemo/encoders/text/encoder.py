@@ -150,17 +150,15 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them; none depends on the others."""
-        if self._apart and len(batch) > 1:
-            return concatenate([self._encode([text]) for text in batch])
-        return self._encode(batch)
-
-    def _encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        ids, mask, scored = pad_ids(batch, self.separator)
-        if not ids.size:
-            tokens, logits = np.zeros((*ids.shape, self.dim)), np.zeros((len(batch), len(self.labels)))
-            return Encoding(tokens.astype(np.float32), mask, logits.astype(np.float32))
-        tokens, logits, *affect = self._run(ids, mask, scored)
-        return Encoding(tokens, mask, logits, affect=affect[0] if affect else None)
+        if not batch:
+            nothing = np.zeros((0, 0, self.dim), np.float32)
+            return Encoding(nothing, np.zeros((0, 0), bool), np.zeros((0, len(self.labels)), np.float32))
+        parts = [[text] for text in batch] if self._apart else [batch]
+        inputs = [pad_ids(part, self.separator) for part in parts]
+        encodings = []
+        for (_, mask, _), (tokens, logits, *affect) in zip(inputs, self._run_each(inputs), strict=True):
+            encodings.append(Encoding(tokens, mask, logits, affect=affect[0] if affect else None))
+        return encodings[0] if len(encodings) == 1 else concatenate(encodings)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones, none for those that are cut off."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmemo.checkpoint import Checkpoint, checkpoint_kind
-from mmemo.encoders.base import Encoder, Encoding, concatenate, pad_tokens
+from mmemo.encoders.base import Encoder, Encoding, pad_tokens
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts, saved_labels
 from mmemo.encoders.voice.architecture import HOP, VoiceArchitecture
-from mmemo.encoders.voice.waveform import MARGIN, SHORTEST, pad, prepare, stretches
+from mmemo.encoders.voice.waveform import MARGIN, SHORTEST, Stretch, pad, prepare, stretches
 from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, Evidence
 from mmemo.labels import LabelSet
@@ -116,17 +116,18 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
                 raise ArgumentError(
                     f"VoiceEncoder: expected waveforms of shape (N,) with N >= {HOP}, got {window.shape}."
                 )
-        if self._apart and len(batch) > 1:
-            return concatenate([self._encode([window]) for window in batch])
-        return self._encode(batch)
-
-    def _encode(self, batch: Sequence[np.ndarray]) -> Encoding:
-        waveforms, lengths = pad(batch)
-        frames = -(-lengths // HOP)
-        valid = np.arange(frames.max()) < frames[:, None]
-        tokens, logits = self._run(waveforms, valid, valid[:, None])
-        thinned = [self._thin(row[:count]) for row, count in zip(tokens, frames, strict=True)]
-        return Encoding(*pad_tokens(thinned, self.dim), logits[:, 0])
+        parts = [[window] for window in batch] if self._apart else [batch]
+        inputs, frames = [], []
+        for part in parts:
+            waveforms, lengths = pad(part)
+            frames.append(-(-lengths // HOP))
+            valid = np.arange(frames[-1].max()) < frames[-1][:, None]
+            inputs.append((waveforms, valid, valid[:, None]))
+        thinned, scores = [], []
+        for counts, (tokens, logits) in zip(frames, self._run_each(inputs), strict=True):
+            thinned += [self._thin(row[:count]) for row, count in zip(tokens, counts, strict=True)]
+            scores.append(logits[:, 0])
+        return Encoding(*pad_tokens(thinned, self.dim), np.concatenate(scores))
 
     def encode_windows(self, windows: Sequence[Evidence]) -> Encoding:
         """Encode B windows, those that overlap together: each second of sound goes through the network about once.
@@ -136,12 +137,8 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
         """
         tokens = [np.zeros((0, self.dim), np.float32)] * len(windows)
         logits = np.zeros((len(windows), len(self.labels)), np.float32)
-        for stretch in stretches(windows, TOGETHER):
-            valid = np.ones((1, -(-len(stretch.waveform) // HOP)), bool)
-            frames = np.zeros((1, len(stretch.rows), valid.shape[1]), bool)
-            for place, (first, last) in enumerate(stretch.frames):
-                frames[0, place, first:last] = True
-            of_all, scores = self._run(stretch.waveform[None], valid, frames)
+        parts = list(stretches(windows, TOGETHER))
+        for stretch, (of_all, scores) in zip(parts, self._run_each([_inputs(part) for part in parts]), strict=True):
             for place, (row, (first, last)) in enumerate(zip(stretch.rows, stretch.frames, strict=True)):
                 tokens[row], logits[row] = self._thin(of_all[0, first:last]), scores[0, place]
         padded, mask = pad_tokens(tokens, self.dim)
@@ -175,3 +172,12 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
             "level": "mmemo.speech.level.normalize",
         }
         return Parts({"architecture": asdict(self.architecture), "preprocessing": preprocessing}, {}, {})
+
+
+def _inputs(stretch: Stretch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the network takes of a stretch: its sound, the valid frames, and those of each window."""
+    valid = np.ones((1, -(-len(stretch.waveform) // HOP)), bool)
+    frames = np.zeros((1, len(stretch.rows), valid.shape[1]), bool)
+    for place, (first, last) in enumerate(stretch.frames):
+        frames[0, place, first:last] = True
+    return stretch.waveform[None], valid, frames
