@@ -40,7 +40,7 @@ from mmemo.encoders.text.backbone import (
     TextBackboneEncoder,
     max_tokens,
 )
-from mmemo.encoders.text.encoder import KIND, TextEncoder, pad_ids
+from mmemo.encoders.text.encoder import TextEncoder, pad_ids
 from mmemo.encoders.text.network import TextNetwork
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.bootstrap import bootstrap
@@ -202,7 +202,7 @@ def main(
     languages = tuple(sorted({clip.language for clip in clips if clip.language}))
 
     reader: EmbeddedReader | HuggingFaceReader
-    if start == "mmemo" or checkpoint_kind(start) == KIND:
+    if start == "mmemo" or checkpoint_kind(start) == TextEncoder.kind:
         reader = EmbeddedReader(TextEncoder.load(WEIGHTS / "text" if start == "mmemo" else start), labels)
         separator = reader.encoder.separator
     else:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +72,20 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     for run in (network.warm_up, lambda: network(images())):
         with pytest.raises(WeightsError, match="can't be loaded"):
             run()
+
+
+@pytest.mark.slow
+def test_telemetry_is_off(tmp_path: Path) -> None:
+    """Builds with telemetry leave the file of a session in the temporary folder as soon as they are imported."""
+    code = (
+        "import sys; from mmemo.onnx_network import OnnxNetwork; assert 'onnxruntime' not in sys.modules\n"
+        f"OnnxNetwork({str(FACE)!r}).warm_up(); import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")}
+    environment["TMPDIR"] = str(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
