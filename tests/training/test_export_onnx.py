@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from mmemo.checkpoint import load_checkpoint
+from mmemo.cli import export
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
 from mmemo.encoders.face.encoder import FaceEncoder, GrayCropEncoder
@@ -40,8 +41,6 @@ from mmemo.micro.recognition import MicroRecognizer
 from mmemo.model import EmotionModel
 from mmemo.pretrained import MICRO, WEIGHTS, load_model
 from mmemo.training.export_onnx import export_classifier, export_model
-
-pytestmark = pytest.mark.slow
 
 TINY_FACE = FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1), heads=2)
 TINY_VOICE = VoiceArchitecture(d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=32)
@@ -165,6 +164,7 @@ def test_heads(head_class: type[Any], tmp_path: Path) -> None:
     np.testing.assert_allclose(exported.fusion.network.fuse is not None, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["face", "voice", "text"])
 def test_embedded_networks(modality: str) -> None:
     folder = WEIGHTS / modality
@@ -182,12 +182,14 @@ def test_embedded_networks(modality: str) -> None:
     np.testing.assert_allclose(*shares, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_embedded_recognizer_of_micro_expressions() -> None:
     exported = MicroRecognizer.load(MICRO.folder)
     images = np.random.default_rng(0).normal(size=(5, 3, 28, 28)).astype(np.float32)
     np.testing.assert_allclose(exported(images), exported.in_torch()(images), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_int8_is_near(tmp_path: Path) -> None:
     embedded = TextEncoder.load(WEIGHTS / "text", precision="float32")
     ids = [embedded.tokenize(line) for line in ("I am so happy!", "That is disgusting.", "I am afraid of the dark.")]
@@ -221,6 +223,7 @@ def test_weights_lie_in_one_file_only(tmp_path: Path) -> None:
     assert inside < 1000
 
 
+@pytest.mark.slow
 def test_what_can_not_be_exported(tmp_path: Path) -> None:
     encoder = WhisperLayersEncoder(EKMAN7)
     model = EmotionModel([encoder], LateFusion(EKMAN7, {"voice": 1.0}))
@@ -232,6 +235,7 @@ def test_what_can_not_be_exported(tmp_path: Path) -> None:
         export_model(tmp_path / "run", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_probes_and_models_without_torch(tmp_path: Path) -> None:
     """A whole model, its encoder under a probe, is exported and then used in a process that has no torch."""
     base, rng = face_network(), np.random.default_rng(0)
@@ -253,3 +257,10 @@ def test_probes_and_models_without_torch(tmp_path: Path) -> None:
     label, exported, message = done.stdout.splitlines()
     assert (label, exported) == ("happiness", "True")
     assert "pip install 'mmemo[train]'" in message
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    EmotionModel([face_network()], LateFusion(EKMAN7, {"face": 1.0})).save(tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "out")
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out")
+    assert EmotionModel.load(tmp_path / "out").encoders["face"].is_exported  # type: ignore[attr-defined]
