@@ -43,10 +43,11 @@ def test_models_are_loaded_ahead_and_once_for_all_pictures_and_threads(loaded: l
     _wait()
     assert sorted(loaded) == [DETECTOR, LANDMARKS]
     (face,) = finder.find(portrait)
-    for work in (lambda: FaceFinder().find(portrait), lambda: FaceTracker().update(portrait, 0.0)):
+    # A tracker locates the landmarks twice, in a region that is a little different.
+    for work, apart in ((lambda: FaceFinder().find(portrait), 0.0), (lambda: FaceTracker().update(portrait, 0.0), 2.0)):
         with ThreadPoolExecutor(1) as thread:
             (same,) = thread.submit(work).result()
-        np.testing.assert_array_equal(same.landmarks, face.landmarks)
+        np.testing.assert_allclose(same.landmarks, face.landmarks, atol=apart, rtol=0)
     _wait()
     assert len(loaded) == 2
 
