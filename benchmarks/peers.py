@@ -4,8 +4,8 @@
     python benchmarks/peers.py DATA --fer PEER/bin/python      # DATA: the unpacked corpora
 
 Pictures of 256x256: SFEW (films, the longer side brought to 256, gray around it) and CK+48 (posed, brought to 192).
-mmemo was not trained on them. Each system scores them one by one, file in, label out, in a process of its own with one
-thread, in turn; the first pictures warm it up and are not timed. `fer` is the package of that name (mini-Xception,
+mmemo was not trained on them. Each system scores them one by one, file in, label out, in a process of its own on one
+core, in turn; the first pictures warm it up and are not timed. `fer` is the package of that name (mini-Xception,
 TensorFlow) with its default face detector. A picture in which no face is found counts as wrong.
 """
 
@@ -54,6 +54,11 @@ def label(path):
         return None
     largest = max(faces, key=lambda face: face["box"][2] * face["box"][3])
     return max(largest["emotions"], key=largest["emotions"].get)
+"""
+ONE_CORE = """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 """
 TIMED = """
 import json, sys, time
@@ -111,7 +116,7 @@ def scored(python: Path, code: str, paths: Path) -> tuple[float, float, list[str
     """Wall and processor seconds of all pictures but the first, and the label of each."""
     threads = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     done = subprocess.run(
-        [str(python), "-c", code + TIMED, str(paths), str(WARM_UP)],
+        [str(python), "-c", ONE_CORE + code + TIMED, str(paths), str(WARM_UP)],
         env={**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
