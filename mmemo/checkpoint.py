@@ -145,7 +145,10 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
             f"{folder} was written by a newer mmemo (format {config['format']}, this one reads up to {FORMAT}). "
             "Upgrade with: pip install -U mmemo"
         )
-    expected = {TENSORS: config.get("sha256"), **config.get("graphs", {})}
+    graphs = config.get("graphs", {})
+    if not isinstance(graphs, dict):
+        raise WeightsError(f"{folder / CONFIG} is damaged: its graphs are no table. Fetch or train the model again.")
+    expected = {TENSORS: config.get("sha256"), **graphs}
     for name, digest in expected.items():
         if name not in (TENSORS, *GRAPHS) or not (folder / name).is_file() or sha256_of(folder / name) != digest:
             raise WeightsError(f"{folder / name} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ DEVICES = ("auto", *PROVIDERS)
 """Names of devices; "cuda:1" names the second one of its kind."""
 _ABANDONED: list[Any] = []
 """Sessions of the process that this one was forked from; to end one would wait for its threads."""
+_LOADERS: list[Thread] = []
+"""Threads that load networks, and some that have done so."""
 _PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "openvino": "onnxruntime-openvino"}
 
 
@@ -112,10 +115,10 @@ class OnnxNetwork:
             return
         # No daemon: a process that ended while ONNX Runtime loads would crash.
         loader = Thread(target=self._load_quietly, name=f"mmemo-{self.path.parent.name}-{self.path.stem}")
+        _let_forks_wait()
+        _LOADERS[:] = [other for other in _LOADERS if other.is_alive()]
         loader.start()
-        if hasattr(os, "register_at_fork"):
-            # Locks that ONNX Runtime holds while it loads would stay locked in a process that is forked then.
-            os.register_at_fork(before=loader.join)
+        _LOADERS.append(loader)
 
     def _load_quietly(self) -> None:
         with suppress(WeightsError):
@@ -131,6 +134,13 @@ class OnnxNetwork:
         self.__dict__.update(state)
         self._lock, self._session = Lock(), None
         self._process = os.getpid()  # last, as other threads look at it first
+
+
+@cache
+def _let_forks_wait() -> None:
+    """Let forks wait for loaders: locks that ONNX Runtime holds while it loads would stay locked in the new process."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lambda: [loader.join() for loader in _LOADERS], after_in_child=_LOADERS.clear)
 
 
 def onnx_device(device: str) -> str:

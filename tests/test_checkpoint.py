@@ -45,6 +45,16 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "w", "thing")
 
 
+@pytest.mark.parametrize("graphs", [5, ["model.onnx"], {"model.onnx": "0" * 64}, {"../../other": "0" * 64}])
+def test_graphs_that_are_none(graphs: object, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w", {"kind": "thing"}, {"a": np.zeros(1)}, {"model.onnx": b"graph"})
+    assert load_checkpoint(tmp_path / "w", "thing").graph("model.onnx") == tmp_path / "w" / "model.onnx"
+    file = tmp_path / "w" / CONFIG
+    file.write_text(json.dumps({**json.loads(file.read_text()), "graphs": graphs}))
+    with pytest.raises(WeightsError, match="is damaged"):
+        load_checkpoint(tmp_path / "w", "thing")
+
+
 def test_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="No checkpoint"):
         load_checkpoint(tmp_path, "thing")

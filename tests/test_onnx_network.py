@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmemo import onnx_network
 from mmemo.errors import ArgumentError, WeightsError
 from mmemo.onnx_network import OnnxNetwork, check_device, onnx_device, usable_threads
 from mmemo.pretrained import WEIGHTS
@@ -50,6 +51,17 @@ def test_a_forked_network_works() -> None:
     np.testing.assert_allclose(results.get(), expected, atol=1e-5)
     child.join(20)
     assert child.exitcode == 0
+
+
+def test_loading_ahead_leaves_no_threads_behind() -> None:
+    networks = [OnnxNetwork(FACE, threads=1) for _ in range(4)]
+    for network in networks:
+        network.load_ahead()
+        network(images())  # waits for it
+    for loader in onnx_network._LOADERS:
+        loader.join()
+    OnnxNetwork(FACE, threads=1).load_ahead()
+    assert len(onnx_network._LOADERS) == 1
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "", "CPU"])

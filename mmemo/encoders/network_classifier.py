@@ -162,12 +162,19 @@ class NetworkClassifier(Generic[Network]):
         return isinstance(self._run, ExportedNetwork)
 
     def state(self) -> Parts:
-        """All that `save` writes."""
+        """All that `save` writes.
+
+        Raises:
+            WeightsError: if the files of an exported network, which are read again, are gone.
+        """
         if isinstance(self._run, ExportedNetwork):
             checkpoint = self._run.checkpoint
             graphs = {name: checkpoint.graph(name) for name in GRAPHS}
-            files = {name: path.read_bytes() for name, path in graphs.items() if path is not None}
-            tensors = checkpoint.tensors
+            try:
+                files = {name: path.read_bytes() for name, path in graphs.items() if path is not None}
+                tensors = checkpoint.tensors
+            except OSError as error:
+                raise WeightsError(f"{checkpoint.folder} can't be read any more: {error.strerror or error}.") from None
         else:
             from mmemo.encoders.torch_network import stored_state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ from mmemo.encoders.voice.architecture import VoiceArchitecture
 from mmemo.encoders.voice.encoder import VoiceEncoder
 from mmemo.encoders.voice.network import VoiceNetwork
 from mmemo.encoders.voice.whisper_layers import WhisperLayersEncoder
-from mmemo.errors import ArgumentError
+from mmemo.errors import ArgumentError, WeightsError
 from mmemo.files import GRAPH, GRAPH_INT8
 from mmemo.fusion.base import FusionHead
 from mmemo.fusion.concat import ConcatFusion
@@ -161,7 +162,10 @@ def test_heads(head_class: type[Any], tmp_path: Path) -> None:
     assert again.fusion.graphs()  # type: ignore[attr-defined]
     np.testing.assert_array_equal(again.fusion.fuse(given), exported.fusion.fuse(given))
     assert again.encoders["face"].is_exported  # type: ignore[attr-defined]
-    np.testing.assert_allclose(exported.fusion.network.fuse is not None, True)
+    # and its network in torch has the weights that were trained
+    weights, copied = trained.network.state_dict(), again.fusion.network.state_dict()  # type: ignore[attr-defined]
+    assert weights.keys() == copied.keys()
+    assert all(torch.equal(weight, copied[name]) for name, weight in weights.items())
 
 
 @pytest.mark.slow
@@ -257,6 +261,13 @@ def test_probes_and_models_without_torch(tmp_path: Path) -> None:
     label, exported, message = done.stdout.splitlines()
     assert (label, exported) == ("happiness", "True")
     assert "pip install 'mmemo[train]'" in message
+
+
+def test_an_exported_encoder_whose_files_are_gone(tmp_path: Path) -> None:
+    exported = FaceEncoder.load(export_classifier(face_network(), tmp_path / "face"))
+    shutil.rmtree(tmp_path / "face")
+    with pytest.raises(WeightsError, match="can't be read any more"):
+        exported.save(tmp_path / "copy")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
