@@ -140,7 +140,12 @@ class OnnxNetwork:
 def _let_forks_wait() -> None:
     """Let forks wait for loaders: locks that ONNX Runtime holds while it loads would stay locked in the new process."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=lambda: [loader.join() for loader in _LOADERS], after_in_child=_LOADERS.clear)
+        os.register_at_fork(before=_join_loaders, after_in_child=_LOADERS.clear)
+
+
+def _join_loaders() -> None:
+    for loader in _LOADERS:
+        loader.join()
 
 
 def onnx_device(device: str) -> str:
