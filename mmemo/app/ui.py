@@ -158,6 +158,10 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
         for name, button in tries.items():
             button.click(run_example, [gr.State(name), faces], outputs, show_progress_on=result, **queue)
         clear.click(clear_result, None, outputs, show_progress="hidden", api_visibility="private")
+        # A recording reaches the server a moment after its end; an analysis started before then would have no file.
+        for recorder in (camera, microphone):
+            recorder.start_recording(lambda: gr.Button(interactive=False), None, start, api_visibility="private")
+            recorder.stop_recording(lambda: gr.Button(interactive=True), None, start, api_visibility="private")
 
     return listen
 
