@@ -1,8 +1,9 @@
-"""What a media file holds, without decoding it."""
+"""What a media file holds, and how long it really is, without decoding it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,15 @@ import av
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
-from mmemo.media.container import audio_stream, is_still, open_media, origin, video_stream
+from mmemo.media.container import audio_streams, clock_may_jump, is_still, open_media, origin, packets, video_stream
+from mmemo.media.limits import LIMITS
+from mmemo.media.sound_track import sound_track
+from mmemo.media.structure import cut_short
+from mmemo.notes import Note
 
 _TEXT_FORMATS = {"tty", "srt", "webvtt", "ass", "txt"}
+_BEYOND = 1 << 62
+"""A time after the end of every file, in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,13 @@ class SubtitleStream:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """The streams of a file. ``duration`` in seconds; 0 for a still image."""
+    """The streams of a file.
+
+    Attributes:
+        duration: in seconds, to the last picture or sample that is there, whatever the header says; 0 for a still.
+        audio: the sound track that is used, where there are several.
+        notes: what is missing at the end of the file, and which of several sound tracks is used.
+    """
 
     path: Path
     kind: Literal["video", "audio", "image"]
@@ -56,32 +69,32 @@ class MediaInfo:
     video: VideoStream | None
     audio: AudioStream | None
     subtitles: tuple[SubtitleStream, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def probe(path: str | Path) -> MediaInfo:
     """The streams of a file, from its headers.
 
     Raises:
-        MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image.
+        MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image;
+            or if it exceeds one of `mmemo.media.limits`.
     """
     path = Path(path)
     with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
-        if video is None and audio is None and is_still(container):
-            raise MediaError(
-                f"{path} is a picture that can't be decoded (it looks like {container.format.long_name}): damaged, or "
-                "of a kind like animated WebP or SVG. Save it as PNG or JPEG, an animation as GIF or MP4."
-            )
-        if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
+        video, audio = video_stream(container), sound_track(path, container)
+        if video is None and audio is None:
+            raise MediaError(_unreadable(path, container))
+        if container.format.name in _TEXT_FORMATS:
             raise MediaError(
                 f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
                 "Give a video, audio or image file."
             )
         still = video is not None and is_still(container)
-        return MediaInfo(
+        notes = [] if audio is None else _choice_of(audio, audio_streams(container))
+        info = MediaInfo(
             path=path,
             kind="image" if still else "video" if video is not None else "audio",
-            duration=0.0 if still else _duration(container),
+            duration=0.0,
             video=None
             if video is None
             else VideoStream(
@@ -96,13 +109,90 @@ def probe(path: str | Path) -> MediaInfo:
                 if stream.codec_context is not None
             ),
         )
+        duration, lost = (0.0, "") if still else _duration(container)
+    longest = LIMITS.seconds(path.stat().st_size)
+    if duration > longest:
+        raise MediaError(
+            f"{path} lasts {duration:.0f} s by its timestamps; a file of its size may last {longest:.0f} s at most. They "
+            "are damaged, or hold hours without picture or sound. Convert it at a constant frame rate, or cut it."
+        )
+    if lost or cut_short(path):
+        lost = lost or "It ends before its header says."
+        notes.insert(0, Note("damaged", f"{lost} The file was cut short, or its header is damaged."))
+    return replace(info, duration=duration, notes=tuple(notes))
 
 
-def _duration(container: Any) -> Seconds:
-    if container.duration:
-        return float(container.duration) / av.time_base
-    end, start = 0.0, origin(container)  # recorders that stream to disk state no duration: read the timestamps
-    for packet in container.demux():
-        if packet.pts is not None and packet.time_base is not None:
-            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - start)
-    return end
+def _unreadable(path: Path, container: Any) -> str:
+    """Why nothing of a file can be decoded, and what to do."""
+    kind = f"(it looks like {container.format.long_name})"
+    if container.streams.video and _too_large(container):
+        most = LIMITS.still_pixels / 1e6
+        return f"{path} has a picture of more than {most:.0f} megapixels {kind}, or one of no size. Make it smaller."
+    if is_still(container):
+        return (
+            f"{path} is a picture that can't be decoded {kind}: damaged, too large, or of a kind like animated WebP or SVG. Save "
+            "it as PNG or JPEG, an animation as GIF or MP4."
+        )
+    return f"{path} has no picture and no sound that can be decoded {kind}. Give a video, audio or image file."
+
+
+def _too_large(container: Any) -> bool:
+    """Whether FFmpeg refuses a picture for its size: it then complains of an argument, not of data."""
+    stream = container.streams.video[0]
+    stream.codec_context.options = {"max_pixels": str(LIMITS.still_pixels)}
+    try:
+        next(container.decode(stream), None)
+    except av.ArgumentError:
+        return True
+    except av.FFmpegError:
+        return False
+    return False
+
+
+def _choice_of(audio: Any, streams: Sequence[Any]) -> list[Note]:
+    """A note on which of several sound tracks is used."""
+    if len(streams) < 2:
+        return []
+    number = 1 + sorted(stream.index for stream in streams).index(audio.index)
+    language = f", language {audio.language}" if audio.language else ""
+    return [
+        Note(
+            "audio-tracks",
+            f"The file has {len(streams)} sound tracks; number {number}{language} was used: the one it marks as default, or "
+            "else the first that is not silent.",
+        )
+    ]
+
+
+def _duration(container: Any) -> tuple[Seconds, str]:
+    """Seconds from the first to the last picture or sample, and what is missing at the end, as a sentence or "".
+
+    The header is taken at its word where the file holds about as much.
+    """
+    stated = float(container.duration or 0) / av.time_base
+    if container.format.name.startswith("matroska"):  # states the last time, not the length: a clock may start late
+        stated -= max(0.0, origin(container))
+    there = _last_time(container)
+    slack = max(1.0, 0.1 * stated)
+    if there > stated or not stated:
+        return there, ""
+    if stated - there > slack:
+        return there, f"The header says {stated:.1f} s, and the last picture or sound is at {there:.1f} s."
+    return stated, ""
+
+
+def _last_time(container: Any) -> Seconds:
+    """The end of the last packet of a file: from its last key frame on, or else from its first."""
+    starts: tuple[Seconds | None, ...] = (None,) if clock_may_jump(container) else (_BEYOND / av.time_base, 0.0)
+    for start in starts:
+        end, first = 0.0, origin(container)
+        try:
+            for packet in packets(container, start=start):
+                stamp = packet.dts if packet.pts is None else packet.pts
+                if stamp is not None and packet.time_base is not None:
+                    end = max(end, float((stamp + (packet.duration or 0)) * packet.time_base) - first)
+        except av.FFmpegError:
+            pass  # not every format can be sought, and a damaged file ends here
+        if end:
+            return end
+    return 0.0

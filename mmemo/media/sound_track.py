@@ -1,0 +1,51 @@
+"""Which of the sound tracks of a file is analyzed: languages, microphones, comments."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmemo.evidence import Seconds
+from mmemo.media.container import Damage, audio_streams, decode, is_default, open_media
+
+_LISTEN: Seconds = 60.0
+_SILENT = 1e-3
+"""Peak of a track that nobody spoke into: -60 dB of full scale."""
+
+
+def sound_track(path: Path, container: Any) -> Any:
+    """The audio stream to use, or None: the one that the file marks as its default.
+
+    Where it marks several, or none, the first that is not silent in its first minute; the first if all are.
+    """
+    streams = audio_streams(container)
+    marked = [stream for stream in streams if is_default(stream)] or streams
+    if len(marked) > 1:
+        status = path.stat()
+        chosen = _first_with_sound(path, tuple(stream.index for stream in marked), status.st_size, status.st_mtime_ns)
+        return container.streams[chosen]
+    return marked[0] if marked else None
+
+
+@lru_cache(maxsize=64)
+def _first_with_sound(path: Path, indices: tuple[int, ...], size: int, changed: int) -> int:
+    """The index of a stream; ``size`` and ``changed`` tell one version of the file from the next."""
+    return next((index for index in indices if _has_sound(path, index)), indices[0])
+
+
+def _has_sound(path: Path, index: int) -> bool:
+    with open_media(path) as container:
+        seconds = 0.0
+        for piece in decode(container, container.streams[index], Damage()):
+            samples = piece.to_ndarray()
+            full = 1.0 if samples.dtype.kind == "f" else float(np.iinfo(samples.dtype).max)
+            offset = 128.0 if samples.dtype == np.uint8 else 0.0
+            if np.abs(samples.astype(np.float32) - offset).max(initial=0.0) > _SILENT * full:
+                return True
+            seconds += piece.samples / piece.sample_rate
+            if seconds > _LISTEN:
+                return False
+        return False
