@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,10 +37,17 @@ class VideoStream:
 
 @dataclass(frozen=True)
 class AudioStream:
-    """An audio stream: ``sample_rate`` in Hz and ``channels`` as stored. `waveform_blocks` always gives 16 kHz mono."""
+    """An audio stream; `waveform_blocks` always gives it as 16 kHz mono.
+
+    Attributes:
+        sample_rate: in Hz; ``channels``: both as stored.
+        track: its number among the sound tracks of the file, from 1; ``tracks``: how many can be decoded.
+    """
 
     sample_rate: int
     channels: int
+    track: int = 1
+    tracks: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class MediaInfo:
     Attributes:
         duration: in seconds, to the last picture or sample that is there, whatever the header says; 0 for a still.
         audio: the sound track that is used, where there are several.
-        notes: what is missing at the end of the file, and which of several sound tracks is used.
+        notes: what is missing at the end of the file.
     """
 
     path: Path
@@ -82,15 +88,9 @@ def probe(path: str | Path) -> MediaInfo:
     path = Path(path)
     with open_media(path) as container:
         video, audio = video_stream(container), sound_track(path, container)
-        if video is None and audio is None:
+        if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
             raise MediaError(_unreadable(path, container))
-        if container.format.name in _TEXT_FORMATS:
-            raise MediaError(
-                f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
-                "Give a video, audio or image file."
-            )
         still = video is not None and is_still(container)
-        notes = [] if audio is None else _choice_of(audio, audio_streams(container))
         info = MediaInfo(
             path=path,
             kind="image" if still else "video" if video is not None else "audio",
@@ -102,7 +102,7 @@ def probe(path: str | Path) -> MediaInfo:
                 video.codec_context.height,
                 float(video.average_rate) if video.average_rate else None,
             ),
-            audio=None if audio is None else AudioStream(audio.sample_rate, audio.channels),
+            audio=None if audio is None else _audio_stream(audio, container),
             subtitles=tuple(
                 SubtitleStream(stream.index, stream.codec_context.name, stream.language or None)
                 for stream in container.streams.subtitles
@@ -113,13 +113,13 @@ def probe(path: str | Path) -> MediaInfo:
     longest = LIMITS.seconds(path.stat().st_size)
     if duration > longest:
         raise MediaError(
-            f"{path} lasts {duration:.0f} s by its timestamps; a file of its size may last {longest:.0f} s at most. They "
-            "are damaged, or hold hours without picture or sound. Convert it at a constant frame rate, or cut it."
+            f"{path} lasts {duration:.0f} s by its timestamps; a file of its size may last {longest:.0f} s at most. "
+            "They are damaged, or hold hours without picture or sound. Convert it at a constant frame rate, or cut it."
         )
-    if lost or cut_short(path):
-        lost = lost or "It ends before its header says."
-        notes.insert(0, Note("damaged", f"{lost} The file was cut short, or its header is damaged."))
-    return replace(info, duration=duration, notes=tuple(notes))
+    if not lost and cut_short(path):
+        lost = "It ends before its header says."
+    damaged = Note("damaged", f"{lost} The file was cut short, or its header is damaged.")
+    return replace(info, duration=duration, notes=(damaged,) if lost else ())
 
 
 def _unreadable(path: Path, container: Any) -> str:
@@ -130,8 +130,8 @@ def _unreadable(path: Path, container: Any) -> str:
         return f"{path} has a picture of more than {most:.0f} megapixels {kind}, or one of no size. Make it smaller."
     if is_still(container):
         return (
-            f"{path} is a picture that can't be decoded {kind}: damaged, too large, or of a kind like animated WebP or SVG. Save "
-            "it as PNG or JPEG, an animation as GIF or MP4."
+            f"{path} is a picture that can't be decoded {kind}: damaged, too large, or of a kind like animated WebP or "
+            "SVG. Save it as PNG or JPEG, an animation as GIF or MP4."
         )
     return f"{path} has no picture and no sound that can be decoded {kind}. Give a video, audio or image file."
 
@@ -149,19 +149,9 @@ def _too_large(container: Any) -> bool:
     return False
 
 
-def _choice_of(audio: Any, streams: Sequence[Any]) -> list[Note]:
-    """A note on which of several sound tracks is used."""
-    if len(streams) < 2:
-        return []
-    number = 1 + sorted(stream.index for stream in streams).index(audio.index)
-    language = f", language {audio.language}" if audio.language else ""
-    return [
-        Note(
-            "audio-tracks",
-            f"The file has {len(streams)} sound tracks; number {number}{language} was used: the one it marks as default, or "
-            "else the first that is not silent.",
-        )
-    ]
+def _audio_stream(stream: Any, container: Any) -> AudioStream:
+    indices = sorted(other.index for other in audio_streams(container))
+    return AudioStream(stream.sample_rate, stream.channels, 1 + indices.index(stream.index), len(indices))
 
 
 def _duration(container: Any) -> tuple[Seconds, str]:

@@ -50,8 +50,8 @@ def frame_orientation(picture: Any) -> int:
         return turned
     if matrix is None:
         return turned
-    values = np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]] / 65_536
-    return _OF_MATRIX.get(tuple(int(value) for value in np.clip(np.rint(values), -1, 1)), turned)
+    a, b, c, d = (int(value) for value in np.sign(np.rint(np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]] / 65_536)))
+    return _OF_MATRIX.get((a, b, c, d), turned)
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:

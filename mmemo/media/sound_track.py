@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,8 @@ def sound_track(path: Path, container: Any) -> Any:
     streams = audio_streams(container)
     marked = [stream for stream in streams if is_default(stream)] or streams
     if len(marked) > 1:
-        status = path.stat()
-        chosen = _first_with_sound(path, tuple(stream.index for stream in marked), status.st_size, status.st_mtime_ns)
-        return container.streams[chosen]
+        return next((stream for stream in marked if _has_sound(path, stream.index)), marked[0])
     return marked[0] if marked else None
-
-
-@lru_cache(maxsize=64)
-def _first_with_sound(path: Path, indices: tuple[int, ...], size: int, changed: int) -> int:
-    """The index of a stream; ``size`` and ``changed`` tell one version of the file from the next."""
-    return next((index for index in indices if _has_sound(path, index)), indices[0])
 
 
 def _has_sound(path: Path, index: int) -> bool:
