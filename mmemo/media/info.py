@@ -139,7 +139,8 @@ def _unreadable(path: Path, container: Any) -> str:
 def _too_large(container: Any) -> bool:
     """Whether FFmpeg refuses a picture for its size: it then complains of an argument, not of data."""
     stream = container.streams.video[0]
-    stream.codec_context.options = {"max_pixels": str(LIMITS.still_pixels)}
+    if stream.codec_context is None:
+        return False
     try:
         next(container.decode(stream), None)
     except av.ArgumentError:

@@ -50,7 +50,9 @@ def frame_orientation(picture: Any) -> int:
         return turned
     if matrix is None:
         return turned
-    a, b, c, d = (int(value) for value in np.sign(np.rint(np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]] / 65_536)))
+    a, b, c, d = (
+        int(value) for value in np.sign(np.rint(np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]] / 65_536))
+    )
     return _OF_MATRIX.get((a, b, c, d), turned)
 
 

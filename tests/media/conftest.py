@@ -52,9 +52,12 @@ def write() -> Callable[..., Path]:
                 video = container.add_stream(codec, rate=25)
                 video.width, video.height = pictures[0].width, pictures[0].height
                 video.pix_fmt = "yuv420p10le" if pictures[0].format.name == "yuv420p10le" else "yuv420p"
-                video.codec_context.time_base = Fraction(1, 1000)
+                clock = Fraction(1, 1000 if times else 25)
+                video.codec_context.time_base = clock
                 for name, value in (picture or {}).items():
-                    getattr(video, name)(value) if name.startswith("set_") else setattr(video.codec_context, name, value)
+                    getattr(video, name)(value) if name.startswith("set_") else setattr(
+                        video.codec_context, name, value
+                    )
             tracks = []
             for number, samples in enumerate(sounds):
                 track = container.add_stream(sound_codec, rate=16_000)
@@ -63,8 +66,8 @@ def write() -> Callable[..., Path]:
                     setattr(track, name, value)
                 tracks.append(track)
             for number, frame in enumerate(pictures):
-                frame.pts = round(1000 * (times[number] if times else number / 25))
-                frame.time_base = Fraction(1, 1000)
+                frame.pts = round((times[number] if times else number / 25) / clock)
+                frame.time_base = clock
                 container.mux(video.encode(frame))
             if pictures:
                 container.mux(video.encode(None))

@@ -59,7 +59,9 @@ def test_other_files_named_like_media(tmp_path: Path, content: bytes, message: s
 
 
 def gif(side: int) -> bytes:
-    image = b"\x21\xf9\x04\x00\x0a\x00\x00\x00\x2c" + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\x00"
+    image = (
+        b"\x21\xf9\x04\x00\x0a\x00\x00\x00\x2c" + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\x00"
+    )
     return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + 3 * image + b";"
 
 
@@ -73,9 +75,7 @@ def png(side: int) -> bytes:
 
 
 @pytest.mark.parametrize(("name", "content"), [("bomb.gif", gif), ("bomb.png", png)])
-def test_a_small_file_does_not_make_a_huge_picture(
-    tmp_path: Path, name: str, content: Callable[[int], bytes]
-) -> None:
+def test_a_small_file_does_not_make_a_huge_picture(tmp_path: Path, name: str, content: Callable[[int], bytes]) -> None:
     path = tmp_path / name
     path.write_bytes(content(16_000))
     assert path.stat().st_size < 40_000
