@@ -50,10 +50,8 @@ def frame_orientation(picture: Any) -> int:
         return turned
     if matrix is None:
         return turned
-    a, b, c, d = (
-        int(value) for value in np.sign(np.rint(np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]] / 65_536))
-    )
-    return _OF_MATRIX.get((a, b, c, d), turned)
+    signs = np.sign(np.rint(np.frombuffer(bytes(matrix), np.int32) / 65_536)).astype(int).tolist()
+    return _OF_MATRIX.get((signs[0], signs[1], signs[3], signs[4]), turned)
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:
