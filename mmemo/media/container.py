@@ -33,6 +33,8 @@ _NO_MEDIA = {
 """First bytes, in lower case, of files that are named like media and are not, and what to say of them."""
 _LARGE = 9_000_000
 """Pixels; each thread of a decoder holds a picture or more of its own, so larger ones get no more than four."""
+_PADDING = 10_000_000
+"""Pixels that FFmpeg may count beyond the picture: it rounds rows up to 64."""
 _GROUP = 1_000
 """Packets between two key frames that are kept; more than any encoder writes."""
 
@@ -62,7 +64,7 @@ def open_media(path: Path) -> Iterator[Any]:
         MediaError: with the reason why the file can't be read, or which of its `LIMITS` it exceeds.
     """
     _check_file(path)
-    options = {"protocol_whitelist": "file", "max_pixels": str(LIMITS.still_pixels)}
+    options = {"protocol_whitelist": "file", "max_pixels": str(LIMITS.still_pixels + _PADDING)}
     if path.suffix.lower() in IMAGE:
         options["pattern_type"] = "none"  # a % in an image's name is a name, not a sequence
     try:
@@ -111,7 +113,7 @@ def _check_limits(path: Path, container: Any) -> None:
                 f"{path} has a picture of {width} x {height} pixels; at most {most / 1e6:.0f} megapixels are read, as "
                 "more takes too much memory. Make it smaller; a face needs 200 pixels."
             )
-        stream.codec_context.options = {"max_pixels": str(most)}  # pictures may grow midway
+        stream.codec_context.options = {"max_pixels": str(most + _PADDING)}  # pictures may grow midway
         if width * height > _LARGE:
             stream.codec_context.thread_count = 4
     for stream in container.streams.audio:
@@ -146,13 +148,12 @@ def _is_cover(stream: Any) -> bool:
 
 
 def audio_streams(container: Any) -> list[Any]:
-    """The decodable audio streams, those that the file calls its default first."""
-    usable = [
+    """The decodable audio streams."""
+    return [
         stream
         for stream in container.streams.audio
         if stream.codec_context is not None and stream.sample_rate and stream.channels
     ]
-    return sorted(usable, key=lambda stream: not is_default(stream))
 
 
 def is_default(stream: Any) -> bool:

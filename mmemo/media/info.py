@@ -151,7 +151,7 @@ def _too_large(container: Any) -> bool:
 
 
 def _audio_stream(stream: Any, container: Any) -> AudioStream:
-    indices = sorted(other.index for other in audio_streams(container))
+    indices = [other.index for other in audio_streams(container)]
     return AudioStream(stream.sample_rate, stream.channels, 1 + indices.index(stream.index), len(indices))
 
 

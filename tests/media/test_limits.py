@@ -113,6 +113,7 @@ def test_pictures_do_not_grow_midway(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_bytes(b"".join(parts))
     assert {frame.image.shape[0] for frame in media.frames(path)} == {64, 256}
     monkeypatch.setattr("mmemo.media.container.LIMITS", media.Limits(video_pixels=128 * 128))
+    monkeypatch.setattr("mmemo.media.container._PADDING", 0)
     damage = media.Damage()
     assert {frame.image.shape[0] for frame in media.frames(path, damage=damage)} == {64}
     assert damage.packets
