@@ -17,6 +17,8 @@ from mmemo.media.structure import cut_short
 from mmemo.notes import Note
 
 _TEXT_FORMATS = {"tty", "srt", "webvtt", "ass", "txt"}
+_NO_LENGTH = {"aac", "ac3", "amr", "dts", "eac3", "h264", "hevc", "loas", "m4v", "mp3", "mpegvideo", "truehd"}
+"""Formats without a header that states a length: FFmpeg guesses it from the first packets."""
 _BEYOND = 1 << 62
 """A time after the end of every file, in microseconds."""
 
@@ -160,16 +162,15 @@ def _duration(container: Any) -> tuple[Seconds, str]:
 
     The header is taken at its word where the file holds about as much.
     """
-    stated = float(container.duration or 0) / av.time_base
+    there = _last_time(container)
+    if container.format.name in _NO_LENGTH or clock_may_jump(container) or not container.duration:
+        return there, ""
+    stated = float(container.duration) / av.time_base
     if container.format.name.startswith("matroska"):  # states the last time, not the length: a clock may start late
         stated -= max(0.0, origin(container))
-    there = _last_time(container)
-    slack = max(1.0, 0.1 * stated)
-    if there > stated or not stated:
-        return there, ""
-    if stated - there > slack:
+    if there and stated - there > max(1.0, 0.1 * stated):
         return there, f"The header says {stated:.1f} s, and the last picture or sound is at {there:.1f} s."
-    return stated, ""
+    return max(stated, there), ""
 
 
 def _last_time(container: Any) -> Seconds:

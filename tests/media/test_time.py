@@ -39,7 +39,9 @@ def test_joined_files_are_read_to_the_end(
     one, other = (remux(clip, tmp_path / f"{name}.ts", offset) for name, offset in (("a", 0.0), ("b", second)))
     path = tmp_path / "joined.ts"
     path.write_bytes(one.read_bytes() + other.read_bytes())
-    assert media.probe(path).duration == pytest.approx(6.1, abs=0.1)
+    info = media.probe(path)
+    assert info.duration == pytest.approx(6.1, abs=0.1)
+    assert info.notes == ()
     times = [frame.time for frame in media.frames(path)]
     assert len(times) == 150
     sound, alone = media.waveform(path), media.waveform(one)
@@ -88,6 +90,14 @@ def test_half_a_photo_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"a film after the picture \xff\xda")  # as phones append one
     assert media.probe(path).notes == ()
     assert [note.code for note in media.probe(_half(path)).notes] == ["damaged"]
+
+
+def test_a_guessed_length_is_no_claim(tmp_path: Path, write: Callable[..., Path], words: np.ndarray) -> None:
+    """Without a header FFmpeg takes the first packets, here silence, for the whole, and guesses far too much."""
+    sound = np.concatenate([np.zeros(6 * SAMPLE_RATE, np.float32), words, words, words])
+    info = media.probe(write(tmp_path / "voice.aac", sounds=[sound]))
+    assert info.duration == pytest.approx(18.1, abs=0.1)
+    assert info.notes == ()
 
 
 def test_a_header_is_not_taken_at_its_word(tmp_path: Path, write: Callable[..., Path], words: np.ndarray) -> None:
