@@ -49,8 +49,8 @@ def test_joined_files_are_read_to_the_end(
     # Picture and sound of the second half stay in step.
     part = alone[8_000:40_000]
     lags = np.arange(45_000, 53_000, 8)
-    heard = lags[np.argmin([np.abs(sound[lag + 8_000 : lag + 40_000] - part).mean() for lag in lags])] / SAMPLE_RATE
-    assert times[75] - times[0] == pytest.approx(heard, abs=0.03)
+    later = lags[np.argmin([np.abs(sound[lag + 8_000 : lag + 40_000] - part).mean() for lag in lags])] / SAMPLE_RATE
+    assert times[75] - times[0] == pytest.approx(later, abs=0.03)
     # A span of the second half has the times of the whole.
     assert [frame.time for frame in media.frames(path, 4.0, 5.0)] == [time for time in times if 4.0 <= time < 5.0]
     assert sum(map(len, media.waveform_blocks(path, 4.0, 5.0))) == SAMPLE_RATE
