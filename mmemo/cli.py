@@ -83,7 +83,14 @@ def analyze(
         int | None, typer.Option(help="Of many clips: CPU threads of each process; 1 by default.", min=1)
     ] = None,
     ray: Annotated[str | None, typer.Option(help="Of many clips: a Ray cluster, as auto or HOST:6379.")] = None,
+    clip_timeout: Annotated[
+        float | None,
+        typer.Option(help="Of many clips: seconds that one may take, an hour by default; 0 for no limit.", min=0),
+    ] = None,
     summary: Annotated[Path | None, typer.Option(help="Of many clips: also write the summary page, .html.")] = None,
+    raw_cells: Annotated[
+        bool, typer.Option("--raw-cells", help="In a .csv, keep text that a spreadsheet may take for a formula.")
+    ] = False,
     classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
@@ -97,9 +104,13 @@ def analyze(
             "micro": micro, "prosody": prosody,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
-        analyze_and_summarize(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
+        how |= {"workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
+        how |= {} if clip_timeout is None else {"clip_timeout": clip_timeout or None}
+        analyze_and_summarize(paths, out, summary, alone, **how)
         return
-    of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
+    of_many: dict[str, object] = {
+        "--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary, "--clip-timeout": clip_timeout,
+    }  # fmt: skip
     if given := [name for name, value in of_many.items() if value is not None]:
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
     path = paths[0] if paths else None
@@ -118,7 +129,7 @@ def analyze(
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):
         if file is not None:
-            result.save(file, anonymize=anonymize)  # type: ignore[arg-type]  # it was checked above
+            result.save(file, anonymize=anonymize, raw_cells=raw_cells)  # type: ignore[arg-type]  # it was checked above
     if video is not None:
         with _progress("writing the video") as progress:
             result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]
