@@ -90,7 +90,7 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> 
     if not tasks:
         raise ArgumentError("Nothing to analyze: give media files, folders, patterns or manifests.")
     left = (file for file in others if file.absolute() not in excluded)
-    passed_over = Counter(file.suffix.lower() for file in left)
+    passed_over = Counter(sorted(file.suffix.lower() for file in left))
     return Plan(tuple(tasks.values()), dict(passed_over.most_common()))
 
 

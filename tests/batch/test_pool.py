@@ -109,7 +109,9 @@ def test_a_clip_that_takes_too_long_is_a_row_with_an_error(tmp_path: Path, monke
 def test_a_clip_whose_process_dies_twice_is_a_row_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deadly = "from mmemo.pipeline.analyzer import Analyzer\nAnalyzer.__call__ = lambda self, clip: os.kill(os.getpid(), 9)"
+    deadly = (
+        "from mmemo.pipeline.analyzer import Analyzer\nAnalyzer.__call__ = lambda self, clip: os.kill(os.getpid(), 9)"
+    )
     process = WorkerProcess(module(tmp_path, monkeypatch, "deadly", deadly), settings())
     key, row = analyze_in(process, WORDS[0], None)
     process.close()
