@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -29,6 +33,10 @@ app = typer.Typer(
 )
 
 
+_GRACE = 0.5
+"""Seconds that an interrupted analysis has to undo what it began."""
+
+
 class Media(StrEnum):
     """How closely an audit compares media: by fingerprints, by hashes only, or not at all."""
 
@@ -48,7 +56,38 @@ def _version(
         raise typer.Exit
 
 
+@contextmanager
+def _ending_promptly() -> Iterator[None]:
+    """Let Ctrl-C end the process even where a decoder or a network holds it, which runs no Python for seconds.
+
+    What was begun is undone as far as half a second allows, and what is written is whole or not there in any case.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield
+        return
+    received, arriving = os.pipe()
+    os.set_blocking(arriving, False)
+
+    def end() -> None:
+        while number := os.read(received, 1):
+            if number[0] == signal.SIGINT:
+                time.sleep(_GRACE)
+                if sys.stderr.isatty():
+                    os.write(2, b"\x1b[?25h\n")  # the cursor, which a progress bar hides
+                os._exit(130)
+        os.close(received)
+
+    threading.Thread(target=end, daemon=True).start()
+    before = signal.set_wakeup_fd(arriving)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(arriving)
+
+
 @app.command()
+@_ending_promptly()
 def analyze(
     paths: Annotated[
         list[Path] | None,
@@ -149,6 +188,9 @@ def serve_app(
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
+    clip_timeout: Annotated[
+        float, typer.Option(help="Seconds that the analysis of an upload may take; 0 for no limit.", min=0)
+    ] = 600.0,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
     ] = False,
@@ -156,9 +198,10 @@ def serve_app(
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
     from mmemo.app.server import serve
-    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.batch.settings import Settings
 
-    serve(Analyzer(model, device=device, classes=_import(classes)), port, max_mb, with_token=not no_token)
+    settings = Settings.of(model, device=device, classes=_import(classes))
+    serve(settings, port, max_mb, with_token=not no_token, clip_timeout=clip_timeout or None)
 
 
 @app.command()

@@ -55,22 +55,31 @@ class WorkerProcess:
         self._module, self._settings, self._what = module, settings, what
         self._running: subprocess.Popen[str] | None = None
         self._stderr: IO[bytes] | None = None
-        self._lock = Lock()
+        self._lock, self._starting = Lock(), Lock()
         self._closed = Event()
 
-    def request(self, values: Values, limit: Seconds | None = None, report: Report | None = None) -> Values:
+    def request(
+        self,
+        values: Values,
+        limit: Seconds | None = None,
+        report: Report | None = None,
+        stopped: Event | None = None,
+    ) -> Values:
         """The reply to a request.
 
         Args:
             limit: seconds after which the process is killed; None for no limit.
             report: called with what the process reports on its way.
+            stopped: set before `interrupt`, it holds for a process that is only starting, too.
 
         Raises:
             TimeLimitError: if it took longer.
             DiedError: if the process died, or was interrupted.
             WorkerError: if it can't be started, or was closed.
         """
-        self._start()
+        self.start()
+        if stopped is not None and stopped.is_set():
+            raise DiedError("when it was interrupted")
         try:
             with self._limited(limit) as late:
                 reply = self._exchange(json.dumps(values), report)
@@ -83,6 +92,15 @@ class WorkerProcess:
         if late.is_set():
             raise TimeLimitError(f"It took longer than the limit of {limit:g} s for a clip, and was ended.")
         raise DiedError(how)
+
+    def start(self) -> None:
+        """Start the process unless it runs: ahead of the first request, in a thread.
+
+        Raises:
+            WorkerError: if it can't be started, or was closed.
+        """
+        with self._starting:
+            self._start()
 
     def interrupt(self) -> None:
         """Kill the process, from another thread than the one that waits for a reply."""

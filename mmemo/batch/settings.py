@@ -55,11 +55,11 @@ class Settings:
     def of(
         cls,
         model: str | Path,
-        modalities: Sequence[str] | None,
-        device: str,
-        window: Seconds,
-        hop: Seconds,
-        threads: int | None,
+        modalities: Sequence[str] | None = None,
+        device: str = "auto",
+        window: Seconds = 2.0,
+        hop: Seconds = 1.0,
+        threads: int | None = None,
         classes: Sequence[type] = (),
     ) -> Settings:
         """Settings from the arguments of an `Analyzer`; nothing is loaded.

@@ -15,11 +15,11 @@ from gradio.exceptions import InvalidPathError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from mmemo import Analyzer
 from mmemo.app.analysis import Analyst
 from mmemo.app.sessions import ResultStore
 from mmemo.app.ui import blocks
 from mmemo.app.uploads import Uploads
+from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError
 from tests.app.conftest import Running
 
@@ -300,10 +300,10 @@ def test_headers_of_every_answer(server: Running, visitor: Visitor, path: str) -
         assert answer.headers["Cache-Control"] == "private, no-store"
 
 
-def test_gradio_itself_checks_paths(analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradio_itself_checks_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a request ever pass by the guard: a mounted page checks none unless it counts as launched."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    analyst = Analyst(analyzer, ResultStore(tmp_path / "results"), 1_000_000)
+    analyst = Analyst(Settings.of("default"), ResultStore(tmp_path / "results"), 1_000_000)
     page = blocks(analyst, Uploads(tmp_path / "uploads"), "http://127.0.0.1:1", token=True)
     secret = tmp_path / "private.mp4"
     secret.write_bytes(b"x")
