@@ -65,6 +65,7 @@ def application(analyst: Analyst) -> FastAPI:
         redoc_url=None,
     )
     app.add_exception_handler(MmemoError, _failure)
+    app.add_exception_handler(StoppedError, _stopped)
     app.add_exception_handler(Exception, _fault)
     app.include_router(_routes(analyst))
     return app
@@ -87,6 +88,7 @@ def _routes(analyst: Analyst) -> APIRouter:
             413: {"model": Failure, "description": "The file is too large."},
             422: {"model": Failure, "description": "The file can't be read in time, or there is nothing to analyze."},
             500: {"model": Failure, "description": "A fault of the server."},
+            503: {"model": Failure, "description": "The server is ending."},
         },
     )
     async def analyze(
@@ -164,9 +166,11 @@ def _failure(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
 
-def _fault(_: Request, error: Exception) -> JSONResponse:
+def _stopped(_: Request, __: Exception) -> JSONResponse:
+    return JSONResponse({"error": "Stopped", "message": "The server is ending."}, 503)
+
+
+def _fault(_: Request, __: Exception) -> JSONResponse:
     """What no error of mmemo's describes; the server's log has the details."""
-    if isinstance(error, StoppedError):
-        return JSONResponse({"error": "Stopped", "message": "The server was ended."}, 503)
     message = "A fault of mmemo. The window in which the app was started says what happened."
     return JSONResponse({"error": "Fault", "message": message}, 500)

@@ -25,6 +25,7 @@ from mmemo.data import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.labels import EKMAN7
 from mmemo.samples import make_clip
+from tests.interrupting import interrupt
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,8 +90,8 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(words: Path, undisturbed: 
         assert time.monotonic() < deadline
         time.sleep(0.005)
     workers = workers_of(running)
-    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-    assert running.communicate(timeout=60)[1] == ""
+    assert interrupt(running) < 1
+    assert running.communicate()[1] == ""
     assert running.returncode == 130
     assert not out.exists()
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
