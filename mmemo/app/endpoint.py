@@ -9,11 +9,13 @@ import shutil
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, UploadFile, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, File, Form, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
@@ -66,6 +68,8 @@ def application(analyst: Analyst) -> FastAPI:
     )
     app.add_exception_handler(MmemoError, _failure)
     app.add_exception_handler(StoppedError, _stopped)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _fault)
     app.include_router(_routes(analyst))
     return app
@@ -84,7 +88,12 @@ def _routes(analyst: Analyst) -> APIRouter:
                 "description": "The document of the result.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EmotionResult"}}},
             },
+            400: {"model": Failure, "description": "The request is no form as HTTP has them."},
             401: {"model": Failure, "description": "The token is missing or wrong."},
+            403: {
+                "model": Failure,
+                "description": "It comes from a page of another site, or names another host.",
+            },
             413: {"model": Failure, "description": "The file is too large."},
             422: {"model": Failure, "description": "The file can't be read in time, or there is nothing to analyze."},
             500: {"model": Failure, "description": "A fault of the server."},
@@ -164,6 +173,17 @@ def _routes(analyst: Analyst) -> APIRouter:
 def _failure(_: Request, error: Exception) -> JSONResponse:
     status = 422 if isinstance(error, _CLIENT_ERRORS) else 500
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
+
+
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": "Refused", "message": error.detail}, error.status_code, error.headers)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    return JSONResponse({"error": "ArgumentError", "message": f"The form can't be used: {faults}."}, 422)
 
 
 def _stopped(_: Request, __: Exception) -> JSONResponse:
