@@ -90,10 +90,9 @@ def _crowd(server: int, link: str, folder: Path, clip: Path, uploads: int) -> No
     place = urlsplit(address)
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="clip.mp4"\r\n\r\n' + clip.read_bytes()
     body += b"\r\n--b--\r\n"
-    head = (
-        f"POST /api/analyze HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
-    )
-    head += f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /api/analyze HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n"
+    head += "Connection: close\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
 
     def send(number: int) -> str:
         with socket.create_connection((str(place.hostname), place.port or 0)) as line:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,6 +221,19 @@ ALL = [
     "/gradio_api/queue/data?session_hash=one",
     "/gradio_api/file=/etc/passwd",
 ]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(server: Running, visitor: Visitor) -> None:
+    before, place = server.files(), urlsplit(server.address)
+    head = f"POST /gradio_api/upload HTTP/1.1\r\nHost: {place.netloc}\r\nCookie: {visitor.headers['Cookie']}\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000000\r\n\r\n"
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="clip.mp4"\r\n\r\n' + bytes(1_000_000)
+    with socket.create_connection((str(place.hostname), place.port or 0)) as line:
+        line.sendall(head.encode() + part)
+        while server.files() == before:
+            time.sleep(0.01)
+    while server.files() != before:
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("path", ALL)
