@@ -66,20 +66,24 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 
 
 def test_ten_rounds_of_random_kills_change_nothing(words: Path, undisturbed: str, tmp_path: Path) -> None:
-    chance, out = random.Random(13), tmp_path / "out.csv"
+    chance, out, workers = random.Random(13), tmp_path / "out.csv", set[int]()
     for _ in range(10):
         running = begin(words, out)
-        end = time.monotonic() + chance.uniform(0.2, 2.5)
+        end = time.monotonic() + chance.uniform(0.2, 2.0)
         while time.monotonic() < end:
             time.sleep(chance.uniform(0.05, 0.5))
             for worker in workers_of(running):
+                workers.add(worker)
                 if chance.random() < 0.3:
                     os.kill(worker, signal.SIGKILL)
+        assert running.poll() in (None, 0)  # a killed worker ends no batch
         running.kill()
         running.communicate()
     assert begin(words, out, "--workers", "2").communicate()[1] == ""
     assert out.read_text() == undisturbed
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.csv", "out.csv.journal"]
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):  # those of a killed batch end by themselves
+        time.sleep(0.1)
 
 
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(words: Path, undisturbed: str, tmp_path: Path) -> None:
@@ -97,7 +101,9 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(words: Path, undisturbed: 
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
     states: list[BatchProgress] = []
     analyze_many(words, out, modalities=["text"], workers=1, progress=states.append)
-    assert 0 < states[0].kept < CLIPS
+    kept = states[0].kept
+    assert 0 < kept < CLIPS
+    assert [state.done for state in states] == [*range(kept, CLIPS + 1)]
     assert out.read_text() == undisturbed
 
 
