@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -31,6 +35,10 @@ app = typer.Typer(
 )
 
 
+_GRACE = 0.5
+"""Seconds that an interrupted analysis has to undo what it began."""
+
+
 class Media(StrEnum):
     """How closely an audit compares media: by fingerprints, by hashes only, or not at all."""
 
@@ -50,7 +58,38 @@ def _version(
         raise typer.Exit
 
 
+@contextmanager
+def _ending_promptly() -> Iterator[None]:
+    """Let Ctrl-C end the process even where a decoder or a network holds it, which runs no Python for seconds.
+
+    What was begun is undone as far as half a second allows, and what is written is whole or not there in any case.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield
+        return
+    received, arriving = os.pipe()
+    os.set_blocking(arriving, False)
+
+    def end() -> None:
+        while number := os.read(received, 1):
+            if number[0] == signal.SIGINT:
+                time.sleep(_GRACE)
+                if sys.stderr.isatty():
+                    os.write(2, b"\x1b[?25h\n")  # the cursor, which a progress bar hides
+                os._exit(130)
+        os.close(received)
+
+    threading.Thread(target=end, daemon=True).start()
+    before = signal.set_wakeup_fd(arriving)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(arriving)
+
+
 @app.command()
+@_ending_promptly()
 def analyze(
     paths: Annotated[
         list[Path] | None,
@@ -85,6 +124,10 @@ def analyze(
         int | None, typer.Option(help="Of many clips: CPU threads of each process; 1 by default.", min=1)
     ] = None,
     ray: Annotated[str | None, typer.Option(help="Of many clips: a Ray cluster, as auto or HOST:6379.")] = None,
+    clip_timeout: Annotated[
+        float | None,
+        typer.Option(help="Of many clips: seconds that one may take, an hour by default; 0 for no limit.", min=0),
+    ] = None,
     summary: Annotated[Path | None, typer.Option(help="Of many clips: also write the summary page, .html.")] = None,
     prior: Annotated[
         str, typer.Option(metavar="PRIOR", help="balanced, natural, or shares of labels: neutral=0.6,anger=0.1.")
@@ -94,6 +137,9 @@ def analyze(
         typer.Option(metavar="FILE", help="What `mmemo baseline` wrote; or auto: each person's own earlier windows."),
     ] = None,
     adaptation: Annotated[Path | None, typer.Option(help="What `mmemo adapt` wrote.")] = None,
+    raw_cells: Annotated[
+        bool, typer.Option("--raw-cells", help="In a .csv, keep text that a spreadsheet may take for a formula.")
+    ] = False,
     classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
@@ -108,9 +154,13 @@ def analyze(
             "prior": None if prior == "balanced" else prior,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
-        analyze_and_summarize(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
+        how |= {"workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
+        how |= {} if clip_timeout is None else {"clip_timeout": clip_timeout or None}
+        analyze_and_summarize(paths, out, summary, alone, **how)
         return
-    of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
+    of_many: dict[str, object] = {
+        "--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary, "--clip-timeout": clip_timeout,
+    }  # fmt: skip
     if given := [name for name, value in of_many.items() if value is not None]:
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
     path = paths[0] if paths else None
@@ -131,7 +181,7 @@ def analyze(
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):
         if file is not None:
-            result.save(file, anonymize=anonymize)  # type: ignore[arg-type]  # it was checked above
+            result.save(file, anonymize=anonymize, raw_cells=raw_cells)  # type: ignore[arg-type]  # it was checked above
     if video is not None:
         with _progress("writing the video") as progress:
             result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]
@@ -221,6 +271,9 @@ def serve_app(
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
+    clip_timeout: Annotated[
+        float, typer.Option(help="Seconds that the analysis of an upload may take; 0 for no limit.", min=0)
+    ] = 600.0,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
     ] = False,
@@ -228,9 +281,10 @@ def serve_app(
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
     from mmemo.app.server import serve
-    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.batch.settings import Settings
 
-    serve(Analyzer(model, device=device, classes=_import(classes)), port, max_mb, with_token=not no_token)
+    settings = Settings.of(model, device=device, classes=_import(classes))
+    serve(settings, port, max_mb, with_token=not no_token, clip_timeout=clip_timeout or None)
 
 
 @app.command()
