@@ -32,7 +32,7 @@ def read(folder: str | Path) -> Reading:
     gathering = Gathering(CORPUS, folder)
     media = find_media(gathering)
     for row in find_coding(gathering, _COLUMNS):
-        subject = f"sub{int(row['Subject']):02}" if row["Subject"].isdigit() else row["Subject"]
+        subject = f"sub{int(row['Subject']):02}" if re.fullmatch("[0-9]{1,9}", row["Subject"]) else row["Subject"]
         add_coded(gathering, _COLUMNS, row, media, subject, f"{subject}_{row['Filename']}")
     return gathering.reading()
 
