@@ -12,11 +12,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mmemo.errors import ArgumentError
+from mmemo.reading import open_plain, parse_json, read_bytes, reason
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 """The two files of a checkpoint; see `mmemo.checkpoint`."""
@@ -46,6 +47,8 @@ def check_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -> No
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "no plain file"
         raise ArgumentError(f"{path} is {kind}: name a file.")
+    if not os.access(target.parent, os.W_OK):
+        raise ArgumentError(f"No file may be written into {path.parent}: change its permissions, or name another one.")
     _check_inputs(path, target, inputs)
 
 
@@ -144,8 +147,18 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def _target(path: str | Path) -> Path:
-    """The path without links."""
-    return Path(os.path.realpath(path))
+    """The path without links.
+
+    Raises:
+        ArgumentError: if there can be no such path.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            target.lstat()
+    except (OSError, ValueError) as error:  # too long, or with a zero byte
+        raise ArgumentError(f"There can be no file {str(path)[:100]!r}: {reason(error)}.") from None
+    return target
 
 
 def _check_inputs(path: Path, target: Path, inputs: Iterable[str | Path | None]) -> None:
@@ -205,7 +218,7 @@ def _written(folder: Path) -> dict[str, str | None]:
     if isinstance(marked, dict):
         return marked
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json(read_bytes(folder / CONFIG))
         if isinstance(config["format"], int) and config["sha256"] == hash_file(folder / TENSORS):
             return {CONFIG: hash_file(folder / CONFIG), TENSORS: config["sha256"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -220,7 +233,7 @@ def _written_head(folder: Path) -> bool:
 
 def _mark_of(folder: Path) -> dict[str, Any]:
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        mark = parse_json(read_bytes(folder / MARK))
     except (OSError, ValueError):
         return {}
     return mark if isinstance(mark, dict) else {}
@@ -239,8 +252,12 @@ def _mark(folder: Path, kind: str) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises:
+        OSError: if it is no plain file, or can't be read.
+    """
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -31,8 +31,7 @@ def open_plain(path: str | Path) -> BinaryIO:
     A pipe waits for ever and a device like ``/dev/zero`` never ends, so neither is opened.
 
     Raises:
-        OSError: if it is no plain file, or can't be opened; or if it is a web page or a pointer of Git LFS, as a download
-            that went wrong leaves in the place of any file.
+        OSError: if it is no plain file, or can't be opened.
     """
     file = Path(path)
     try:
@@ -43,7 +42,17 @@ def open_plain(path: str | Path) -> BinaryIO:
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file")
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'something')}, not a file")
-    opened = file.open("rb")
+    return file.open("rb")
+
+
+def open_input(path: str | Path) -> BinaryIO:
+    """The bytes of a file that is data, opened for reading.
+
+    Raises:
+        OSError: see `open_plain`; and if it is a web page or a pointer of Git LFS, which a download that went wrong
+            leaves in the place of any file.
+    """
+    opened = open_plain(path)
     if stands_in := stand_in(opened.read(512)):
         opened.close()
         raise OSError(errno.EINVAL, stands_in)
@@ -55,9 +64,9 @@ def read_bytes(path: str | Path, largest: int = LARGEST) -> bytes:
     """The content of a file.
 
     Raises:
-        OSError: see `open_plain`; and if it has more bytes than ``largest``.
+        OSError: see `open_input`; and if it has more bytes than ``largest``.
     """
-    with open_plain(path) as file:
+    with open_input(path) as file:
         content = file.read(largest + 1)
     if len(content) > largest:
         raise OSError(errno.EFBIG, f"it is larger than {largest / 1e6:g} MB")
@@ -68,9 +77,9 @@ def read_lines(path: str | Path) -> Iterator[bytes]:
     """The lines of a file, of which one is in memory at a time.
 
     Raises:
-        OSError: see `open_plain`; and if a line has more than `LONGEST` bytes.
+        OSError: see `open_input`; and if a line has more than `LONGEST` bytes.
     """
-    with open_plain(path) as file:
+    with open_input(path) as file:
         while line := file.readline(LONGEST + 1):
             if len(line) > LONGEST:
                 raise OSError(errno.EFBIG, f"a line of it is longer than {LONGEST / 1e6:g} MB")

@@ -19,6 +19,7 @@ from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
+from mmemo.reading import read_bytes, reason
 from mmemo.speech.prosody import Prosody
 from mmemo.speech.transcript import Transcript
 
@@ -319,9 +320,9 @@ class EmotionResult(_Scored):
             ArgumentError: if the file can't be read, or holds no result.
         """
         try:
-            document = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError) as error:
-            raise ArgumentError(f"{path} can't be read as a result: {error}.") from None
+            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArgumentError(f"{path} can't be read as a result: {reason(error)}.") from None
         try:
             return cls.from_dict(document)
         except ArgumentError as error:

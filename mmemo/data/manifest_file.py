@@ -20,7 +20,7 @@ from mmemo.data.spreadsheets import lines_of
 from mmemo.errors import ArgumentError, LabelError, ManifestError, expected_one_of, shown
 from mmemo.files import replacing_file
 from mmemo.labels import LABEL_SETS, LabelSet
-from mmemo.reading import open_plain, parse_json
+from mmemo.reading import open_input, parse_json
 from mmemo.speech.transcript import files_read
 
 FORMAT = 1
@@ -96,7 +96,7 @@ def write_clips(path: Path, clips: Sequence[Clip], labels: LabelSet) -> Path:
 def is_manifest(path: Path) -> bool:
     """Whether a file is a manifest as `write_clips` writes it: its first line says so."""
     try:
-        with open_plain(path) as file:
+        with open_input(path) as file:
             first = file.readline(100_000).decode()
     except (OSError, ValueError):
         return False
@@ -182,7 +182,8 @@ def _json_lines(path: Path, labels: _Labels) -> Iterator[Line]:
 
 def _header(values: dict[str, Any], labels: _Labels) -> list[str]:
     if not isinstance(values["manifest"], int) or values["manifest"] > FORMAT:
-        return [f"a manifest of format {shown(values['manifest'])}, this mmemo reads up to {FORMAT}: pip install -U mmemo"]
+        got = shown(values["manifest"])
+        return [f"a manifest of format {got}, this mmemo reads up to {FORMAT}: pip install -U mmemo"]
     stated = values.get(LABEL_SET)
     match stated:
         case {"name": str(name), "labels": list(names)} if all(isinstance(label, str) for label in names):

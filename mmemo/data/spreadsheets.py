@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from mmemo.errors import ManifestError, expected_one_of, shown
-from mmemo.reading import open_plain, read_lines, reason
+from mmemo.reading import open_input, read_lines, reason
 
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LARGEST_SHEET = 50_000_000  # bytes; a coding sheet has some hundred thousand, and a bomb no limit
@@ -182,7 +182,7 @@ def _text(path: Path, delimiter: str | None, quoted: bool) -> Iterator[tuple[int
 def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The first sheet of an Excel file: its XML needs no package to be read."""
     try:
-        with open_plain(path) as file, zipfile.ZipFile(file) as book:
+        with open_input(path) as file, zipfile.ZipFile(file) as book:
             if any(entry.file_size > _LARGEST_SHEET for entry in book.infolist()):
                 raise ManifestError(path, ["it is too large to be a coding sheet; save it as CSV"])
             names = book.namelist()

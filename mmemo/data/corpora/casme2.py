@@ -13,6 +13,7 @@ picture in the middle. For the three classes of MEGC2019 use ``manifest.map_labe
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading

@@ -28,7 +28,9 @@ from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import IEMOCAP10
 from mmemo.media import AUDIO, VIDEO
 
-_TURN = re.compile(r"\[(\d+\.?\d*) - (\d+\.?\d*)\]\t(Ses(0[1-5])[FM]_(?:impro|script)\w+_([FM])\w+)\t(\w+)\t\[([\d., ]+)\]")
+_TURN = re.compile(
+    r"\[(\d+\.?\d*) - (\d+\.?\d*)\]\t(Ses(0[1-5])[FM]_(?:impro|script)\w+_([FM])\w+)\t(\w+)\t\[([\d., ]+)\]"
+)
 _VOTE = re.compile(r"C-E\d+:\t([^\t]*?);?\t")
 _WORDS = re.compile(r"(Ses\S+)\s+\[[\d.]+-[\d.]+\]:\s*(.*)")
 _LABELS = {

@@ -23,7 +23,7 @@ from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ArgumentError, ManifestError, MissingExtraError, expected_one_of, shown
 from mmemo.files import make_folder, replacing_file
 from mmemo.labels import LabelSet
-from mmemo.reading import open_plain
+from mmemo.reading import open_input
 from mmemo.speech.transcript import files_read
 
 _THEIRS = {"label": "emotion", "transcript": "transcription", "path": "file"}
@@ -172,7 +172,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except ImportError:
         raise MissingExtraError("Reading Parquet", "export") from None
     try:
-        with open_plain(path) as file:
+        with open_input(path) as file:
             rows = pyarrow.parquet.read_table(file).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise ManifestError(path, [f"not a Parquet file: {error}"]) from None
