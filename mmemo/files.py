@@ -89,7 +89,7 @@ def replacing_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -
         inputs: see `check_file`.
 
     Raises:
-        ArgumentError: see `check_file`; and if the file can't be written.
+        ArgumentError: see `check_file`; and if the file can't be written, or a text can't be in UTF-8.
     """
     check_file(path, inputs)
     target = _target(path)
@@ -99,8 +99,14 @@ def replacing_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -
         partial.replace(target)
     except OSError as error:
         raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
+    except UnicodeEncodeError as error:
+        near = error.object[max(0, error.start - 20) : error.end + 20]
+        raise ArgumentError(
+            f"{path} can't be written: {near!r} is no valid Unicode, as the name of a file that is not UTF-8. Rename it."
+        ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -127,6 +133,8 @@ def replacing(folder: str | Path, inputs: Iterable[str | Path | None] = (), kind
         _mark(partial, kind)
         check_folder(folder, inputs, kind)
         _swap(partial, folder, workshop / "old", kind)
+    except OSError as error:
+        raise ArgumentError(f"{folder} can't be written: {error.strerror or error}.") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if not (workshop / "old").exists():  # else it could be neither replaced nor put back

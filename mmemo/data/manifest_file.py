@@ -77,8 +77,14 @@ def write_clips(path: Path, clips: Sequence[Clip], labels: LabelSet) -> Path:
     """Write a manifest under a temporary name and rename it; see `mmemo.data.Manifest.write`."""
     check_suffix(path)
     records = (to_record(clip, path.parent) for clip in clips)
-    with replacing_file(path, files_read(clips)) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix.lower() == ".jsonl":
+    lines = path.suffix.lower() == ".jsonl"
+    # The escape of a sign that UTF-8 lacks, of a file's name in another encoding, is the same in JSON as in Python.
+    errors = "backslashreplace" if lines else "strict"
+    with (
+        replacing_file(path, files_read(clips)) as partial,
+        partial.open("w", encoding="utf-8", errors=errors, newline="") as file,
+    ):
+        if lines:
             header = {"manifest": FORMAT, LABEL_SET: {"name": labels.name, "labels": list(labels)}}
             for values in (header, *records):
                 file.write(json.dumps(values, ensure_ascii=False) + "\n")

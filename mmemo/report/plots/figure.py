@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from mmemo.report.style.clock import length
 from mmemo.report.style.colors import FAINT, TEXT
 from mmemo.report.style.fonts import families
+from mmemo.report.style.wording import source_name
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -80,7 +80,7 @@ class RowLayout:
 def title(layout: RowLayout, result: EmotionResult) -> None:
     """File name, label and score, in two lines."""
     layout.skip(0.25)
-    name = Path(result.source).name if result.source else "Text"
+    name = source_name(result)
     layout.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
     layout.skip(0.26)
     over = f" over {length(result.duration)}" if result.duration else ""
