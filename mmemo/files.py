@@ -102,7 +102,7 @@ def replacing_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -
     except UnicodeEncodeError as error:
         near = error.object[max(0, error.start - 20) : error.end + 20]
         raise ArgumentError(
-            f"{path} can't be written: {near!r} is no valid Unicode, as the name of a file that is not UTF-8. Rename it."
+            f"{path} can't be written: {near!r} is no valid Unicode; rename a file whose name is not."
         ) from None
     finally:
         with suppress(OSError):
