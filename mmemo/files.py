@@ -64,9 +64,9 @@ def check_folder(folder: str | Path, inputs: Iterable[str | Path | None] = (), k
             holds anything that mmemo did not write or that was changed since.
     """
     folder = Path(folder)
+    target = _target(folder)
     if folder.is_symlink():
         raise ArgumentError(f"{folder} is a link to {folder.readlink()}: name the folder itself, or another one.")
-    target = _target(folder)
     file = next((above for above in (target, *target.parents) if above.exists() and not above.is_dir()), None)
     if file is not None:
         raise ArgumentError(f"{folder} is to be a folder, and {file} is a file: name another folder.")

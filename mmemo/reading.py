@@ -11,8 +11,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 LARGEST = 100_000_000
 """Bytes of a document that is read whole: subtitles, settings, a result. Those of a film have some hundred thousand."""
@@ -25,7 +26,7 @@ _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def open_plain(path: str | Path) -> BinaryIO:
+def open_plain(path: str | Path) -> BufferedReader:
     """The bytes of a file, opened for reading.
 
     A pipe waits for ever and a device like ``/dev/zero`` never ends, so neither is opened.
@@ -45,7 +46,7 @@ def open_plain(path: str | Path) -> BinaryIO:
     return file.open("rb")
 
 
-def open_input(path: str | Path) -> BinaryIO:
+def open_input(path: str | Path) -> BufferedReader:
     """The bytes of a file that is data, opened for reading.
 
     Raises:

@@ -126,7 +126,7 @@ class FeatureCache:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged bytes in its messages
             raise ArgumentError(
                 f"{self.path} can't be used as a feature cache ({error}). Name another file, or remove it."
             ) from None

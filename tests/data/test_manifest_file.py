@@ -189,3 +189,53 @@ def test_the_license_of_an_older_manifest_is_read_by_its_old_name(tmp_path: Path
     new = manifest.write(tmp_path / f"new-{name}").read_text()
     assert "licence" not in new
     assert "license" in new
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"start": ' + "9" * 400 + "}", "start: expected a number such as 1.25"),
+        ('{"turn": ' + "9" * 5000 + "}", "not JSON: Exceeds the limit"),
+        ('{"turn": 1e999}', "turn: expected a number"),
+        ("[" * 100_000, "not JSON: it is nested too deeply"),
+        ('{"extra": {"a": ' + "[" * 90 + "]" * 90 + "}}", "extra: expected text, got"),
+        ('{"perceived": {"anger": 1e308, "fear": 1e308, "joy": 1e308}}', "must be positive and sum to 1"),
+        ('{"id": "' + "x" * 5000 + '", "label": [1]}', "label: expected text, got [1]"),
+    ],
+)
+def test_values_beyond_all_bounds_are_faults(line: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(line)
+    (fault,) = faults(tmp_path / "m.jsonl")
+    assert says in fault
+    assert len(fault) < 1000
+
+
+def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "lfs.csv").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / "page.jsonl").write_text("<html>")
+    (tmp_path / "folder.csv").mkdir()
+    for name, says in (
+        ("pipe.csv", "a pipe"),
+        ("lfs.csv", "Git LFS"),
+        ("page.jsonl", "a web page"),
+        ("folder.csv", "folder"),
+    ):
+        assert says in faults(tmp_path / name)[0]
+    assert faults(tmp_path / ("a" * 300 + ".csv")) == ("it can't be read: File name too long",)
+
+
+def test_names_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
+    """In JSON Lines, whose escapes can hold them; CSV can't, and says so."""
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (tmp_path / name).touch()
+    manifest = Manifest((Clip(tmp_path / name, id=name, label="fear"),), EKMAN7)
+    assert Manifest.read(manifest.write(tmp_path / "m.jsonl")) == manifest
+    with pytest.raises(ArgumentError, match=r"m\.csv can't be written: 'caf\\udce9\.mp4"):
+        manifest.write(tmp_path / "m.csv")
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_media_file_with_an_impossible_name_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps({"id": "a", "path": "x" * 5000 + ".mp4"}))
+    assert "does not exist" in faults(tmp_path / "m.jsonl")[0]

@@ -171,7 +171,10 @@ _NAMES: Mapping[tuple[str, str], _Name] = {
 }
 
 
-class _Unpickler(pickle._Unpickler):
+_InPython: Any = pickle._Unpickler
+
+
+class _Unpickler(_InPython):  # type: ignore[misc]  # what is changed here is not in its type
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _NAMES[module, name]
@@ -205,7 +208,7 @@ class _Unpickler(pickle._Unpickler):
             raise EOFError
         self.append(bytearray(content))
 
-    dispatch = pickle._Unpickler.dispatch | {
+    dispatch = _InPython.dispatch | {
         pickle.SETITEM[0]: _set_item,
         pickle.SETITEMS[0]: _set_items,
         pickle.DICT[0]: _dict,
