@@ -196,6 +196,41 @@ def test_interchange(check: Check, tmp_path: Path) -> None:
     run()
 
 
+CORPORA = {
+    "meld": ("train_sent_emo.csv", b"Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
+                                   b'1,"Oh my God",Phoebe,sadness,negative,0,0,4,7,"00:20:57,256","00:21:00,049"\n'),
+    "xed": ("xed_annotated.tsv", b"split\tlabel\tlang\tid\ttext\ntrain\tjoy,trust\ten\tt1\tYes\ndev\tanger\tfi\tt2\tEi\n"),
+    "goemotions": ("train.tsv", b"Yes!\t4,5\tabc\nNo\t3\tdef\n"),
+    "dair_emotion": ("train.txt", b"i feel fine;joy\ni feel bad;sadness\n"),
+    "emobank": ("emobank.csv", b"id,split,V,A,D,text\na,train,3.0,2.8,3.2,Remember\nb,dev,2,2,2,No\n"),
+    "emorynlp": ("emorynlp.tsv", b"split\tlabel\tid\ttext\ntrain\tjoyful\ttrain_ds1e2_1_u1|['Monica Geller']|00:00:02.877|00:00:07.548\tHi\n"),
+    "affectnet": ("training.csv", b"subDirectory_filePath,expression,valence,arousal\n1/a.jpg,1,0.7,-0.1\n"),
+    "iemocap": ("dialog/EmoEvaluation/Ses01F_impro01.txt", b"[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\n"
+                b"C-E2:\tNeutral;\t()\n"),
+    "raf_db": ("list_patition_label.txt", b"train_00001.jpg 5\ntest_00001.jpg 1\n"),
+}  # fmt: skip
+"""Names and texts of the tables of some corpora."""
+
+
+def test_corpora(check: Check) -> None:
+    @FUZZ
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        corpus = data.draw(st.sampled_from([*CORPORA]))
+        name, whole = CORPORA[corpus]
+        content = data.draw(damaged([whole]))
+
+        def read(path: Path) -> None:
+            for file in (name, "Session1/" + name, "1/a.jpg", "test_00001.jpg"):
+                (path.parent / file).parent.mkdir(parents=True, exist_ok=True)
+                (path.parent / file).write_bytes(content)
+            read_corpus(corpus, path.parent)
+
+        check(read, "x", b"")
+
+    run()
+
+
 def test_openface(check: Check) -> None:
     whole = b"frame, face_id, timestamp, confidence, success, AU01_r, AU12_c\n1, 0, 0.000, 0.98, 1, 0.25, 1.0\n2, 0, 0.033, 0.9, 0, 1, 0\n"
     rows = st.lists(st.lists(CELLS, min_size=5, max_size=8), max_size=4).map(
