@@ -13,6 +13,8 @@ from .comparison.compare import compare as compare
 from .comparison.predictions import Predictions as Predictions
 from .micro.spot import spot_micro as spot_micro
 from .model import EmotionModel as EmotionModel
+from .personal.adaptation import Adaptation as Adaptation
+from .personal.baseline import Baseline as Baseline
 from .pipeline.analyzer import Analyzer as Analyzer
 from .pipeline.analyzer import analyze as analyze
 from .pretrained import load_model as load_model

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from mmemo.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, tenso
 from mmemo.encoders.base import Encoder, Encoding, SavableEncoder, WindowsEncoder
 from mmemo.encoders.modality import quality_of
 from mmemo.encoders.registry import load_encoder
-from mmemo.encoders.softmax import softmax
+from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError, LabelError, WeightsError, expected_one_of
 from mmemo.evidence import Evidence
 from mmemo.files import GRAPH, replacing
@@ -23,6 +24,12 @@ from mmemo.labels import LABEL_SETS, LabelSet
 from mmemo.onnx_network import OnnxNetwork
 
 KIND = "emotion-model"
+Shares = Mapping[str, float]
+"""Share of each label, from 0 to 1."""
+Prior = Literal["balanced", "natural"] | Shares
+"""Shares of the labels under which scores are given; see `EmotionModel.adjusted`."""
+Correction = Callable[[Encoding], Encoding]
+"""Changes the log scores of one modality, as a baseline does."""
 FUSION = "fusion"
 """Subfolder of the fusion head and the model's settings; each encoder has one with its modality's name."""
 
@@ -35,13 +42,16 @@ class EmotionModel:
         fusion: takes any subset of these modalities.
         temperatures: of each modality, from `mmemo.evaluation.calibration.fit_temperature`; 1 where none is given.
         name: of the model in results.
+        priors: shares of the labels that encoders were trained under, by modality, where they are known. They are
+            divided out of each encoder's scores, so that no corpus' habits are in them, nor thrice in fused ones.
 
     Attributes:
+        prior: shares of the labels under which scores are given, (K,) float64; equal ones unless `adjusted` says else.
         weights: SHA-256 of the tensors that each part ("face", "fusion" …) was loaded from; empty for a built model.
 
     Raises:
         ArgumentError: if two encoders have the same modality, labels differ, or the head was trained on tokens of
-            another width.
+            another width; or priors are no positive shares of the labels.
 
     >>> import mmemo
     >>> from mmemo.fusion.late import LateFusion
@@ -60,6 +70,7 @@ class EmotionModel:
         fusion: FusionHead,
         temperatures: Mapping[str, float] | None = None,
         name: str = "own",
+        priors: Mapping[str, Shares] | None = None,
     ) -> None:
         self.encoders = {encoder.modality: encoder for encoder in encoders}
         if len(self.encoders) < len(encoders) or not encoders:
@@ -82,7 +93,10 @@ class EmotionModel:
         self.fusion = fusion
         self.temperatures = dict.fromkeys(self.encoders, 1.0) | dict(temperatures or {})
         self.name = name
+        self.priors = {modality: shares(fusion.labels, one) for modality, one in (priors or {}).items()}
+        self.prior = np.full(len(fusion.labels), 1 / len(fusion.labels))
         self.weights: dict[str, str] = {}
+        self._corrections: tuple[Mapping[str, Correction], ...] = ()
 
     @property
     def labels(self) -> LabelSet:
@@ -94,37 +108,65 @@ class EmotionModel:
         """The modalities that the model has an encoder for."""
         return tuple(self.encoders)
 
+    def adjusted(self, prior: Prior = "balanced", *corrections: Mapping[str, Correction]) -> EmotionModel:
+        """The same model, with scores under another prior and corrected log scores.
+
+        Args:
+            prior: "balanced": every label is equally likely beforehand. "natural": as in the material that the encoders
+                were trained on, counted once. Or the share of each label, as in `{"neutral": 0.6, …}`: those that are
+                not named share the rest.
+            corrections: of modalities, applied to their log scores one after the other, before they are fused.
+
+        Raises:
+            ArgumentError: for a prior that is none.
+        """
+        other = copy(self)
+        other._corrections = corrections
+        check_prior(prior)
+        if isinstance(prior, Mapping):
+            other.prior = shares(self.labels, prior)
+        elif prior == "natural":
+            logs = [np.log(one) for modality, one in self.priors.items() if modality in self.encoders]
+            other.prior = softmax(np.mean(logs, axis=0)) if logs else other.prior
+        else:
+            other.prior = np.full(len(self.labels), 1 / len(self.labels))
+        return other
+
     def encode(self, modality: str, windows: Sequence[Evidence]) -> Encoding:
-        """Calibrated encoding of B windows by one encoder; a window without the modality is all masked."""
+        """Encoding of B windows by one encoder, calibrated, without its prior, and corrected.
+
+        A window without the modality is all masked.
+        """
         encoder = self.encoders[modality]
         quality = np.array([quality_of(window, modality) for window in windows], np.float32)
-        if isinstance(encoder, WindowsEncoder):
-            together = encoder.encode_windows(windows)
-            return replace(together, logits=together.logits / self.temperatures[modality], quality=quality)
-        prepared = [encoder.prepare(window) for window in windows]
-        rows = [row for row, item in enumerate(prepared) if item is not None]
-        if not rows:
-            return absent(len(windows), encoder.dim, len(self.labels))
-        part = encoder.encode([item for item in prepared if item is not None])
-        if len(rows) == len(windows):
-            return Encoding(part.tokens, part.mask, part.logits / self.temperatures[modality], quality, part.affect)
-        tokens = np.zeros((len(windows), *part.tokens.shape[1:]), np.float32)
-        mask = np.zeros(tokens.shape[:2], bool)
-        logits = np.zeros((len(windows), len(self.labels)), np.float32)
-        tokens[rows], mask[rows], logits[rows] = part.tokens, part.mask, part.logits
-        affect = None
-        if part.affect is not None:
-            affect = np.zeros((len(windows), 3), np.float32)
-            affect[rows] = part.affect
-        return Encoding(tokens, mask, logits / self.temperatures[modality], quality, affect)
+        return self.calibrate(modality, replace(_encode(encoder, windows), quality=quality))
+
+    def calibrate(self, modality: str, encoding: Encoding) -> Encoding:
+        """What an encoder gave: calibrated, without its prior, and corrected."""
+        encoding = replace(encoding, logits=self.calibrate_logits(modality, encoding.logits))
+        for corrections in self._corrections:
+            if modality in corrections:
+                encoding = corrections[modality](encoding)
+        return encoding
+
+    def calibrate_logits(self, modality: str, logits: np.ndarray) -> np.ndarray:
+        """Logits (…, K) of an encoder over its temperature, less the logarithm of its prior; float32."""
+        calibrated = logits / self.temperatures[modality]
+        if modality in self.priors:
+            calibrated = calibrated - np.log(self.priors[modality])
+        return np.asarray(calibrated, np.float32)
 
     def scores(self, encoding: Encoding) -> np.ndarray:
-        """Calibrated scores (B, K) float64 of one modality; rows where it is absent mean nothing."""
-        return softmax(encoding.logits.astype(float))
+        """Scores (B, K) float64 of one modality, under the model's prior; rows where it is absent mean nothing."""
+        return self._under_prior(log_softmax(encoding.logits.astype(float)))
 
     def fuse(self, encodings: Mapping[str, Encoding]) -> np.ndarray:
-        """Fused scores (B, K) float64 of calibrated encodings."""
-        return self.fusion.fuse(encodings)
+        """Fused scores (B, K) float64 of calibrated encodings, under the model's prior."""
+        with np.errstate(divide="ignore"):  # a head may give 0
+            return self._under_prior(np.log(self.fusion.fuse(encodings)))
+
+    def _under_prior(self, log_scores: np.ndarray) -> np.ndarray:
+        return softmax(log_scores + np.log(self.prior))
 
     def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> Path:
         """Write the whole model into ``folder``: all of it or nothing.
@@ -160,6 +202,7 @@ class EmotionModel:
             "labels": self.labels.to_config(),
             "encoders": {modality: type(encoder).__name__ for modality, encoder in self.encoders.items()},
             "temperatures": self.temperatures,
+            "priors": {modality: self.labels.scores(one) for modality, one in self.priors.items()},
             "fusion": settings,
         }
         with replacing(folder) as partial:
@@ -214,9 +257,65 @@ class EmotionModel:
             None if graph is None else OnnxNetwork(graph),
         )
         temperatures = {one.modality: checkpoint.config["temperatures"].get(one.modality, 1.0) for one in encoders}
-        model = cls(encoders, fusion, temperatures, name or str(folder))
+        priors = checkpoint.config.get("priors", {})
+        try:
+            model = cls(encoders, fusion, temperatures, name or str(folder), priors)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise WeightsError(f"The priors of the model in {folder} are damaged: {error}.") from None
         model.weights = {part: tensors_sha256(Path(folder) / part) for part in (*model.modalities, FUSION)}
         return model
+
+
+def check_prior(prior: Prior) -> None:
+    """Refuse what is no prior; that its labels are the model's is checked by `EmotionModel.adjusted`.
+
+    Raises:
+        ArgumentError: see above.
+    """
+    if not isinstance(prior, Mapping) and prior not in ("balanced", "natural"):
+        raise ArgumentError(f'prior: expected "balanced", "natural" or the share of each label, got {prior!r}.')
+
+
+def shares(labels: LabelSet, given: Shares) -> np.ndarray:
+    """(K,) float64: the share of each label, summing to 1. Labels that are not named share what the others leave.
+
+    Raises:
+        ArgumentError: for a label that is none of these, or shares that are not positive or don't sum to 1.
+    """
+    for label in given:
+        if label not in labels:
+            raise ArgumentError(expected_one_of("Label of a prior", labels, label))
+    rest = [label for label in labels if label not in given]
+    left = 1 - sum(given.values())
+    values = np.array([given.get(label, left / max(1, len(rest))) for label in labels], float)
+    if not (np.isfinite(values).all() and (values > 0).all() and abs(values.sum() - 1) < 0.01):
+        raise ArgumentError(
+            f"A prior is the share of each label, all above 0 and 1 together, got {dict(given)}. "
+            "A label that hardly occurs has a small share, such as 0.001."
+        )
+    return np.asarray(values / values.sum())
+
+
+def _encode(encoder: Encoder, windows: Sequence[Evidence]) -> Encoding:
+    """The encoder's own output, with all-masked rows where the modality is absent."""
+    if isinstance(encoder, WindowsEncoder):
+        return encoder.encode_windows(windows)
+    prepared = [encoder.prepare(window) for window in windows]
+    rows = [row for row, item in enumerate(prepared) if item is not None]
+    if not rows:
+        return absent(len(windows), encoder.dim, len(encoder.labels))
+    part = encoder.encode([item for item in prepared if item is not None])
+    if len(rows) == len(windows):
+        return part
+    tokens = np.zeros((len(windows), *part.tokens.shape[1:]), np.float32)
+    mask = np.zeros(tokens.shape[:2], bool)
+    logits = np.zeros((len(windows), len(encoder.labels)), np.float32)
+    tokens[rows], mask[rows], logits[rows] = part.tokens, part.mask, part.logits
+    affect = None
+    if part.affect is not None:
+        affect = np.zeros((len(windows), 3), np.float32)
+        affect[rows] = part.affect
+    return Encoding(tokens, mask, logits, affect=affect)
 
 
 def load_settings(folder: str | Path) -> Checkpoint:

@@ -48,22 +48,22 @@ MODELS = {
         {
             "face": Weights(
                 WEIGHTS / "face",
-                "99e32f1cbc6986a9c9e871b3e715c1387c6876d6bc2e26e1dc0769d580c4aaa2",
+                "4fd8b4fbd504996e9da4701483bd5522a8bb7e47bf3765a1a5999dc14f680b44",
                 "docs/models/face.md",
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "82c8c28afa5bfe17f9a7ce062a6697001734f46eb26d208cefddf0d4872e53b6",
+                "5e83a00b8dd6d5f005eeacccbda9b322ed4f91865e865e92585d208ad516a802",
                 "docs/models/voice.md",
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "14b60f026ddf0c453c3149fc1cbf98a961a491361ea351b3bd5cf3207115a242",
+                "30af737da5b33d0e9b6409e91c3fefcb528e7460ebcb2e762ff0efc5cf7f3630",
                 "docs/models/text.md",
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "8ad31f68700f0a477c1cfee3b666c193bbc1d00aac9d8880d5ca9d60e27e35ad",
+                "b4c5b5069edd08e6cfeacb56ea15b091a0edf8f0bcaf11cae687f41201953abd",
                 "docs/models/fusion.md",
             ),
         },

@@ -181,8 +181,10 @@ class AnalysisSettings:
         window: length of a window in seconds.
         hop: seconds from one window's start to the next one's.
         modalities: those that were looked for.
-        prior: name of the label prior that the scores were corrected for; None without.
-        baseline: name of the person's baseline that was subtracted; None without.
+        prior: shares of the labels under which the scores are given: "balanced", "natural" or shares; None if that was
+            not recorded.
+        baseline: whose baseline was taken off the scores: "person", "place" or "auto"; None without.
+        adapted: whether a correction learned from labeled clips was applied.
     """
 
     window: Seconds
@@ -190,6 +192,7 @@ class AnalysisSettings:
     modalities: tuple[str, ...]
     prior: str | None = None
     baseline: str | None = None
+    adapted: bool = field(default=False, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True)

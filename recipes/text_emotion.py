@@ -304,6 +304,7 @@ def main(
         "corpora": {name: corpus_named(name).terms for name in corpora},
         "split": "official; texts that occur in a training split left out of validation and test",
         "recipe": {"name": "text_emotion", "parameters": settings},
+        "prior": EKMAN7.scores(softmax(share * prior).round(4)),
     }
     # scores are those of the weights as saved: int8 and float16, read again
     encoder_of(network, card).save(run / "weights")

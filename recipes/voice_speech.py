@@ -186,6 +186,15 @@ def build_cache(utterances: Sequence[Utterance], data: Path, run: Path) -> Cache
     return Cache(*(np.load(run / f"{name}.npy", mmap_mode="r") for name in names))
 
 
+def prior(utterances: Sequence[Utterance]) -> dict[str, float]:
+    """Shares of the labels that crops are drawn with."""
+    shares = np.zeros(len(EKMAN7))
+    for corpus, share in SHARES.items():
+        classes = sorted({one.target for one in utterances if one.corpus == corpus and one.split == "train"})
+        shares[classes] += share / len(classes)
+    return EKMAN7.scores(shares.round(4))
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """B crops: waveforms (B, N), lengths (B,) samples, and class indices (B,)."""
@@ -476,6 +485,7 @@ def main(
         "recipe": "recipes/voice_speech.py",
         "settings": {**settings, "augmentation": asdict(Augmentation())},
         "corpora": TERMS,
+        "prior": prior(utterances),
         "mappings": {name: mapping.loses for name, mapping in CORPORA.items()},
         "split": {"test": sorted(TEST), "validation": sorted(VALIDATION), "cross": "all of SAVEE"},
         "scores": {name: value for name, value in report.items() if not name.startswith("validation")},

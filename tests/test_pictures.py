@@ -12,7 +12,8 @@ import pytest
 from mmemo import Analyzer
 from mmemo.errors import MediaError, MissingStreamError
 from mmemo.media import Frame, frames, write_video
-from mmemo.media.orientation import jpeg_orientation, upright
+from mmemo.media.orientation import exif_orientation, upright
+from mmemo.media.structure import exif
 from mmemo.samples import portrait, speech
 
 pytestmark = pytest.mark.slow
@@ -100,19 +101,25 @@ def test_a_phone_picture_is_turned_upright(look: Analyzer, tmp_path: Path, orien
     assert look(path).label == "happiness"
 
 
-def test_orientation_is_read_from_the_header_alone() -> None:
+def test_orientation_is_read_from_the_header_alone(tmp_path: Path) -> None:
     tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
     segment = b"Exif\x00\x00" + tiff
     head = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
-    assert jpeg_orientation(head) == 6
+    path = tmp_path / "head.jpg"
+
+    def orientation(content: bytes) -> int | None:
+        path.write_bytes(content)
+        data = exif(path)
+        return None if data is None else exif_orientation(data)
+
+    assert orientation(head) == orientation(tiff) == 6
     for broken in (
-        b"",
         head[:30],
         b"\x89PNG" + head,
         head.replace(b"MM", b"XX"),
         head.replace(b"\x00\x06\x00", b"\x00\x63\x00"),
     ):
-        assert jpeg_orientation(broken) is None
+        assert orientation(broken) is None
     assert np.array_equal(upright(np.arange(12).reshape(2, 2, 3), 1), np.arange(12).reshape(2, 2, 3))
 
 

@@ -63,5 +63,6 @@ def _fused(
 
 
 def _encoding(model: EmotionModel, scores: ModalityScores) -> Encoding:
+    """The scores without the model's prior, which fusing puts in."""
     shares = np.array([[scores.scores[label] for label in model.labels]])
-    return scores_only(np.log(np.maximum(shares, 1e-12)).astype(np.float32))
+    return scores_only((np.log(np.maximum(shares, 1e-12)) - np.log(model.prior)).astype(np.float32))

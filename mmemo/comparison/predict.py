@@ -77,7 +77,7 @@ def calibrate(model: EmotionModel, clips: EncodedClips, rows: np.ndarray) -> dic
                 f"The fusion head was trained on {modality} tokens of width {dims[modality]}, these clips were encoded "
                 f"with {dim}. Encode them with the model's own encoders."
             )
-    return {modality: one.calibrate(model.temperatures[modality]) for modality, one in clips.batch(rows).items()}
+    return {modality: model.calibrate(modality, one) for modality, one in clips.batch(rows).items()}
 
 
 def predict_subsets(

@@ -138,7 +138,7 @@ def face(
     time, detected = _locate(source, person, at)
     gray = gray_crops(detected.crop[None], encoder.size)
     logits = encoder.encode([np.stack([gray, np.ones_like(gray)], axis=1)]).logits[0]
-    scores = encoder.labels.scores(softmax(logits / loaded.temperatures["face"]))
+    scores = encoder.labels.scores(softmax(loaded.calibrate_logits("face", logits).astype(float)))
     label = label or max(scores, key=lambda name: scores[name])
     heat = heat_map(encoder, detected.crop, label)
     return FaceExplanation(

@@ -191,16 +191,20 @@ def text(
     if isinstance(encoder, TextEncoder):
         encoder = encoder.in_torch()  # in int8 the parts would not sum to the score
     logits = encoder.encode([ids]).logits[0]
-    scores = encoder.labels.scores(softmax(logits.astype(float) / loaded.temperatures["text"]))
+    scores = encoder.labels.scores(softmax(loaded.calibrate_logits("text", logits).astype(float)))
     label = label or max(scores, key=lambda name: scores[name])
-    weights, without = attributions(encoder, ids, label, loaded.temperatures["text"])
+    weights, without = attributions(encoder, ids, label, loaded.temperatures["text"], loaded.priors.get("text"))
     spans = encoder.spans(evidence.text)
     words = _by_word(evidence.text, spans, weights[len(weights) - len(spans) :])
     return TextExplanation(label, scores[label], scores, words, without, start)
 
 
 def attributions(
-    encoder: TextEncoder | TextBackboneEncoder, ids: np.ndarray, label: str, temperature: float = 1.0
+    encoder: TextEncoder | TextBackboneEncoder,
+    ids: np.ndarray,
+    label: str,
+    temperature: float = 1.0,
+    prior: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Weights (T,) of the tokens in the logarithm of a label's score, and that score without any of the words.
 
@@ -210,7 +214,7 @@ def attributions(
         encoder: of the ids.
         ids: (T,) int64 as the encoder prepares them.
         label: that is explained.
-        temperature: of the model.
+        temperature, prior: those of the model for this encoder; equal shares by default.
 
     Raises:
         MissingExtraError: if Captum is not installed.
@@ -221,7 +225,8 @@ def attributions(
         raise MissingExtraError("Explaining words", "explain") from None
     import torch
 
-    gradients = encoder.gradients(encoder.labels.index(label), temperature)
+    prior = np.ones(len(encoder.labels)) if prior is None else prior
+    gradients = encoder.gradients(encoder.labels.index(label), temperature, prior)
     inputs = torch.from_numpy(ids)[None].to(next(gradients.embedding.parameters()).device)
     fixed = torch.isin(inputs, torch.tensor(sorted(gradients.special), device=inputs.device))
     baseline = torch.where(fixed, inputs, torch.full_like(inputs, gradients.padding))

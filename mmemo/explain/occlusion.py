@@ -118,34 +118,33 @@ def voice(
     start, sound = _locate(source, at, length)
     mask = speech_mask(speech_spans([sound]).spans, 0.0, len(sound))
     evidence = VoiceEvidence(sound, mask, float(mask.mean()) if len(mask) else 0.0)
-    temperature = loaded.temperatures["voice"]
-    whole = _logits(encoder, [evidence])[0]
+    whole = _logits(loaded, encoder, [evidence])[0]
     if whole is None:
         raise MissingStreamError(
             f"Nobody speaks within {length:g} s of {start:.1f} s, so there is no voice to explain."
         )
-    scores = encoder.labels.scores(softmax(whole.astype(float) / temperature))
+    scores = encoder.labels.scores(softmax(whole.astype(float)))
     label = label or max(scores, key=lambda name: scores[name])
     times = np.arange(STEP / 2, len(sound) / SAMPLE_RATE, STEP)
     curve = np.zeros(len(times), np.float32)
-    odds = _odds(whole / temperature, encoder.labels.index(label))
+    odds = _odds(whole, encoder.labels.index(label))
     # A stretch without speech is not hidden: the speech elsewhere would only be leveled louder.
     spoken = [i for i, time in enumerate(times) if mask[_around(time, len(mask))].any()]
     for first in range(0, len(spoken), _CHUNK):
         chosen = spoken[first : first + _CHUNK]
         hidden = [replace(evidence, waveform=_without(sound, float(times[i]))) for i in chosen]
-        for i, logits in zip(chosen, _logits(encoder, hidden), strict=True):
-            curve[i] = 0 if logits is None else odds - _odds(logits / temperature, encoder.labels.index(label))
+        for i, logits in zip(chosen, _logits(loaded, encoder, hidden), strict=True):
+            curve[i] = 0 if logits is None else odds - _odds(logits, encoder.labels.index(label))
     file = source.source if isinstance(source, EmotionResult) else source
     path = Path(file) if isinstance(file, str | Path) else None
     return VoiceExplanation(label, scores[label], scores, start, sound, start + times, curve, path)
 
 
-def _logits(encoder: Encoder, voices: list[VoiceEvidence]) -> list[np.ndarray | None]:
-    """Logits (K,) of each voice; None without speech."""
+def _logits(model: EmotionModel, encoder: Encoder, voices: list[VoiceEvidence]) -> list[np.ndarray | None]:
+    """Calibrated logits (K,) of each voice; None without speech."""
     prepared = [encoder.prepare(Evidence(0.0, len(one.waveform) / SAMPLE_RATE, voice=one)) for one in voices]
     present = [item for item in prepared if item is not None]
-    logits = iter(encoder.encode(present).logits if present else ())
+    logits = iter(model.calibrate_logits("voice", encoder.encode(present).logits) if present else ())
     return [None if item is None else next(logits) for item in prepared]
 
 

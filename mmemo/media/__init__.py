@@ -1,11 +1,13 @@
 """The only package that opens or writes media; everything goes through PyAV, with real timestamps.
 
-Times are seconds from the start of the file, from presentation timestamps; frames are RGB uint8, upright;
-waveforms are mono float32 at 16 kHz. Only local files are opened: a playlist that names an address is refused.
+Times are seconds from the first sample or picture of the file, from presentation timestamps; frames are RGB uint8,
+upright, with square pixels; waveforms are mono float32 at 16 kHz. Only local files are opened: a playlist that names an
+address is refused.
 """
 
 from mmemo.media.container import Damage
 from mmemo.media.info import AudioStream, MediaInfo, SubtitleStream, VideoStream, probe
+from mmemo.media.limits import LIMITS, Limits
 from mmemo.media.sound import waveform, waveform_blocks
 from mmemo.media.subtitles import Cue, cues
 from mmemo.media.suffixes import AUDIO, IMAGE, VIDEO
@@ -15,12 +17,14 @@ from mmemo.media.writing import SoundOf, write_video
 __all__ = [
     "AUDIO",
     "IMAGE",
+    "LIMITS",
     "MAX_SIDE",
     "VIDEO",
     "AudioStream",
     "Cue",
     "Damage",
     "Frame",
+    "Limits",
     "MediaInfo",
     "SoundOf",
     "SubtitleStream",

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import av
+import av.format
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
+from mmemo.media.clock import continued
+from mmemo.media.limits import LIMITS
 from mmemo.media.suffixes import IMAGE
 
 log = logging.getLogger(__name__)
 
-_PLAYLISTS = (b"#EXTM3U", b"<?xml", b"<MPD", b"ffconcat", b"v=0\r", b"v=0\n")
+_NO_MEDIA = {
+    (b"#extm3u", b"<?xml", b"<mpd", b"ffconcat", b"v=0\r", b"v=0\n"): (
+        "a playlist: it names media elsewhere. Give the media files themselves."
+    ),
+    (b"version https://git-lfs",): "a pointer of Git LFS, not the file itself. Fetch it with: git lfs pull",
+    (b"<!doctype html", b"<html"): "a web page, not media: the download failed, or asks for a login. Get it again.",
+}
+"""First bytes, in lower case, of files that are named like media and are not, and what to say of them."""
+_LARGE = 9_000_000
+"""Pixels; each thread of a decoder holds a picture or more of its own, so larger ones get no more than four."""
+_PADDING = 10_000_000
+"""Pixels that FFmpeg may count beyond the picture: it rounds rows up to 64."""
+_GROUP = 1_000
+"""Packets between two key frames that are kept; more than any encoder writes."""
 
 
 @dataclass
@@ -29,11 +47,13 @@ class Damage:
         packets: number of damaged packets, which were passed over.
         samples: number of sound samples that were not finite and became silence.
         seconds: how far decoding came.
+        anti_phase: whether the two channels of the sound cancel each other, so that one of them was taken.
     """
 
     packets: int = 0
     samples: int = 0
     seconds: Seconds = 0.0
+    anti_phase: bool = False
 
 
 @contextmanager
@@ -41,21 +61,10 @@ def open_media(path: Path) -> Iterator[Any]:
     """Open a local file for reading, as a PyAV container.
 
     Raises:
-        MediaError: with the reason why the file can't be read.
+        MediaError: with the reason why the file can't be read, or which of its `LIMITS` it exceeds.
     """
-    if not path.exists():
-        raise MediaError(f"{path} does not exist. Check the spelling; relative paths start at {Path.cwd()}.")
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder. Give one file, or loop over the files with mmemo.Analyzer.")
-    if not os.access(path, os.R_OK):
-        raise MediaError(f"{path} may not be read by this user. Change its permissions, or copy it.")
-    if path.stat().st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes). The recording or the copy failed; get the file again.")
-    with path.open("rb") as file:
-        playlist = file.read(512).lstrip(b"\xef\xbb\xbf \r\n").startswith(_PLAYLISTS)
-    if playlist:
-        raise MediaError(f"{path} is a playlist: it names media elsewhere. Give the media files themselves.")
-    options = {"protocol_whitelist": "file"}
+    _check_file(path)
+    options = {"protocol_whitelist": "file", "max_pixels": str(LIMITS.still_pixels + _PADDING)}
     if path.suffix.lower() in IMAGE:
         options["pattern_type"] = "none"  # a % in an image's name is a name, not a sequence
     try:
@@ -66,7 +75,53 @@ def open_media(path: Path) -> Iterator[Any]:
             "another kind; play it in a media player to see."
         ) from None
     with container:
+        _check_limits(path, container)
         yield container
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no file, or not a media file by its first bytes."""
+    try:
+        status = path.stat()
+    except PermissionError:
+        raise MediaError(f"{path} may not be read by this user. Change its permissions, or copy it.") from None
+    except (OSError, ValueError):
+        raise MediaError(f"{path} does not exist. Check the spelling; relative paths start at {Path.cwd()}.") from None
+    if S_ISDIR(status.st_mode):
+        raise MediaError(f"{path} is a folder. Give one file, or loop over the files with mmemo.Analyzer.")
+    if not S_ISREG(status.st_mode):  # opening a pipe would wait for a writer, and a device may never end
+        raise MediaError(f"{path} is a pipe, a socket or a device, not a file. Write what it holds to a file first.")
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{path} may not be read by this user. Change its permissions, or copy it.")
+    if status.st_size == 0:
+        raise MediaError(f"{path} is empty (0 bytes). The recording or the copy failed; get the file again.")
+    with path.open("rb") as file:
+        head = file.read(512).lstrip(b"\xef\xbb\xbf \r\n")
+    for beginnings, what in _NO_MEDIA.items():
+        if head.lower().startswith(beginnings):
+            raise MediaError(f"{path} is {what}")
+
+
+def _check_limits(path: Path, container: Any) -> None:
+    for stream in container.streams.video:
+        if stream.codec_context is None:
+            continue
+        width, height = stream.codec_context.width, stream.codec_context.height
+        most = LIMITS.still_pixels if is_still(container) else LIMITS.video_pixels
+        if width * height > most:
+            raise MediaError(
+                f"{path} has a picture of {width} x {height} pixels; at most {most / 1e6:.0f} megapixels are read, as "
+                "more takes too much memory. Make it smaller; a face needs 200 pixels."
+            )
+        stream.codec_context.options = {"max_pixels": str(most + _PADDING)}  # pictures may grow midway
+        if width * height > _LARGE:
+            stream.codec_context.thread_count = 4
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and stream.sample_rate > LIMITS.sample_rate:
+            raise MediaError(
+                f"{path} has a sound track of {stream.sample_rate} samples a second; at most {LIMITS.sample_rate} are "
+                "read. The header may be damaged; save the sound again at 48000."
+            )
 
 
 def is_still(container: Any) -> bool:
@@ -77,36 +132,83 @@ def is_still(container: Any) -> bool:
 def video_stream(container: Any) -> Any:
     """The first decodable video stream that is not a cover picture, or None."""
     for stream in container.streams.video:
-        cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
-        if stream.codec_context is not None and not cover and stream.codec_context.width > 0:
+        if stream.codec_context is not None and stream.codec_context.width > 0 and not _is_cover(stream):
             return stream
     return None
 
 
-def audio_stream(container: Any) -> Any:
-    """The first decodable audio stream, or None."""
-    for stream in container.streams.audio:
-        if stream.codec_context is not None and stream.sample_rate and stream.channels:
-            return stream
-    return None
+def _is_cover(stream: Any) -> bool:
+    """Whether a video stream is the cover of a piece of music: it says so, or is a single frame beside sound."""
+    if stream.disposition & av.stream.Disposition.attached_pic:
+        return True
+    frames = stream.frames
+    if not frames and stream.duration and stream.guessed_rate:  # Ogg does not count frames
+        frames = float(stream.duration * stream.time_base * stream.guessed_rate)
+    return bool(0 < frames < 1.5 and stream.container.streams.audio)
+
+
+def audio_streams(container: Any) -> list[Any]:
+    """The decodable audio streams."""
+    return [
+        stream
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.sample_rate and stream.channels
+    ]
+
+
+def is_default(stream: Any) -> bool:
+    """Whether a file marks a stream as the one to play."""
+    return bool(stream.disposition & av.stream.Disposition.default)
 
 
 def origin(container: Any) -> Seconds:
-    """The timestamp that counts as second 0 of a file."""
+    """The timestamp that counts as second 0 of a file: that of its first sample or picture."""
     return float(container.start_time or 0) / av.time_base
 
 
-def seek(container: Any, time: Seconds) -> None:
-    """Continue at the last key frame before a time in seconds from the start of the file."""
-    container.seek(int((time + origin(container)) * av.time_base))
+def clock_may_jump(container: Any) -> bool:
+    """Whether the timestamps of a file may start again midway, by its format; joined files of these are common."""
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
 
-def decode(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
-    """The frames of one stream from where the container stands; damaged packets are counted and passed over."""
-    packets = container.demux(stream)
+def packets(container: Any, stream: Any = None, start: Seconds | None = None) -> Iterator[Any]:
+    """The packets of one stream, or of all, with timestamps that go on from the start of the file to its end.
+
+    Args:
+        start: seconds; begin at the last key frame before it. None to begin where the container stands, which for a
+            format whose clock may jump must be its start.
+
+    Raises:
+        av.FFmpegError: where reading fails.
+    """
+    if not clock_may_jump(container):
+        if start is not None:
+            container.seek(int((start + origin(container)) * av.time_base))
+        yield from container.demux() if stream is None else container.demux(stream)
+        return
+    if start is not None:  # a timestamp may come twice in such a file, so it can't be sought
+        container.seek(0, unsupported_byte_offset=True)
+    begin = None if start is None else start + origin(container)
+    waiting: deque[Any] = deque(maxlen=_GROUP)
+    for packet in continued(container.demux()):
+        if stream is not None and packet.stream.index != stream.index:
+            continue
+        if begin is not None and packet.pts is not None and packet.pts * packet.time_base < begin:
+            if packet.is_keyframe:
+                waiting.clear()
+            waiting.append(packet)
+            continue
+        yield from waiting
+        waiting.clear()
+        yield packet
+
+
+def decode(container: Any, stream: Any, damage: Damage, start: Seconds | None = None) -> Iterator[Any]:
+    """The frames of one stream; damaged packets are counted and passed over. ``start`` as of `packets`."""
+    source = packets(container, stream, start)
     while True:
         try:
-            packet = next(packets, None)
+            packet = next(source, None)
         except av.FFmpegError as error:
             log.info("reading stops early: %s", _reason(error))
             damage.packets += 1

@@ -1,8 +1,8 @@
-"""What a media file holds, without decoding it."""
+"""What a media file holds, and how long it really is, without decoding it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +10,17 @@ import av
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
-from mmemo.media.container import audio_stream, is_still, open_media, origin, video_stream
+from mmemo.media.container import audio_streams, clock_may_jump, is_still, open_media, origin, packets, video_stream
+from mmemo.media.limits import LIMITS
+from mmemo.media.sound_track import sound_track
+from mmemo.media.structure import cut_short
+from mmemo.notes import Note
 
 _TEXT_FORMATS = {"tty", "srt", "webvtt", "ass", "txt"}
+_NO_LENGTH = {"aac", "ac3", "amr", "dts", "eac3", "h264", "hevc", "loas", "m4v", "mp3", "mpegvideo", "truehd"}
+"""Formats without a header that states a length: FFmpeg guesses it from the first packets."""
+_BEYOND = 1 << 62
+"""A time after the end of every file, in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,17 @@ class VideoStream:
 
 @dataclass(frozen=True)
 class AudioStream:
-    """An audio stream: ``sample_rate`` in Hz and ``channels`` as stored. `waveform_blocks` always gives 16 kHz mono."""
+    """An audio stream; `waveform_blocks` always gives it as 16 kHz mono.
+
+    Attributes:
+        sample_rate: in Hz; ``channels``: both as stored.
+        track: its number among the sound tracks of the file, from 1; ``tracks``: how many can be decoded.
+    """
 
     sample_rate: int
     channels: int
+    track: int = 1
+    tracks: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,13 @@ class SubtitleStream:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """The streams of a file. ``duration`` in seconds; 0 for a still image."""
+    """The streams of a file.
+
+    Attributes:
+        duration: in seconds, to the last picture or sample that is there, whatever the header says; 0 for a still.
+        audio: the sound track that is used, where there are several.
+        notes: what is missing at the end of the file.
+    """
 
     path: Path
     kind: Literal["video", "audio", "image"]
@@ -56,32 +77,26 @@ class MediaInfo:
     video: VideoStream | None
     audio: AudioStream | None
     subtitles: tuple[SubtitleStream, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def probe(path: str | Path) -> MediaInfo:
     """The streams of a file, from its headers.
 
     Raises:
-        MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image.
+        MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image;
+            or if it exceeds one of `mmemo.media.limits`.
     """
     path = Path(path)
     with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
-        if video is None and audio is None and is_still(container):
-            raise MediaError(
-                f"{path} is a picture that can't be decoded (it looks like {container.format.long_name}): damaged, or "
-                "of a kind like animated WebP or SVG. Save it as PNG or JPEG, an animation as GIF or MP4."
-            )
+        video, audio = video_stream(container), sound_track(path, container)
         if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
-            raise MediaError(
-                f"{path} has no picture and no sound that can be decoded (it looks like {container.format.long_name}). "
-                "Give a video, audio or image file."
-            )
+            raise MediaError(_unreadable(path, container))
         still = video is not None and is_still(container)
-        return MediaInfo(
+        info = MediaInfo(
             path=path,
             kind="image" if still else "video" if video is not None else "audio",
-            duration=0.0 if still else _duration(container),
+            duration=0.0,
             video=None
             if video is None
             else VideoStream(
@@ -89,20 +104,87 @@ def probe(path: str | Path) -> MediaInfo:
                 video.codec_context.height,
                 float(video.average_rate) if video.average_rate else None,
             ),
-            audio=None if audio is None else AudioStream(audio.sample_rate, audio.channels),
+            audio=None if audio is None else _audio_stream(audio, container),
             subtitles=tuple(
                 SubtitleStream(stream.index, stream.codec_context.name, stream.language or None)
                 for stream in container.streams.subtitles
                 if stream.codec_context is not None
             ),
         )
+        duration, lost = (0.0, "") if still else _duration(container)
+    longest = LIMITS.seconds(path.stat().st_size)
+    if duration > longest:
+        raise MediaError(
+            f"{path} lasts {duration:.0f} s by its timestamps; a file of its size may last {longest:.0f} s at most. "
+            "They are damaged, or hold hours without picture or sound. Convert it at a constant frame rate, or cut it."
+        )
+    if not lost and cut_short(path):
+        lost = "It ends before its header says."
+    damaged = Note("damaged", f"{lost} The file was cut short, or its header is damaged.")
+    return replace(info, duration=duration, notes=(damaged,) if lost else ())
 
 
-def _duration(container: Any) -> Seconds:
-    if container.duration:
-        return float(container.duration) / av.time_base
-    end, start = 0.0, origin(container)  # recorders that stream to disk state no duration: read the timestamps
-    for packet in container.demux():
-        if packet.pts is not None and packet.time_base is not None:
-            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - start)
-    return end
+def _unreadable(path: Path, container: Any) -> str:
+    """Why nothing of a file can be decoded, and what to do."""
+    kind = f"(it looks like {container.format.long_name})"
+    if container.streams.video and _too_large(container):
+        most = LIMITS.still_pixels / 1e6
+        return f"{path} has a picture of more than {most:.0f} megapixels {kind}, or one of no size. Make it smaller."
+    if is_still(container):
+        return (
+            f"{path} is a picture that can't be decoded {kind}: damaged, too large, or of a kind like animated WebP or "
+            "SVG. Save it as PNG or JPEG, an animation as GIF or MP4."
+        )
+    return f"{path} has no picture and no sound that can be decoded {kind}. Give a video, audio or image file."
+
+
+def _too_large(container: Any) -> bool:
+    """Whether FFmpeg refuses a picture for its size: it then complains of an argument, not of data."""
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        return False
+    try:
+        next(container.decode(stream), None)
+    except av.ArgumentError:
+        return True
+    except av.FFmpegError:
+        return False
+    return False
+
+
+def _audio_stream(stream: Any, container: Any) -> AudioStream:
+    indices = [other.index for other in audio_streams(container)]
+    return AudioStream(stream.sample_rate, stream.channels, 1 + indices.index(stream.index), len(indices))
+
+
+def _duration(container: Any) -> tuple[Seconds, str]:
+    """Seconds from the first to the last picture or sample, and what is missing at the end, as a sentence or "".
+
+    The header is taken at its word where the file holds about as much.
+    """
+    there = _last_time(container)
+    if container.format.name in _NO_LENGTH or clock_may_jump(container) or not container.duration:
+        return there, ""
+    stated = float(container.duration) / av.time_base
+    if container.format.name.startswith("matroska"):  # states the last time, not the length: a clock may start late
+        stated -= max(0.0, origin(container))
+    if there and stated - there > max(1.0, 0.1 * stated):
+        return there, f"The header says {stated:.1f} s, and the last picture or sound is at {there:.1f} s."
+    return max(stated, there), ""
+
+
+def _last_time(container: Any) -> Seconds:
+    """The end of the last packet of a file: from its last key frame on, or else from its first."""
+    starts: tuple[Seconds | None, ...] = (None,) if clock_may_jump(container) else (_BEYOND / av.time_base, 0.0)
+    for start in starts:
+        end, first = 0.0, origin(container)
+        try:
+            for packet in packets(container, start=start):
+                stamp = packet.dts if packet.pts is None else packet.pts
+                if stamp is not None and packet.time_base is not None:
+                    end = max(end, float((stamp + (packet.duration or 0)) * packet.time_base) - first)
+        except av.FFmpegError:
+            pass  # not every format can be sought, and a damaged file ends here
+        if end:
+            return end
+    return 0.0

@@ -15,8 +15,11 @@ from typing import Any
 import av
 import numpy as np
 
+from mmemo.errors import MediaError
 from mmemo.evidence import SAMPLE_RATE, Seconds
-from mmemo.media.container import Damage, audio_stream, decode, open_media, origin, seek
+from mmemo.media.container import Damage, decode, open_media, origin
+from mmemo.media.limits import LIMITS
+from mmemo.media.sound_track import sound_track
 
 _PREROLL: Seconds = 0.5
 """Decoded before a span and discarded: MP3 needs the ten frames before (ISO 11172-3, 2.4.2.7), Opus 80 ms (RFC 7845,
@@ -26,6 +29,8 @@ _JITTER: Seconds = 0.002
 _SHORTEST_GAP: Seconds = 0.05
 _LONGEST_GAP: Seconds = 600.0
 """A jump between timestamps in between is a pause and becomes silence; a larger one is a damaged clock."""
+_CANCELLED = 0.02
+"""Energy of the mean of two channels, by theirs, up to which they cancel: their correlation is then below -0.96."""
 
 Placed = tuple[int, np.ndarray]
 """The index of the first sample, counted from the start of the file, and samples (N, channels) float32."""
@@ -41,8 +46,9 @@ def waveform_blocks(
 ) -> Iterator[np.ndarray]:
     """Decode the sound of a file as consecutive blocks of float32 (N,), 16 kHz mono, in [-1, 1].
 
-    The first sample is at ``start``: a track that begins late, or pauses, is filled with silence. Samples that are
-    not finite are silenced and counted in ``damage.samples``.
+    Of several tracks the one of `mmemo.media.sound_track` is taken. The first sample is at ``start``: a track that
+    begins late, or pauses, is filled with silence. Samples that are not finite are silenced and counted in
+    ``damage.samples``. Two channels that cancel each other are not mixed: the first is taken.
 
     Args:
         path: a video or audio file; a file without a sound track has no blocks.
@@ -51,11 +57,12 @@ def waveform_blocks(
         damage: is filled in with what could not be decoded.
 
     Raises:
-        MediaError: if the file can't be opened.
+        MediaError: if the file can't be opened, or its pauses make it longer than its `LIMITS`.
     """
     damage = damage if damage is not None else Damage()
     size, pending, count = int(seconds * SAMPLE_RATE), [], 0
-    for piece in map(_mono, _samples(Path(path), SAMPLE_RATE, None, start, end, damage)):
+    mono = _Mono(damage)
+    for piece in map(mono, _samples(Path(path), SAMPLE_RATE, None, start, end, damage)):
         while len(piece):
             part, piece = piece[: size - count], piece[size - count :]
             pending.append(part)
@@ -103,9 +110,10 @@ def _samples(
 def _placed(path: Path, rate: int, layout: str | None, start: Seconds, damage: Damage) -> Iterator[Placed]:
     """The sound from ``start`` or somewhat earlier on; pauses of the track are silence."""
     with open_media(path) as container:
-        stream = audio_stream(container)
+        stream = sound_track(path, container)
         if stream is None:
             return
+        longest = LIMITS.seconds(path.stat().st_size)
         zero, pieces, place = origin(container), None, 0
         if start > _PREROLL:
             pieces, place = _sought(container, stream, start, rate, damage) or (None, 0)
@@ -129,6 +137,11 @@ def _placed(path: Path, rate: int, layout: str | None, start: Seconds, damage: D
                 blocks = resampler.resample(piece)
             resampled = [_finite(block, damage) for block in blocks]
             channels, started = resampled[0].shape[1] if resampled else channels, True
+            if pause and piece.time - zero > longest:
+                raise MediaError(
+                    f"{path} has pauses that make it longer than {longest:.0f} s, the most for a file of its size: its "
+                    "timestamps are damaged. Save it again with an audio editor."
+                )
             if pause:
                 resampled.insert(0, np.zeros((int((piece.time - zero) * rate) - place, channels), np.float32))
             for samples in resampled:
@@ -155,8 +168,8 @@ def _sought(container: Any, stream: Any, start: Seconds, rate: int, damage: Dama
     period = first.sample_rate // math.gcd(first.sample_rate, rate)
     settled = start - _PREROLL / 2
     for preroll in (_PREROLL, 10 * _PREROLL):
-        seek(container, max(0.0, start - preroll))
-        damaged, pieces, begin = damage.packets, decode(container, stream, damage), None
+        pieces = decode(container, stream, damage, max(0.0, start - preroll))
+        damaged, begin = damage.packets, None
         for before, piece in pairwise(pieces):
             if before.time is None or piece.time is None:
                 continue
@@ -221,7 +234,23 @@ def _finite(block: Any, damage: Damage) -> np.ndarray:
     return samples
 
 
-def _mono(samples: np.ndarray) -> np.ndarray:
-    """The mean of the channels, which no layout can push out of range."""
-    mono: np.ndarray = np.clip(samples.mean(axis=1, dtype=np.float32), -1.0, 1.0)
-    return mono
+class _Mono:
+    """Mixes channels down to their mean, which no layout can push out of range; where two cancel, the first is taken.
+
+    A microphone that was wired the wrong way round makes channels of opposite phase: their mean is silence.
+    """
+
+    def __init__(self, damage: Damage) -> None:
+        self._damage = damage
+        self._of_mean = self._of_channels = 0.0
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        mono = samples.mean(axis=1, dtype=np.float32)
+        if samples.shape[1] == 2:
+            self._of_mean += float(np.square(mono).sum())
+            self._of_channels += float(np.square(samples).sum()) / 2
+            if self._of_mean < _CANCELLED * self._of_channels:
+                self._damage.anti_phase = True
+                mono = samples[:, 0]
+        clipped: np.ndarray = np.clip(mono, -1.0, 1.0)
+        return clipped

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import open_media, origin
+from mmemo.media.container import open_media, origin, packets
 from mmemo.media.info import SubtitleStream
 
 
@@ -29,7 +29,7 @@ def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
     with open_media(Path(path)) as container:
         first = origin(container)
         source = container.streams[stream.index]
-        for packet in container.demux(source):
+        for packet in packets(container, source):
             if packet.pts is None or packet.time_base is None:
                 continue
             start = float(packet.pts * packet.time_base) - first

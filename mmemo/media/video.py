@@ -11,8 +11,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import Damage, decode, is_still, open_media, origin, seek, video_stream
-from mmemo.media.orientation import READ, jpeg_orientation, upright
+from mmemo.media.container import Damage, decode, is_still, open_media, origin, video_stream
+from mmemo.media.orientation import exif_orientation, frame_orientation, upright
+from mmemo.media.structure import exif
+from mmemo.media.tone import HLG, PQ, standard_range
 
 MAX_SIDE = 1280
 """Pixels. Longer sides of video are shrunk to this for analysis: a face still has enough pixels, and 4K is slow."""
@@ -24,7 +26,7 @@ class Frame:
 
     Attributes:
         time: presentation time in seconds from the start of the file.
-        image: (H, W, 3) uint8 RGB, upright.
+        image: (H, W, 3) uint8 RGB of standard dynamic range, upright, with square pixels.
         number: counts the decoded frames from 0; in a file that is read from its start, the frame's index.
     """
 
@@ -55,20 +57,18 @@ def frames(
         MediaError: if the file can't be opened.
     """
     damage = damage if damage is not None else Damage()
-    with open_media(Path(path)) as container:
+    path = Path(path)
+    with open_media(path) as container:
         stream = video_stream(container)
         if stream is None:
             return
-        stream.thread_type = "NONE" if is_still(container) else "AUTO"  # threads take longer to start than a still
+        still = is_still(container)
+        stream.thread_type = "NONE" if still else "AUTO"  # threads take longer to start than a still
         first = origin(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
         last, due, number = -step, 0.0, -1
-        if start > 0:
-            seek(container, start)
-        converter = VideoReformatter()  # one for all frames: setting it up takes longer than a small frame
-        with Path(path).open("rb") as file:
-            orientation = jpeg_orientation(file.read(READ))  # FFmpeg reports the rotation, but not mirroring
-        for picture in decode(container, stream, damage):
+        develop = _Development(max_side, 1.0 if still else _pixel_aspect(stream), _orientation(path) if still else None)
+        for picture in decode(container, stream, damage, start if start > 0 else None):
             time = last + step if picture.time is None else max(0.0, picture.time - first)
             if time <= last:
                 continue  # a clock that steps back: a repeated or damaged timestamp
@@ -80,19 +80,43 @@ def frames(
                 continue
             if max_rate:
                 due = time + 0.9 / max_rate  # a little early: real frame times jitter
-            yield Frame(time, _upright_rgb(picture, converter, max_side, orientation), number)
+            yield Frame(time, develop(picture), number)
 
 
-def _upright_rgb(
-    picture: Any, converter: VideoReformatter, max_side: int | None, orientation: int | None
-) -> np.ndarray:
-    width, height = picture.width, picture.height
-    if max_side and max(width, height) > max_side:
-        shrink = max_side / max(width, height)
+class _Development:
+    """What is done to each decoded picture of a file, to be seen as it was taken.
+
+    Args:
+        max_side: pixels to which the longer side is shrunk, if it is longer; None keeps the size.
+        pixel_aspect: width of a pixel by its height, as coded.
+        orientation: by EXIF, 1 to 8; None to use each picture's own display matrix.
+    """
+
+    def __init__(self, max_side: int | None, pixel_aspect: float, orientation: int | None) -> None:
+        self._max_side, self._pixel_aspect, self._orientation = max_side, pixel_aspect, orientation
+        self._converter = VideoReformatter()  # one for all frames: setting it up takes longer than a small frame
+
+    def __call__(self, picture: Any) -> np.ndarray:
+        # Square pixels by stretching one side, never by shrinking the other: no detail is lost.
+        width, height = picture.width * max(1, self._pixel_aspect), picture.height / min(1, self._pixel_aspect)
+        shrink = min(1.0, self._max_side / max(width, height)) if self._max_side else 1.0
         width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
-    how = None if (width, height) == (picture.width, picture.height) else "AREA"
-    image: np.ndarray = converter.reformat(picture, width, height, "rgb24", interpolation=how).to_ndarray()
-    if orientation is not None:
-        return upright(image, orientation)
-    turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        how = None if (width, height) == (picture.width, picture.height) else "AREA" if shrink < 1 else "BICUBIC"
+        high_range = picture.color_trc in (PQ, HLG)
+        format = "rgb48le" if high_range else "rgb24"
+        image = self._converter.reformat(picture, width, height, format, interpolation=how).to_ndarray()
+        if high_range:
+            image = standard_range(image, picture.color_trc)
+        return upright(image, self._orientation or frame_orientation(picture))
+
+
+def _orientation(path: Path) -> int | None:
+    """Of a still; FFmpeg reports how EXIF turns it, but not how it mirrors it."""
+    data = exif(path)
+    return None if data is None else exif_orientation(data)
+
+
+def _pixel_aspect(stream: Any) -> float:
+    """The width of a pixel by its height; 1 where that is not known, or damaged: in use are 0.5 to 2.2."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 0.25 <= aspect <= 4 else 1.0

@@ -15,8 +15,9 @@ import numpy as np
 from mmemo.errors import ArgumentError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.files import replacing_file
-from mmemo.media.container import audio_stream, open_media, origin
+from mmemo.media.container import open_media, origin, packets
 from mmemo.media.sound import sound_blocks
+from mmemo.media.sound_track import sound_track
 from mmemo.media.video import Frame
 
 _CLOCK = Fraction(1, 90_000)
@@ -110,7 +111,7 @@ def _write_pictures(container: Any, pictures: Iterable[Frame], written: Iterator
 def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[Seconds]:
     """Writes the sound of a file; each step writes a little more and gives the second it reached."""
     source = resources.enter_context(open_media(sound.path))
-    stream = audio_stream(source)
+    stream = sound_track(sound.path, source)
     if stream is None:
         return iter(())
     codec = stream.codec_context
@@ -124,11 +125,9 @@ def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[
 
 def _copied(container: Any, target: Any, source: Any, stream: Any, sound: SoundOf) -> Iterator[Seconds]:
     shift = round((origin(source) + sound.start) / stream.time_base)
-    if sound.start > 0:
-        source.seek(shift, stream=stream)
     last = None
     try:
-        for packet in source.demux(stream):
+        for packet in packets(source, stream, sound.start if sound.start > 0 else None):
             if packet.pts is None or packet.dts is None:
                 continue
             start = float((packet.pts - shift) * stream.time_base)

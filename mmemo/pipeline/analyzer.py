@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mmemo.clip import Clip
+from mmemo.encoders.base import Encoding
 from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.errors import ArgumentError, MissingStreamError, require_extra
@@ -18,9 +20,12 @@ from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
-from mmemo.model import EmotionModel
+from mmemo.model import EmotionModel, Prior, check_prior
 from mmemo.notes import Note
 from mmemo.onnx_network import check_device
+from mmemo.personal.adaptation import Adaptation
+from mmemo.personal.baseline import Baseline
+from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import score
 from mmemo.pipeline.windows import Grid
@@ -47,11 +52,17 @@ class Analyzer:
         transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
             ``asr`` is installed; None never recognizes.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
+        prior: shares of the labels under which scores are given: "balanced" (every label is equally likely beforehand),
+            "natural" (as in the material that the encoders were trained on) or the share of each label.
+        baseline: of the person, or of the place (`mmemo.Baseline`), to be taken off the scores; "auto" for the same
+            person's earlier windows in the clip; None for none.
+        adaptation: learned from labeled clips (`mmemo.Adaptation`); None for none.
 
     Raises:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
-        ArgumentError: for modalities the model does not have, a device that does not exist, or an impossible window.
+        ArgumentError: for modalities the model does not have, a device that does not exist, an impossible window or
+            prior, or a baseline or adaptation of another model (when the model is loaded).
         MissingExtraError: for ``micro`` or ``prosody``, if what they take is not installed.
 
     Examples:
@@ -73,8 +84,14 @@ class Analyzer:
         prosody: bool = False,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
         classes: Sequence[type] = (),
+        prior: Prior = "balanced",
+        baseline: Baseline | Literal["auto"] | None = None,
+        adaptation: Adaptation | None = None,
     ) -> None:
         Grid(0.0, window, hop)
+        check_prior(prior)
+        if not (baseline is None or baseline == "auto" or isinstance(baseline, Baseline)):
+            raise ArgumentError(f'baseline: expected a mmemo.Baseline, "auto" or None, got {baseline!r}.')
         check_device(device)
         if isinstance(modalities, str) or (modalities is not None and not modalities):
             raise ArgumentError(f"modalities: expected a sequence such as {tuple(MODALITIES)}, got {modalities!r}.")
@@ -95,6 +112,7 @@ class Analyzer:
             require_extra("Prosody", "prosody", "librosa")
         self._micro, self._prosody = micro, prosody
         self._transcriber = transcriber
+        self._prior, self._baseline, self._adaptation = prior, baseline, adaptation
         self._warm: set[str] = set()
 
     def __call__(
@@ -123,12 +141,13 @@ class Analyzer:
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
         with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
-            scored = score(self.model, extraction.windows(progress))
+            running = RunningBaseline() if self._baseline == "auto" else None
+            scored = score(self.model, extraction.windows(progress), running)
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, micro_notes = _micro_expressions(clip, info) if self._micro else (None, ())
-        notes += micro_notes
+        notes += [*micro_notes, *self._personal_notes(running)]
         tracks = extraction.box_tracks
         return EmotionResult(
             source=None if clip.path is None else str(clip.path),
@@ -141,7 +160,7 @@ class Analyzer:
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
             weights=self.model.weights,
-            settings=AnalysisSettings(self.window, self.hop, self.modalities),
+            settings=self._settings,
             start=extraction.grid.start,
             speech=None if extraction.activity is None else extraction.activity.spans,
             micro_expressions=micro,
@@ -156,9 +175,46 @@ class Analyzer:
         return None if isinstance(self._given, EmotionModel) else model_folder(self._given)
 
     @property
+    def _settings(self) -> AnalysisSettings:
+        prior = self._prior
+        named = prior if isinstance(prior, str) else ", ".join(f"{label} {share:g}" for label, share in prior.items())
+        baseline = self._baseline.of if isinstance(self._baseline, Baseline) else self._baseline
+        return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, self._adaptation is not None)
+
+    def _personal_notes(self, running: RunningBaseline | None) -> list[Note]:
+        notes = [one.note() for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation)]
+        if running is not None and not running.in_use:
+            message = "The recording is too short, or varies too little, for a baseline of its own earlier windows."
+            notes.append(Note("baseline", message))
+        elif running is not None:
+            notes.append(Note("baseline", "Scores are relative to each person's own earlier windows."))
+        return notes
+
+    def without_baseline(self) -> Analyzer:
+        """The same analyzer with the balanced prior, without baseline and adaptation; they share the loaded model."""
+        other = copy(self)
+        other._loading = self._loading
+        other.__dict__.pop("model", None)
+        other._prior, other._baseline, other._adaptation = "balanced", None, None
+        return other
+
+    def encode(self, path: str | Path | Clip, *, text: str | None = None) -> dict[str, Encoding]:
+        """The whole clip's encoding by modality (B = 1): a token, and calibrated log scores without baseline or prior.
+
+        The arguments and errors are those of a call, but that there may be nothing at all.
+        """
+        clip = _clip(path, text, None)
+        info = None if clip.path is None else probe(clip.path)
+        plain = self.without_baseline()
+        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
+            return dict(score(plain.model, extraction.windows()).encodings)
+
+    @cached_property
     def model(self) -> EmotionModel:
-        """The model, loaded when it is first needed."""
-        return self._loading.result()
+        """The model, loaded when it is first needed, with its prior, baseline and adaptation."""
+        loaded = self._loading.result()
+        personal = [one for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation)]
+        return loaded.adjusted(self._prior, *(one.corrections(loaded) for one in personal))
 
     @property
     def labels(self) -> LabelSet:
@@ -199,7 +255,7 @@ class Analyzer:
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings alone: loaded models and the thread that loads them stay behind."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("_loading", "_recognizer")}
+        kept = {name: value for name, value in vars(self).items() if name not in ("_loading", "_recognizer", "model")}
         return {**kept, "_warm": set()}
 
 
@@ -217,6 +273,9 @@ def analyze(
     prosody: bool = False,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     classes: Sequence[type] = (),
+    prior: Prior = "balanced",
+    baseline: Baseline | Literal["auto"] | None = None,
+    adaptation: Adaptation | None = None,
     progress: Progress | None = None,
 ) -> EmotionResult:
     """Analyze the emotion of one clip. For several clips make one `Analyzer`, which loads the models once.
@@ -239,6 +298,9 @@ def analyze(
         prosody=prosody,
         transcriber=transcriber,
         classes=classes,
+        prior=prior,
+        baseline=baseline,
+        adaptation=adaptation,
     )
     return analyzer(path, text=text, subtitles=subtitles, progress=progress)
 

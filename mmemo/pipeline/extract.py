@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -103,7 +104,7 @@ def extract(
     Raises:
         MediaError: if the file can't be read.
         TranscriptError: if its subtitles can't be read.
-        ArgumentError: if the clip starts after the end of its file.
+        ArgumentError: if the clip starts after the end of its file, or has more windows than its `mmemo.media.LIMITS`.
     """
     if clip.path is None or info is None:
         return Extraction(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0))
@@ -112,7 +113,13 @@ def extract(
     if clip.start and clip.start >= info.duration:
         raise ArgumentError(f"The clip starts at {clip.start} s, {info.path} ends at {info.duration:.2f} s.")
     end = info.duration if clip.end is None else min(clip.end, info.duration)
-    extraction = Extraction(Grid(max(0.0, end - clip.start), window, hop, clip.start), clip.path)
+    grid = Grid(max(0.0, end - clip.start), window, hop, clip.start)
+    if len(grid) > media.LIMITS.windows:
+        raise ArgumentError(
+            f"{info.path} has {len(grid)} windows, one each {hop:g} s; at most {media.LIMITS.windows} are analyzed. "
+            "Take a longer hop, or analyze it in parts, with start and end of a Clip."
+        )
+    extraction = Extraction(grid, clip.path, notes=list(info.notes))
     if needs_text:
         extraction.transcript = _given_transcript(clip, info)
     if needs_face and info.video is None:
@@ -176,11 +183,22 @@ def _face_detection(info: MediaInfo) -> Callable[[media.Frame], Sequence[Face]]:
 
 
 def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note: bool) -> None:
-    if (media.probe(clip.audio) if clip.audio else info).audio is None:
+    source = media.probe(clip.audio) if clip.audio else info
+    if clip.audio:
+        extraction.notes.extend(source.notes)
+    if source.audio is None:
         if note and info.kind != "image":
             extraction.notes.append(Note("no-audio", "The file has no sound track, so voice was not scored."))
         return
-    extraction.sound = sound = ClipSound(clip.audio or info.path, clip.start, clip.end)
+    if source.audio.tracks > 1:
+        message = (
+            f"Of {source.audio.tracks} sound tracks number {source.audio.track} was used: the one that the file marks "
+            "as its default; where it marks several or none, the first that is not silent."
+        )
+        extraction.notes.append(Note("sound-tracks", message))
+    # The last samples may lie a little after the end; a damaged timestamp lies far after it.
+    end = min(source.duration + 1.0, math.inf if clip.end is None else clip.end)
+    extraction.sound = sound = ClipSound(source.path, clip.start, end)
     activity = speech_spans(sound.blocks())
     shifted = tuple((start + clip.start, end + clip.start) for start, end in activity.spans)
     extraction.activity = replace(activity, spans=shifted)
@@ -189,6 +207,9 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     if sound.damage.samples:
         message = f"{sound.damage.samples} samples of the sound are not numbers and were taken as silence."
         extraction.notes.append(Note("invalid-samples", message))
+    if sound.damage.anti_phase:
+        message = "The two channels of the sound cancel each other, so the first alone was used."
+        extraction.notes.append(Note("anti-phase", message))
     _note_damage(info, sound.damage, "sound", extraction)
 
 

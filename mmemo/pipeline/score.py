@@ -14,6 +14,7 @@ from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
 from mmemo.encoders.softmax import log_softmax
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
+from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.active_speaker import ActiveSpeakerDetector
 from mmemo.pipeline.windows import Span, prominence
 from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
@@ -93,19 +94,27 @@ class WindowScores:
 
 @dataclass(frozen=True)
 class ClipScores:
-    """The scores of a clip; empty if no window had any evidence."""
+    """The scores of a clip; empty if no window had any evidence.
+
+    Attributes:
+        encodings: of each modality, B = 1: see `WindowScores.encoding`.
+    """
 
     scores: Scores
     modalities: dict[str, ModalityScores]
     segments: tuple[Segment, ...]
     people: tuple[Person, ...]
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
 
 
-def score(model: EmotionModel, windows: Iterable[tuple[Evidence, ...]]) -> ClipScores:
+def score(
+    model: EmotionModel, windows: Iterable[tuple[Evidence, ...]], running: RunningBaseline | None = None
+) -> ClipScores:
     """Encode and fuse windows as they come; only their scores are kept.
 
     Args:
         windows: in order of time; one Evidence a person, which differ in the face alone.
+        running: takes off what each person's earlier windows have in common; None for not.
     """
     modalities = {modality: WindowScores() for modality in model.modalities}
     faces: dict[int, WindowScores] = {}
@@ -113,7 +122,7 @@ def score(model: EmotionModel, windows: Iterable[tuple[Evidence, ...]]) -> ClipS
     segments: list[Segment] = []
     total = 0.0
     for batch in _batches(windows, BATCH):
-        encodings = _encode(model, batch, faces)
+        encodings = _encode(model, batch, faces, running)
         coverage = {modality: _coverage(modality, batch) for modality in encodings}
         for row, window in enumerate(batch):
             for evidence in window:
@@ -145,6 +154,7 @@ def score(model: EmotionModel, windows: Iterable[tuple[Evidence, ...]]) -> ClipS
             _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities), total)
             for number, face in sorted(faces.items())
         ),
+        encodings=whole,
     )
 
 
@@ -155,27 +165,49 @@ def _coverage(modality: str, batch: Sequence[tuple[Evidence, ...]]) -> list[floa
 
 
 def _encode(
-    model: EmotionModel, batch: Sequence[tuple[Evidence, ...]], faces: dict[int, WindowScores]
+    model: EmotionModel,
+    batch: Sequence[tuple[Evidence, ...]],
+    faces: dict[int, WindowScores],
+    running: RunningBaseline | None,
 ) -> dict[str, Encoding]:
     """Encodings of a batch of windows; each person's own face scores are added to ``faces``."""
     firsts = [window[0] for window in batch]
     return {
-        modality: _encode_faces(model, modality, batch, faces)
+        modality: _encode_faces(model, modality, batch, faces, running)
         if modality_named(modality).owner == "face"
-        else model.encode(modality, firsts)
+        else _encode_rows(model, modality, firsts, running)
         for modality in model.modalities
     }
 
 
+def _encode_rows(
+    model: EmotionModel, modality: str, rows: Sequence[Evidence], running: RunningBaseline | None
+) -> Encoding:
+    """The encoding of windows, measured by the same person's earlier ones if a baseline runs along."""
+    encoding = model.encode(modality, rows)
+    if running is None:
+        return encoding
+    people = [
+        evidence.face.person if modality_named(modality).owner == "face" and evidence.face else None
+        for evidence in rows
+    ]
+    spans = [(evidence.start, evidence.end) for evidence in rows]
+    return running.correct(encoding, spans, [(modality, person) for person in people])
+
+
 def _encode_faces(
-    model: EmotionModel, modality: str, batch: Sequence[tuple[Evidence, ...]], faces: dict[int, WindowScores]
+    model: EmotionModel,
+    modality: str,
+    batch: Sequence[tuple[Evidence, ...]],
+    faces: dict[int, WindowScores],
+    running: RunningBaseline | None,
 ) -> Encoding:
     """Each window's face encoding: the most prominent person's tokens, and everybody's log scores by prominence."""
     rows = [(number, evidence) for number, window in enumerate(batch) for evidence in window if evidence.face]
     if not rows:
         return absent(len(batch), model.encoders[modality].dim, len(model.labels))
     # One window has one affect, which several faces can't be averaged to.
-    encoding = replace(model.encode(modality, [evidence for _, evidence in rows]), affect=None)
+    encoding = replace(_encode_rows(model, modality, [evidence for _, evidence in rows], running), affect=None)
     scores = model.scores(encoding)
     tokens = np.zeros((len(batch), *encoding.tokens.shape[1:]), np.float32)
     mask = np.zeros(tokens.shape[:2], bool)

@@ -63,7 +63,8 @@ def export_model(source: str | Path, out: str | Path, *, int8: bool = False, cla
     with TemporaryDirectory() as scratch:
         encoders = [_exported(one, Path(scratch) / one.modality, int8) for one in model.encoders.values()]
         head = _exported_head(model.fusion, Path(scratch) / FUSION)
-        exported = EmotionModel(encoders, head, model.temperatures, model.name)
+        priors = {modality: model.labels.scores(shares) for modality, shares in model.priors.items()}
+        exported = EmotionModel(encoders, head, model.temperatures, model.name, priors)
         return exported.save(out, card=load_settings(folder).config)
 
 

@@ -143,7 +143,7 @@ class HuggingFaceText:
         """The differentiable part for one label.
 
         Args:
-            selected: (2, J) of 0 and 1: the classes of the label, and those of any label.
+            selected: (2, J) weights of the checkpoint's classes in the label, and in all labels together.
             temperature: of the model.
         """
         import torch
@@ -250,8 +250,11 @@ class TextBackboneEncoder:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones."""
         return self._backbone.spans(text)
 
-    def gradients(self, label: int, temperature: float) -> Gradients:
-        """The differentiable part for one label, by its index in `labels`, at the temperature of a model.
+    def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
+        """The differentiable part for one label, by its index in `labels`.
+
+        Args:
+            temperature, prior: those of the model for this encoder; the prior is (K,) shares.
 
         Raises:
             ArgumentError: if no class maps to the label, as in a bare encoder.
@@ -261,7 +264,8 @@ class TextBackboneEncoder:
             raise ArgumentError(
                 f"No class of the checkpoint maps to {self.labels[label]!r}, so there is nothing to explain."
             )
-        return self._backbone.gradients(np.stack([matrix[:, label], matrix.any(axis=1)]), temperature)
+        weights = matrix / prior
+        return self._backbone.gradients(np.stack([weights[:, label], weights.sum(axis=1)]), temperature)
 
     def save(self, folder: str | Path) -> Path:
         """Write the checkpoint and ``mmemo.json``, with mapping and languages, into ``folder``."""

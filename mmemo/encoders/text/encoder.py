@@ -167,15 +167,21 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         spans = self.tokenizer.encode(text[: 20 * longest]).offsets
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
 
-    def gradients(self, label: int, temperature: float) -> Gradients:
-        """The differentiable part for one label, by its index in `labels`, at the temperature of a model."""
+    def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
+        """The differentiable part for one label, by its index in `labels`.
+
+        Args:
+            temperature, prior: those of the model for this encoder; the prior is (K,) shares.
+        """
         import torch
+
+        log_prior = torch.from_numpy(np.log(prior)).float()
 
         def forward(ids: torch.Tensor) -> torch.Tensor:
             scored = [pad_ids([row], self.separator)[2][0] for row in ids.cpu().numpy()]
             mask = torch.ones_like(ids, dtype=torch.bool)
             logits = self.network(ids, mask, torch.from_numpy(np.stack(scored)).to(ids.device))[1]
-            chosen: torch.Tensor = (logits / temperature).log_softmax(-1)[:, label]
+            chosen: torch.Tensor = (logits / temperature - log_prior.to(logits.device)).log_softmax(-1)[:, label]
             return chosen
 
         special = {self._id("[CLS]"), self._id("[SEP]")}
