@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from mmemo.errors import UnknownModelError, WeightsError
 from mmemo.files import CONFIG, GRAPHS, MARK, TENSORS, replacing
+from mmemo.reading import open_input, parse_json, read_bytes, reason
 
 FORMAT = 1
 _FORMER_KINDS = {"mmemo.encoders.voice": "voice-encoder"}
@@ -42,7 +44,10 @@ class Checkpoint:
     @property
     def tensors(self) -> dict[str, np.ndarray]:
         """The arrays by name, as they are stored: they are read at each call."""
-        return load_file(self.folder / TENSORS)
+        try:
+            return load_file(self.folder / TENSORS)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise WeightsError(f"{self.folder / TENSORS} can't be read: {error}. Fetch or train it again.") from None
 
     def floats(self) -> dict[str, np.ndarray]:
         """The arrays by name with every fraction in float32; those stored in int8 are multiplied by their scales."""
@@ -108,7 +113,7 @@ def _float(name: str, array: np.ndarray, stored: Mapping[str, np.ndarray]) -> np
 def checkpoint_kind(folder: str | Path) -> str | None:
     """The kind of checkpoint in a folder; None if it holds none of ours, is damaged, or is not there."""
     try:
-        config = json.loads((Path(folder).expanduser() / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json(read_bytes(Path(folder).expanduser() / CONFIG))
     except (OSError, ValueError):
         return None
     return kind_of(config) if isinstance(config, dict) else None
@@ -134,15 +139,20 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
     if not (folder / CONFIG).is_file() or not (folder / TENSORS).is_file():
         raise UnknownModelError(f"No checkpoint in {folder}: expected {CONFIG} and {TENSORS} there.")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json(read_bytes(folder / CONFIG))
+    except OSError as error:
+        raise WeightsError(f"{folder / CONFIG} can't be read: {reason(error)}.") from None
     except ValueError as error:
         raise WeightsError(f"{folder / CONFIG} is not valid JSON ({error}). Fetch or train the model again.") from None
     got = kind_of(config) if isinstance(config, dict) else None
     if got != kind:
         raise WeightsError(f"{folder} holds {got!r} weights, expected {kind!r}.")
-    if config.get("format", 0) > FORMAT:
+    written = config.get("format", 0)
+    if not isinstance(written, int):
+        raise WeightsError(f"{folder / CONFIG} is damaged: its format is no number. Fetch or train the model again.")
+    if written > FORMAT:
         raise WeightsError(
-            f"{folder} was written by a newer mmemo (format {config['format']}, this one reads up to {FORMAT}). "
+            f"{folder} was written by a newer mmemo (format {written}, this one reads up to {FORMAT}). "
             "Upgrade with: pip install -U mmemo"
         )
     graphs = config.get("graphs", {})
@@ -150,9 +160,20 @@ def load_checkpoint(folder: str | Path, kind: str) -> Checkpoint:
         raise WeightsError(f"{folder / CONFIG} is damaged: its graphs are no table. Fetch or train the model again.")
     expected = {TENSORS: config.get("sha256"), **graphs}
     for name, digest in expected.items():
-        if name not in (TENSORS, *GRAPHS) or not (folder / name).is_file() or sha256_of(folder / name) != digest:
+        if name not in (TENSORS, *GRAPHS) or digest is None or _sha256_or_none(folder / name) != digest:
             raise WeightsError(f"{folder / name} is damaged: its SHA-256 is not the one in {CONFIG}. Fetch it again.")
     return Checkpoint(folder, config, str(expected[TENSORS]))
+
+
+def _sha256_or_none(file: Path) -> str | None:
+    """SHA-256 of a file, None if there is none. A pointer of Git LFS in its place is refused as what it is."""
+    try:
+        open_input(file).close()
+        return sha256_of(file)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WeightsError(f"{file} can't be read: {reason(error)}.") from None
 
 
 def tensors_sha256(folder: str | Path) -> str:

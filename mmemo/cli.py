@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from io import TextIOWrapper
+from json import dumps as escaped
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -186,7 +189,7 @@ def analyze(
         with _progress("writing the video") as progress:
             result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]
     if json:
-        print(result.to_json())
+        _print_json(result.to_json())
         return
     from rich.console import Console
 
@@ -343,7 +346,7 @@ def audit(
         with replacing_file(out, inputs) as partial:
             partial.write_text(report.to_json() + "\n", encoding="utf-8")
     if json:
-        print(report.to_json())
+        _print_json(report.to_json())
     else:
         from rich.console import Console
 
@@ -404,7 +407,7 @@ def compare(
     for file in out or ():
         comparison.save(file)
     if json:
-        print(comparison.to_json())
+        _print_json(comparison.to_json())
         return
     from rich.console import Console
 
@@ -424,7 +427,7 @@ def micro(
 
     result = spot_micro(path, start, end, magnification=magnify)
     if json:
-        print(result.to_json())
+        _print_json(result.to_json())
         return
     from rich.console import Console
 
@@ -452,11 +455,9 @@ def export(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a result, as `mmemo analyze --json` prints one."""
-    from json import dumps
-
     from mmemo.result import EmotionResult
 
-    print(dumps(EmotionResult.json_schema(), indent=2, ensure_ascii=False))
+    print(escaped(EmotionResult.json_schema(), indent=2))
 
 
 def _personal(prior: str, baseline: str | None, adaptation: Path | None) -> dict[str, Any]:
@@ -495,9 +496,17 @@ def _result(analyzer: Analyzer, clip: Clip, progress: Progress | None, number: i
 
 
 def main() -> None:
-    """Run the command line; an error becomes one line on stderr (of a manifest, one a fault) and exit status 2."""
+    """Run the command line; an error becomes one line on stderr (of a manifest, one a fault) and exit status 2.
+
+    A sign that the terminal's encoding does not have is printed as a question mark.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where it can be reported, and not when Python ends
     except (MmemoError, ModuleNotFoundError) as failed:
         error = missing_extra("This", failed) if isinstance(failed, ModuleNotFoundError) else failed
         if not isinstance(error, MmemoError):
@@ -509,6 +518,26 @@ def main() -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away, as `| head` does
+    except OSError as error:
+        if error.filename is None:
+            _drop_output()
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"mmemo: {place}{error.strerror or error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _drop_output() -> None:
+    """Let what could not be written to stdout, as of a full disk, go nowhere: Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_json(text: str) -> None:
+    """Print JSON that any encoding can hold, with escapes where it lacks a sign."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda sign: escaped(sign[0])[1:-1], text)
+    print(text)
 
 
 def _import(classes: list[str] | None) -> list[type]:

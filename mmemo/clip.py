@@ -103,5 +103,5 @@ class Clip:
             if value is not None and not math.isfinite(value):
                 yield f"{name} is {value}; leave it out where it is not known."
         shares = list(self.perceived.values())
-        if shares and not (all(share >= 0 for share in shares) and abs(math.fsum(shares) - 1) < 1e-3):
+        if shares and not (all(0 <= share <= 2 for share in shares) and abs(math.fsum(shares) - 1) < 1e-3):
             yield f"The shares of perceived labels must be positive and sum to 1, got {dict(self.perceived)}."

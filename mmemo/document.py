@@ -18,6 +18,7 @@ import numpy as np
 from msgspec import Meta
 
 from mmemo.errors import ArgumentError
+from mmemo.reading import well_formed
 
 T = TypeVar("T")
 
@@ -48,11 +49,13 @@ NOT_IN_DOCUMENT = {"in_document": False}
 
 
 def to_document(value: Any, decimals: int | None = None) -> Any:
-    """Dataclasses, and what they hold, as plain dictionaries, lists, strings and numbers, ready for JSON."""
+    """Dataclasses, and what they hold, as plain dictionaries, lists, strings and numbers, ready for JSON in UTF-8."""
+    if isinstance(value, str):
+        return well_formed(value)
     if isinstance(value, float | np.floating):
         return float(value) if decimals is None else round(float(value), decimals)
     if isinstance(value, Mapping):
-        return {key: to_document(item, decimals) for key, item in value.items()}
+        return {well_formed(key): to_document(item, decimals) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_document(item, decimals) for item in value]
     if isinstance(value, np.ndarray):
@@ -74,7 +77,7 @@ def from_document(cls: type[T], document: Mapping[str, Any]) -> T:
     """
     try:
         return msgspec.convert(document, cls, dec_hook=_read_array)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise ArgumentError(f"The document is no {cls.__name__} of mmemo: {error}.") from None
 
 
@@ -138,5 +141,9 @@ def _docstring(cls: type) -> tuple[str, dict[str, str]]:
 
 def _read_array(cls: type, value: Any) -> Any:
     if cls is np.ndarray and isinstance(value, list):
-        return np.array([np.nan if item is None else item for item in value], np.float32)
+        try:
+            with np.errstate(over="raise"):
+                return np.array([np.nan if item is None else item for item in value], np.float32)
+        except (OverflowError, FloatingPointError) as error:
+            raise ValueError(f"Expected numbers, got one that is too large ({error})") from None
     raise ValueError(f"Expected `array`, got `{type(value).__name__}`")

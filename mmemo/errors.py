@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
+from reprlib import Repr
 
 __all__ = [
     "ArgumentError",
@@ -241,6 +242,16 @@ def missing_extra(what: str, error: ModuleNotFoundError) -> ModuleNotFoundError 
 def expected_one_of(what: str, known: Iterable[str], got: object) -> str:
     """A message that lists what was expected and names what came, with the nearest known name."""
     names = list(known)
-    close = get_close_matches(str(got), names, n=1)
+    close = get_close_matches(str(got)[:_LONGEST], names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{what}: expected one of {names}, got {got!r}.{hint}"
+    return f"{what}: expected one of {names}, got {shown(got)}.{hint}"
+
+
+def shown(value: object) -> str:
+    """The value for a message: what came from a file may be of any length and depth."""
+    return _SHORT.repr(value)
+
+
+_LONGEST = 200
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST

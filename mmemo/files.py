@@ -12,11 +12,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mmemo.errors import ArgumentError
+from mmemo.reading import open_plain, parse_json, read_bytes, reason
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 """The two files of a checkpoint; see `mmemo.checkpoint`."""
@@ -46,6 +47,8 @@ def check_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -> No
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "no plain file"
         raise ArgumentError(f"{path} is {kind}: name a file.")
+    if not os.access(target.parent, os.W_OK):
+        raise ArgumentError(f"No file may be written into {path.parent}: change its permissions, or name another one.")
     _check_inputs(path, target, inputs)
 
 
@@ -61,9 +64,9 @@ def check_folder(folder: str | Path, inputs: Iterable[str | Path | None] = (), k
             holds anything that mmemo did not write or that was changed since.
     """
     folder = Path(folder)
+    target = _target(folder)
     if folder.is_symlink():
         raise ArgumentError(f"{folder} is a link to {folder.readlink()}: name the folder itself, or another one.")
-    target = _target(folder)
     file = next((above for above in (target, *target.parents) if above.exists() and not above.is_dir()), None)
     if file is not None:
         raise ArgumentError(f"{folder} is to be a folder, and {file} is a file: name another folder.")
@@ -86,7 +89,7 @@ def replacing_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -
         inputs: see `check_file`.
 
     Raises:
-        ArgumentError: see `check_file`; and if the file can't be written.
+        ArgumentError: see `check_file`; and if the file can't be written, or a text can't be in UTF-8.
     """
     check_file(path, inputs)
     target = _target(path)
@@ -96,8 +99,14 @@ def replacing_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -
         partial.replace(target)
     except OSError as error:
         raise ArgumentError(f"{path} can't be written: {error.strerror or error}.") from None
+    except UnicodeEncodeError as error:
+        near = error.object[max(0, error.start - 20) : error.end + 20]
+        raise ArgumentError(
+            f"{path} can't be written: {near!r} is no valid Unicode; rename a file whose name is not."
+        ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -124,6 +133,8 @@ def replacing(folder: str | Path, inputs: Iterable[str | Path | None] = (), kind
         _mark(partial, kind)
         check_folder(folder, inputs, kind)
         _swap(partial, folder, workshop / "old", kind)
+    except OSError as error:
+        raise ArgumentError(f"{folder} can't be written: {error.strerror or error}.") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if not (workshop / "old").exists():  # else it could be neither replaced nor put back
@@ -144,8 +155,18 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def _target(path: str | Path) -> Path:
-    """The path without links."""
-    return Path(os.path.realpath(path))
+    """The path without links.
+
+    Raises:
+        ArgumentError: if there can be no such path.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            target.lstat()
+    except (OSError, ValueError) as error:  # too long, or with a zero byte
+        raise ArgumentError(f"There can be no file {str(path)[:100]!r}: {reason(error)}.") from None
+    return target
 
 
 def _check_inputs(path: Path, target: Path, inputs: Iterable[str | Path | None]) -> None:
@@ -205,7 +226,7 @@ def _written(folder: Path) -> dict[str, str | None]:
     if isinstance(marked, dict):
         return marked
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json(read_bytes(folder / CONFIG))
         if isinstance(config["format"], int) and config["sha256"] == hash_file(folder / TENSORS):
             return {CONFIG: hash_file(folder / CONFIG), TENSORS: config["sha256"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -220,7 +241,7 @@ def _written_head(folder: Path) -> bool:
 
 def _mark_of(folder: Path) -> dict[str, Any]:
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        mark = parse_json(read_bytes(folder / MARK))
     except (OSError, ValueError):
         return {}
     return mark if isinstance(mark, dict) else {}
@@ -239,8 +260,12 @@ def _mark(folder: Path, kind: str) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises:
+        OSError: if it is no plain file, or can't be read.
+    """
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -331,6 +331,10 @@ def load_settings(folder: str | Path) -> Checkpoint:
         whole = isinstance(config.get(part), dict) or (part == "labels" and isinstance(config.get(part), str))
         if not whole or not config[part]:
             raise WeightsError(f"The settings of the model in {folder} lack its {part}. Fetch or train it again.")
+    named = all(isinstance(name, str) for name in config["encoders"].values())
+    positive = all(isinstance(one, int | float) and 0 < one < 1e9 for one in config["temperatures"].values())
+    if not named or not positive or not isinstance(config["fusion"].get("kind"), str):
+        raise WeightsError(f"The settings of the model in {folder} are damaged. Fetch or train it again.")
     return checkpoint
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
+from mmemo.reading import read_bytes, reason
 from mmemo.speech.prosody import Prosody
 from mmemo.speech.transcript import Transcript
 
@@ -223,7 +224,7 @@ class EmotionResult(_Scored):
             of them, nor the source and its subtitles. Not part of a document.
 
     Raises:
-        ArgumentError: if the scores are no shares that sum to 1.
+        ArgumentError: if the scores are no shares that sum to 1, or are of other labels than those of a part.
 
     >>> text = ModalityScores({"happiness": 0.75, "anger": 0.25}, coverage=1.0)
     >>> result = EmotionResult(source=None, duration=0.0, scores=text.scores, modalities={"text": text})
@@ -258,8 +259,21 @@ class EmotionResult(_Scored):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if any(scored.scores.keys() != self.scores.keys() for scored in self._parts()):
+            raise ArgumentError("EmotionResult: expected the same labels in all scores, of every part and modality.")
         affects = (scores.affect for scores in self.modalities.values() if scores.affect is not None)
         object.__setattr__(self, "affect", next(affects, None))
+
+    def _parts(self) -> Iterator[_Scored]:
+        """All that has scores within this result."""
+        parts: tuple[EmotionResult | Segment | Person, ...] = (self, *self.segments, *self.people)
+        for part in parts:
+            yield part
+            yield from part.modalities.values()
+            if isinstance(part, Person):
+                for segment in part.segments:
+                    yield segment
+                    yield from segment.modalities.values()
 
     def __repr__(self) -> str:
         length = f", {self.duration:.1f} s" if self.duration else ""
@@ -322,9 +336,9 @@ class EmotionResult(_Scored):
             ArgumentError: if the file can't be read, or holds no result.
         """
         try:
-            document = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError) as error:
-            raise ArgumentError(f"{path} can't be read as a result: {error}.") from None
+            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArgumentError(f"{path} can't be read as a result: {reason(error)}.") from None
         try:
             return cls.from_dict(document)
         except ArgumentError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mmemo.checkpoint import load_checkpoint, save_checkpoint
 from mmemo.errors import UnknownModelError, WeightsError
-from mmemo.files import CONFIG, TENSORS, replacing
+from mmemo.files import CONFIG, GRAPH, TENSORS, replacing
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -72,3 +73,33 @@ def test_a_failure_keeps_the_old_folder(tmp_path: Path) -> None:
         fail()
     assert load_checkpoint(tmp_path / "w", "old")
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (CONFIG, b"[" * 100_000, "nested too deeply"),
+        (CONFIG, b'{"format": ' + b"9" * 5000 + b"}", "not valid JSON"),
+        (CONFIG, b'{"kind": "thing", "format": "new"}', "its format is no number"),
+        (CONFIG, b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+        (TENSORS, b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+        (TENSORS, b"<!doctype html>", "a web page"),
+        (GRAPH, b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+        (GRAPH, None, "is damaged"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named(name: str, content: bytes | None, says: str, tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "w", {"kind": "thing"}, {"a": np.zeros(9)}, {GRAPH: b"graph"})
+    (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=says):
+        load_checkpoint(folder, "thing")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\xff" * 8 + b"x", (2).to_bytes(8, "little") + b"[]"])
+def test_arrays_whose_hash_is_right_and_that_are_none(content: bytes, tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "w", {"kind": "thing"}, {"a": np.zeros(9)})
+    (folder / TENSORS).write_bytes(content)
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**config, "sha256": sha256(content).hexdigest()}))
+    with pytest.raises(WeightsError, match="can't be read"):
+        _ = load_checkpoint(folder, "thing").tensors

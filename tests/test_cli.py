@@ -71,6 +71,10 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         (["analyze", "none.mp4", "--modalities", "faces"], "Did you mean 'face'"),
         (["analyze", "none.mp4", "--model", "none"], "expected one of ['default']"),
         (["analyze", "none.mp4", "--hop", "9"], "hop <= window"),
+        (["analyze", "none.mp4", "--out", "nowhere/x.json"], "There is no folder nowhere"),
+        (["analyze", "none.mp4", "--out", "x" * 300 + ".json"], "There can be no file"),
+        (["analyze", "--text", "x", "--device", "gpu"], "Did you mean 'cpu'"),
+        (["analyze", "--text", "x", "--device", "mps"], "ONNX Runtime has"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -208,3 +212,35 @@ def test_classes_that_are_not_there(
     arguments = [*command, "--classes", "own_classes:Nothing"]
     assert call(monkeypatch, *arguments) == 2
     assert "own_classes:Nothing can't be imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_terminals_of_another_encoding(encoding: str) -> None:
+    """A sign they lack is a question mark in the table, and an escape in JSON."""
+    text = "H\u00e9llo \U0001f600 \u65e5\u672c, wonderful\u2026"
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "mmemo", "analyze", "--text", text]
+    table = subprocess.run(command, env=env, capture_output=True, timeout=120)
+    assert (table.returncode, table.stderr) == (0, b"")
+    assert "llo ? ??, wonderful" in table.stdout.decode(encoding)
+    document = subprocess.run([*command, "--json"], env=env, capture_output=True, timeout=120)
+    assert json.loads(document.stdout.decode(encoding))["transcript"]["lines"][0]["text"] == text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_full_disk_behind_the_output_is_one_line(more: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "mmemo", "analyze", "--text", "Hi.", *more]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (2, "mmemo: No space left on device\n")
+
+
+def test_a_name_and_a_text_that_are_not_utf_8(clip: Path, tmp_path: Path) -> None:
+    name = os.path.join(os.fsencode(tmp_path), b"caf\xe9.mp4")
+    shutil.copy(clip, name)
+    command = [sys.executable, "-m", "mmemo", "analyze", name, "--text", b"So happ\xff", "--modalities", "text"]
+    done = subprocess.run([*command, "--out", tmp_path / "r.html"], capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "caf?.mp4" in done.stdout.decode()
+    assert "caf\ufffd.mp4" in (tmp_path / "r.html").read_text()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -280,3 +282,52 @@ def test_other_files_are_overwritten_also_through_a_link(tmp_path: Path) -> None
     assert link.is_symlink()
     assert old.read_text() == "new"
     assert {path.name for path in tmp_path.iterdir()} == {"old.txt", "link.txt"}
+
+
+def test_a_text_that_no_file_can_hold(tmp_path: Path) -> None:
+    def write() -> None:
+        with replacing_file(tmp_path / "x.txt") as partial:
+            partial.write_text("caf\udce9", encoding="utf-8")
+
+    with pytest.raises(ArgumentError, match=r"x\.txt can't be written: 'caf\\udce9' is no valid Unicode"):
+        write()
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    for check in (check_file, check_folder):
+        with pytest.raises(ArgumentError, match="There can be no file"):
+            check(tmp_path / name)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the end of the disk."""
+    code = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import mmemo
+from mmemo.errors import ArgumentError
+result = mmemo.analyze(text="I am so happy.")
+model = mmemo.load_model(modalities=["text"])
+[Path("r" + suffix).write_text("mine") for suffix in (".json", ".html", ".pdf", ".csv")]
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+for write, name in [*((result.save, "r" + suffix) for suffix in (".json", ".html", ".pdf", ".csv")), (model.save, "m")]:
+    try:
+        write(name)
+    except ArgumentError as error:
+        print(str(error).rpartition("/")[2])
+print(sorted(path.name for path in Path().iterdir()), {path.read_text() for path in Path().iterdir()})
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "r.json can't be written: File too large.",
+        "r.html can't be written: File too large.",
+        "r.pdf can't be written: File too large.",
+        "r.csv can't be written: File too large.",
+        "fusion can't be written: File too large.",
+        "['r.csv', 'r.html', 'r.json', 'r.pdf'] {'mine'}",
+    ]

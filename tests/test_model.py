@@ -169,3 +169,24 @@ def test_some_modalities_only(tmp_path: Path) -> None:
     assert load_model(folder, modalities=("text",)).modalities == ("text",)
     with pytest.raises(ArgumentError, match=r"expected one of .*'voice', 'text'"):
         load_model(folder, modalities=("face",))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"encoders": {"text": ["Saved"]}},
+        {"temperatures": {"text": None}},
+        {"temperatures": {"text": 0}},
+        {"temperatures": {"text": [1, 2]}},
+        {"fusion": {"kind": ["late"], "weights": {"text": 1.0}, "agreement": 0.5}},
+        {"fusion": {"kind": "late", "weights": 5, "agreement": 0.5}},
+        {"fusion": {"kind": "late", "weights": {"text": "x"}, "agreement": 0.5}},
+        {"labels": {"name": "mine", "labels": [1, 2]}},
+    ],
+    ids=str,
+)
+def test_settings_of_another_kind(change: dict[str, Any], tmp_path: Path) -> None:
+    config = model_of().save(tmp_path / "m") / "fusion" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    with pytest.raises(WeightsError):
+        load_model(tmp_path / "m", classes=[Saved])

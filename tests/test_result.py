@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,8 @@ def _break(change: Callable[[dict[str, Any]], object], document: dict[str, Any])
         (lambda d: d["transcript"].update(source="a dream"), r"'a dream'.*at `\$\.transcript`"),
         (lambda d: d["prosody"].update(pitch="high"), r"Expected `array`, got `str` - at `\$\.prosody\.pitch`"),
         (lambda d: d["prosody"].update(pitch=[1.0]), r"one shape.*at `\$\.prosody`"),
+        (lambda d: d["people"][0]["box_tracks"][0].update(times=[10**400]), r"box_tracks\[0\]\.times"),
+        (lambda d: d["people"][0]["segments"][0].update(scores={"joy": 1.0}), "the same labels"),
     ],
 )
 def test_a_wrong_document_names_the_field(
@@ -304,3 +307,30 @@ def test_affect_goes_into_every_format_and_back(result: EmotionResult, tmp_path:
     assert "valence +0.25" in spoken._repr_html_()
     with pytest.raises(ArgumentError, match="from -1 to 1"):
         Affect(1.5, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".html", ".srt", ".rttm", ".eaf", ".svg"])
+def test_names_that_are_not_utf_8_can_be_shown(suffix: str, result: EmotionResult, tmp_path: Path) -> None:
+    named = replace(result, source=str(tmp_path / os.fsdecode(b"caf\xe9.mp4")), speech=((0.0, 1.0),))
+    text = named.save(tmp_path / f"r{suffix}").read_bytes().decode()
+    if suffix in (".json", ".html", ".rttm"):
+        assert "caf\ufffd" in text
+    elif suffix == ".eaf":
+        assert "caf%E9.mp4" in text
+    named.to_json().encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'{"a": ' + b"[" * 100_000, "can't be read as a result"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+        (b"\xff\xfe{", "can't be read as a result"),
+        (b'{"format": 1, "duration": 1e999}', "can't be read as a result"),
+        (b"[]", "can't be read as a result"),
+    ],
+)
+def test_what_is_no_result(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(ArgumentError, match=says):
+        EmotionResult.load(tmp_path / "r.json")

@@ -75,8 +75,9 @@ def save(comparison: Comparison, path: Path) -> Path:
 
             partial.write_text(page(comparison), encoding="utf-8")
         else:
-            figure = comparison.figures()["systems"]
-            figure.savefig(partial, format=suffix.removeprefix("."), bbox_inches="tight")
+            from mmemo.report.plots.figure import write_figure
+
+            write_figure(comparison.figures()["systems"], partial, bbox_inches="tight")
     return path
 
 
@@ -140,7 +141,9 @@ def _escaped(text: str) -> str:
 
 
 def _save_figures(comparison: Comparison, folder: Path) -> None:
+    from mmemo.report.plots.figure import write_figure
+
     with replacing(folder, comparison.inputs, FIGURES) as partial:
         for name, figure in comparison.figures().items():
             for suffix in ("png", "pdf"):
-                figure.savefig(partial / f"{name}.{suffix}", bbox_inches="tight", dpi=150)
+                write_figure(figure, partial / f"{name}.{suffix}", bbox_inches="tight", dpi=150)

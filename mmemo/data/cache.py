@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -50,7 +51,8 @@ class FeatureCache:
         path: the SQLite file; created if it does not exist.
 
     Raises:
-        ArgumentError: if the folder does not exist, or the file is no feature cache.
+        ArgumentError: if the folder does not exist, or the file is no feature cache, is damaged or can't be written;
+            from every method too.
 
     Examples:
         >>> import numpy as np
@@ -67,16 +69,20 @@ class FeatureCache:
         self.path = Path(path)
         if not self.path.parent.is_dir():
             raise ArgumentError(f"There is no folder {self.path.parent} for the feature cache. Create it first.")
+        if self.path.exists() and not self.path.is_file():
+            raise ArgumentError(f"{self.path} can't be used as a feature cache: it is no plain file.")
         self._opened: tuple[int, sqlite3.Connection] | None = None
-        self._connection.execute("SELECT 1 FROM entries LIMIT 1")
+        with self._errors():
+            self._connection.execute("SELECT 1 FROM entries LIMIT 1")
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays of a key, {} if it was stored without any, None if it is not in the cache or damaged there.
 
         An entry without a hash, of a cache from before hashes were stored, is not in it either.
         """
-        row = self._connection.execute("SELECT value, sha256 FROM entries WHERE key = ?", (key,)).fetchone()
-        if row is None or row[1] != sha256(row[0]).digest():
+        with self._errors():
+            row = self._connection.execute("SELECT value, sha256 FROM entries WHERE key = ?", (key,)).fetchone()
+        if row is None or not isinstance(row[0], bytes) or row[1] != sha256(row[0]).digest():
             return None
         try:
             return load(row[0]) if row[0] != _ABSENT else {}
@@ -89,7 +95,7 @@ class FeatureCache:
         Without arrays an empty entry is stored.
         """
         value = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}) if arrays else _ABSENT
-        with self._connection as connection:
+        with self._errors(), self._connection as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO entries (key, kind, value, sha256) VALUES (?, ?, ?, ?)",
                 (key, kind, value, sha256(value).digest()),
@@ -101,32 +107,39 @@ class FeatureCache:
 
     def sizes(self) -> dict[str, Size]:
         """The size of each kind of entries."""
-        rows = self._connection.execute(
-            "SELECT kind, COUNT(*), SUM(LENGTH(value) = 0), SUM(LENGTH(value)) FROM entries GROUP BY kind ORDER BY kind"
-        )
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT kind, COUNT(*), SUM(LENGTH(value) = 0), SUM(LENGTH(value)) FROM entries GROUP BY kind "
+                "ORDER BY kind"
+            ).fetchall()
         return {kind: Size(*numbers) for kind, *numbers in rows}
 
     def remove(self, kind: str) -> int:
         """Remove all entries of one kind, such as those of an encoder no longer used, and return their number."""
-        with self._connection as connection:
-            removed = connection.execute("DELETE FROM entries WHERE kind = ?", (kind,)).rowcount
-        self._connection.execute("VACUUM")
+        with self._errors():
+            with self._connection as connection:
+                removed = connection.execute("DELETE FROM entries WHERE kind = ?", (kind,)).rowcount
+            self._connection.execute("VACUUM")
         return removed
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged bytes in its messages
+            raise ArgumentError(
+                f"{self.path} can't be used as a feature cache ({error}). Name another file, or remove it."
+            ) from None
 
     @property
     def _connection(self) -> sqlite3.Connection:
         """This process's own connection: one from before a fork must not be used."""
         if self._opened is None or self._opened[0] != os.getpid():
-            try:
-                connection = sqlite3.connect(self.path, timeout=_WAIT)
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute(_SCHEMA)
-                _add_hashes(connection)
-            except sqlite3.DatabaseError as error:
-                raise ArgumentError(
-                    f"{self.path} can't be used as a feature cache ({error}). Name another file, or remove it."
-                ) from None
+            connection = sqlite3.connect(self.path, timeout=_WAIT)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_SCHEMA)
+            _add_hashes(connection)
             self._opened = os.getpid(), connection
         return self._opened[1]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmemo.clip import Clip
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, expected_one_of, shown
 
 PATHS = ("path", "audio", "subtitles")
 NUMBERS = ("start", "end", "valence", "arousal", "dominance", "onset", "apex", "offset")
@@ -118,30 +118,30 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"expected text, got {value!r}")
+        raise ValueError(f"expected text, got {shown(value)}")
     return value
 
 
 def _number(value: object) -> float:
     try:
         number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number of 400 digits is no float
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"expected a number such as 1.25, got {value!r}")
+        raise ValueError(f"expected a number such as 1.25, got {shown(value)}")
     return number
 
 
 def _whole(value: object) -> int:
     number = _number(value)
     if number != int(number):
-        raise ValueError(f"expected a whole number, got {value!r}")
+        raise ValueError(f"expected a whole number, got {shown(value)}")
     return int(number)
 
 
 def _names(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"expected names and their texts, got {value!r}")
+        raise ValueError(f"expected names and their texts, got {shown(value)}")
     return {name: _text(item) for name, item in value.items()}
 
 
@@ -149,10 +149,10 @@ def _shares(value: object) -> dict[str, float]:
     if isinstance(value, str):
         pairs = [pair.rpartition("=") for pair in value.split(";")]
         if not all(label and share for label, _, share in pairs):
-            raise ValueError(f"expected shares such as happiness=0.7;neutral=0.3, got {value!r}")
+            raise ValueError(f"expected shares such as happiness=0.7;neutral=0.3, got {shown(value)}")
         return {label: _number(share) for label, _, share in pairs}
     if not isinstance(value, Mapping):
-        raise ValueError(f"expected labels and their shares, got {value!r}")
+        raise ValueError(f"expected labels and their shares, got {shown(value)}")
     return {label: _number(share) for label, share in value.items()}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,16 @@ from typing import Any
 
 from mmemo.clip import Clip
 from mmemo.data.columns import COLUMNS, FAMILIES, from_record, from_row, known_column, to_record, to_row
-from mmemo.errors import ArgumentError, LabelError, ManifestError, expected_one_of
+from mmemo.data.spreadsheets import lines_of
+from mmemo.errors import ArgumentError, LabelError, ManifestError, expected_one_of, shown
 from mmemo.files import replacing_file
 from mmemo.labels import LABEL_SETS, LabelSet
+from mmemo.reading import open_input, parse_json
 from mmemo.speech.transcript import files_read
 
 FORMAT = 1
 SUFFIXES = (".jsonl", ".csv")
 LABEL_SET = "label_set"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MOST_FAULTS = 1000
 
 
@@ -75,8 +77,14 @@ def write_clips(path: Path, clips: Sequence[Clip], labels: LabelSet) -> Path:
     """Write a manifest under a temporary name and rename it; see `mmemo.data.Manifest.write`."""
     check_suffix(path)
     records = (to_record(clip, path.parent) for clip in clips)
-    with replacing_file(path, files_read(clips)) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix.lower() == ".jsonl":
+    lines = path.suffix.lower() == ".jsonl"
+    # The escape of a sign that UTF-8 lacks, of a file's name in another encoding, is the same in JSON as in Python.
+    errors = "backslashreplace" if lines else "strict"
+    with (
+        replacing_file(path, files_read(clips)) as partial,
+        partial.open("w", encoding="utf-8", errors=errors, newline="") as file,
+    ):
+        if lines:
             header = {"manifest": FORMAT, LABEL_SET: {"name": labels.name, "labels": list(labels)}}
             for values in (header, *records):
                 file.write(json.dumps(values, ensure_ascii=False) + "\n")
@@ -94,8 +102,8 @@ def write_clips(path: Path, clips: Sequence[Clip], labels: LabelSet) -> Path:
 def is_manifest(path: Path) -> bool:
     """Whether a file is a manifest as `write_clips` writes it: its first line says so."""
     try:
-        with path.open(encoding="utf-8") as file:
-            first = file.readline(100_000)
+        with open_input(path) as file:
+            first = file.readline(100_000).decode()
     except (OSError, ValueError):
         return False
     return first.startswith('{"manifest": ') or LABEL_SET in first.rstrip().split(",")
@@ -131,7 +139,7 @@ class _Labels:
         if self._stated == (name, labels):
             return []
         if self._stated is not None:
-            return [f"{LABEL_SET}: another one than in the lines before ({self._stated[0]!r})"]
+            return [f"{LABEL_SET}: another one than in the lines before ({shown(self._stated[0])})"]
         self._stated = name, labels
         try:
             stated = LabelSet(name, tuple(labels))
@@ -143,26 +151,18 @@ class _Labels:
 
 def _lines(path: Path, labels: _Labels) -> Iterator[Line]:
     check_suffix(path)
-    if not path.is_file():
-        raise ManifestError(path, ["there is no such file"])
     return (_json_lines if path.suffix.lower() == ".jsonl" else _csv_lines)(path, labels)
 
 
 def _decoded(path: Path) -> Iterator[tuple[str, str | None]]:
     """Each line as text, and what is wrong with its encoding; one line is in memory at a time."""
-    with path.open("rb") as file:
-        if file.peek(2)[:2] in _UTF16:
-            raise ManifestError(path, ["line 1: it is UTF-16; save it as UTF-8 (in Excel: 'CSV UTF-8')"])
-        for number, line in enumerate(file):
-            try:
-                yield line.decode("utf-8-sig" if number == 0 else "utf-8"), None
-            except UnicodeDecodeError as error:
-                text = line.decode("latin-1")
-                yield (
-                    text,
-                    f"byte {error.start + 1} is not UTF-8 (near {text[error.start : error.start + 12]!r}): "
-                    + ("save the file as UTF-8"),
-                )
+    for number, line in enumerate(lines_of(path)):
+        try:
+            yield line.decode("utf-8-sig" if number == 0 else "utf-8"), None
+        except UnicodeDecodeError as error:
+            text = line.decode("latin-1")
+            near = text[error.start : error.start + 12]
+            yield text, f"byte {error.start + 1} is not UTF-8 (near {near!r}): save the file as UTF-8"
 
 
 def _json_lines(path: Path, labels: _Labels) -> Iterator[Line]:
@@ -173,7 +173,7 @@ def _json_lines(path: Path, labels: _Labels) -> Iterator[Line]:
         if not text.strip():
             continue
         try:
-            values = json.loads(text)
+            values = parse_json(text)
         except ValueError as error:
             yield Line(number, {}, (f"not JSON: {error}",))
             continue
@@ -188,12 +188,13 @@ def _json_lines(path: Path, labels: _Labels) -> Iterator[Line]:
 
 def _header(values: dict[str, Any], labels: _Labels) -> list[str]:
     if not isinstance(values["manifest"], int) or values["manifest"] > FORMAT:
-        return [f"a manifest of format {values['manifest']!r}, this mmemo reads up to {FORMAT}: pip install -U mmemo"]
+        got = shown(values["manifest"])
+        return [f"a manifest of format {got}, this mmemo reads up to {FORMAT}: pip install -U mmemo"]
     stated = values.get(LABEL_SET)
     match stated:
         case {"name": str(name), "labels": list(names)} if all(isinstance(label, str) for label in names):
             return labels.state(name, names)
-    return [f'{LABEL_SET}: expected {{"name": …, "labels": […]}}, got {stated!r}']
+    return [f'{LABEL_SET}: expected {{"name": …, "labels": […]}}, got {shown(stated)}']
 
 
 def _csv_lines(path: Path, labels: _Labels) -> Iterator[Line]:
@@ -254,7 +255,7 @@ def _beyond_values(
     if labels is not None:
         faults += unknown_labels(clip, labels)
     if check_media:
-        missing = [file for file in (clip.path, clip.audio, clip.subtitles) if file is not None and not file.is_file()]
+        missing = [file for file in (clip.path, clip.audio, clip.subtitles) if file and not os.path.isfile(file)]
         faults += [f"{file} does not exist; paths are relative to the manifest" for file in missing]
     return faults
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import csv
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from mmemo.errors import ManifestError, expected_one_of
+from mmemo.errors import ManifestError, expected_one_of, shown
+from mmemo.reading import open_input, read_lines, reason
 
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_LARGEST_SHEET = 200_000_000  # bytes; a coding sheet has some hundred thousand, and a bomb no limit
+_LARGEST_SHEET = 50_000_000  # bytes; a coding sheet has some hundred thousand, and a bomb no limit
+_LAST_COLUMN = 16_384  # XFD, of Excel
+_MOST_CELLS = 10_000_000
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, ElementTree.ParseError, EOFError, IndexError, KeyError, OSError,
+    RuntimeError, ValueError,
+)  # fmt: skip
+"""What a file raises that is no archive, is encrypted or packed in an unknown way, or holds no sheet."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Row:
         try:
             return float(self.cells[column])
         except ValueError:
-            raise ValueError(f"line {self.line}: {column} is {self.cells[column]!r}, expected a number") from None
+            raise ValueError(f"line {self.line}: {column} is {shown(self.cells[column])}, expected a number") from None
 
     def integer(self, column: str) -> int:
         """A cell as a whole number.
@@ -47,7 +58,7 @@ class Row:
         """
         number = self.number(column)
         if not number.is_integer():
-            raise ValueError(f"line {self.line}: {column} is {self.cells[column]!r}, expected a whole number")
+            raise ValueError(f"line {self.line}: {column} is {shown(self.cells[column])}, expected a whole number")
         return int(number)
 
     def one_of(self, column: str, known: Iterable[str]) -> str:
@@ -114,20 +125,41 @@ def read_text_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         ManifestError: if it is not UTF-8.
     """
-    with path.open("rb") as file:
-        if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise ManifestError(path, ["line 1: it is UTF-16; save it as UTF-8 (in Excel: 'CSV UTF-8')"])
-        for number, line in enumerate(file, 1):
-            try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                message = f"line {number}: byte {error.start + 1} is not UTF-8: save the file as UTF-8"
-                raise ManifestError(path, [message]) from None
+    for number, line in enumerate(lines_of(path), 1):
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            message = f"line {number}: byte {error.start + 1} is not UTF-8: save the file as UTF-8"
+            raise ManifestError(path, [message]) from None
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a text file, not yet decoded, of which one is in memory at a time.
+
+    Raises:
+        ManifestError: if it can't be read, or is UTF-16.
+    """
+    try:
+        for number, line in enumerate(read_lines(path)):
+            if number == 0 and line.startswith(_UTF16):
+                raise ManifestError(path, ["line 1: it is UTF-16; save it as UTF-8 (in Excel: 'CSV UTF-8')"])
+            yield line
+    except FileNotFoundError:
+        raise ManifestError(path, ["there is no such file"]) from None
+    except OSError as error:
+        raise ManifestError(path, [f"it can't be read: {reason(error)}"]) from None
+
+
+def read_document(path: Path) -> str:
+    """The whole text of a file; what is not UTF-8 in it is replaced.
+
+    Raises:
+        ManifestError: if it can't be read.
+    """
+    return b"".join(lines_of(path)).decode("utf-8-sig", "replace")
 
 
 def _text(path: Path, delimiter: str | None, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    if not path.is_file():
-        raise ManifestError(path, ["there is no such file"])
     header = next(read_text_lines(path), (1, ""))[1]
     chosen = delimiter or max("\t;,", key=header.count)
     reader = csv.reader(
@@ -150,7 +182,7 @@ def _text(path: Path, delimiter: str | None, quoted: bool) -> Iterator[tuple[int
 def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The first sheet of an Excel file: its XML needs no package to be read."""
     try:
-        with zipfile.ZipFile(path) as book:
+        with open_input(path) as file, zipfile.ZipFile(file) as book:
             if any(entry.file_size > _LARGEST_SHEET for entry in book.infolist()):
                 raise ManifestError(path, ["it is too large to be a coding sheet; save it as CSV"])
             names = book.namelist()
@@ -162,20 +194,32 @@ def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:
                 ]
             sheets = sorted(name for name in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name))
             sheet = ElementTree.fromstring(book.read(sheets[0]))
-    except (zipfile.BadZipFile, ElementTree.ParseError, IndexError, OSError) as error:
-        raise ManifestError(path, [f"not an Excel .xlsx file ({error}); save it as CSV"]) from None
-    for row in sheet.iter(_SHEET + "row"):
+    except FileNotFoundError:
+        raise ManifestError(path, ["there is no such file"]) from None
+    except _BROKEN as error:
+        raise ManifestError(path, [f"not an Excel .xlsx file ({reason(error)}); save it as CSV"]) from None
+    room = _MOST_CELLS
+    for following, row in enumerate(sheet.iterfind(f"{_SHEET}sheetData/{_SHEET}row"), 1):
+        number = int(row.get("r", "")) if re.fullmatch(r"[0-9]{1,9}", row.get("r", "")) else following
         cells: list[str] = []
-        for cell in row.iter(_SHEET + "c"):
+        for cell in row.iterfind(_SHEET + "c"):
             place = _column(cell.get("r", ""), len(cells))
+            if place >= _LAST_COLUMN:
+                raise ManifestError(path, [f"row {number}: there is no column {shown(cell.get('r'))}; save it as CSV"])
             cells += [""] * (place - len(cells))
-            cells.append(_value(cell, shared))
-        yield int(row.get("r", 0)), cells
+            try:
+                cells.append(_value(cell, shared))
+            except (IndexError, ValueError):
+                raise ManifestError(path, [f"row {number}: a cell names a text that is not in the file"]) from None
+        room -= len(cells)
+        if room < 0:
+            raise ManifestError(path, ["it has too many cells to be a coding sheet; save it as CSV"])
+        yield number, cells
 
 
 def _column(reference: str, following: int) -> int:
     """``C7`` is column 2; a cell without reference follows the one before."""
-    letters = re.match(r"[A-Z]+", reference)
+    letters = re.match(r"[A-Z]{1,8}", reference)
     if letters is None:
         return following
     number = 0

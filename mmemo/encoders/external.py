@@ -13,6 +13,7 @@ import numpy as np
 from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.labels import LabelMapping, LabelSet
+from mmemo.reading import parse_json, read_bytes
 
 SETTINGS = "mmemo.json"
 """Name of the file beside a saved checkpoint that holds the settings of its encoder."""
@@ -64,7 +65,7 @@ def read_settings(folder: Path, kind: str) -> dict[str, Any]:
     if not path.is_file():
         raise UnknownModelError(f"No encoder in {folder}: expected {SETTINGS} there.")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(read_bytes(path))
     except ValueError as error:
         raise WeightsError(f"{path} is not valid JSON ({error}).") from None
     written = settings.get("kind") if isinstance(settings, dict) else None

@@ -19,6 +19,7 @@ from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.files import replacing
 from mmemo.labels import LabelSet
+from mmemo.reading import parse_json, read_bytes
 
 _PROBE, _SETTINGS = "probe.safetensors", "probe.json"
 
@@ -94,7 +95,7 @@ class ProbeEncoder:
         if not (folder / _SETTINGS).is_file():
             raise UnknownModelError(f"No probe in {folder}: expected {_SETTINGS} and {_PROBE} there.")
         try:
-            settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+            settings = parse_json(read_bytes(folder / _SETTINGS))
             probe = LinearProbe.from_state(load((folder / _PROBE).read_bytes()))
             labels = _read_labels(settings)
             base = load_encoder(settings["base"], folder, device, classes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,6 +18,7 @@ from mmemo.errors import MediaError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.faces.warp import warp
 from mmemo.media import MediaInfo
+from mmemo.report.style.wording import source_name
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult, Person
@@ -55,7 +55,7 @@ class Previews:
         try:
             self.info = media.probe(result.source)
         except MediaError:
-            self.missing = f"{Path(result.source).name} is not where it was, so its pictures and sound are not shown."
+            self.missing = f"{source_name(result)} is not where it was, so its pictures and sound are not shown."
 
     def envelope(self, bins: int) -> np.ndarray | None:
         """Peak envelope (bins,) float32 in [0, 1]: the largest sample of each of ``bins`` equal parts of the clip."""

@@ -49,9 +49,10 @@ def _write(result: EmotionResult, path: Path, suffix: str, faces: bool, raw_cell
 
         path.write_text(page(result, faces=faces), encoding="utf-8")
     else:
+        from mmemo.report.plots.figure import write_figure
         from mmemo.report.plots.timeline import plot
 
-        plot(result, faces=faces).savefig(path, format=suffix.removeprefix("."))
+        write_figure(plot(result, faces=faces), path)
 
 
 def _json(result: EmotionResult) -> str:

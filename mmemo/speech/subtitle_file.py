@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmemo.errors import TranscriptError, expected_one_of
 from mmemo.evidence import Seconds
+from mmemo.reading import read_bytes, reason
 
 _CODES = """
 aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz
@@ -33,16 +34,20 @@ _THREE_LETTERS = {
     "swe": "sv", "tur": "tr", "ukr": "uk", "vie": "vi", "zho": "zh",
 }  # fmt: skip
 _KINDS = frozenset({"sdh", "cc", "hi", "forced", "full", "auto", "orig"})
-_TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
+_TIME = re.compile(r"(?:(\d{1,5}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}|\{[biuy]:[^{}]*\}")
 _SOUND = re.compile(r"\[[^\[\]]*\]|[\u2669-\u266f]")
 _SPEAKER_MARK = re.compile(r"^(?:(?:-|\u2013|\u2014|>>+)\s*)+")
 _CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Signs that don't show: they would be parts of words, or rows of their own."""
-_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>")
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]+)>")
+_NUMBER = re.compile(r"&#\d{8,};?")
+"""An entity beyond Unicode; of very long ones Python makes no number."""
 _SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 CONTIGUOUS = 0.15
 """Seconds: a cue that begins no later than this after the last one continues it."""
+_ROLLING = 20
+"""Rows of a cue that may be repetitions of the one before, at most."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,9 @@ def read_text(path: Path) -> str:
 
 def _decoded(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
-        raise TranscriptError(f"{path}: can't be read ({error.strerror}).") from None
+        raise TranscriptError(f"{path} can't be read: {reason(error)}.") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     elif b"\0" in data:
@@ -152,7 +157,7 @@ def _blocks(path: Path, rows: list[str]) -> Iterator[Block]:
                 number += 1
             if number < len(rows) and "-->" in rows[number] and texts and texts[-1].strip().isdigit():
                 texts.pop()  # no blank line before the next cue's number
-            voices = {name.strip() for text in texts for name in _VOICE.findall(text)}
+            voices = {name.strip() for text in texts for name in _VOICE.findall(text)} - {""}
             speaker = voices.pop() if len(voices) == 1 else None
             yield start, end, [text for text in map(_plain, texts) if text], speaker
 
@@ -164,19 +169,19 @@ def _times(path: Path, number: int, row: str) -> tuple[Seconds, Seconds]:
         match = _TIME.fullmatch(part)
         if not match or int(match[2]) > 59 or int(match[3]) > 59:
             raise TranscriptError(
-                f"{path}, line {number}: {part!r} is no time; expected one such as 00:01:02,500 "
+                f"{path}, line {number}: {part[:40]!r} is no time; expected one such as 00:01:02,500 "
                 "(hours:minutes:seconds and thousandths)."
             )
         hours, minutes, seconds = int(match[1] or 0), int(match[2]), int(match[3])
         times.append(hours * 3600 + minutes * 60 + seconds + int(match[4].ljust(3, "0")) / 1000)
     if times[1] < times[0]:
-        raise TranscriptError(f"{path}, line {number}: the subtitle ends before it begins ({row.strip()}).")
+        raise TranscriptError(f"{path}, line {number}: the subtitle ends before it begins ({row.strip()[:80]}).")
     return times[0], times[1]
 
 
 def _plain(row: str) -> str:
     """One row without tags, entities, sounds and the dash of a new speaker."""
-    text = html.unescape(_TAG.sub("", row)).replace("\\h", " ").replace("\\N", " ")
+    text = html.unescape(_NUMBER.sub("\ufffd", _TAG.sub("", row))).replace("\\h", " ").replace("\\N", " ")
     text = " ".join(_SOUND.sub(" ", text).split())
     return _SPEAKER_MARK.sub("", text)
 
@@ -192,7 +197,7 @@ def _unrolled(blocks: list[Block]) -> Iterator[FileCue]:
     for start, end, rows, speaker in sorted(blocks, key=lambda block: block[0]):
         fresh = rows
         if start <= until + CONTIGUOUS:
-            for length in range(min(len(shown), len(rows)), 0, -1):
+            for length in range(min(len(shown), len(rows), _ROLLING), 0, -1):
                 if shown[-length:] == rows[:length] and (len(rows) > length or end - start < CONTIGUOUS):
                     fresh = rows[length:]
                     break

@@ -7,7 +7,7 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from textwrap import shorten
@@ -17,6 +17,7 @@ from mmemo.clip import Clip
 from mmemo.document import OMIT_DEFAULT, Share
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds, TextEvidence, Turn
+from mmemo.reading import well_formed
 from mmemo.speech.language import guess_language
 from mmemo.speech.subtitle_file import language_of, read_cues, read_text
 
@@ -169,9 +170,9 @@ def read_subtitles(path: str | Path, duration: Seconds = 0.0) -> Transcript:
     path = Path(path)
     if path.suffix.lower() == ".txt":
         plain = given(read_text(path), duration, language_of(path))
-        return Transcript(plain.lines, "sidecar", plain.language, path.name)
+        return replace(plain, source="sidecar", detail=well_formed(path.name))
     cues, language = read_cues(path)
-    return from_cues(cues, "sidecar", path.name, language)
+    return from_cues(cues, "sidecar", well_formed(path.name), language)
 
 
 def find_sidecar(media: str | Path) -> Path | None:
@@ -193,7 +194,7 @@ def sidecars(media: str | Path) -> list[Path]:
         name = path.stem.lower()
         if name == stem or name.startswith(f"{stem}."):
             language = language_of(path)
-            if (name == stem or language) and path.is_file():
+            if (name == stem or language) and os.path.isfile(path):
                 ranked.append((name != stem, language != "en", SIDECARS.index(path.suffix.lower()), name, path))
     return [path for *_, path in sorted(ranked)]
 
@@ -231,7 +232,7 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     """Plain text as a transcript: its sentences, each as long as its share of the letters, fill the clip.
 
     Args:
-        text: the words, in order; a sentence ends with its mark or with the line.
+        text: the words, in order; a sentence ends with its mark or with the line. Half a UTF-16 pair is replaced.
         duration: of the clip in seconds; 0 for text alone, whose lines then all lie at 0.
         language: ISO 639-1 code; guessed from the words if None.
 
@@ -240,7 +241,7 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     """
     if not duration >= 0:
         raise ArgumentError(f"given: expected a duration of 0 s or more, got {duration}.")
-    sentences = [" ".join(part.split()) for part in re.split(r"(?<=[.!?\u2026\u3002])\s+|\n+", text)]
+    sentences = [" ".join(part.split()) for part in re.split(r"(?<=[.!?\u2026\u3002])\s+|\n+", well_formed(text))]
     sentences = [sentence for sentence in sentences if sentence]
     letters = sum(map(len, sentences))
     lines, past = [], 0

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import tracemalloc
 from pathlib import Path
 
@@ -133,35 +132,26 @@ def test_labels_are_inferred_where_the_file_does_not_say(tmp_path: Path) -> None
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     file = Manifest((Clip(text="x", id="x"),), EKMAN7).write(tmp_path / "m.jsonl")
     before = file.read_text()
+    file = file.rename(tmp_path / "m.csv")
     bad = Manifest((Clip(text="\ud800", id="y"),), EKMAN7)  # half of a surrogate pair is not text
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(ArgumentError, match="is no valid Unicode"):
         bad.write(file)
     assert file.read_text() == before
-    assert os.listdir(tmp_path) == ["m.jsonl"]
+    assert os.listdir(tmp_path) == ["m.csv"]
     with pytest.raises(ArgumentError, match="no folder"):
         bad.write(tmp_path / "nowhere" / "m.csv")
 
 
 def test_a_csv_is_streamed(tmp_path: Path) -> None:
     """The first clip is there while the rest of the file is not even written."""
-    pipe = tmp_path / "m.csv"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=_write_slowly, args=(pipe, release := threading.Event()))
-    writer.start()
-    lines = _csv_lines(pipe, _Labels(None))
-    assert next(lines).record["id"] == "c0"
-    release.set()
-    assert len(list(lines)) == 999
-    writer.join()
-
-
-def _write_slowly(pipe: Path, release: threading.Event) -> None:
-    with pipe.open("w") as file:
-        file.write("id,transcript\n" + "c0,x\n" * 2)
-        file.write('c1,"' + "y" * 70_000 + '"\n')
+    with (tmp_path / "m.csv").open("w") as file:
+        file.write("id,transcript\n" + "c0,x\n" * 2 + 'c1,"' + "y" * 70_000 + '"\n')
         file.flush()
-        assert release.wait(20)
+        lines = _csv_lines(tmp_path / "m.csv", _Labels(None))
+        assert next(lines).record["id"] == "c0"
         file.write("c2,z\n" * 997)
+        file.flush()
+        assert len(list(lines)) == 999
 
 
 @pytest.mark.slow
@@ -199,3 +189,53 @@ def test_the_license_of_an_older_manifest_is_read_by_its_old_name(tmp_path: Path
     new = manifest.write(tmp_path / f"new-{name}").read_text()
     assert "licence" not in new
     assert "license" in new
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"start": ' + "9" * 400 + "}", "start: expected a number such as 1.25"),
+        ('{"turn": ' + "9" * 5000 + "}", "not JSON: Exceeds the limit"),
+        ('{"turn": 1e999}', "turn: expected a number"),
+        ("[" * 100_000, "not JSON: it is nested too deeply"),
+        ('{"extra": {"a": ' + "[" * 90 + "]" * 90 + "}}", "extra: expected text, got"),
+        ('{"perceived": {"anger": 1e308, "fear": 1e308, "joy": 1e308}}', "must be positive and sum to 1"),
+        ('{"id": "' + "x" * 5000 + '", "label": [1]}', "label: expected text, got [1]"),
+    ],
+)
+def test_values_beyond_all_bounds_are_faults(line: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(line)
+    (fault,) = faults(tmp_path / "m.jsonl")
+    assert says in fault
+    assert len(fault) < 1000
+
+
+def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "lfs.csv").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / "page.jsonl").write_text("<html>")
+    (tmp_path / "folder.csv").mkdir()
+    for name, says in (
+        ("pipe.csv", "a pipe"),
+        ("lfs.csv", "Git LFS"),
+        ("page.jsonl", "a web page"),
+        ("folder.csv", "folder"),
+    ):
+        assert says in faults(tmp_path / name)[0]
+    assert faults(tmp_path / ("a" * 300 + ".csv")) == ("it can't be read: File name too long",)
+
+
+def test_names_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
+    """In JSON Lines, whose escapes can hold them; CSV can't, and says so."""
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (tmp_path / name).touch()
+    manifest = Manifest((Clip(tmp_path / name, id=name, label="fear"),), EKMAN7)
+    assert Manifest.read(manifest.write(tmp_path / "m.jsonl")) == manifest
+    with pytest.raises(ArgumentError, match=r"m\.csv can't be written: 'caf\\udce9\.mp4"):
+        manifest.write(tmp_path / "m.csv")
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_media_file_with_an_impossible_name_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps({"id": "a", "path": "x" * 5000 + ".mp4"}))
+    assert "does not exist" in faults(tmp_path / "m.jsonl")[0]

@@ -1,5 +1,7 @@
 import csv
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -370,3 +372,49 @@ class TestLanguage:
         for texts, right in ((english, "en"), (finnish, "und")):
             tens = [guess_language(" ".join(texts[i : i + 10])) for i in range(0, len(texts) - 9, 10)]
             assert tens.count(right) / len(tens) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("c.srt", "1\n" + "9" * 400 + ":00:00,000 --> " + "9" * 400 + ":00:01,000\nhi\n", "line 2: '9999.* is no time"),
+        ("c.srt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS.*git lfs pull"),
+        ("c.vtt", "<!DOCTYPE html>\n<html></html>", "web page"),
+        ("pipe.srt", None, "it is a pipe, not a file"),
+        ("device.txt", None, "it is a device, not a file"),
+        ("a" * 300 + ".srt", None, "can't be read: File name too long"),
+    ],
+)
+def test_what_is_no_subtitle_file_is_told(tmp_path: Path, name: str, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    elif name.startswith("pipe"):
+        os.mkfifo(tmp_path / name)
+    elif name.startswith("device"):
+        (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(TranscriptError, match=says):
+        read_subtitles(tmp_path / name, 1.0)
+
+
+@pytest.mark.parametrize(
+    "cue",
+    [
+        "<v" + " " * 100_000,
+        "<v " * 100_000,
+        "{\\" * 100_000,
+        "[<a<1" * 100_000,
+        "&#" + "9" * 5000 + ";",
+        "a\n" * 100_000,
+    ],
+    ids=["voice", "voices", "braces", "brackets", "entity", "rows"],
+)
+def test_long_cues_take_no_longer_than_short_ones(tmp_path: Path, cue: str) -> None:
+    """A second of processor time, not minutes."""
+    (tmp_path / "c.vtt").write_text(f"WEBVTT\n\n00:00.000 --> 00:01.000\n{cue}\n\n00:01.000 --> 00:02.000\n{cue}b\n")
+    started = time.process_time()
+    read_subtitles(tmp_path / "c.vtt")
+    assert time.process_time() - started < 20
+
+
+def test_half_a_pair_of_utf_16_is_replaced() -> None:
+    assert given("What \ud83d now", 1.0).text == "What \ufffd now"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mmemo.data.corpora.corpus import Caveat, Corpus, Reading
-from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.errors import ArgumentError, ManifestError, expected_one_of
+from mmemo.reading import reason
 
 CORPORA = (
     "ravdess",
@@ -67,7 +68,7 @@ def read_corpus(name: str, path: str | Path, **options: Any) -> Reading:
 
     Raises:
         ArgumentError: if there is no corpus of that name, or it takes no such option.
-        ManifestError: if nothing of it is there, with the layout that was expected.
+        ManifestError: if nothing of it is there, with the layout that was expected, or a file of it can't be read.
 
     Examples:
         >>> from mmemo.data import read_corpus
@@ -81,4 +82,7 @@ def read_corpus(name: str, path: str | Path, **options: Any) -> Reading:
     for option in options:
         if option not in known.options:
             raise ArgumentError(expected_one_of(f"Option of {name}", known.options, option))
-    return known.read(path, **options)
+    try:
+        return known.read(path, **options)
+    except OSError as error:
+        raise ManifestError(error.filename or path, [f"it can't be read: {reason(error)}"]) from None

@@ -13,6 +13,8 @@ no certain expression (8, 9, 10) are left out. Valence and arousal are from -1 t
 
 from __future__ import annotations
 
+import math
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from mmemo.data.spreadsheets import read_rows
 from mmemo.errors import ManifestError
 from mmemo.labels import AFFECTNET8
 from mmemo.media import IMAGE
+from mmemo.reading import read_bytes, reason
 
 _COLUMNS = ("subDirectory_filePath", "expression", "valence", "arousal")
 _LISTS = {"training.csv": "train", "validation.csv": "val"}
@@ -31,6 +34,7 @@ _SPLITS = {"train": "train", "training": "train", "train_set": "train", "train_c
 )
 _SPLITS["test"] = "test"
 _WORDS = {**{label: label for label in AFFECTNET8}, "happy": "happiness", "sad": "sadness", "angry": "anger"}
+_LARGEST_NUMBER = 10_000  # bytes
 _OTHER = "images of no face, no expression or an uncertain one, left out"
 
 
@@ -88,7 +92,7 @@ def _in_classes(gathering: Gathering) -> None:
     for path in gathering.files(IMAGE):
         folders = [part.lower() for part in path.relative_to(gathering.folder).parts[:-1]]
         label = folders[-1] if folders else ""
-        number = int(label) if label.isdigit() else None
+        number = int(label) if label.isdecimal() else None
         name = _WORDS.get(label) if number is None else AFFECTNET8[number] if number < len(AFFECTNET8) else None
         split = next((_SPLITS[part] for part in folders if part in _SPLITS), None)
         if name is None:
@@ -99,7 +103,15 @@ def _in_classes(gathering: Gathering) -> None:
 
 def _number(path: Path) -> float | None:
     """Some annotations are numbers, others their text; none is a pickle."""
-    return float(np.load(path, allow_pickle=False)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        number = float(np.load(BytesIO(read_bytes(path, _LARGEST_NUMBER)), allow_pickle=False))
+    except (OSError, TypeError, ValueError, EOFError) as error:
+        raise ManifestError(path, [f"expected one number: {reason(error)}"]) from None
+    if not math.isfinite(number):
+        raise ManifestError(path, [f"expected one number, got {number}"])
+    return number
 
 
 def _add(

@@ -13,6 +13,7 @@ picture in the middle. For the three classes of MEGC2019 use ``manifest.map_labe
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
@@ -32,7 +33,7 @@ def read(folder: str | Path) -> Reading:
     gathering = Gathering(CORPUS, folder)
     media = find_media(gathering)
     for row in find_coding(gathering, _COLUMNS):
-        subject = f"sub{int(row['Subject']):02}" if row["Subject"].isdigit() else row["Subject"]
+        subject = f"sub{int(row['Subject']):02}" if re.fullmatch("[0-9]{1,9}", row["Subject"]) else row["Subject"]
         add_coded(gathering, _COLUMNS, row, media, subject, f"{subject}_{row['Filename']}")
     return gathering.reading()
 

@@ -37,7 +37,7 @@ def read(folder: str | Path) -> Reading:
         name = "_".join(file.stem.split("_")[:2])
         try:
             labels[name] = CK8[int(float(file.read_text()))]
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, OverflowError):
             gathering.caveat("labels that are no number from 0 to 7, left out", file)
         if name not in sequences:
             gathering.caveat(MISSING, f"frames of {name}")

@@ -10,7 +10,6 @@ Hugging Face, ``train.jsonl``, ``validation.jsonl`` and ``test.jsonl`` (``{"text
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from mmemo.data.corpora.gathering import MISSING, Gathering
 from mmemo.data.spreadsheets import read_text_lines
 from mmemo.errors import ManifestError
 from mmemo.labels import DAIR6
+from mmemo.reading import parse_json
 
 _NUMBERED = ("sadness", "joy", "love", "anger", "fear", "surprise")  # as on Hugging Face
 _FILES = {
@@ -57,7 +57,7 @@ def _lines(path: Path, faults: list[str]) -> Iterator[tuple[int, str, str]]:
         count += 1
         try:
             if path.suffix == ".jsonl":
-                values = json.loads(line)
+                values = parse_json(line)
                 text, label = str(values["text"]), _NUMBERED[values["label"]]
             else:
                 text, _, label = line.rstrip("\r\n").rpartition(";")

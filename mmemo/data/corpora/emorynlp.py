@@ -10,7 +10,6 @@ Reads the original ``emotion-detection-trn.json``, ``-dev.json`` and ``-tst.json
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import Any
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import MISSING, Gathering
-from mmemo.data.spreadsheets import read_rows
+from mmemo.data.spreadsheets import read_document, read_rows
 from mmemo.errors import ManifestError
 from mmemo.labels import EMORYNLP7
+from mmemo.reading import parse_json
 
 _FILES = {"train": "trn", "val": "dev", "test": "tst"}
 _SPLITS = {"train": "train", "dev": "val", "test": "test"}
@@ -50,11 +50,11 @@ def read(folder: str | Path) -> Reading:
 
 def _from_json(gathering: Gathering, path: Path, split: str) -> None:
     try:
-        for episode in json.loads(path.read_text(encoding="utf-8"))["episodes"]:
+        for episode in parse_json(read_document(path))["episodes"]:
             for scene in episode["scenes"]:
                 for turn, utterance in enumerate(scene["utterances"]):
                     _add(gathering, scene["scene_id"], turn, split, utterance)
-    except (ValueError, LookupError, TypeError) as error:
+    except (AttributeError, ValueError, LookupError, TypeError) as error:
         raise ManifestError(path, [f"not JSON of EmoryNLP (episodes, scenes, utterances): {error!r}"]) from None
 
 

@@ -40,7 +40,7 @@ class Gathering:
         self.clips: list[Clip] = []
         self._ids: set[str] = set()
         self._caveats: dict[str, list[str]] = {}
-        if not self.folder.exists():
+        if not os.path.exists(self.folder):
             raise ManifestError(self.folder, [f"there is no such file or folder; expected {corpus.layout}"])
 
     def files(self, suffixes: Iterable[str], below: Path | None = None) -> Iterator[Path]:

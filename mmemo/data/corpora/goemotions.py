@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import MISSING, Gathering
-from mmemo.data.spreadsheets import read_text_lines
+from mmemo.data.spreadsheets import read_document, read_text_lines
 from mmemo.errors import ManifestError
 from mmemo.labels import GOEMOTIONS28, MELD7
 
@@ -68,7 +68,7 @@ def _names(root: Path) -> list[str]:
     """In the file's order, which is that of the numbers."""
     for name in ("labels.txt", "emotions.txt"):
         if (root / name).is_file():
-            names = (root / name).read_text(encoding="utf-8").split()
+            names = read_document(root / name).split()
             if set(names) in (set(GOEMOTIONS28), set(MELD7)):
                 return names
             raise ManifestError(root / name, ["expected the 28 labels of GoEmotions, or the seven after Ekman"])

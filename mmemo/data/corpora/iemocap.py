@@ -23,11 +23,14 @@ from typing import Any
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import MISSING, Gathering
+from mmemo.data.spreadsheets import read_document
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.labels import IEMOCAP10
 from mmemo.media import AUDIO, VIDEO
 
-_TURN = re.compile(r"\[([\d.]+) - ([\d.]+)\]\t(Ses(0[1-5])[FM]_(?:impro|script)\w+_([FM])\w+)\t(\w+)\t\[([\d., ]+)\]")
+_TURN = re.compile(
+    r"\[(\d+\.?\d*) - (\d+\.?\d*)\]\t(Ses(0[1-5])[FM]_(?:impro|script)\w+_([FM])\w+)\t(\w+)\t\[([\d., ]+)\]"
+)
 _VOTE = re.compile(r"C-E\d+:\t([^\t]*?);?\t")
 _WORDS = re.compile(r"(Ses\S+)\s+\[[\d.]+-[\d.]+\]:\s*(.*)")
 _LABELS = {
@@ -110,7 +113,7 @@ def read(folder: str | Path, media: str = "audio") -> Reading:
 def _turns(gathering: Gathering, path: Path) -> dict[str, _Turn]:
     turns: dict[str, _Turn] = {}
     current: _Turn | None = None
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_document(path).splitlines(), 1):
         if line.startswith("["):
             match = _TURN.match(line)
             current = None
@@ -118,7 +121,11 @@ def _turns(gathering: Gathering, path: Path) -> dict[str, _Turn]:
                 gathering.caveat("lines of EmoEvaluation that don't fit", f"{path.name} line {number}")
                 continue
             start, end, name, session, person, label, dimensions = match.groups()
-            valence, arousal, dominance = (float(value) for value in dimensions.split(","))
+            try:
+                valence, arousal, dominance = (float(value) for value in dimensions.split(","))
+            except ValueError:
+                gathering.caveat("lines of EmoEvaluation that don't fit", f"{path.name} line {number}")
+                continue
             current = _Turn(float(start), float(end), session, person, label, (valence, arousal, dominance))
             turns[name] = current
         elif current is not None and (vote := _VOTE.match(line)):
@@ -135,7 +142,7 @@ def _turns(gathering: Gathering, path: Path) -> dict[str, _Turn]:
 def _words(folder: Path) -> dict[str, str]:
     words = {}
     for path in sorted(folder.rglob("transcriptions/Ses*.txt")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_document(path).splitlines():
             if match := _WORDS.match(line):
                 words[match.group(1)] = match.group(2).strip()
     return words

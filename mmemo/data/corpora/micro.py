@@ -68,7 +68,8 @@ def find_media(gathering: Gathering) -> Media:
 def add_coded(gathering: Gathering, columns: Coding, row: Row, media: Media, subject: str, name: str) -> None:
     """Add the clip of one row, or tell what is missing of it."""
     label = row[columns.emotion].strip().lower()
-    numbers = [int(row[column]) if row[column].isdigit() else None for column in astuple(columns)[2:5]]
+    cells = [row[column] for column in astuple(columns)[2:5]]
+    numbers = [int(cell) if re.fullmatch("[0-9]{1,9}", cell) else None for cell in cells]
     onset, apex, offset = numbers
     if label not in gathering.labels.labels:
         gathering.caveat("rows of another emotion, left out", f"line {row.line}: {row[columns.emotion]}")

@@ -80,9 +80,11 @@ def _labels(path: Path) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
             root = file["All Labels"]["data"]
             for video in root:
                 spans, features = np.asarray(root[video]["intervals"]), np.asarray(root[video]["features"])
+                if spans.shape != (len(features), 2) or features.shape != (len(spans), 1 + len(_EMOTIONS)):
+                    raise ValueError(f"{video} has intervals {spans.shape} and features {features.shape}")
                 for number, (span, values) in enumerate(zip(spans, features, strict=True)):
                     yield video, number, span, values
-    except (OSError, KeyError, ValueError) as error:
+    except (AttributeError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise ManifestError(path, [f"not the labels of CMU-MOSEI ('All Labels'): {error}"]) from None
 
 

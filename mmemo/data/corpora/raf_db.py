@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmemo.data.corpora.corpus import Corpus, Reading
 from mmemo.data.corpora.gathering import MISSING, NAME, Gathering
+from mmemo.data.spreadsheets import read_document
 from mmemo.labels import RAFDB7
 from mmemo.media import IMAGE
 
@@ -45,14 +46,14 @@ def read(folder: str | Path) -> Reading:
             gathering.caveat(MISSING, f"{name}.jpg")
             continue
         # five lines of landmarks, then gender, race, age
-        about = people[name].read_text().split()[-3:] if name in people else ["", "", ""]
+        about = (read_document(people[name]) if name in people else "").split()[-3:]
         gathering.add(
             id=name,
             path=images[name],
             label=RAFDB7[number - 1],
-            gender=_GENDERS.get(about[0]),
+            gender=_GENDERS.get(about[0]) if about else None,
             split=name.partition("_")[0],
-            extra={"age": _AGES[about[2]]} if about[2] in _AGES else {},
+            extra={"age": _AGES[about[2]]} if len(about) == 3 and about[2] in _AGES else {},
         )
     return gathering.reading()
 
@@ -63,12 +64,12 @@ def _labels(gathering: Gathering, images: dict[str, Path]) -> dict[str, int]:
     labels = {}
     if path is None:
         for name, image in images.items():
-            if image.parent.name in "1234567":
+            if image.parent.name in tuple("1234567"):
                 labels[name] = int(image.parent.name)
             else:
                 gathering.caveat(NAME, image)
         return labels
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_document(path).splitlines(), 1):
         match = re.fullmatch(r"((?:train|test)_\d{5})\.jpg ([1-7])", line.strip())
         if match is None:
             gathering.caveat(f"lines of {_LIST} that don't fit", f"line {number}: {line.strip()}")

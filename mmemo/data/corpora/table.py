@@ -7,6 +7,7 @@ fault is reported with its line, missing media too, as a row that is left out un
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def read(path: str | Path, columns: Mapping[str, str] | None = None) -> Reading:
                 wrong.append(f"id {clip.id!r} is that of line {first[clip.id]} already; give every clip a column id")
             first.setdefault(clip.id, row.line)
             for file in (clip.path, clip.audio, clip.subtitles):
-                if file is not None and not file.is_file():
+                if file is not None and not os.path.isfile(file):
                     wrong.append(f"{file} does not exist; paths are relative to the table")
             gathering.clips.append(clip)
         faults += [f"line {row.line}: {fault}" for fault in wrong]

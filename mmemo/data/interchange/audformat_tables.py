@@ -20,9 +20,10 @@ from mmemo.data.columns import NUMBERS, PATHS, to_record
 from mmemo.data.interchange.cells import to_cells, to_manifest
 from mmemo.data.manifest import Manifest
 from mmemo.data.spreadsheets import read_rows
-from mmemo.errors import ArgumentError, ManifestError, MissingExtraError, expected_one_of
+from mmemo.errors import ArgumentError, ManifestError, MissingExtraError, expected_one_of, shown
 from mmemo.files import make_folder, replacing_file
 from mmemo.labels import LabelSet
+from mmemo.reading import open_input
 from mmemo.speech.transcript import files_read
 
 _THEIRS = {"label": "emotion", "transcript": "transcription", "path": "file"}
@@ -171,8 +172,9 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except ImportError:
         raise MissingExtraError("Reading Parquet", "export") from None
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, ValueError) as error:
+        with open_input(path) as file:
+            rows = pyarrow.parquet.read_table(file).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
         raise ManifestError(path, [f"not a Parquet file: {error}"]) from None
     yield from enumerate(rows, 1)
 
@@ -186,6 +188,9 @@ def _cells(
             span = {side: _seconds(cells.pop(side, None)) for side in ("start", "end")}
         except ValueError as error:
             faults.append(f"row {number}: {error}")
+            continue
+        if not cells.get("path"):
+            faults.append(f"row {number}: without a file")
             continue
         if not cells.get("id"):
             start, end = span["start"] or 0.0, span["end"]
@@ -202,7 +207,7 @@ def _seconds(value: object) -> float | None:
         return value.total_seconds()
     match = _DELTA.fullmatch(str(value))
     if match is None:
-        raise ValueError(f"expected a time such as '0 days 00:00:01.500000', got {value!r}")
+        raise ValueError(f"expected a time such as '0 days 00:00:01.500000', got {shown(value)}")
     days, hours, minutes, seconds = match.groups()
     return float(Decimal(int(days or 0) * 86400 + int(hours) * 3600 + int(minutes) * 60) + Decimal(seconds))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def to_manifest(
         if clip is not None:
             clips.append(clip)
             if check_media:
-                files = [file for file in (clip.path, clip.audio) if file is not None and not file.is_file()]
+                files = [file for file in (clip.path, clip.audio) if file and not os.path.isfile(file)]
                 wrong += [f"{file} does not exist; say where files are with root=…" for file in files]
         faults += [f"{where}: {fault}" for fault in wrong]
     if not clips and not faults:

@@ -22,10 +22,11 @@ from typing import Any
 from mmemo.data.interchange.cells import to_manifest
 from mmemo.data.manifest import Manifest
 from mmemo.data.spreadsheets import read_text_lines
-from mmemo.errors import ManifestError, MediaError
+from mmemo.errors import ManifestError, MediaError, shown
 from mmemo.files import replacing_file
 from mmemo.labels import LabelSet
 from mmemo.media import probe
+from mmemo.reading import parse_json
 from mmemo.speech.transcript import files_read
 
 _NEEDED = ("key", "wav", "emo")
@@ -73,21 +74,22 @@ def read_emobox(
 def _rows(
     path: Path, split: str | None, label_map: Mapping[str, str] | None, faults: list[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not path.is_file():
-        raise ManifestError(path, ["there is no such file"])
     for number, line in read_text_lines(path):
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
-            missing = [name for name in _NEEDED if name not in values]
-        except (ValueError, TypeError) as error:
+            values = parse_json(line)
+        except ValueError as error:
             faults.append(f"line {number}: not JSON: {error}")
             continue
+        if not isinstance(values, dict):
+            faults.append(f"line {number}: expected an object, got {shown(values)}")
+            continue
+        missing = [name for name in _NEEDED if name not in values]
         if missing:
             faults.append(f"line {number}: without {', '.join(missing)}")
-        elif label_map is not None and values["emo"] not in label_map:
-            faults.append(f"line {number}: label_map does not have {values['emo']!r}")
+        elif label_map is not None and str(values["emo"]) not in label_map:
+            faults.append(f"line {number}: label_map does not have {shown(values['emo'])}")
         else:
             yield (
                 f"line {number}",
@@ -97,7 +99,7 @@ def _rows(
                     "path": values["wav"],
                     "start": values.get("start_time"),
                     "end": values.get("end_time"),
-                    "label": values["emo"] if label_map is None else label_map[values["emo"]],
+                    "label": values["emo"] if label_map is None else label_map[str(values["emo"])],
                     "split": split,
                 },
             )

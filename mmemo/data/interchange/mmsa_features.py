@@ -81,11 +81,11 @@ def read_mmsa_features(path: str | Path) -> dict[str, MmsaFeatures]:
         if not isinstance(values, dict) or "id" not in values:
             faults.append(f"{name}: expected a mapping with id")
             continue
-        ids = tuple(str(_first(item)) for item in values["id"])
         try:
+            ids = tuple(str(_first(item)) for item in values["id"])
             arrays = {kind: np.asarray(value) for kind, value in values.items() if kind != "id"}
             features[split] = MmsaFeatures(ids, arrays)
-        except ValueError as error:  # ArgumentError is one; so is an array of unequal rows
+        except (TypeError, ValueError) as error:  # ids that are none, arrays of unequal rows or of other clips
             faults.append(f"{name}: {error}")
     if faults:
         raise ManifestError(path, faults)

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Self
 
@@ -22,9 +23,11 @@ from mmemo.encoders.linear_probe import LinearProbe
 from mmemo.errors import ArgumentError, MediaError, WeightsError
 from mmemo.evidence import Evidence
 from mmemo.labels import LabelSet
+from mmemo.reading import open_input, reason
 
 KIND = "action-units"
 _UNIT = re.compile(r"AU\d\d_[rc]")
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +50,24 @@ def read_openface(path: str | Path) -> ActionUnits:
         MediaError: if the file can't be read, or is none of OpenFace's.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            rows = [{(k or "").strip(): v for k, v in row.items()} for row in csv.DictReader(file)]
-        units = [name for name in rows[0] if _UNIT.fullmatch(name)] if rows else []
-        if not units or "timestamp" not in rows[0]:
-            raise MediaError(f"{path} is no file of OpenFace: expected columns timestamp, AU01_r … and at least a row.")
-        kept = [row for row in rows if float(row.get("success") or 1) == 1]
-        values = np.array([[float(row[name]) for name in units] for row in kept], np.float32).reshape(-1, len(units))
-        return ActionUnits(np.array([float(row["timestamp"]) for row in kept]), values)
-    except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError) as error:
-        raise MediaError(f"{path} can't be read as a file of OpenFace: {error}.") from None
+        with TextIOWrapper(open_input(path), encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            header = [name.strip() for name in next(rows, [])]
+            units = [place for place, name in enumerate(header) if _UNIT.fullmatch(name)]
+            if not units or "timestamp" not in header:
+                raise MediaError(f"{path} is no file of OpenFace: expected columns timestamp, AU01_r ….")
+            time, success = header.index("timestamp"), header.index("success") if "success" in header else None
+            measured = [
+                [float(row[place]) for place in (time, *units)]
+                for row in rows
+                if row and (success is None or float(row[success]) == 1)
+            ]
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise MediaError(f"{path} can't be read as a file of OpenFace: {reason(error)}.") from None
+    values = np.array(measured, np.float64).reshape(-1, 1 + len(units))
+    if not (abs(values) < _LARGEST).all():
+        raise MediaError(f"{path} can't be read as a file of OpenFace: a value in it is no number, or too large.")
+    return ActionUnits(values[:, 0], values[:, 1:].astype(np.float32))
 
 
 class ActionUnitEncoder:

@@ -12,6 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from mmemo.checkpoint import Checkpoint, checkpoint_kind, scale_name, to_int8
+from mmemo.document import from_document
 from mmemo.encoders.base import Encoder, Encoding, Gradients, concatenate
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts
 from mmemo.encoders.text.architecture import TextArchitecture
@@ -72,7 +73,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
     ) -> None:
         super().__init__(network, labels, device, card)
         self.architecture = (
-            TextArchitecture(**network.checkpoint.config["architecture"])
+            from_document(TextArchitecture, network.checkpoint.config["architecture"])
             if isinstance(network, ExportedNetwork)
             else network.architecture
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmemo.checkpoint import Checkpoint, checkpoint_kind
+from mmemo.document import from_document
 from mmemo.encoders.base import Encoder, Encoding, pad_tokens
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts, saved_labels
 from mmemo.encoders.voice.architecture import HOP, VoiceArchitecture
@@ -63,7 +64,7 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
     ) -> None:
         super().__init__(network, labels, device, card)
         if isinstance(network, ExportedNetwork):
-            self.architecture = VoiceArchitecture(**network.checkpoint.config["architecture"])
+            self.architecture = from_document(VoiceArchitecture, network.checkpoint.config["architecture"])
         else:
             self.architecture = network.architecture
             if network.classifier.out_features != len(labels):

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from mmemo.errors import ArgumentError
+from mmemo.report.style.wording import source_name
 from mmemo.report.timeline import Span, spans
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def rttm(result: EmotionResult) -> str:
     """
     if result.speech is None:
         raise ArgumentError("Speech was not looked for in this clip, so there is nothing to write as RTTM.")
-    name = re.sub(r"\s+", "_", Path(result.source or "text").stem) or "clip"
+    name = re.sub(r"\s+", "_", Path(source_name(result)).stem) or "clip"
     return "".join(
         f"SPEAKER {name} 1 {start:.3f} {end - start:.3f} <NA> <NA> speech <NA> <NA>\n" for start, end in result.speech
     )
@@ -158,6 +159,6 @@ def _lanes(lines: Iterable[Line]) -> list[list[Line]]:
 
 def _relative(path: Path, folder: Path) -> str:
     try:
-        return quote(Path(os.path.relpath(path, folder)).as_posix())
+        return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
     except ValueError:  # another drive, on Windows
-        return quote(path.name)
+        return quote(os.fsencode(path.name))

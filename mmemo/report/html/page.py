@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -12,7 +11,7 @@ from mmemo.report.html.svg import LEFT, MOST_POINTS, WIDTH, bands, data_url, tim
 from mmemo.report.html.templating import render
 from mmemo.report.previews import Previews
 from mmemo.report.style.colors import FAINT, colors
-from mmemo.report.style.wording import transcript_source
+from mmemo.report.style.wording import source_name, transcript_source
 from mmemo.report.summary import model_cards, summary
 from mmemo.report.timeline import longest_seen, runs, scores_between, thin
 
@@ -36,7 +35,7 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
     html = render(
         "result.html.jinja",
         result=result,
-        name=_name(result),
+        name=source_name(result),
         summary=summary(result),
         timeline=timeline(result, previews, faces=faces),
         timeline_data=_timeline_data(result),
@@ -57,7 +56,7 @@ def fragment(result: EmotionResult, timeline: Markup | None = None) -> Markup:
         timeline: that of `timeline`, drawn while the media file was there; by default one without faces and sound.
     """
     drawing = timeline_svg(result) if timeline is None else timeline
-    return render("fragment.html.jinja", result=result, name=_name(result), timeline=drawing)
+    return render("fragment.html.jinja", result=result, name=source_name(result), timeline=drawing)
 
 
 def timeline(result: EmotionResult, previews: Previews, *, faces: bool = True) -> Markup:
@@ -65,10 +64,6 @@ def timeline(result: EmotionResult, previews: Previews, *, faces: bool = True) -
     times = [result.start + result.duration * (place + 0.5) / _THUMBNAILS for place in range(_THUMBNAILS)]
     thumbnails = previews.thumbnails(times, 136) if faces and result.duration else ()
     return timeline_svg(result, thumbnails, previews.envelope(_BINS))
-
-
-def _name(result: EmotionResult) -> str:
-    return Path(result.source).name if result.source else "Text"
 
 
 def _timeline_data(result: EmotionResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from mmemo.evidence import SAMPLE_RATE
 from mmemo.files import replacing_file
 from mmemo.report.formats import PICTURES, check_suffix
-from mmemo.report.plots.figure import LEFT, RIGHT, WIDTH, RowLayout, heading
+from mmemo.report.plots.figure import LEFT, RIGHT, WIDTH, RowLayout, heading, write_figure
 from mmemo.report.style.colors import AXIS, FAINT, OPPOSES, SUPPORTS, WAVEFORM
 
 
@@ -50,5 +50,5 @@ def save_attribution(
     axes.tick_params(axis="x", length=3, labelsize=8.5, colors=FAINT)
     heading(axes, "Supports", f"at most {most:.2f} nats")
     with replacing_file(path) as partial:
-        layout.figure.savefig(partial, format=path.suffix.lower()[1:])
+        write_figure(layout.figure, partial)
     return path

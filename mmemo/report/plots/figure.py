@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from mmemo.report.style.clock import length
 from mmemo.report.style.colors import FAINT, TEXT
 from mmemo.report.style.fonts import families
+from mmemo.report.style.wording import source_name
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -27,16 +28,32 @@ LEFT, RIGHT = 1.45, 0.25
 class Picture(Figure):
     """matplotlib figure that notebooks display without pyplot."""
 
-    def savefig(self, *arguments: Any, **settings: Any) -> None:
+    def savefig(self, fname: Any, **settings: Any) -> None:
         """Same as in `matplotlib.figure.Figure`; a letter that no font has is drawn as a box, without a warning."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")
-            super().savefig(*arguments, **settings)
+            super().savefig(fname, **settings)
 
     def _repr_png_(self) -> bytes:
         data = io.BytesIO()
         self.savefig(data, format="png")
         return data.getvalue()
+
+
+def write_figure(figure: Figure, path: Path, **settings: Any) -> None:
+    """Write a figure in the format of the path's suffix.
+
+    It is drawn before the file is opened: of a full disk matplotlib makes another error, one of its own.
+
+    Args:
+        settings: of ``savefig``.
+
+    Raises:
+        OSError: if the file can't be written.
+    """
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix.lower().removeprefix("."), **settings)
+    path.write_bytes(drawn.getvalue())
 
 
 class RowLayout:
@@ -80,7 +97,7 @@ class RowLayout:
 def title(layout: RowLayout, result: EmotionResult) -> None:
     """File name, label and score, in two lines."""
     layout.skip(0.25)
-    name = Path(result.source).name if result.source else "Text"
+    name = source_name(result)
     layout.text(0.3, shorten(name, 90, placeholder=" …") if " " in name else name[:90], 13, weight="bold")
     layout.skip(0.26)
     over = f" over {length(result.duration)}" if result.duration else ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmemo.reading import well_formed
 
 if TYPE_CHECKING:
     from mmemo.micro_expression import MicroExpression
@@ -29,6 +32,11 @@ _SOURCES = {
 def name_of(band: str) -> str:
     """Display name of a modality, or of "fused"."""
     return _NAMES.get(band, band.replace("_", " ").replace("-", " ").capitalize())
+
+
+def source_name(result: EmotionResult) -> str:
+    """The name of the analyzed file, without its folder; "Text" where there is none."""
+    return well_formed(Path(result.source).name) if result.source else "Text"
 
 
 def label_with_share(scores: EmotionResult | ModalityScores | Person) -> str:

@@ -155,6 +155,14 @@ def test_affectnet_with_an_array_beside_each_image(tree: Tree) -> None:
     train, val = read_corpus("affectnet", folder).manifest
     assert (train.id, train.label, train.valence, train.arousal) == ("affectnet-train-0", "surprise", -0.25, 0.5)
     assert (val.label, val.split) == ("contempt", "val")
+    for content in (
+        b"",
+        b"junk",
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999,), }",
+    ):
+        (folder / "train_set/annotations/0_val.npy").write_bytes(content)
+        with pytest.raises(ManifestError, match=r"0_val\.npy has a fault:\n  expected one number"):
+            read_corpus("affectnet", folder)
 
 
 def test_affectnet_in_class_folders(tree: Tree) -> None:

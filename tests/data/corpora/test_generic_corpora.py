@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,24 @@ def test_a_table_of_excel(tree: Tree, shared: bool) -> None:
     (folder / "bad.xlsx").write_text("no sheet")
     with pytest.raises(ManifestError, match=r"not an Excel \.xlsx file"):
         read_corpus("table", folder / "bad.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ('<c r="A1" t="s"><v>0</v></c><c r="ZZZZZZ1"><v>1</v></c>', "row 1: there is no column 'ZZZZZZ1'"),
+        ('<c r="XFD1"><v>1</v></c></row><row>' * 700, "too many cells"),
+        ('<c r="A1" t="s"><v>7</v></c>', "names a text that is not in the file"),
+        ('<c r="A1" t="s"><v>x</v></c>', "names a text that is not in the file"),
+    ],
+)
+def test_a_sheet_that_no_excel_writes(cells: str, says: str, tmp_path: Path) -> None:
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("xl/sharedStrings.xml", f"<sst {space}><si><t>label</t></si></sst>")
+        book.writestr("xl/worksheets/sheet1.xml", f"<w {space}><sheetData><row>{cells}</row></sheetData></w>")
+    with pytest.raises(ManifestError, match=says):
+        read_corpus("table", tmp_path / "t.xlsx", columns={"label": "label"})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import os
 import pickle
 import pickletools
 import subprocess
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,55 @@ def test_every_damaged_byte_is_an_error_of_ours_or_harmless(tmp_path: Path) -> N
             load_plain_pickle(tmp_path / "x.pkl")
         except ManifestError:
             continue
+
+
+def bombs() -> dict[str, bytes]:
+    """Small pickles that stand for very much: time or memory that nobody has."""
+    twice: Any = ()
+    for _ in range(60):
+        twice = (twice, twice)
+    lists: Any = []
+    for _ in range(60):
+        lists = [lists, lists]
+    within: list[Any] = []
+    within.append(within)
+    key = b"\x80\x04)" + b"2\x86" * 60  # ((((), ()), …), …), whose hash takes 2 ** 60 steps
+    return {
+        "tuples that hold one another": pickle.dumps({"test": {"id": twice}}),
+        "lists that hold one another": pickle.dumps(lists),
+        "a list within itself": pickle.dumps(within),
+        "deep": b"\x80\x04" + b"]" * 100_000 + b"a" * 99_999 + b".",
+        "a key": key + b"}\x94" + key[2:] + b"Ns.",
+        "an item of a set": b"\x80\x04\x8f(" + key[2:] + b"\x90.",
+        "a frozen set": b"\x80\x04(" + key[2:] + b"\x91.",
+        "a set by its name": b"cbuiltins\nset\n]" + key[2:] + b"a\x85R.",
+        "an array of bytes that are not there": b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b"x.",
+        "bytes that are not there": b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"x.",
+        "a frame that is not there": b"\x80\x04\x95" + (2**62).to_bytes(8, "little") + b"x.",
+        "an array of large letters": pickle.dumps(np.array(["a"])).replace(b"\x8c\x02U1", b"\x8c\x0bU9999999999"),
+    }
+
+
+@pytest.mark.parametrize("name", [*bombs()])
+def test_bombs_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(bombs()[name])
+    started = time.process_time()
+    with pytest.raises(ManifestError):
+        load_plain_pickle(tmp_path / "x.pkl")
+    assert time.process_time() - started < 20
+
+
+def test_a_far_place_in_the_memo_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x04Nr\xff\xff\xff\x7f.")
+    tracemalloc.start()
+    try:
+        assert load_plain_pickle(tmp_path / "x.pkl") is None
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_same_container_twice_is_no_bomb(tmp_path: Path) -> None:
+    shared = [1, (2, 3)]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"a": shared, "b": [shared, shared]}))
+    assert load_plain_pickle(tmp_path / "x.pkl") == {"a": shared, "b": [shared, shared]}

@@ -95,3 +95,15 @@ def test_labels_of_ones_own_are_saved_and_former_folders_load(units: ActionUnits
     assert ActionUnitEncoder.load(tmp_path / "mine").labels == mine
     config.write_text(config.read_text().replace('"labels": {', '"label_set": {'))
     assert ActionUnitEncoder.load(tmp_path / "mine").labels == mine
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", CSV.replace("timestamp", "time"), CSV + "1, 0, 0.0, 1, 1, nan, 1, 1\n", CSV + "1, 0, 0.0, 1, 1, 1e300, 1, 1\n",
+     CSV + "1, 0, 0.0\n", CSV + '1, 0, "' + "0" * 200_000 + '", 1, 1, 1, 1, 1\n', "<html>", "version https://git-lfs.github.com/spec/v1\n"],
+    ids=["empty", "another", "no number", "large", "short", "long", "page", "pointer"],
+)  # fmt: skip
+def test_what_is_no_file_of_openface(content: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(content)
+    with pytest.raises(MediaError, match=r"c\.csv"):
+        read_openface(tmp_path / "c.csv")

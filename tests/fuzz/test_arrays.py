@@ -1,0 +1,127 @@
+"""Files of arrays, damaged and invented: feature pickles, feature caches, models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mmemo
+from mmemo.data import FeatureCache, MmsaFeatures, read_mmsa_features, write_mmsa_features
+from mmemo.encoders.face.action_units import ActionUnitEncoder, ActionUnits
+from mmemo.encoders.linear_probe import LinearProbe
+from mmemo.encoders.probe_encoder import ProbeEncoder
+from mmemo.evidence import Evidence
+from mmemo.fusion.late import LateFusion
+from mmemo.labels import EKMAN7, LabelSet
+
+from .inputs import FUZZ, Check, altered, damaged, json_lines, written
+
+pytestmark = pytest.mark.slow
+
+
+def test_pickles(check: Check, tmp_path: Path) -> None:
+    features = {
+        "test": MmsaFeatures(
+            ("v$_$1", "v$_$2"), {"audio": np.ones((2, 3, 2), np.float32), "raw_text": np.array(["a", "b"])}
+        )
+    }
+    whole = written(lambda path: write_mmsa_features(features, path), "f.pkl", tmp_path)
+    nested: Any = []
+    for _ in range(50):
+        nested = (nested, nested)
+    plain: Any = {"test": {"id": ["a", ("b",), {1}], "x": [[1.5, None], b"y"]}}
+    originals = [
+        whole,
+        *(pickle.dumps(plain, protocol) for protocol in range(6)),
+        pickle.dumps({"test": {"id": [nested], "x": nested}}),
+    ]
+    opcodes = st.lists(st.sampled_from([
+        b"\x80\x04", b"(", b"]", b"}", b")", b"l", b"d", b"t", b"e", b"u", b"s", b"a", b"0", b"1", b"2", b"b", b"R", b"\x81", b"\x85",
+        b"\x86", b"\x87", b"\x8f", b"\x90", b"\x91", b"\x94", b"K\x01", b"N", b"\x8c\x04test", b"\x8c\x02id", b"h\x00", b"r\xff\xff\xff\x7f",
+        b"j\x01\0\0\0", b"\x96" + b"\xff" * 7 + b"\x7f", b"\x8e" + b"\xff" * 7 + b"\x7f", b"\x95" + b"\xff" * 7 + b"\x7f", b"\x8b\xff\xff\xff\x7f",
+        b"I" + b"9" * 5000 + b"\n", b"cnumpy\ndtype\n", b"cnumpy\nndarray\n", b"cnumpy.core.multiarray\n_reconstruct\n",
+        b"cnumpy.core.numeric\n_frombuffer\n", b"cbuiltins\nset\n", b"c_codecs\nencode\n", b"\x8c\x02f8", b"\x8c\x0bU9999999999", b".",
+    ]), max_size=30).map(b"".join)  # fmt: skip
+
+    @FUZZ
+    @given(damaged(originals) | opcodes.map(lambda program: program + b"."))
+    def run(content: bytes) -> None:
+        check(read_mmsa_features, "f.pkl", content)
+
+    run()
+
+
+def test_feature_caches(check: Check, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "c.sqlite")
+    cache.put("a", "face", {"x": np.ones(300)})
+    cache.put("b", "face", {})
+    with cache._connection as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    whole = (tmp_path / "c.sqlite").read_bytes()
+
+    def read(path: Path) -> None:
+        cache = FeatureCache(path)
+        found = cache.get("a")
+        assert found is None or found["x"].sum() == 300
+        cache.sizes()
+        cache.put("c", "voice", {"x": np.zeros(2)})
+        cache.remove("face")
+
+    @FUZZ
+    @given(damaged([whole]))
+    def run(content: bytes) -> None:
+        check(read, "c.sqlite", content)
+
+    run()
+
+
+def test_model_folders(check: Check, tmp_path: Path) -> None:
+    """Every file of a model, and settings of other kinds, with the hash of the arrays made good."""
+    labels = LabelSet("mine", ("calm", "tense"))
+    units = ActionUnits(np.array([0.0, 0.5]), np.array([[4.0, 1.0], [2.25, 0.0]], np.float32))
+    probe = LinearProbe(np.zeros(2), np.ones(2), np.ones((2, 2)), np.zeros(2))
+    inner = ActionUnitEncoder({"clip": units}, EKMAN7, modality="units")
+    encoders = [ActionUnitEncoder({"clip": units}, labels, probe), ProbeEncoder(inner, probe, labels)]
+    model = mmemo.EmotionModel(encoders, LateFusion(labels, {"face": 1.0, "units": 2.0})).save(tmp_path / "model")
+    files = [
+        str(path.relative_to(model)) for path in sorted(model.rglob("*")) if path.suffix in (".json", ".safetensors")
+    ]
+    window = Evidence(0.0, 1.0, source=Path("clip.mp4"))
+
+    def read(path: Path) -> None:
+        loaded = mmemo.load_model(path.parent / "model", device="cpu")
+        encodings = {name: loaded.encode(name, [window]) for name in loaded.modalities}
+        assert np.isfinite(loaded.fuse(encodings)).all()
+
+    @FUZZ
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(files))
+        original = (model / name).read_bytes()
+        made = damaged([original])
+        if name.endswith(".json"):
+            made |= altered(json.loads(original)).map(json_lines)
+        content = data.draw(made)
+
+        def put(path: Path) -> None:
+            shutil.copytree(model, path.parent / "model")
+            (path.parent / "model" / name).write_bytes(content)
+            config = path.parent / "model" / name.replace("model.safetensors", "config.json")
+            if name.endswith("model.safetensors"):
+                config.write_text(
+                    json.dumps({**json.loads(config.read_bytes()), "sha256": hashlib.sha256(content).hexdigest()})
+                )
+            read(path)
+
+        check(put, "x", b"")
+
+    run()
