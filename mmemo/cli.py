@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import re
+import signal
 import sys
 import threading
 import time
@@ -178,8 +178,8 @@ def analyze(
         if file is not None:
             check_output(file, path, (subtitles, model_folder(model), *personal), suffixes)
     check_anonymize(anonymize)
-    how = _personal(prior, baseline, adaptation)
-    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **how)
+    known = _personal(prior, baseline, adaptation)
+    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **known)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):
@@ -217,13 +217,13 @@ def fit_baseline(
     classes: Classes = None,
 ) -> None:
     """Fit a baseline to unlabeled clips of one person, or of several people in one place."""
-    from mmemo.batch.plan import listed, plan
+    from mmemo.batch.plan import plan
     from mmemo.files import check_file
     from mmemo.personal.baseline import Baseline
     from mmemo.pipeline.analyzer import Analyzer
     from mmemo.speech.transcript import files_read
 
-    tasks = plan(listed(clips), [out])
+    tasks = plan(clips, [out]).tasks
     check_file(out, [*files_read(task.clip for task in tasks), *(neutral or ()), within])
     surroundings = None if within is None else Baseline.load(within)
     chosen = None if modalities is None else modalities.split(",")

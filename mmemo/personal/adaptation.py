@@ -21,6 +21,7 @@ from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.personal.statistics import SHRINKAGE, centered, equalizing, margins
+from mmemo.reading import read_bytes, reason
 
 if TYPE_CHECKING:
     from mmemo.pipeline.analyzer import Analyzer
@@ -221,9 +222,9 @@ class Adaptation:
             ArgumentError: if it can't be read, or holds no adaptation.
         """
         try:
-            document = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError, RecursionError) as error:
-            raise ArgumentError(f"{path} can't be read as an adaptation: {error}.") from None
+            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArgumentError(f"{path} can't be read as an adaptation: {reason(error)}.") from None
         try:
             return from_document(cls, document)
         except ArgumentError as error:
