@@ -275,7 +275,15 @@ def fit(corpora: Mapping[str, Clips]) -> tuple[float, float]:
     return float(np.exp(-intercept / steepness)), float(steepness)
 
 
-def main(data: Path, cache: Path, corpora: list[str] | None, draws: int, fit_only: bool, leave_out: bool) -> None:
+def main(
+    data: Path,
+    cache: Path,
+    corpora: list[str] | None,
+    draws: int,
+    fit_only: bool,
+    leave_out: bool,
+    figure: Path | None,
+) -> None:
     """Print a Markdown table for each corpus."""
     analyzer = Analyzer()
     voice, face = Analyzer(modalities=("voice",)), Analyzer(modalities=("face",))
@@ -284,6 +292,7 @@ def main(data: Path, cache: Path, corpora: list[str] | None, draws: int, fit_onl
         variety, steepness = fit(held)
         print(f"VARIETY, STEEPNESS = {variety:.2f}, {steepness:.2f}")
         return
+    figures: dict[str, dict[str, float]] = {}
     for corpus in corpora or (*VOICES, *FACES, "av"):
         modalities = ("voice",) if corpus in VOICES else ("face",) if corpus in FACES else ("face", "voice", "text")
         chosen = voice if corpus in VOICES else face if corpus in FACES else analyzer
@@ -294,7 +303,42 @@ def main(data: Path, cache: Path, corpora: list[str] | None, draws: int, fit_onl
             f"\n{corpus}: {len(clips.label)} clips of {len(np.unique(clips.person))} people, {' + '.join(modalities)}\n"
         )
         print("| | UAR |\n|---|---|")
-        table(clips, chosen.model, modalities, draws, lambda name, figure: print(f"| {name} | {figure} |", flush=True))
+        found = figures.setdefault(corpus, {})
+
+        def show(name: str, value: str, found: dict[str, float] = found) -> None:
+            found[name] = float(value.split()[0])
+            print(f"| {name} | {value} |", flush=True)
+
+        table(clips, chosen.model, modalities, draws, show)
+    if figure is not None:
+        draw(figures, figure)
+
+
+def draw(figures: Mapping[str, Mapping[str, float]], path: Path) -> None:
+    """UAR over the number of unlabeled clips, a panel for each corpus."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(1, len(figures), figsize=(2.3 * len(figures), 2.6), sharey=True, layout="constrained")
+    kinds = {
+        "several, known": ("#0072b2", "several moods, known"),
+        "several": ("#009e73", "several moods"),
+        "place": ("#e69f00", "other people"),
+        "one": ("#d55e00", "one mood"),
+    }
+    for axis, (corpus, found) in zip(np.atleast_1d(axes), figures.items(), strict=True):
+        for kind, (color, title) in kinds.items():
+            values = [found["balanced prior"], *(found[f"{size} clips, {kind}"] for size in (2, 5, 20))]
+            axis.plot(range(4), values, color=color, marker="o", markersize=3, label=title)
+        axis.axhline(found["as trained"], color="0.5", linewidth=0.8, linestyle=":", label="as trained")
+        axis.set_title(corpus, fontsize=9)
+        axis.set_xticks(range(4), ["0", "2", "5", "20"], fontsize=8)
+        axis.set_xlabel("unlabeled clips", fontsize=8)
+        axis.tick_params(axis="y", labelsize=8)
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+    np.atleast_1d(axes)[0].set_ylabel("UAR", fontsize=8)
+    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
+    fig.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":
@@ -305,4 +349,5 @@ if __name__ == "__main__":
     parser.add_argument("--draws", type=int, default=3, help="sets of clips of each person and kind")
     parser.add_argument("--fit", action="store_true", dest="fit_only")
     parser.add_argument("--leave-out", action="store_true", help="learn the constants without the corpus measured")
+    parser.add_argument("--figure", type=Path, help="also draw UAR over the number of clips, .png or .svg")
     main(**vars(parser.parse_args()))
