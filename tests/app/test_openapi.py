@@ -33,4 +33,6 @@ def test_every_response_is_as_described(server: Running) -> None:
         sent.add(response.status_code)
 
     exchange()
-    assert sent >= {200, 422}
+    assert sent & {200, 422}
+    words = operation.Case(body={"text": "What a lovely day!"}, media_type="multipart/form-data")
+    assert words.call_and_validate(headers=server.bearer).status_code == 200
