@@ -245,7 +245,7 @@ def fit_baseline(
 
 @app.command("adapt")
 def fit_adaptation(
-    manifest: Annotated[Path, typer.Argument(help="Manifest of labeled clips: columns path and label.")],
+    manifest: Annotated[Path, typer.Argument(help="Manifest of labeled clips: columns id, path and label.")],
     out: Annotated[Path, typer.Option(help="The adaptation to write, .json.")],
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
