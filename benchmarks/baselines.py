@@ -15,7 +15,7 @@ import argparse
 import csv
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ SYNONYMS = {
     "surprised": "surprise",
     "calm": "neutral",
 }
+Personal = Baseline | Adaptation | None
 CARE = 1.5
 """Weight of sets of one emotion, where the constants are learned."""
 
@@ -80,8 +81,10 @@ def files(corpus: str, data: Path) -> Iterator[tuple[Path, str, str]]:
                     taken[row["speaker"]] += 1
                     yield data / "voice" / row["path"], row["emotion"], row["speaker"]
     elif corpus == "CK+48":
-        for path in sorted((data / "face" / corpus).glob("*/*.png")):
-            yield path, path.parent.name, path.name.split("_")[0]
+        # The three frames of a sequence are nearly the same picture: its last one stands for it.
+        last = {(path.parent.name, path.name[:8]): path for path in sorted((data / "face" / corpus).glob("*/*.png"))}
+        for (label, sequence), path in last.items():
+            yield path, label, sequence[:4]
     elif corpus == "av":
         for row in csv.DictReader((data / "av" / "manifest.csv").open(encoding="utf-8")):
             yield data / "av" / row["path"], row["label"], row["speaker"]
@@ -127,14 +130,15 @@ def baseline_of(
 
 
 def predict(
-    model: EmotionModel, clip: Mapping[str, Encoding], modalities: Sequence[str], personal: Baseline | Adaptation | None
-) -> int:
-    """The label of a clip, with a baseline or an adaptation."""
-    corrections = personal.corrections(model) if personal else {}
-    known = {m: corrections[m](clip[m]) if m in corrections else clip[m] for m in modalities if m in clip}
-    if len(modalities) == 1:
-        return int(model.scores(known[modalities[0]])[0].argmax())
-    return int(model.fuse(known)[0].argmax())
+    model: EmotionModel, clips: Clips, rows: Iterable[int], modalities: Sequence[str], personal: Personal
+) -> Iterator[tuple[int, int, str]]:
+    """Label, prediction and person of some clips, with a baseline or an adaptation."""
+    corrections: Mapping[str, Callable[[Encoding], Encoding]] = personal.corrections(model) if personal else {}
+    for row in rows:
+        clip = clips.encodings[row]
+        known = {m: corrections[m](clip[m]) if m in corrections else clip[m] for m in modalities if m in clip}
+        scores = model.scores(known[modalities[0]]) if len(modalities) == 1 else model.fuse(known)
+        yield int(clips.label[row]), int(scores[0].argmax()), str(clips.person[row])
 
 
 def sets(clips: Clips, kind: str, size: int, draws: int, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -188,13 +192,9 @@ def table(
         return int(fused[0].argmax())
 
     def rows(make: Callable[[np.ndarray], Baseline], drawn: Iterator[tuple[np.ndarray, np.ndarray]]) -> str:
-        found = []
-        for chosen, meant in drawn:
-            one = make(chosen)
-            found += [
-                (int(clips.label[i]), predict(model, clips.encodings[i], modalities, one), people[i]) for i in meant
-            ]
-        return measured(found)
+        return measured(
+            [one for chosen, meant in drawn for one in predict(model, clips, meant, modalities, make(chosen))]
+        )
 
     def left_out() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for i in everyone:
@@ -203,12 +203,7 @@ def table(
                 yield others, np.array([i])
 
     show("as trained", measured([(int(clips.label[i]), with_prior(i), people[i]) for i in everyone]))
-    show(
-        "balanced prior",
-        measured(
-            [(int(clips.label[i]), predict(model, clips.encodings[i], modalities, None), people[i]) for i in everyone]
-        ),
-    )
+    show("balanced prior", measured(list(predict(model, clips, everyone, modalities, None))))
     show("all other clips of the person", rows(lambda chosen: baseline_of(clips, modalities, chosen), left_out()))
     show(
         "the same, known to be mixed",
@@ -242,10 +237,7 @@ def table(
                 learned = Adaptation.of_encodings(examples, model, modalities)
                 mixed = baseline_of(clips, modalities, chosen, mixed=True)
                 for kept, personal in ((adapted, learned), (unlabeled, mixed)):
-                    kept += [
-                        (int(clips.label[i]), predict(model, clips.encodings[i], modalities, personal), person)
-                        for i in meant
-                    ]
+                    kept += predict(model, clips, meant, modalities, personal)
         if adapted:
             show(f"{count} labeled clips a label", measured(adapted))
             show(f"the same {count} unlabeled, known", measured(unlabeled))
