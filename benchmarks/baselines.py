@@ -154,7 +154,7 @@ def sets(clips: Clips, kind: str, size: int, draws: int, seed: int = 0) -> Itera
             for _ in range(draws):
                 yield rng.choice(others, min(size, len(others)), replace=False), own
         elif kind == "several":
-            for _ in range(draws):
+            for _ in range(draws if len(own) > 1 else 0):
                 chosen = rng.choice(own, min(size, len(own) // 2), replace=False)
                 yield chosen, np.setdiff1d(own, chosen)
         else:
