@@ -1,24 +1,29 @@
-"""The command line: `mmemo analyze`, `compare`, `micro`, `app`, `prepare`, `audit`, `schema`."""
+"""The command line: `mmemo analyze`, `baseline`, `adapt`, `compare`, `micro`, `app`, `prepare`, `audit` and more."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from io import TextIOWrapper
 from json import dumps as escaped
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmemo.errors import ArgumentError, ManifestError, MmemoError, missing_extra
 
 if TYPE_CHECKING:
-    from mmemo.pipeline.analyzer import Progress
+    from mmemo.clip import Clip
+    from mmemo.pipeline.analyzer import Analyzer, Progress
+    from mmemo.result import EmotionResult
 
 Classes = Annotated[
     list[str] | None,
@@ -31,6 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What emotion a person shows, from face, voice and words together. Nothing leaves this machine.",
 )
+
+
+_GRACE = 0.5
+"""Seconds that an interrupted analysis has to undo what it began."""
 
 
 class Media(StrEnum):
@@ -52,7 +61,38 @@ def _version(
         raise typer.Exit
 
 
+@contextmanager
+def _ending_promptly() -> Iterator[None]:
+    """Let Ctrl-C end the process even where a decoder or a network holds it, which runs no Python for seconds.
+
+    What was begun is undone as far as half a second allows, and what is written is whole or not there in any case.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield
+        return
+    received, arriving = os.pipe()
+    os.set_blocking(arriving, False)
+
+    def end() -> None:
+        while number := os.read(received, 1):
+            if number[0] == signal.SIGINT:
+                time.sleep(_GRACE)
+                if sys.stderr.isatty():
+                    os.write(2, b"\x1b[?25h\n")  # the cursor, which a progress bar hides
+                os._exit(130)
+        os.close(received)
+
+    threading.Thread(target=end, daemon=True).start()
+    before = signal.set_wakeup_fd(arriving)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(arriving)
+
+
 @app.command()
+@_ending_promptly()
 def analyze(
     paths: Annotated[
         list[Path] | None,
@@ -87,7 +127,22 @@ def analyze(
         int | None, typer.Option(help="Of many clips: CPU threads of each process; 1 by default.", min=1)
     ] = None,
     ray: Annotated[str | None, typer.Option(help="Of many clips: a Ray cluster, as auto or HOST:6379.")] = None,
+    clip_timeout: Annotated[
+        float | None,
+        typer.Option(help="Of many clips: seconds that one may take, an hour by default; 0 for no limit.", min=0),
+    ] = None,
     summary: Annotated[Path | None, typer.Option(help="Of many clips: also write the summary page, .html.")] = None,
+    prior: Annotated[
+        str, typer.Option(metavar="PRIOR", help="balanced, natural, or shares of labels: neutral=0.6,anger=0.1.")
+    ] = "balanced",
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What `mmemo baseline` wrote; or auto: each person's own earlier windows."),
+    ] = None,
+    adaptation: Annotated[Path | None, typer.Option(help="What `mmemo adapt` wrote.")] = None,
+    raw_cells: Annotated[
+        bool, typer.Option("--raw-cells", help="In a .csv, keep text that a spreadsheet may take for a formula.")
+    ] = False,
     classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
@@ -98,12 +153,17 @@ def analyze(
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
-            "micro": micro, "prosody": prosody,
+            "micro": micro, "prosody": prosody, "adaptation": adaptation, "baseline": baseline,
+            "prior": None if prior == "balanced" else prior,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
-        analyze_and_summarize(paths, out, summary, alone, workers=workers, threads=threads or 1, ray=ray, **how)
+        how |= {"workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
+        how |= {} if clip_timeout is None else {"clip_timeout": clip_timeout or None}
+        analyze_and_summarize(paths, out, summary, alone, **how)
         return
-    of_many = {"--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary}
+    of_many: dict[str, object] = {
+        "--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary, "--clip-timeout": clip_timeout,
+    }  # fmt: skip
     if given := [name for name, value in of_many.items() if value is not None]:
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
     path = paths[0] if paths else None
@@ -113,16 +173,18 @@ def analyze(
 
     if path is None and text is None:
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
+    personal = (None if baseline in (None, "auto") else baseline, adaptation)
     for file, suffixes in ((out, None), (plot, PICTURES), (video, VIDEOS)):
         if file is not None:
-            check_output(file, path, (subtitles, model_folder(model)), suffixes)
+            check_output(file, path, (subtitles, model_folder(model), *personal), suffixes)
     check_anonymize(anonymize)
-    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own)
+    known = _personal(prior, baseline, adaptation)
+    analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **known)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
     for file in (out, plot):
         if file is not None:
-            result.save(file, anonymize=anonymize)  # type: ignore[arg-type]  # it was checked above
+            result.save(file, anonymize=anonymize, raw_cells=raw_cells)  # type: ignore[arg-type]  # it was checked above
     if video is not None:
         with _progress("writing the video") as progress:
             result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]
@@ -136,12 +198,85 @@ def analyze(
     Console(highlight=False).print(render_result(result))
 
 
+@app.command("baseline")
+def fit_baseline(
+    clips: Annotated[list[str], typer.Argument(metavar="PATH", help="Clips, folders, patterns or a manifest.")],
+    out: Annotated[Path, typer.Option(help="The baseline to write, .json.")],
+    neutral: Annotated[
+        list[Path] | None, typer.Option(help="A clip in which the person is known to be neutral; repeatable.")
+    ] = None,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Several moods are in the clips: that is known.")] = False,
+    place: Annotated[
+        bool,
+        typer.Option("--place", help="The clips show three people or more: a baseline of where they were recorded."),
+    ] = False,
+    within: Annotated[Path | None, typer.Option(help="Baseline of the place, which the person's is in.")] = None,
+    modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
+    model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
+    classes: Classes = None,
+) -> None:
+    """Fit a baseline to unlabeled clips of one person, or of several people in one place."""
+    from mmemo.batch.plan import plan
+    from mmemo.files import check_file
+    from mmemo.personal.baseline import Baseline
+    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.speech.transcript import files_read
+
+    tasks = plan(clips, [out]).tasks
+    check_file(out, [*files_read(task.clip for task in tasks), *(neutral or ()), within])
+    surroundings = None if within is None else Baseline.load(within)
+    chosen = None if modalities is None else modalities.split(",")
+    analyzer = Analyzer(model, chosen, device, classes=_import(classes))
+    with _progress("analyzing clips") as progress:
+        results = [_result(analyzer, task.clip, progress, n, len(tasks)) for n, task in enumerate(tasks)]
+    fitted = Baseline.fit(
+        [one for one in results if one is not None],
+        modalities=chosen,
+        neutral=neutral or (),
+        mixed=mixed,
+        of="place" if place else "person",
+        place=surroundings,
+        analyzer=analyzer,
+    )
+    fitted.save(out)
+    print(f"{out}: {fitted.note().message}")
+
+
+@app.command("adapt")
+def fit_adaptation(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of labeled clips: columns id, path and label.")],
+    out: Annotated[Path, typer.Option(help="The adaptation to write, .json.")],
+    modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
+    model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
+    classes: Classes = None,
+) -> None:
+    """Learn a correction from a few labeled clips of one person, culture or recording situation."""
+    from mmemo.data import Manifest
+    from mmemo.files import check_file
+    from mmemo.personal.adaptation import Adaptation
+    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.speech.transcript import files_read
+
+    clips = [clip for clip in Manifest.read(manifest) if clip.label is not None]
+    check_file(out, [manifest, *files_read(clips)])
+    chosen = None if modalities is None else modalities.split(",")
+    analyzer = Analyzer(model, chosen, device, classes=_import(classes))
+    fitted = Adaptation.fit([(clip, str(clip.label)) for clip in clips], modalities=chosen, analyzer=analyzer)
+    fitted.save(out)
+    print(f"{out}: {fitted.note().message}")
+
+
 @app.command("app")
 def serve_app(
     port: Annotated[int, typer.Option(help="On this machine; 0 takes any that is free.")] = 7860,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     max_mb: Annotated[float, typer.Option(help="Megabytes of one upload.")] = 200.0,
+    clip_timeout: Annotated[
+        float, typer.Option(help="Seconds that the analysis of an upload may take; 0 for no limit.", min=0)
+    ] = 600.0,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
     ] = False,
@@ -149,9 +284,10 @@ def serve_app(
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
     from mmemo.app.server import serve
-    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.batch.settings import Settings
 
-    serve(Analyzer(model, device=device, classes=_import(classes)), port, max_mb, with_token=not no_token)
+    settings = Settings.of(model, device=device, classes=_import(classes))
+    serve(settings, port, max_mb, with_token=not no_token, clip_timeout=clip_timeout or None)
 
 
 @app.command()
@@ -322,6 +458,41 @@ def schema() -> None:
     from mmemo.result import EmotionResult
 
     print(escaped(EmotionResult.json_schema(), indent=2))
+
+
+def _personal(prior: str, baseline: str | None, adaptation: Path | None) -> dict[str, Any]:
+    """Prior, baseline and adaptation as an `Analyzer` takes them."""
+    from mmemo.personal.adaptation import Adaptation
+    from mmemo.personal.baseline import Baseline
+
+    return {
+        "prior": _shares(prior) if "=" in prior else prior,
+        "baseline": baseline if baseline in (None, "auto") else Baseline.load(baseline),
+        "adaptation": None if adaptation is None else Adaptation.load(adaptation),
+    }
+
+
+def _shares(text: str) -> dict[str, float]:
+    """Shares of labels, from ``neutral=0.6,anger=0.1``."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {label.strip(): float(share) for label, share in pairs}
+    except ValueError:
+        raise ArgumentError(f"--prior: expected shares such as neutral=0.6,anger=0.1, got {text!r}.") from None
+
+
+def _result(analyzer: Analyzer, clip: Clip, progress: Progress | None, number: int, total: int) -> EmotionResult | None:
+    """The result of one of several clips; None, said on stderr, where there is nothing to analyze."""
+    from mmemo.errors import MediaError, MissingStreamError
+
+    try:
+        result = analyzer.without_baseline()(clip)
+    except (MediaError, MissingStreamError) as error:
+        print(f"Left out: {error}", file=sys.stderr)
+        result = None
+    if progress is not None:
+        progress((number + 1) / total)
+    return result
 
 
 def main() -> None:

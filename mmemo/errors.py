@@ -16,6 +16,7 @@ __all__ = [
     "MissingExtraError",
     "MissingStreamError",
     "MmemoError",
+    "TimeLimitError",
     "TranscriptError",
     "UnknownModelError",
     "WeightsError",
@@ -73,6 +74,17 @@ class WorkerError(MmemoError):
     Traceback (most recent call last):
         ...
     mmemo.errors.WorkerError: The process was closed.
+    """
+
+
+class TimeLimitError(MmemoError):
+    """The analysis of a clip took longer than it may, and was ended.
+
+    >>> from mmemo.errors import TimeLimitError
+    >>> raise TimeLimitError("It took longer than 600 s, and was ended.")
+    Traceback (most recent call last):
+        ...
+    mmemo.errors.TimeLimitError: It took longer than 600 s, and was ended.
     """
 
 

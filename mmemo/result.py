@@ -426,7 +426,9 @@ class EmotionResult(_Scored):
             return None
         return picture
 
-    def save(self, path: str | Path, *, anonymize: Literal["blur", "mask"] | None = None) -> Path:
+    def save(
+        self, path: str | Path, *, anonymize: Literal["blur", "mask"] | None = None, raw_cells: bool = False
+    ) -> Path:
         """Write a file, whole or not at all; the suffix of ``path`` chooses the format.
 
         - ``.json``: everything, to be read by `load`; ``.jsonl``, ``.csv``, ``.parquet``: the rows of `to_frame`;
@@ -435,6 +437,8 @@ class EmotionResult(_Scored):
 
         Args:
             anonymize: "blur" or "mask" hides every face of a video, and leaves the faces out of a report or plot.
+            raw_cells: keep text in a ``.csv`` that a spreadsheet may take for a formula (``=…``, ``+…``, ``-…``,
+                ``@…``) as it is; by default ``'`` goes before it.
 
         Raises:
             ArgumentError: for another suffix, a format that the result has nothing for, or a file that the result was
@@ -443,7 +447,7 @@ class EmotionResult(_Scored):
         """
         from mmemo.report.save import save
 
-        return save(self, Path(path), anonymize)
+        return save(self, Path(path), anonymize, raw_cells=raw_cells)
 
 
 def _labels(modalities: Mapping[str, ModalityScores]) -> str:

@@ -244,3 +244,24 @@ def test_a_name_and_a_text_that_are_not_utf_8(clip: Path, tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, b"")
     assert "caf?.mp4" in done.stdout.decode()
     assert "caf\ufffd.mp4" in (tmp_path / "r.html").read_text()
+
+
+def test_a_baseline_and_an_adaptation(clip: Path, tmp_path: Path) -> None:
+    shutil.copy(clip, tmp_path / "one.mp4")
+    make_clip(tmp_path / "two.mp4", seconds=2.0)
+    made = run(
+        "baseline", tmp_path / "one.mp4", tmp_path / "two.mp4", "--modalities", "face", "--out", tmp_path / "b.json"
+    )
+    assert (made.returncode, "of 2 clips" in made.stdout) == (0, True), made.stderr
+    (tmp_path / "labeled.csv").write_text("id,path,label\n1,one.mp4,happiness\n2,two.mp4,not anger\n")
+    taught = run("adapt", tmp_path / "labeled.csv", "--modalities", "face", "--out", tmp_path / "a.json")
+    assert (taught.returncode, "happiness 1, not anger 1" in taught.stdout) == (0, True), taught.stderr
+    personal = ["--baseline", tmp_path / "b.json", "--adaptation", tmp_path / "a.json", "--prior", "neutral=0.4"]
+    done = run("analyze", clip, "--modalities", "face", "--json", *personal)
+    settings = json.loads(done.stdout)["settings"]
+    assert (settings["baseline"], settings["adapted"], settings["prior"]) == ("person", True, "neutral 0.4")
+    refused = run("analyze", clip, "--baseline", tmp_path / "b.json", "--out", tmp_path / "b.json")
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1
+    wrong = run("analyze", clip, "--modalities", "face", "--prior", "neutral=most")
+    assert "expected shares such as" in wrong.stderr

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,51 @@ def test_settings_of_another_kind(change: dict[str, Any], tmp_path: Path) -> Non
     config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     with pytest.raises(WeightsError):
         load_model(tmp_path / "m", classes=[Saved])
+
+
+def test_priors_are_divided_out_and_the_stated_one_counts_once() -> None:
+    encoders = [TinyEncoder(modality=name, labels=MINE) for name in ("text", "gaze")]
+    skewed = {"calm": 0.8, "tense": 0.2}
+    fusion = LateFusion(MINE, {"text": 1.0, "gaze": 1.0}, agreement=1.0)
+    model = EmotionModel(encoders, fusion, priors=dict.fromkeys(("text", "gaze"), skewed))
+    same = Encoding(np.ones((1, 1, 4), np.float32), np.ones((1, 1), bool), np.log([[0.8, 0.2]]).astype(np.float32))
+    known = {name: model.calibrate(name, same) for name in ("text", "gaze")}
+    np.testing.assert_allclose(model.scores(known["text"]), [[0.5, 0.5]], atol=1e-6)  # it said nothing but its habit
+    np.testing.assert_allclose(model.fuse(known), [[0.5, 0.5]], atol=1e-6)
+    natural, stated = model.adjusted("natural"), model.adjusted({"tense": 0.9})
+    np.testing.assert_allclose(natural.fuse(known), [[0.8, 0.2]], atol=1e-6)  # once, though two experts have it
+    np.testing.assert_allclose(stated.fuse(known), [[0.1, 0.9]], atol=1e-6)
+    np.testing.assert_allclose(stated.scores(known["gaze"]), [[0.1, 0.9]], atol=1e-6)
+    np.testing.assert_array_equal(model.prior, [0.5, 0.5])  # the model itself stays as it was
+
+
+def test_corrections_come_one_after_the_other() -> None:
+    model = model_of(temperature=2.0)
+
+    def shift(by: list[float]) -> dict[str, Any]:
+        return {"text": lambda one: replace(one, logits=one.logits * 2 + np.array(by, np.float32))}
+
+    windows = [window("Good.")]
+    plain = model.encode("text", windows).logits
+    corrected = model.adjusted("balanced", shift([1.0, 0.0]), shift([0.0, 3.0])).encode("text", windows).logits
+    np.testing.assert_allclose(corrected, (plain * 2 + [1.0, 0.0]) * 2 + [0.0, 3.0], rtol=1e-5)
+
+
+def test_priors_are_saved(tmp_path: Path) -> None:
+    labels = LabelSet("mine", ("calm", "tense"))
+    model = EmotionModel(
+        [Saved(labels)], LateFusion(labels, {"text": 1.0}), priors={"text": {"calm": 0.7, "tense": 0.3}}
+    )
+    again = load_model(model.save(tmp_path / "model"), classes=[Saved])
+    np.testing.assert_allclose(again.priors["text"], [0.7, 0.3])
+    assert load_model(modalities=("text",)).priors["text"].argmax() == 0
+    with pytest.raises(WeightsError, match="prior"):
+        load_model(change(tmp_path / "model", priors=[1]), classes=[Saved])
+
+
+@pytest.mark.parametrize(
+    "prior", ["equal", None, {"bliss": 0.5}, {"calm": 1.0}, {"calm": -0.1}, {"calm": float("nan")}]
+)
+def test_a_prior_that_is_none(prior: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"[Pp]rior"):
+        model_of().adjusted(prior)

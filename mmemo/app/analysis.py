@@ -1,94 +1,89 @@
-"""Analysis of uploads: the result, and the files that can be viewed and downloaded."""
+"""Analysis of uploads: one after the other, in a process of its own, within a time limit."""
 
 from __future__ import annotations
 
-import ctypes
+import logging
 import re
 import shutil
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from contextvars import copy_context
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from threading import Condition, Event, Thread
+from typing import Any
 
+from mmemo import errors
 from mmemo.app.sessions import ResultStore, StoredResult, Visitor
-from mmemo.errors import ArgumentError, MmemoError
-from mmemo.media import AUDIO, IMAGE, VIDEO, probe
-from mmemo.pipeline.analyzer import Analyzer
-from mmemo.report.html.page import timeline
-from mmemo.report.previews import Previews
+from mmemo.app.worker import Anonymize, Progress
+from mmemo.batch.process import DiedError, Values, WorkerProcess
+from mmemo.batch.settings import Settings
+from mmemo.errors import ArgumentError, MmemoError, WorkerError
+from mmemo.evidence import Seconds
+from mmemo.media import AUDIO, IMAGE, VIDEO
+from mmemo.model import EmotionModel
 from mmemo.result import EmotionResult
 
-Done = TypeVar("Done")
-Progress = Callable[[float, str], None]
-Anonymize = Literal["blur", "mask"]
+log = logging.getLogger(__name__)
 
 SUFFIXES = (*VIDEO, *AUDIO, *IMAGE)
 """Suffixes of accepted uploads; their content is checked too."""
+CLIP_TIMEOUT: Seconds = 600.0
+"""Seconds that an upload may take by default."""
+
+
+class StoppedError(Exception):
+    """The analysis was stopped by who began it."""
 
 
 class Analyst:
     """Runs the analyses of all visitors one after the other: two at once would each take twice as long.
 
-    All of them run in one thread, because the C library keeps what was freed for the thread that had it: with the
-    many threads of a server, memory would grow by 15 MB with each of the first dozens of uploads.
-
     Args:
         most_bytes: of one file.
+        limit: seconds that one analysis may take, with the files that can be downloaded; None for no limit.
     """
 
-    def __init__(self, analyzer: Analyzer, results: ResultStore, most_bytes: int) -> None:
-        self.analyzer = analyzer
+    def __init__(
+        self, settings: Settings, results: ResultStore, most_bytes: int, limit: Seconds | None = CLIP_TIMEOUT
+    ) -> None:
+        self.settings = settings
         self.results = results
         self.most_bytes = most_bytes
-        self._turn = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "analysis")
+        self._limit = limit
+        self._process = WorkerProcess("mmemo.app.worker", settings, "analyzes uploads")
+        self._line: list[_Job] = []
+        self._moved = Condition()
 
-    @property
-    def busy(self) -> bool:
-        """Whether an analysis runs."""
-        return self._turn.locked()
+    def warm_up(self) -> None:
+        """Start the process, in a thread, before the first upload comes; what goes wrong is raised with that one."""
 
-    def scores(
-        self, file: Path | None, name: str, text: str | None, progress: Progress, analyzer: Analyzer | None = None
-    ) -> EmotionResult:
-        """The result of one upload, with ``name`` as its source.
+        def start() -> None:
+            with suppress(WorkerError):
+                self._process.start()
+
+        Thread(target=start, daemon=True).start()
+
+    @cached_property
+    def model(self) -> EmotionModel:
+        """The model in this process: for live scores, and to fuse the scores of a result again."""
+        return self.settings.analyzer().model
+
+    def document(
+        self, visitor: Visitor, file: Path | None, text: str | None, modalities: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The document of the result of one upload, with the file's name as its source.
+
+        Args:
+            modalities: those analyzed; all by default.
 
         Raises:
             MmemoError: with the upload's own name, never with where it was put.
+            StoppedError: if it was stopped.
         """
-        progress(
-            0.0, "waiting for another analysis to end" if self._turn.locked() else "listening for speech and words"
-        )
-        return self._alone(lambda: self._scores(file, name, text, progress, analyzer or self.analyzer))
-
-    def _alone(self, work: Callable[[], Done]) -> Done:
-        context = copy_context()  # it knows whose progress bar is to move
-        with self._turn:
-            try:
-                return self._thread.submit(context.run, work).result()
-            finally:
-                _give_back()
-
-    def _scores(
-        self, file: Path | None, name: str, text: str | None, progress: Progress, analyzer: Analyzer
-    ) -> EmotionResult:
-        try:
-            if file is not None:
-                self._check(file, name)
-            elif not (text or "").strip():
-                raise ArgumentError("Nothing to analyze: give a file, or words.")
-            transcript = (text or "").strip() or None
-            return analyzer(
-                file, text=transcript, progress=lambda done: progress(0.2 + 0.8 * done, "looking at faces, scoring")
-            )
-        except MmemoError as error:
-            if file is None or str(file) not in str(error):
-                raise
-            raise type(error)(str(error).replace(str(file), name)) from None
+        request = {"modalities": list(modalities), "folder": None, "anonymize": None}
+        reply = self._analyze(visitor, file, text, request, _no_progress)
+        document: dict[str, Any] = reply["result"]
+        return document
 
     def find(
         self,
@@ -102,6 +97,7 @@ class Analyst:
 
         Raises:
             MmemoError: in words for the person who uploaded it.
+            StoppedError: if it was stopped.
         """
         folder = self.results.folder()
         try:
@@ -110,67 +106,110 @@ class Analyst:
                 moved = folder / "upload" / plain_name(file.name)
                 moved.parent.mkdir()
                 shutil.move(file, moved)
-            name = moved.name if moved is not None else "Text"
-            result = self.scores(moved, name, text, lambda done, what: progress(0.6 * done, what))
-
-            def show() -> str:
-                course = timeline(result, Previews(result), faces=anonymize is None)
-                _write(result, moved, folder, anonymize, lambda done, what: progress(0.6 + 0.4 * done, what))
-                return course
-
-            course = self._alone(show)
+            request: Values = {"modalities": [], "folder": str(folder), "anonymize": anonymize}
+            reply = self._analyze(visitor, moved, text, request, progress)
             if moved is not None:
                 shutil.rmtree(moved.parent)
-            named = replace(result, source=moved.name if moved else None)
-            return self.results.keep(visitor, folder, named, course)
+            return self.results.keep(visitor, folder, EmotionResult.from_dict(reply["result"]), reply["course"])
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _check(self, file: Path, name: str) -> None:
-        suffix = Path(name).suffix.lower()
+    def stop(self, visitor: Visitor) -> None:
+        """End what the visitor has begun, wherever it is."""
+        with self._moved:
+            for place, job in enumerate(self._line):
+                if job.visitor == visitor:
+                    job.stopped.set()
+                    if place == 0:
+                        self._process.interrupt()
+            self._moved.notify_all()
+
+    def close(self) -> None:
+        """End all that runs or waits."""
+        with self._moved:
+            for job in self._line:
+                job.stopped.set()
+            self._moved.notify_all()
+        self._process.close()
+
+    def _analyze(
+        self, visitor: Visitor, file: Path | None, text: str | None, request: Values, progress: Progress
+    ) -> Values:
+        words = (text or "").strip() or None
+        if file is not None:
+            self._check(file)
+        elif words is None:
+            raise ArgumentError("Nothing to analyze: give a file, or words.")
+        request = {"file": None if file is None else str(file), "text": words, **request}
+        with self._turn(visitor, progress) as stopped:
+            try:
+                reply = self._process.request(
+                    request, self._limit, lambda told: progress(told["done"], told["what"]), stopped
+                )
+            except (DiedError, WorkerError) as error:
+                if stopped.is_set():
+                    raise StoppedError from None
+                if isinstance(error, WorkerError):
+                    raise
+                raise WorkerError(f"The process that analyzed it died, {error}. Try again, or another file.") from None
+        if "fault" in reply:
+            log.error("an analysis failed\n%s", reply["fault"])
+            raise RuntimeError("an analysis failed")
+        if "error" in reply:
+            raise _revived(reply["error"], reply["message"])
+        return reply
+
+    @contextmanager
+    def _turn(self, visitor: Visitor, progress: Progress) -> Iterator[Event]:
+        """Wait in line; gives whether the visitor stopped it."""
+        job = _Job(visitor)
+        with self._moved:
+            self._line.append(job)
+        try:
+            with self._moved:
+                while (place := self._line.index(job)) and not job.stopped.is_set():
+                    progress(0.0, f"waiting for {place} other analys{'is' if place == 1 else 'es'} to end")
+                    self._moved.wait()
+            if job.stopped.is_set():
+                raise StoppedError
+            yield job.stopped
+        finally:
+            with self._moved:
+                self._line.remove(job)
+                self._moved.notify_all()
+
+    def _check(self, file: Path) -> None:
+        suffix = file.suffix.lower()
         if suffix not in SUFFIXES:
             raise ArgumentError(
-                f"{name} is no video, sound or picture by its name ({suffix or 'no suffix'}). "
+                f"{file.name} is no video, sound or picture by its name ({suffix or 'no suffix'}). "
                 f"Taken are {', '.join(one.removeprefix('.') for one in SUFFIXES)}."
             )
         size = file.stat().st_size
         if size > self.most_bytes:
             raise ArgumentError(
-                f"{name} has {size / 1e6:.0f} MB, this server takes {self.most_bytes / 1e6:.0f} MB. Cut or compress "
-                "it, or start the app with a larger --max-mb."
+                f"{file.name} has {size / 1e6:.0f} MB, this server takes {self.most_bytes / 1e6:.0f} MB. Cut or "
+                "compress it, or start the app with a larger --max-mb."
             )
 
 
-def _give_back() -> None:
-    """Hand freed memory back to the system, which glibc does by itself only where nothing lies above it."""
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+class _Job:
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor, self.stopped = visitor, Event()
+
+
+def _revived(name: str, message: str) -> MmemoError:
+    """An error of the worker's; some classes make their message of other arguments."""
+    kind: type[MmemoError] = getattr(errors, name)
+    return kind.__new__(kind, message)
+
+
+def _no_progress(_: float, __: str) -> None:
+    """A request has no progress bar."""
 
 
 def plain_name(name: str) -> str:
     """A file name of letters, digits and ``. _ -``, at most 80 of them, for a folder and an address."""
     stem, suffix = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._"), re.sub(r"[^\w.]", "", Path(name).suffix)
     return f"{stem[:70] or 'clip'}{suffix[:10]}"
-
-
-def _write(
-    result: EmotionResult, file: Path | None, folder: Path, anonymize: Anonymize | None, progress: Progress
-) -> None:
-    """Write what can be downloaded; ``result`` still names the file where it lies."""
-    progress(0.0, "writing the report")
-    result.save(folder / "report.html", anonymize=anonymize)
-    result.save(folder / "timeline.png", anonymize=anonymize)
-    named = replace(result, source=file.name if file else None)
-    suffixes = [".json", ".csv"]
-    if result.transcript is not None and result.duration:
-        suffixes += [".srt", ".vtt"]
-    for suffix in suffixes:
-        named.save(folder / f"result{suffix}")
-    if file is not None and probe(file).kind == "video":
-        result.save_video(
-            folder / "annotated.mp4",
-            anonymize=anonymize,
-            progress=lambda done: progress(0.1 + 0.9 * done, "writing the annotated video"),
-        )
-    progress(1.0, "done")

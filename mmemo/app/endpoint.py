@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import secrets
 import shutil
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, UploadFile, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, File, Form, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
 import mmemo
 from mmemo.app import html
-from mmemo.app.analysis import Analyst, plain_name
+from mmemo.app.analysis import Analyst, StoppedError, plain_name
 from mmemo.app.live import LiveScorer, decode_frame
 from mmemo.app.middleware import session_of
+from mmemo.app.sessions import Visitor
 from mmemo.document import schemas
-from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError
-from mmemo.pipeline.analyzer import Analyzer
+from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError, TimeLimitError
 from mmemo.result import EmotionResult
 
-_CLIENT_ERRORS = (ArgumentError, MediaError, MissingStreamError)
+log = logging.getLogger(__name__)
+
+_CLIENT_ERRORS = (ArgumentError, MediaError, MissingStreamError, TimeLimitError)
 _MOST_LIVE = 4
 """Live connections at once: each takes a good part of a processor."""
+_LOOK: float = 0.5
+"""Seconds between looks at whether who asked is still there."""
 
 
 class Failure(BaseModel):
@@ -58,6 +67,10 @@ def application(analyst: Analyst) -> FastAPI:
         redoc_url=None,
     )
     app.add_exception_handler(MmemoError, _failure)
+    app.add_exception_handler(StoppedError, _stopped)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _fault)
     app.include_router(_routes(analyst))
     return app
 
@@ -75,13 +88,20 @@ def _routes(analyst: Analyst) -> APIRouter:
                 "description": "The document of the result.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EmotionResult"}}},
             },
+            400: {"model": Failure, "description": "The request is no form as HTTP has them."},
             401: {"model": Failure, "description": "The token is missing or wrong."},
+            403: {
+                "model": Failure,
+                "description": "It comes from a page of another site, or names another host.",
+            },
             413: {"model": Failure, "description": "The file is too large."},
-            422: {"model": Failure, "description": "The file can't be read, or there is nothing to analyze."},
+            422: {"model": Failure, "description": "The file can't be read in time, or there is nothing to analyze."},
             500: {"model": Failure, "description": "A fault of the server."},
+            503: {"model": Failure, "description": "The server is ending."},
         },
     )
-    def analyze(
+    async def analyze(
+        request: Request,
         file: Annotated[UploadFile | None, File(description="A video, a sound or a picture.")] = None,
         text: Annotated[str | None, Form(description="The words, if known; alone, they are analyzed.")] = None,
         modalities: Annotated[
@@ -93,19 +113,25 @@ def _routes(analyst: Analyst) -> APIRouter:
         Analyses run one after the other, so a request may wait for others.
         """
         chosen = [name.strip() for name in (modalities or "").split(",") if name.strip()]
-        analyzer = Analyzer(analyst.analyzer.model, chosen) if chosen else None
-        if file is None or not file.filename:
-            result = analyst.scores(None, "Text", text, _no_progress, analyzer)
-            return Response(result.to_json(), media_type="application/json")
-        folder = analyst.results.folder()
-        try:
-            path = folder / plain_name(file.filename)
-            with path.open("wb") as out:
-                shutil.copyfileobj(file.file, out)
-            result = analyst.scores(path, path.name, text, _no_progress, analyzer)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return JSONResponse(result.to_dict() | {"source": path.name})
+        visitor = Visitor("", secrets.token_urlsafe(16))
+
+        def work() -> dict[str, Any]:
+            if file is None or not file.filename:
+                return analyst.document(visitor, None, text, chosen)
+            folder = analyst.results.folder()
+            try:
+                path = folder / plain_name(file.filename)
+                with path.open("wb") as out:
+                    shutil.copyfileobj(file.file, out)
+                return analyst.document(visitor, path, text, chosen)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+        working = asyncio.ensure_future(run_in_threadpool(work))
+        while not (await asyncio.wait({working}, timeout=_LOOK))[0]:
+            if await request.is_disconnected():
+                analyst.stop(visitor)
+        return JSONResponse(working.result())
 
     @router.get("/results/{token}/{name}", include_in_schema=False)
     def fetch(request: Request, token: str, name: str, save: bool = False) -> FileResponse:
@@ -116,7 +142,7 @@ def _routes(analyst: Analyst) -> APIRouter:
 
     @router.get("/live", include_in_schema=False)
     def page() -> HTMLResponse:
-        return HTMLResponse(html.live(analyst.analyzer.labels))
+        return HTMLResponse(html.live(analyst.model.labels))
 
     @router.websocket("/live/scores")
     async def scores(connection: WebSocket) -> None:
@@ -127,7 +153,7 @@ def _routes(analyst: Analyst) -> APIRouter:
             return
         live += 1
         try:
-            scorer = await run_in_threadpool(lambda: LiveScorer(analyst.analyzer.model))
+            scorer = await run_in_threadpool(lambda: LiveScorer(analyst.model))
             while True:
                 image = decode_frame(await connection.receive_bytes())
                 start = time.perf_counter()
@@ -149,5 +175,22 @@ def _failure(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
 
-def _no_progress(done: float, what: str) -> None:
-    """A request has no progress bar."""
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": "Refused", "message": error.detail}, error.status_code, error.headers)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    return JSONResponse({"error": "ArgumentError", "message": f"The form can't be used: {faults}."}, 422)
+
+
+def _stopped(_: Request, __: Exception) -> JSONResponse:
+    return JSONResponse({"error": "Stopped", "message": "The server is ending."}, 503)
+
+
+def _fault(_: Request, __: Exception) -> JSONResponse:
+    """What no error of mmemo's describes; the server's log has the details."""
+    message = "A fault of mmemo. The window in which the app was started says what happened."
+    return JSONResponse({"error": "Fault", "message": message}, 500)

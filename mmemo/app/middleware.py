@@ -173,6 +173,7 @@ class AccessGuard:
     async def _counted(self, request: HTTPConnection, receive: Receive, send: Send) -> None:
         """Pass a request on whose length is only known once it has come."""
         got, refused = 0, False
+        last = iter(_spoiling(request))
 
         async def counting() -> Message:
             nonlocal got, refused
@@ -181,13 +182,26 @@ class AccessGuard:
             if got > self._most and not refused:
                 refused = True
                 await _send_refusal(request, send, _RefusedError(413, self._too_large))
-            return {"type": "http.disconnect"} if refused else message
+            if refused or message["type"] == "http.disconnect":
+                return next(last, {"type": "http.disconnect"})
+            return message
 
         async def silenced(message: Message) -> None:
             if not refused:
                 await send(message)
 
         await self._app(request.scope, counting, silenced)
+
+
+def _spoiling(request: HTTPConnection) -> list[Message]:
+    """What comes before the end of an upload that breaks off: a header that is none, so that Gradio removes the rest.
+
+    At the mere end of the connection it would leave the file that it had begun.
+    """
+    boundary = re.search(r"boundary=\"?([^\";,]+)", request.headers.get("content-type", ""))
+    if request.scope["path"] != _UPLOAD or boundary is None:
+        return []
+    return [{"type": "http.request", "body": f"\r\n--{boundary[1]}\r\n[\r\n".encode("latin-1"), "more_body": True}]
 
 
 def session_of(request: HTTPConnection) -> str:

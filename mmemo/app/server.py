@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import threading
@@ -13,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mmemo.app.analysis import Analyst
+from mmemo.app.analysis import CLIP_TIMEOUT, Analyst
 from mmemo.app.folder import private_folder
 from mmemo.app.sessions import ResultStore
+from mmemo.batch.process import check_limit
+from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError, require_extra
-from mmemo.pipeline.analyzer import Analyzer
+from mmemo.evidence import Seconds
 
 HOST = "127.0.0.1"
 MOST_MEGABYTES = 200
@@ -25,7 +26,12 @@ _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 
 def serve(
-    analyzer: Analyzer, port: int = 7860, most_megabytes: float = MOST_MEGABYTES, *, with_token: bool = True
+    settings: Settings,
+    port: int = 7860,
+    most_megabytes: float = MOST_MEGABYTES,
+    *,
+    with_token: bool = True,
+    clip_timeout: Seconds | None = CLIP_TIMEOUT,
 ) -> None:
     """Serve the app until it is interrupted (SIGINT), ended (SIGTERM) or its terminal is closed (SIGHUP).
 
@@ -33,37 +39,37 @@ def serve(
         port: 0 takes any that is free; the address is printed.
         most_megabytes: of one upload.
         with_token: whether all requests must show a token, which is new each time and printed with the address.
+        clip_timeout: seconds that the analysis of an upload may take; None for no limit.
 
     Raises:
         MissingExtraError: if Gradio is not installed.
-        ArgumentError: if the port can't be had, or ``most_megabytes`` is not positive.
+        ArgumentError: if the port can't be had, or ``most_megabytes`` or ``clip_timeout`` is not positive.
     """
     require_extra("The app", "app", "gradio", "websockets")
     if not most_megabytes > 0:
         raise ArgumentError(f"Expected a positive number of megabytes, got {most_megabytes}.")
+    check_limit(clip_timeout)
     listening = _listen(port)
     address = f"http://{HOST}:{listening.getsockname()[1]}"
     token = secrets.token_urlsafe(24) if with_token else None
     try:
         with _unwound_by_signals(), private_folder() as root:
-            analyst = Analyst(analyzer, ResultStore(root / "results"), round(most_megabytes * 1e6))
-            _run(build(analyst, root, address, token), analyst, root, listening, f"{address}{_query(token)}")
+            analyst = Analyst(settings, ResultStore(root / "results"), round(most_megabytes * 1e6), clip_timeout)
+            analyst.warm_up()
+            _run(build(analyst, root, address, token), analyst, listening, f"{address}{_query(token)}")
     finally:
         listening.close()
 
 
-def _run(app: Any, analyst: Analyst, root: Path, listening: socket.socket, link: str) -> None:
+def _run(app: Any, analyst: Analyst, listening: socket.socket, link: str) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            analyst.close()  # nobody waits for what would take minutes
             await super().shutdown(sockets)
-            if analyst.busy:  # for minutes, and a thread can't be ended
-                while root.exists():  # it may still write what it has begun
-                    shutil.rmtree(root, ignore_errors=True)
-                os._exit(0)
 
-    analyst.analyzer.model  # noqa: B018 - loaded before the first visitor comes
+    analyst.model  # noqa: B018 - loaded before the first visitor comes
     # Nobody waits for a connection that a browser keeps open.
     server = Server(uvicorn.Config(app, log_level="warning", ws_max_size=2**21, timeout_graceful_shutdown=2))
     for number in _ENDING:

@@ -12,11 +12,12 @@ from typing import Any
 import gradio as gr
 
 from mmemo.app import html
-from mmemo.app.analysis import SUFFIXES, Analyst, Anonymize
+from mmemo.app.analysis import SUFFIXES, Analyst, StoppedError
 from mmemo.app.examples import NAMES, WORDS, write_example
 from mmemo.app.middleware import session_of
 from mmemo.app.sessions import Visitor
 from mmemo.app.uploads import Uploads
+from mmemo.app.worker import Anonymize
 from mmemo.errors import MmemoError
 from mmemo.report.style.wording import name_of
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 CSS = files("mmemo.app").joinpath("ui.css").read_text(encoding="utf-8")
 _SWEEP = 600
 """Seconds between looks at uploads that were never analyzed, which go when they are an hour old."""
+_WAITING = 16
+"""Analyses that run or wait at once, each in a thread of Gradio's 40; more wait for one of these."""
 _HIDING: dict[str, Anonymize | None] = {"shown": None, "blurred": "blur", "masked": "mask"}
 
 
@@ -64,6 +67,7 @@ def blocks(analyst: Analyst, uploads: Uploads, address: str, *, token: bool) -> 
         listen(choice, comparison)
 
         def leave(request: gr.Request) -> None:
+            analyst.stop(_visitor(request))
             analyst.results.drop(_visitor(request))
 
         page.unload(leave)
@@ -103,6 +107,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
             faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
             with gr.Row():
                 start = gr.Button("Analyze", variant="primary", elem_id="start", scale=2)
+                stop = gr.Button("Stop", elem_id="stop", scale=1)
                 clear = gr.ClearButton([file, camera, microphone, words], elem_id="clear", scale=1)
             gr.HTML('<p class="hint">Or try an example:</p>')
             with gr.Row():
@@ -144,19 +149,24 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
             text = WORDS if path is None else ""
             return shown(request, _analyze(analyst, _visitor(request), path, text, hidden, progress))
 
+    def end(request: gr.Request) -> None:
+        analyst.stop(_visitor(request))
+
     def clear_result(request: gr.Request) -> Shown:
         analyst.results.drop(_visitor(request))
         return shown(request, html.placeholder())
 
     def listen(choice: gr.CheckboxGroup, comparison: gr.HTML) -> None:
-        # One analysis at a time; who waits sees the place in the queue. All that changes comes in one response: Gradio
-        # loses a click that meets the end of the responses to the one before.
+        # The analyst has a queue of its own, from which Stop can take an analysis that waits. All that changes comes in
+        # one response: Gradio loses a click that meets the end of the responses to the one before.
         outputs: list[Any] = [result, choice, comparison]
-        queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "analysis", "api_visibility": "private"}
+        queue: dict[str, Any] = {"concurrency_limit": _WAITING, "concurrency_id": "analysis"}
+        queue |= {"api_visibility": "private"}
         inputs = [file, camera, microphone, words, faces]
         start.click(run, inputs, outputs, show_progress_on=result, **queue)
         for name, button in tries.items():
             button.click(run_example, [gr.State(name), faces], outputs, show_progress_on=result, **queue)
+        stop.click(end, None, None, api_visibility="private", show_progress="hidden")
         clear.click(clear_result, None, outputs, show_progress="hidden", api_visibility="private")
         # A recording reaches the server a moment after its end; an analysis started before then would have no file.
         for recorder in (camera, microphone):
@@ -168,7 +178,7 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
 
 def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
     choice = gr.CheckboxGroup([], label="Look at", elem_id="choice", visible=False)
-    comparison = gr.HTML(html.modalities_panel(None, analyst.analyzer.model, ()), elem_id="comparison")
+    comparison = gr.HTML(html.modalities_panel(None, analyst.model, ()), elem_id="comparison")
 
     def compare(request: gr.Request, chosen: Sequence[str]) -> str:
         return _compared(analyst, request, chosen)
@@ -180,7 +190,7 @@ def _compare_tab(analyst: Analyst) -> tuple[gr.CheckboxGroup, gr.HTML]:
 def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> str:
     """HTML of the fused scores of the chosen modalities, or of the error."""
     try:
-        return html.modalities_panel(analyst.results.of(_visitor(request)), analyst.analyzer.model, chosen)
+        return html.modalities_panel(analyst.results.of(_visitor(request)), analyst.model, chosen)
     except MmemoError as error:
         return html.failure(str(error))
 
@@ -194,6 +204,9 @@ def _analyze(
     except MmemoError as error:
         analyst.results.drop(visitor)
         return html.failure(str(error))
+    except StoppedError:
+        analyst.results.drop(visitor)
+        return html.failure("Stopped.")
     except Exception:
         log.exception("an analysis failed")
         analyst.results.drop(visitor)

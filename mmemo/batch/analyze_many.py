@@ -11,6 +11,7 @@ from mmemo.batch.export import check_suffix
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import Source, Task, listed, plan
 from mmemo.batch.pool import analyze_locally, usable_cores
+from mmemo.batch.process import check_limit
 from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError
@@ -18,6 +19,9 @@ from mmemo.evidence import Seconds
 from mmemo.files import check_file
 from mmemo.pretrained import model_folder
 from mmemo.speech.transcript import files_read
+
+CLIP_TIMEOUT: Seconds = 3600.0
+"""Seconds that a clip may take by default: more than the longest film needs, so that only a hang is ended."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ def analyze_many(
     workers: int | None = None,
     threads: int = 1,
     ray: str | None = None,
+    clip_timeout: Seconds | None = CLIP_TIMEOUT,
+    raw_cells: bool = False,
     classes: Sequence[type] = (),
     progress: Callable[[BatchProgress], None] | None = None,
 ) -> Batch:
@@ -64,6 +70,9 @@ def analyze_many(
             cluster has room for.
         threads: CPU threads of each process.
         ray: address of a Ray cluster to work on instead, such as "auto" or ``"host:6379"`` (extra ``ray``).
+        clip_timeout: seconds that a clip may take, an hour by default; then it is ended, and its row has a
+            `TimeLimitError`. None for no limit.
+        raw_cells: see `Batch.save`.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`. The
             processes import them, so they must stand in a module, which every machine of a cluster must have.
         progress: called with a `BatchProgress` at the beginning and after each clip.
@@ -73,7 +82,7 @@ def analyze_many(
             is one that is read.
         ManifestError: if a manifest can't be read.
         UnknownModelError: if there is no such model.
-        WorkerError: if no process can be started.
+        WorkerError: if no process can be started, or none any more.
 
     Examples:
         >>> import mmemo
@@ -87,10 +96,12 @@ def analyze_many(
         check_suffix(file)
     if workers is not None and workers < 1:
         raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
+    check_limit(clip_timeout)
     settings = Settings.of(model, modalities, device, window, hop, threads, classes)
     own = outputs if out is None else [*outputs, journal_of(out)]
     given = listed(sources)
-    tasks = plan(given, own)
+    planned = plan(given, own)
+    tasks = planned.tasks
     inputs = [model_folder(model), *files_read(task.clip for task in tasks)]
     inputs += [Path(source) for source in given if isinstance(source, str | Path) and Path(source).is_file()]
     for file in own:
@@ -103,11 +114,12 @@ def analyze_many(
             progress(BatchProgress(done, len(tasks), failed, kept))
         if todo:
             if ray is None:
-                completed = analyze_locally(todo, settings, workers or max(1, usable_cores() // 2 // threads))
+                processes = workers or max(1, usable_cores() // 2 // threads)
+                completed = analyze_locally(todo, settings, processes, clip_timeout)
             else:
                 from mmemo.batch.ray_job import analyze_on_ray
 
-                completed = analyze_on_ray(todo, settings, ray, workers)
+                completed = analyze_on_ray(todo, settings, ray, workers, clip_timeout)
             with closing(completed):
                 for task, key, row in completed:
                     journal.put(task.identity, key, row)
@@ -115,9 +127,9 @@ def analyze_many(
                     if progress is not None:
                         progress(BatchProgress(done, len(tasks), failed, kept))
         rows = tuple(journal.row(task.identity).named(task) for task in tasks)
-        batch = Batch(rows, settings.modalities, settings.model)
+        batch = Batch(rows, settings.modalities, settings.model, planned.passed_over)
         if out is not None:
-            batch.save(out)
+            batch.save(out, raw_cells=raw_cells)
         if summary is not None:
             batch.save(summary)
     return batch

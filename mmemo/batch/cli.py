@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmemo.batch.analyze_many import BatchProgress, analyze_many, journal_of
 from mmemo.errors import ArgumentError
+from mmemo.report.export.cells import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -64,17 +65,23 @@ def _summary(batch: Batch, out: Path, summary: Path | None) -> RenderableType:
     counts = Counter(row.label for row in batch.rows if row.label is not None)
     failed = f", {len(batch.failed):,} not analyzed" if batch.failed else ""
     parts: list[RenderableType] = [Text(f"{len(batch.rows):,} clips{failed}", style="bold")]
+    if batch.passed_over:
+        kinds = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in batch.passed_over.items())
+        total = sum(batch.passed_over.values())
+        parts.append(Text(f"{total:,} files passed over, no media by their names: {printable(kinds)}"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")
     for label, color in colors(batch.labels).items():
         table.add_row(Text.assemble(("\u25a0 ", color), label), f"{counts[label]:,}")
     parts += [table] * bool(counts)
-    parts += [Text(f"{row.path or row.id}: {row.error}", style="red") for row in batch.failed[:_SHOWN_ERRORS]]
+    errors = (f"{row.path or row.id}: {row.error}" for row in batch.failed[:_SHOWN_ERRORS])
+    parts += [Text(printable(error), style="red") for error in errors]
     if len(batch.failed) > _SHOWN_ERRORS:
         parts.append(Text(f"… and {len(batch.failed) - _SHOWN_ERRORS:,} more, in the table's column error"))
     written = " and ".join(str(file) for file in (out, summary) if file is not None)
-    parts.append(Text(f"Written to {written}; {journal_of(out).name} lets the next run take over what is unchanged."))
+    kept = f"{journal_of(out).name} lets the next run take over what is unchanged."
+    parts.append(Text(printable(f"Written to {written}; {kept}")))
     return Group(*parts)
 
 

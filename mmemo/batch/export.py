@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.files import replacing_file
+from mmemo.report.export.cells import write_csv
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +33,7 @@ def check_suffix(path: Path) -> None:
         require_extra("Writing .parquet", "export", "pyarrow")
 
 
-def save(batch: Batch, path: Path) -> Path:
+def save(batch: Batch, path: Path, *, raw_cells: bool = False) -> Path:
     """Write a batch under a temporary name and rename it; see `Batch.save`."""
     check_suffix(path)
     suffix = path.suffix.lower()
@@ -46,15 +46,12 @@ def save(batch: Batch, path: Path) -> Path:
             from mmemo.batch.html import page
 
             partial.write_text(page(batch), encoding="utf-8")
+        elif suffix == ".jsonl":
+            with partial.open("w", encoding="utf-8") as file:
+                for record in batch.records():
+                    file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         else:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                if suffix == ".jsonl":
-                    for record in batch.records():
-                        file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-                else:
-                    writer = csv.DictWriter(file, batch.columns, lineterminator="\n")
-                    writer.writeheader()
-                    writer.writerows(batch.records())
+            write_csv(partial, batch.columns, batch.records(), raw_cells=raw_cells)
     return path
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmemo.batch.agreement import compare
+from mmemo.report.export.cells import printable
 from mmemo.report.html.templating import render
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def page(batch: Batch) -> str:
         notes=Counter(code for row in batch.rows for code in row.notes).most_common(),
         name=_name,
     )
-    return str(html)
+    return printable(str(html))
 
 
 def _labels(analyzed: Sequence[Row], labels: Sequence[str]) -> list[dict[str, Any]]:

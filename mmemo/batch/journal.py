@@ -6,14 +6,18 @@ It is one SQLite file, written row by row by one process. A kill at any moment l
 from __future__ import annotations
 
 import sqlite3
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mmemo.batch.row import Row
 from mmemo.errors import ArgumentError
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS rows (clip TEXT PRIMARY KEY, key TEXT NOT NULL, failed INTEGER NOT NULL, row TEXT NOT NULL)
+CREATE TABLE IF NOT EXISTS rows (
+    clip TEXT PRIMARY KEY, key TEXT NOT NULL, failed INTEGER NOT NULL, row TEXT NOT NULL, sha256 TEXT NOT NULL
+)
 """
 
 
@@ -37,7 +41,7 @@ class Journal:
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.execute("BEGIN EXCLUSIVE")
             self._connection.execute(_SCHEMA)
-            self._connection.execute("SELECT clip, key, failed, row FROM rows LIMIT 1")
+            self._connection.execute("SELECT clip, key, failed, row, sha256 FROM rows LIMIT 1")
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
@@ -47,20 +51,33 @@ class Journal:
             raise ArgumentError(_unusable(path, error)) from None
 
     def key(self, identity: str) -> str | None:
-        """The key of a clip's row; None if there is no row, or it failed: that is tried again."""
-        query = "SELECT key FROM rows WHERE clip = ? AND NOT failed"
-        entry = self._connection.execute(query, (identity,)).fetchone()
-        return None if entry is None else str(entry[0])
+        """The key of a clip's row; None if there is no row, or it failed or is damaged: that is tried again."""
+        entry = self._execute("SELECT key, row, sha256 FROM rows WHERE clip = ? AND NOT failed", identity)
+        return None if entry is None or entry[2] != _hash(entry[1]) else str(entry[0])
 
     def put(self, identity: str, key: str, row: Row) -> None:
-        """Keep a row, in place of an older one; when this returns it is on the disk."""
-        values = (identity, key, row.error is not None, row.to_json())
-        self._connection.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", values)
+        """Keep a row, in place of an older one; when this returns it is on the disk.
+
+        Raises:
+            ArgumentError: if it can't be written, as on a full disk.
+        """
+        text = row.to_json()
+        values = (identity, key, row.error is not None, text, _hash(text))
+        self._execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", *values)
 
     def row(self, identity: str) -> Row:
         """The row of a clip that has one."""
-        entry = self._connection.execute("SELECT row FROM rows WHERE clip = ?", (identity,)).fetchone()
-        return Row.from_json(entry[0])
+        return Row.from_json(self._execute("SELECT row FROM rows WHERE clip = ?", identity)[0])
+
+    def _execute(self, statement: str, *values: Any) -> Any:
+        """The first row of what a statement gives."""
+        try:
+            return self._connection.execute(statement, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise ArgumentError(
+                f"{self.path} can't be read or written ({error}). It has the rows completed so far: make room, or mend "
+                "what is wrong with the disk, and run the same again to go on."
+            ) from None
 
     def close(self) -> None:
         """Let others write."""
@@ -73,6 +90,10 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _hash(row: str) -> str:
+    return sha256(row.encode()).hexdigest()
 
 
 def _unusable(path: Path | None, error: Exception) -> str:

@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -20,6 +21,7 @@ from mmemo.data.interchange.frames import from_frame
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.media import AUDIO, IMAGE, VIDEO
+from mmemo.speech.transcript import SIDECARS
 
 if TYPE_CHECKING:
     import pandas
@@ -49,7 +51,21 @@ class Task:
         return sha256(json.dumps(values).encode()).hexdigest()
 
 
-def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> tuple[Task, ...]:
+@dataclass(frozen=True)
+class Plan:
+    """What a batch analyzes.
+
+    Attributes:
+        tasks: every clip once, in order.
+        passed_over: how many files in the folders and patterns are neither media nor subtitles by their names, by
+            suffix, in lower case; hidden ones don't count.
+    """
+
+    tasks: tuple[Task, ...]
+    passed_over: Mapping[str, int]
+
+
+def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> Plan:
     """Every clip once, in order: as the sources are given, and by path within each.
 
     Args:
@@ -65,14 +81,17 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> 
     """
     excluded = {file.absolute() for file in leave_out}
     tasks: dict[str, Task] = {}
+    others: set[Path] = set()
     for source in listed(sources):
-        for clip in _clips(source):
+        for clip in _clips(source, others):
             task = Task(_absolute(clip), None if clip.path is None else str(clip.path))
             if task.clip.path not in excluded:
                 tasks.setdefault(task.identity, task)
     if not tasks:
         raise ArgumentError("Nothing to analyze: give media files, folders, patterns or manifests.")
-    return tuple(tasks.values())
+    left = (file for file in others if file.absolute() not in excluded)
+    passed_over = Counter(sorted(file.suffix.lower() for file in left))
+    return Plan(tuple(tasks.values()), dict(passed_over.most_common()))
 
 
 def pack(clip: Clip) -> dict[str, Any]:
@@ -101,7 +120,8 @@ def _is_frame(source: object) -> bool:
     return pandas is not None and isinstance(source, pandas.DataFrame)
 
 
-def _clips(source: object) -> Iterator[Clip]:
+def _clips(source: object, others: set[Path]) -> Iterator[Clip]:
+    """The clips of a source; files of a folder or pattern that are none go into ``others``."""
     if isinstance(source, Clip):
         yield source
         return
@@ -124,7 +144,9 @@ def _clips(source: object) -> Iterator[Clip]:
         yield Clip(path)
         return
     names = (name for name, _ in walk(path)) if path.is_dir() else iter(glob.glob(str(source), recursive=True))
-    files = sorted(Path(name) for name in names if name.lower().endswith(MEDIA) and not _hidden(name, source))
+    there = sorted(Path(name) for name in names if not _hidden(name, source))
+    files = [file for file in there if file.suffix.lower() in MEDIA]
+    others.update(file for file in there if file.suffix.lower() not in (*MEDIA, *SIDECARS) and not file.is_dir())
     if not files:
         raise ArgumentError(f"{source} has no media: looked for files that end in {' '.join(MEDIA)}.")
     distinct: dict[str, Path] = {}

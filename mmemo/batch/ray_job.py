@@ -15,17 +15,18 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from mmemo.batch.plan import Task, pack, unpack
-from mmemo.batch.pool import CompletedTask, Process
+from mmemo.batch.pool import CompletedTask, analyze_in, worker
 from mmemo.batch.row import Row
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError, WorkerError, require_extra
+from mmemo.evidence import Seconds
 
 MOST_BLOCKS = 10_000
 """Clips of one block are lost together when a machine goes away; Ray Data slows down with very many blocks."""
 
 
 def analyze_on_ray(
-    tasks: Sequence[Task], settings: Settings, address: str, workers: int | None
+    tasks: Sequence[Task], settings: Settings, address: str, workers: int | None, limit: Seconds | None
 ) -> Generator[CompletedTask, None, None]:
     """Analyze tasks on a cluster; rows come as they are completed, in any order.
 
@@ -33,6 +34,7 @@ def analyze_on_ray(
         address: of the cluster, ``"host:6379"``; "auto" for the one that this machine belongs to; "local" starts one
             here.
         workers: actors; as many as the cluster has room for by default.
+        limit: seconds that a clip may take; None for no limit.
 
     Raises:
         MissingExtraError: if Ray is not installed.
@@ -61,12 +63,12 @@ def analyze_on_ray(
     context.enable_progress_bars = context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        room = int(ray.cluster_resources().get("CPU", 1)) // settings.threads  # type: ignore[no-untyped-call]
+        room = int(ray.cluster_resources().get("CPU", 1)) // (settings.threads or 1)  # type: ignore[no-untyped-call]
         most = max(1, min(workers or room, len(tasks)))
         items = [{"number": number, "clip": json.dumps(pack(task.clip))} for number, task in enumerate(tasks)]
         results = ray.data.from_items(items, override_num_blocks=min(len(items), MOST_BLOCKS)).map(
             Analysis,  # type: ignore[arg-type]  # a class is taken too
-            fn_constructor_kwargs={"settings": settings.to_json()},
+            fn_constructor_kwargs={"settings": settings.to_json(), "limit": limit},
             compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=most, max_tasks_in_flight_per_actor=1),
             num_cpus=settings.threads,
         )
@@ -95,10 +97,11 @@ def _reach(address: str) -> None:
 class Analysis:
     """The actor: a clip in, its key and row out."""
 
-    def __init__(self, settings: str) -> None:
-        self._process = Process(Settings.from_json(settings))
+    def __init__(self, settings: str, limit: Seconds | None) -> None:
+        self._process = worker(Settings.from_json(settings))
+        self._limit = limit
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """One clip."""
-        key, row = self._process(unpack(json.loads(item["clip"])))
+        key, row = analyze_in(self._process, unpack(json.loads(item["clip"])), self._limit)
         return {"number": item["number"], "key": key, "row": row.to_json()}

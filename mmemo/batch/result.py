@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmemo.batch.row import Row
+from mmemo.report.export.cells import printable
 from mmemo.report.export.tables import AFFECT
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ class Batch:
     Attributes:
         modalities: those that were analyzed; each has its columns, whether a clip has it or not.
         model: its name, or the folder it came from.
+        passed_over: how many files in the folders and patterns are no media by their names, by suffix.
     """
 
     rows: tuple[Row, ...]
     modalities: tuple[str, ...]
     model: str = "default"
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -50,12 +53,12 @@ class Batch:
         return (*first, *each, "people", "notes", "error")
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """A flat row for each clip; what is not known is None.
+        r"""A flat row for each clip; what is not known is None.
 
         Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
         fused score; for each modality ``face.label``, ``face.coverage``, ``face.weight`` and ``face.`` with each label;
         of a modality that has them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
-        (codes with spaces between them), ``error``.
+        (codes with spaces between them), ``error``. In a file name, a byte that is no text is written ``\udce9``.
         """
         columns = self.columns
         for row in self.rows:
@@ -67,7 +70,8 @@ class Batch:
                 own = {"label": one.label, "coverage": one.coverage, "weight": one.weight, **one.scores}
                 own |= asdict(one.affect) if one.affect else {}
                 values |= {f"{modality}.{name}": value for name, value in own.items()}
-            yield {column: values.get(column) for column in columns}
+            cells = {column: values.get(column) for column in columns}
+            yield {column: printable(cell) if isinstance(cell, str) else cell for column, cell in cells.items()}
 
     def to_frame(self) -> pandas.DataFrame:
         """The `records` as a pandas table (extra ``export``).
@@ -79,8 +83,12 @@ class Batch:
 
         return frame(self)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, raw_cells: bool = False) -> Path:
         """Write a table, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``; whole or not at all.
+
+        Args:
+            raw_cells: keep text in a ``.csv`` that a spreadsheet may take for a formula (``=…``, ``+…``, ``-…``,
+                ``@…``) as it is; by default ``'`` goes before it.
 
         Raises:
             ArgumentError: for another suffix, or if the file can't be written, or is one of the clips.
@@ -88,4 +96,4 @@ class Batch:
         """
         from mmemo.batch.export import save
 
-        return save(self, Path(path))
+        return save(self, Path(path), raw_cells=raw_cells)

@@ -69,7 +69,7 @@ class Row:
 
     def to_json(self) -> str:
         """One line; `from_json` is the way back."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        return json.dumps(asdict(self), allow_nan=False)  # in ASCII: an error may name a file whose name is no text
 
     @classmethod
     def from_json(cls, text: str) -> Row:

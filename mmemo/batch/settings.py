@@ -30,7 +30,7 @@ class Settings:
     Attributes:
         model: "default", or the absolute path of a folder.
         modalities, device, window, hop: as those of `mmemo.Analyzer`.
-        threads: CPU threads of each process, for the models and for recognition.
+        threads: CPU threads of each process, for the models and for recognition; None for as many as there are.
         recognize: whether speech is recognized where a clip has no transcript.
         classes: "module:Class" of encoders and heads that the caller gave.
         folders: where the modules of these classes were imported from.
@@ -44,7 +44,7 @@ class Settings:
     device: str
     window: Seconds
     hop: Seconds
-    threads: int
+    threads: int | None
     recognize: bool
     classes: tuple[str, ...]
     folders: tuple[str, ...]
@@ -55,11 +55,11 @@ class Settings:
     def of(
         cls,
         model: str | Path,
-        modalities: Sequence[str] | None,
-        device: str,
-        window: Seconds,
-        hop: Seconds,
-        threads: int,
+        modalities: Sequence[str] | None = None,
+        device: str = "auto",
+        window: Seconds = 2.0,
+        hop: Seconds = 1.0,
+        threads: int | None = None,
         classes: Sequence[type] = (),
     ) -> Settings:
         """Settings from the arguments of an `Analyzer`; nothing is loaded.
@@ -70,7 +70,7 @@ class Settings:
         """
         if not isinstance(model, str | Path):
             raise ArgumentError("A built model can't be sent to other processes: save it, and give the folder.")
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise ArgumentError(f"threads: expected 1 or more, got {threads}.")
         paths = tuple(class_path(one) for one in classes)
         chosen = Analyzer(model, modalities, device, window, hop, classes=classes).modalities
@@ -110,7 +110,7 @@ class Settings:
             classes = [import_class(path) for path in self.classes]
         except ArgumentError as error:
             raise WorkerError(f"{gethostname()}: {error}") from error
-        transcriber = WhisperTranscriber(threads=self.threads) if self.recognize else None
+        transcriber = WhisperTranscriber(threads=self.threads or 0) if self.recognize else None
         here = Settings.of(self.model, self.modalities, self.device, self.window, self.hop, self.threads, classes)
         if (here.version, here.surroundings) != (self.version, self.surroundings):
             raise WorkerError(
@@ -131,8 +131,11 @@ class Settings:
         """Changes with everything that the clip's row depends on: the bytes of its files, its span, these settings.
 
         Raises:
-            OSError: if a file can't be read.
+            OSError: if a file can't be read, or is a device or a pipe, which may never end.
         """
+        for file in (clip.path, clip.audio, clip.subtitles):
+            if file is not None and not file.is_file():
+                raise OSError(f"{file} is no regular file")
         return sha256(json.dumps([self.surroundings, *cache_key(clip)]).encode()).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from mmemo.comparison.wording import format_p, format_signed
 from mmemo.errors import ArgumentError, expected_one_of, require_extra
 from mmemo.evaluation.bootstrap import Interval
 from mmemo.files import FIGURES, check_file, check_folder, replacing, replacing_file
+from mmemo.report.export.cells import write_csv
 
 if TYPE_CHECKING:
     import pandas
@@ -65,10 +65,7 @@ def save(comparison: Comparison, path: Path) -> Path:
         elif suffix == ".csv":
             table = rows(comparison)
             columns = dict.fromkeys(name for row in table for name in row)
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, list(columns), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(table)
+            write_csv(partial, list(columns), table, raw_cells=False)
         elif suffix == ".md":
             partial.write_text(markdown(comparison), encoding="utf-8")
         elif suffix == ".tex":

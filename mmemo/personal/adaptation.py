@@ -21,16 +21,17 @@ from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.personal.statistics import SHRINKAGE, centered, equalizing, margins
+from mmemo.reading import read_bytes, reason
 
 if TYPE_CHECKING:
     from mmemo.pipeline.analyzer import Analyzer
 
 FORMAT: Final = 1
 """Version of the JSON document."""
-RIDGE = 0.5
-"""Penalty on the weights of the features. 0.3 to 1 measure alike."""
-OWN_WEIGHT = 0.25
-"""Weight of the encoder's own corrected scores, brought to a mean size of 1, beside what is learned."""
+RIDGE, RIDGE_HALVED = 0.5, 35
+"""Penalty on the weights of the features, and the number of clips that halves it. Twice as much measures alike."""
+OWN_WEIGHT, OWN_HALVED = 0.25, 70
+"""Weight of the encoder's own scores, brought to a mean size of 1, beside what is learned, and what halves it."""
 _GAINS = np.arange(2.0, 8.5, 0.5)
 """What the result may be multiplied with, so that it is calibrated: the best on each clip left out in turn."""
 _FEWEST_FOR_GAIN = 6
@@ -221,9 +222,9 @@ class Adaptation:
             ArgumentError: if it can't be read, or holds no adaptation.
         """
         try:
-            document = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError, RecursionError) as error:
-            raise ArgumentError(f"{path} can't be read as an adaptation: {error}.") from None
+            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArgumentError(f"{path} can't be read as an adaptation: {reason(error)}.") from None
         try:
             return from_document(cls, document)
         except ArgumentError as error:
@@ -258,15 +259,15 @@ def learn(scores: np.ndarray, tokens: np.ndarray, given: Sequence[str], labels: 
     spread = scores[sure].std(axis=0, ddof=1) if len(sure) > 1 and len(classes) > 1 else np.zeros(width)
     scale = equalizing(spread, len(sure))
     corrected = (scores - offset) * scale
-    own = OWN_WEIGHT / max(float(np.abs(corrected).mean()), 1e-6)
+    own = OWN_WEIGHT / (1 + len(given) / OWN_HALVED) / max(float(np.abs(corrected).mean()), 1e-6)
     center = tokens.mean(axis=0)
     deviation = tokens.std(axis=0)
     size = (deviation + deviation.mean()) / 2 * np.sqrt(tokens.shape[1])
     features = (tokens - center) / np.maximum(size, 1e-9) if deviation.any() else np.zeros_like(tokens)
     # Kernel form of ridge regression: there are more features than clips.
     gram = features @ features.T
-    smoother = np.linalg.solve(gram + RIDGE * np.eye(len(gram)), gram)
-    dual = np.linalg.solve(gram + RIDGE * np.eye(len(gram)), targets)
+    ridge = RIDGE / (1 + len(given) / RIDGE_HALVED) * np.eye(len(gram))
+    smoother, dual = (np.linalg.solve(gram + ridge, right) for right in (gram, targets))
     matrix = features.T @ dual / np.maximum(size, 1e-9)[:, None]
     leverage = np.diag(smoother)[:, None]
     left_out = (smoother @ targets - leverage * targets) / np.maximum(1 - leverage, 1e-3)

@@ -20,6 +20,7 @@ from mmemo.labels import LabelSet
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.personal.statistics import ScoreCorrection, ScoreStatistics, centered, correction, place_offset
+from mmemo.reading import read_bytes, reason
 from mmemo.result import EmotionResult, ModalityScores
 
 if TYPE_CHECKING:
@@ -226,9 +227,9 @@ class Baseline:
             ArgumentError: if it can't be read, or holds no baseline.
         """
         try:
-            document = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError, RecursionError) as error:
-            raise ArgumentError(f"{path} can't be read as a baseline: {error}.") from None
+            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArgumentError(f"{path} can't be read as a baseline: {reason(error)}.") from None
         try:
             return cls.from_dict(document)
         except ArgumentError as error:

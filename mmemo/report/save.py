@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mmemo.files import replacing_file
 from mmemo.report.export.annotations import eaf, rttm
+from mmemo.report.export.cells import write_csv
 from mmemo.report.export.subtitles import srt, vtt
 from mmemo.report.export.tables import AFFECT, COLUMNS, frame, rows
 from mmemo.report.formats import VIDEOS, check_anonymize, check_suffix, inputs_of
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from mmemo.result import EmotionResult
 
 
-def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] | None = None) -> Path:
+def save(
+    result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] | None = None, *, raw_cells: bool = False
+) -> Path:
     """Write ``result`` under a temporary name and rename it; see `EmotionResult.save`."""
     check_suffix(path)
     check_anonymize(anonymize)
@@ -28,18 +30,16 @@ def save(result: EmotionResult, path: Path, anonymize: Literal["blur", "mask"] |
 
         return save_video(result, path, anonymize)
     with replacing_file(path, inputs_of(result.source, result.inputs)) as partial:
-        _write(result, partial, suffix, anonymize is None)
+        _write(result, partial, suffix, anonymize is None, raw_cells)
     return path
 
 
-def _write(result: EmotionResult, path: Path, suffix: str, faces: bool) -> None:
+def _write(result: EmotionResult, path: Path, suffix: str, faces: bool, raw_cells: bool) -> None:
     if suffix in _TEXTS:
         path.write_text(_TEXTS[suffix](result), encoding="utf-8")
     elif suffix == ".csv":
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [*COLUMNS, *result.scores, *(AFFECT if result.affect else ())])
-            writer.writeheader()
-            writer.writerows(rows(result))
+        columns = [*COLUMNS, *result.scores, *(AFFECT if result.affect else ())]
+        write_csv(path, columns, rows(result), raw_cells=raw_cells)
     elif suffix == ".parquet":
         frame(result).to_parquet(path, index=False)
     elif suffix == ".eaf":

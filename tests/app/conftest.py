@@ -45,6 +45,11 @@ class Running:
         """The header that lets a program in."""
         return {"Authorization": f"Bearer {self.token}"}
 
+    def workers(self) -> list[int]:
+        """Processes that the server started."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return sorted(int(one) for task in tasks for one in task.read_text().split())
+
     def files(self) -> list[Path]:
         """All files the server has lying about."""
         return [file for file in self.folder.rglob("*") if file.is_file()]
@@ -164,6 +169,12 @@ def smile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wall(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One second of a wall, with a voice."""
     return make_clip(tmp_path_factory.mktemp("clips") / "wall.mp4", seconds=1.0, rate=10, faces=0)
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip that takes many seconds to analyze."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=60.0, size=(320, 240), rate=10)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -133,7 +135,23 @@ def test_a_taken_port_is_told(server: Running) -> None:
     assert f"Port {port} of 127.0.0.1 can't be had" in done.stderr
 
 
-def test_nothing_is_asked_of_another_host_and_nothing_is_left(tmp_path: Path, server: Running) -> None:
+def leave(running: Running, long: Path) -> None:
+    """Hang up while a clip is analyzed: that is ended with its process, and the next one is served."""
+    before = running.workers()
+    address = urlsplit(running.address)
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="long.mp4"\r\n\r\n' + long.read_bytes()
+    head = f"POST /api/analyze HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {running.token}\r\n"
+    head += f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body) + 9}\r\n\r\n"
+    with socket.create_connection((str(address.hostname), address.port or 0)) as leaving:
+        leaving.sendall(head.encode() + body + b"\r\n--b--\r\n")
+        while not list(running.folder.rglob("long.mp4")):
+            time.sleep(0.01)
+    while before[0] in running.workers() or running.files() != [*running.folder.glob("*/mmemo-app.lock")]:
+        time.sleep(0.05)
+    assert post(running, text="hello")[0] == 200
+
+
+def test_nothing_is_asked_of_another_host_and_nothing_is_left(tmp_path: Path, server: Running, long: Path) -> None:
     """The system calls of the server of all these tests so far; then one that is ended by its own."""
     if server.calls is not None:
         calls = server.calls.read_text()
@@ -147,6 +165,8 @@ def test_nothing_is_asked_of_another_host_and_nothing_is_left(tmp_path: Path, se
     running = start(tmp_path / "tmp")
     try:
         assert post(running, text="hello")[0] == 200
+        if sys.platform == "linux":
+            leave(running, long)
     finally:
         running.stop()
     assert list(running.folder.iterdir()) == []

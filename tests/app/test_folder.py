@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from mmemo.app.folder import LOCK, PREFIX, private_folder, sweep
-from mmemo.samples import make_clip
 from tests.app.conftest import start
 from tests.app.test_endpoint import post
+from tests.interrupting import interrupt
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks and signals"),
@@ -87,29 +87,26 @@ def test_nothing_else_is_swept(parent: Path) -> None:
     assert sorted(parent.rglob("*")) == before
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that takes longer to analyze than to end the server."""
-    return make_clip(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=15.0, size=(320, 240), rate=10)
-
-
 @pytest.mark.parametrize(
     ("ending", "option"), [("SIGTERM", "--max-mb=9"), ("SIGHUP", "--no-token"), ("SIGINT", "--no-token")]
 )
-def test_a_server_that_is_ended_leaves_nothing(tmp_path: Path, clip: Path, ending: str, option: str) -> None:
+def test_a_server_that_is_ended_leaves_nothing(tmp_path: Path, long: Path, ending: str, option: str) -> None:
     folder = tmp_path / "tmp"
     running = start(folder, option)
     statuses = []
 
     def send() -> None:
         with suppress(OSError, ValueError):  # no answer, or none of the app's own
-            statuses.append(post(running, ("long.mp4", clip.read_bytes()))[0])
+            statuses.append(post(running, ("long.mp4", long.read_bytes()))[0])
 
     sender = threading.Thread(target=send)
     try:
         sender.start()
         while not list(folder.rglob("long.mp4")):
             time.sleep(0.02)
+        if ending == "SIGINT" and sys.platform == "linux":
+            assert interrupt(running.process) < 1
+            assert running.process.wait() == 130
         running.process.send_signal(getattr(signal, ending))
         running.process.wait(30)
     finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from gradio.exceptions import InvalidPathError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from mmemo import Analyzer
 from mmemo.app.analysis import Analyst
 from mmemo.app.sessions import ResultStore
 from mmemo.app.ui import blocks
 from mmemo.app.uploads import Uploads
+from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError
 from tests.app.conftest import Running
 
@@ -221,6 +223,19 @@ ALL = [
 ]
 
 
+def test_an_upload_that_breaks_off_leaves_nothing(server: Running, visitor: Visitor) -> None:
+    before, place = server.files(), urlsplit(server.address)
+    head = f"POST /gradio_api/upload HTTP/1.1\r\nHost: {place.netloc}\r\nCookie: {visitor.headers['Cookie']}\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000000\r\n\r\n"
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="clip.mp4"\r\n\r\n' + bytes(1_000_000)
+    with socket.create_connection((str(place.hostname), place.port or 0)) as line:
+        line.sendall(head.encode() + part)
+        while server.files() == before:
+            time.sleep(0.01)
+    while server.files() != before:
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("path", ALL)
 def test_nothing_is_told_without_the_token(server: Running, path: str) -> None:
     joint = "&" if "?" in path else "?"
@@ -300,10 +315,10 @@ def test_headers_of_every_answer(server: Running, visitor: Visitor, path: str) -
         assert answer.headers["Cache-Control"] == "private, no-store"
 
 
-def test_gradio_itself_checks_paths(analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradio_itself_checks_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a request ever pass by the guard: a mounted page checks none unless it counts as launched."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    analyst = Analyst(analyzer, ResultStore(tmp_path / "results"), 1_000_000)
+    analyst = Analyst(Settings.of("default"), ResultStore(tmp_path / "results"), 1_000_000)
     page = blocks(analyst, Uploads(tmp_path / "uploads"), "http://127.0.0.1:1", token=True)
     secret = tmp_path / "private.mp4"
     secret.write_bytes(b"x")

@@ -131,6 +131,23 @@ def test_two_visitors_at_once_do_not_mix(visit: Callable[[], Page], smile: Path,
     assert len(links) == 2
 
 
+def test_stop_ends_what_runs_and_what_waits(server: Running, visit: Callable[[], Page], long: Path) -> None:
+    first, second = visit(), visit()
+    analyze(first, long)
+    expect(first.locator("#result")).to_contain_text(re.compile("listening|looking"))
+    second.get_by_label("Words").fill("What a lovely day!")
+    second.click("#start")
+    expect(second.locator("#result")).to_contain_text("waiting for 1 other analysis to end")
+    second.click("#stop")
+    expect(second.locator("#result .failure")).to_contain_text("Stopped.")
+    assert first.locator("#result .failure").count() == 0
+    first.click("#stop")
+    expect(first.locator("#result .failure")).to_contain_text("Stopped.")
+    second.click("#start")
+    shown(second)
+    assert not [file for file in server.files() if file.name == "long.mp4"]
+
+
 def test_an_example(visit: Callable[[], Page]) -> None:
     page = visit()
     page.click("button:text('Words alone')")

@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def names(tree: Path, *sources: str | Path) -> list[str]:
-    return [Path(str(task.path)).relative_to(tree).as_posix() for task in plan(sources)]
+    return [Path(str(task.path)).relative_to(tree).as_posix() for task in plan(sources).tasks]
 
 
 def test_a_folder_is_searched_to_the_bottom(tree: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_manifest_brings_what_is_known(tree: Path) -> None:
     )
     for name in ("list.jsonl", "list.csv"):
         manifest = Manifest(clips, EKMAN7).write(tree / name)
-        tasks = plan(manifest)
+        tasks = plan(manifest).tasks
         assert [task.clip.id for task in tasks] == ["one", "two", "three", "four"]
         assert tasks[0].clip.label == "anger"
         assert tasks[3].path is None
@@ -77,7 +77,7 @@ def test_a_manifest_brings_what_is_known(tree: Path) -> None:
 
 
 def test_what_is_written_is_no_clip(tree: Path) -> None:
-    assert [Path(str(task.path)).name for task in plan(tree, [tree / "b.MP4"])] == ["a.wav", "c.jpg", "d.webm"]
+    assert [Path(str(task.path)).name for task in plan(tree, [tree / "b.MP4"]).tasks] == ["a.wav", "c.jpg", "d.webm"]
 
 
 def test_one_file_is_not_many(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_one_file_is_not_many(tree: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_clip_stays_the_same_on_its_way_to_another_process(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree / "deep")
     clip = Clip(Path("../b.MP4"), 1.0, 2.0, "so glad", id="x", label="anger", perceived={"anger": 1.0})
-    (task,) = plan(clip)
+    (task,) = plan(clip).tasks
     assert task.path == "../b.MP4"
     assert task.clip.path == tree / "b.MP4"
     assert unpack(pack(task.clip)) == task.clip
@@ -105,12 +105,12 @@ def test_a_data_frame_is_a_source_alone_and_among_others(tree: Path) -> None:
     frame = pandas.DataFrame(
         {"path": [str(tree / "b.MP4"), str(tree / "a.wav")], "label": ["anger", None], "start": [0.5, None]}
     )
-    alone = plan(frame)
+    alone = plan(frame).tasks
     assert [(Path(str(task.path)).name, task.clip.label, task.clip.start) for task in alone] == [
         ("b.MP4", "anger", 0.5),
         ("a.wav", None, 0.0),
     ]
-    assert [Path(str(task.path)).name for task in plan([tree / "deep" / "deeper", frame])] == [
+    assert [Path(str(task.path)).name for task in plan([tree / "deep" / "deeper", frame]).tasks] == [
         "d.webm",
         "b.MP4",
         "a.wav",

@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_gives_every_file_that_can_be_read(folder: Path) -> None:
-    paths = [Path(str(task.path)) for task in plan(folder)]
+    paths = [Path(str(task.path)) for task in plan(folder).tasks]
     expected = dict.fromkeys(VIDEO, "video") | dict.fromkeys(AUDIO, "audio") | dict.fromkeys(IMAGE, "image")
     assert {path.suffix: media.probe(path).kind for path in paths} == expected
 
