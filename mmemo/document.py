@@ -28,6 +28,8 @@ def rounded_to(decimals: int, **constraints: Any) -> Meta:
     return Meta(extra={"decimals": decimals}, **constraints)
 
 
+Count = Annotated[int, Meta(ge=1)]
+"""One or more."""
 Share = Annotated[float, rounded_to(3, ge=0, le=1)]
 """Part of a whole, 0 to 1."""
 Score = Annotated[float, rounded_to(5, ge=0, le=1)]
@@ -69,12 +71,18 @@ def to_document(value: Any, decimals: int | None = None) -> Any:
     return value
 
 
-def from_document(cls: type[T], document: Mapping[str, Any]) -> T:
-    """The dataclass that `to_document` made a document of. Keys that are not known are passed over.
+def from_document(cls: type[T], document: Mapping[str, Any], *, closed: bool = False) -> T:
+    """The dataclass that `to_document` made a document of.
+
+    Args:
+        closed: whether a key that is no field is an error; otherwise it is passed over.
 
     Raises:
         ArgumentError: if a field is missing, of another type, or refused by its class; the message has its path.
     """
+    if closed and isinstance(document, Mapping):
+        for name in document.keys() - {field.name for field in fields(cls)}:  # type: ignore[arg-type]
+            raise ArgumentError(f"The document is no {cls.__name__} of mmemo: it has no {name!r}.")
     try:
         return msgspec.convert(document, cls, dec_hook=_read_array)
     except (msgspec.ValidationError, RecursionError) as error:

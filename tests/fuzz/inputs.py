@@ -61,7 +61,7 @@ def damaged(draw: st.DrawFn, originals: Sequence[bytes]) -> bytes:
 
 
 _ODD = (None, True, -1, 0, 10**400, 1e308, -0.0, float("nan"), float("inf"), "", "\ud800", "\0", "1", "nan", "a=b")
-_LEAF = st.sampled_from(_ODD) | st.integers() | st.floats() | st.text(max_size=8)
+_LEAF = st.sampled_from(_ODD) | st.sampled_from(_ODD) | st.integers() | st.floats() | st.text(max_size=8)
 VALUES: st.SearchStrategy[Any] = st.one_of(
     _LEAF,
     _LEAF,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from msgspec import Meta
+
+from mmemo.document import Count, from_document
 from mmemo.errors import ArgumentError, expected_one_of
 
 
@@ -21,11 +24,11 @@ class FaceArchitecture:
         dropout: of the pooled features, in training.
     """
 
-    size: int = 64
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    depths: tuple[int, ...] = (2, 2, 2, 2)
-    classes: int = 7
-    heads: int = 1
+    size: Count = 64
+    widths: Annotated[tuple[Count, ...], Meta(min_length=1)] = (32, 64, 128, 256)
+    depths: tuple[Count, ...] = (2, 2, 2, 2)
+    classes: Count = 7
+    heads: Count = 1
     dropout: float = 0.2
 
     @property
@@ -39,9 +42,12 @@ class FaceArchitecture:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FaceArchitecture:
-        """The inverse of `to_dict`, after JSON made lists of the tuples."""
-        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return cls(**fields)
+        """The inverse of `to_dict`.
+
+        Raises:
+            ArgumentError: if a value is missing or of another type.
+        """
+        return from_document(cls, values, closed=True)
 
 
 KINDS = ("inflated", "lstm")
@@ -64,7 +70,7 @@ class SequenceArchitecture:
     image: FaceArchitecture = field(default_factory=FaceArchitecture)
     kind: Literal["inflated", "lstm"] = "inflated"
     kernel: int = 3
-    hidden: int = 64
+    hidden: Count = 64
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -83,5 +89,9 @@ class SequenceArchitecture:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SequenceArchitecture:
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "image": FaceArchitecture.from_dict(values["image"])})
+        """The inverse of `to_dict`.
+
+        Raises:
+            ArgumentError: if a value is missing or of another type.
+        """
+        return from_document(cls, values, closed=True)

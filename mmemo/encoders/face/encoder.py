@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mmemo.checkpoint import Checkpoint, checkpoint_kind
+from mmemo.document import Count, from_document
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
 from mmemo.encoders.face.frames import NO_DOUBT, Doubt, FaceFrameEncoder
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 CHUNK = 64
 """Crops that go through the network at once: more gains no speed on a CPU and costs memory."""
 Network = TypeVar("Network", "FaceNetwork", "SequenceNetwork")
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What a checkpoint says beside the network."""
+
+    frames: Count
+    floor: float
+    mirror: bool
+    doubt: Doubt = NO_DOUBT
 
 
 class GrayCropEncoder(FaceFrameEncoder, NetworkClassifier[Network]):
@@ -83,9 +94,17 @@ class GrayCropEncoder(FaceFrameEncoder, NetworkClassifier[Network]):
 
     @classmethod
     def _of(cls, checkpoint: Checkpoint, network: Network | ExportedNetwork, labels: LabelSet, device: str) -> Self:
-        config = checkpoint.config
-        own = {name: config[name] for name in ("frames", "floor", "mirror")}
-        return cls(network, labels, **own, doubt=Doubt(**config.get("doubt", {})), device=device, card=config)
+        own = from_document(_Settings, checkpoint.config)
+        return cls(
+            network,
+            labels,
+            frames=own.frames,
+            floor=own.floor,
+            mirror=own.mirror,
+            doubt=own.doubt,
+            device=device,
+            card=checkpoint.config,
+        )
 
 
 class FaceEncoder(GrayCropEncoder["FaceNetwork"]):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from mmemo.encoders.base import Encoding, pad_tokens
 from mmemo.errors import ArgumentError
@@ -28,8 +30,8 @@ class Doubt:
     0.5
     """
 
-    amount: float = 0.0
-    trusted: float = 1.0
+    amount: Annotated[float, Meta(ge=0)] = 0.0
+    trusted: Annotated[float, Meta(gt=0)] = 1.0
 
     def confidence(self, quality: float) -> float:
         """1 from ``trusted`` on, down to ``1 / (1 + amount)`` at quality 0."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmemo.document import Count
 from mmemo.labels import EKMAN7
 
 
@@ -28,7 +29,7 @@ class TextArchitecture:
     layers: int = 6
     heads: int = 12
     inner: int = 1536
-    positions: int = 128
+    positions: Count = 128
     classes: int = len(EKMAN7)
     dropout: float = 0.1
     affect: int = 0

@@ -73,7 +73,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
     ) -> None:
         super().__init__(network, labels, device, card)
         self.architecture = (
-            from_document(TextArchitecture, network.checkpoint.config["architecture"])
+            from_document(TextArchitecture, network.checkpoint.config["architecture"], closed=True)
             if isinstance(network, ExportedNetwork)
             else network.architecture
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmemo.document import Count
+
 HOP = 320
 """Samples between two frames: 50 a second at 16 kHz. Frame t is centered on sample 320 t."""
 
@@ -17,8 +19,8 @@ class VoiceArchitecture:
     """
 
     num_mel_bins: int = 80
-    d_model: int = 384
+    d_model: Count = 384
     encoder_layers: int = 4
     encoder_attention_heads: int = 6
     encoder_ffn_dim: int = 1536
-    frames_per_token: int = 5
+    frames_per_token: Count = 5

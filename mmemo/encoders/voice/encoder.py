@@ -64,7 +64,7 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
     ) -> None:
         super().__init__(network, labels, device, card)
         if isinstance(network, ExportedNetwork):
-            self.architecture = from_document(VoiceArchitecture, network.checkpoint.config["architecture"])
+            self.architecture = from_document(VoiceArchitecture, network.checkpoint.config["architecture"], closed=True)
         else:
             self.architecture = network.architecture
             if network.classifier.out_features != len(labels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -291,3 +292,17 @@ def test_embedded_weights_on_pictures_of_every_class(
 
 def test_gray_crops_of_nothing() -> None:
     assert gray_crops(np.zeros((0, 112, 112, 3), np.uint8), 64).shape == (0, 64, 64)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"frames": "8"}, {"frames": 0}, {"floor": None}, {"mirror": []}, {"doubt": {"trusted": 0}}, {"doubt": {"amount": "x"}},
+     {"architecture": 5}, {"architecture": {"size": 0}}, {"architecture": {"widths": []}}],
+    ids=str,
+)  # fmt: skip
+def test_settings_of_another_kind_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    network = FaceNetwork(FaceArchitecture(size=16, widths=(8, 16), depths=(1, 1)))
+    config = FaceEncoder(network, EKMAN7).save(tmp_path / "face") / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    with pytest.raises(WeightsError):
+        FaceEncoder.load(tmp_path / "face")
