@@ -166,10 +166,11 @@ def sets(clips: Clips, kind: str, size: int, draws: int, seed: int = 0) -> Itera
 
 
 def measured(predicted: list[tuple[int, int, str]]) -> str:
-    """UAR with its interval, from label, prediction and person of each clip."""
+    """UAR with its interval, and how many are right, from label, prediction and person of each clip."""
     true, given, person = (np.array(column) for column in zip(*predicted, strict=True))
     interval = bootstrap(lambda rows: uar(true[rows], given[rows], len(EKMAN7)), len(true), groups=person, draws=200)
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    right = f"{(true == given).sum()} of {len(true)}"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}] | {right}"
 
 
 def table(
@@ -294,7 +295,7 @@ def main(
         print(
             f"\n{corpus}: {len(clips.label)} clips of {len(np.unique(clips.person))} people, {' + '.join(modalities)}\n"
         )
-        print("| | UAR |\n|---|---|")
+        print("| | UAR | right |\n|---|---|---|")
         found = figures.setdefault(corpus, {})
 
         def show(name: str, value: str, found: dict[str, float] = found) -> None:
