@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mmemo.batch.export import check_suffix
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import Source, Task, listed, plan
 from mmemo.batch.pool import analyze_locally, usable_cores
 from mmemo.batch.process import check_limit
-from mmemo.batch.relative import By, is_by, people_of, relative_rows
+from mmemo.batch.relative import people_of, relative_rows
 from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
-from mmemo.errors import ArgumentError
+from mmemo.batch.sources import By
+from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.files import check_file
 from mmemo.model import Prior
@@ -113,11 +114,14 @@ def analyze_many(
     if workers is not None and workers < 1:
         raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
     check_limit(clip_timeout)
-    by = baseline if is_by(baseline) else None
-    given_baseline = None if is_by(baseline) else baseline
-    settings = Settings.of(model, modalities, device, window, hop, threads, classes, prior, given_baseline, adaptation)
-    if by and adaptation is not None:
-        raise ArgumentError("An adaptation is learned without a baseline of other clips: leave one of the two out.")
+    by: By | None = None
+    if isinstance(baseline, str) and baseline != "auto":
+        by, baseline = baseline, None
+        if by not in get_args(By):
+            raise ArgumentError(expected_one_of("baseline", ("auto", *get_args(By)), by))
+        if adaptation is not None:
+            raise ArgumentError("A baseline of other clips and an adaptation don't go together: leave one out.")
+    settings = Settings.of(model, modalities, device, window, hop, threads, classes, prior, baseline, adaptation)
     own = outputs if out is None else [*outputs, journal_of(out)]
     given = listed(sources)
     planned = plan(given, own)

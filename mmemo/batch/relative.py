@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, TypeGuard, get_args
 
 import numpy as np
 
 from mmemo.batch.plan import Task
 from mmemo.batch.row import Row
+from mmemo.batch.sources import By
 from mmemo.errors import ArgumentError
 from mmemo.model import EmotionModel
 from mmemo.personal.left_out import LEAST_PEOPLE, relative_to_others
 from mmemo.pipeline.rescore import encoding_of
 
-By = Literal["speaker", "folder", "place"]
-"""Whose other clips are a clip's baseline: the manifest's speaker, all of the folder, all of the batch."""
 NOTE = "baseline"
-
-
-def is_by(baseline: object) -> TypeGuard[By]:
-    """Whether a baseline is not given, but to be made of the other clips."""
-    return isinstance(baseline, str) and baseline in get_args(By)
+"""Code of the note of a row that is relative to others."""
 
 
 def people_of(tasks: Sequence[Task], by: By) -> list[str]:
