@@ -12,8 +12,8 @@ import numpy as np
 from mmemo.comparison.corruptions import corruption_curves
 from mmemo.comparison.measures import compute_metrics
 from mmemo.comparison.missing_modality import RobustnessCurve, missing_modality_curves
-from mmemo.comparison.predict import GROUPS, WITH_BASELINE, predict
-from mmemo.comparison.predictions import Predictions, merge
+from mmemo.comparison.predict import GROUPS, predict
+from mmemo.comparison.predictions import WITH_BASELINE, Predictions, merge
 from mmemo.comparison.result import Comparison
 from mmemo.comparison.run_folder import RUN_FILES, is_run, read_run
 from mmemo.comparison.significance import run_paired_tests

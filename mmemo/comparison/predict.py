@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mmemo.comparison.predictions import Modalities, Predictions
+from mmemo.comparison.predictions import WITH_BASELINE, Modalities, Predictions
 from mmemo.data.encoding import EncodedClips
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, ManifestError
@@ -16,8 +16,6 @@ from mmemo.personal.left_out import relative_to_others
 
 GROUPS = ("gender", "language", "corpus", "speaker")
 """Columns of a manifest by which metrics are split."""
-WITH_BASELINE = " (baseline)"
-"""After the name of a system whose clips are relative to the others of their speaker."""
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 
@@ -52,8 +50,9 @@ def predict(model: EmotionModel, clips: EncodedClips, baseline: bool = False) ->
     groups = group_columns(clips, labeled)
     if baseline:
         corrected, changed = relative_to_others(model, encodings, groups["speaker"].tolist())
-        for known, twins in zip((scores, ablations), predict_subsets(model, corrected), strict=True):
-            known.update({name + WITH_BASELINE: one for name, one in twins.items()})
+        twin_scores, twin_ablations = predict_subsets(model, corrected)
+        scores |= {name + WITH_BASELINE: one for name, one in twin_scores.items()}
+        ablations |= {name + WITH_BASELINE: one for name, one in twin_ablations.items()}
         notes.append(
             f'"{WITH_BASELINE.strip()}": each clip\'s scores are relative to the other compared clips of its speaker, '
             "whose labels are not used."
