@@ -14,7 +14,7 @@ from enum import StrEnum
 from io import TextIOWrapper
 from json import dumps as escaped
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -137,7 +137,11 @@ def analyze(
     ] = "balanced",
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="What `mmemo baseline` wrote; or auto: each person's own earlier windows."),
+        typer.Option(
+            metavar="FILE",
+            help="What `mmemo baseline` wrote; auto: each person's own earlier windows; of many also speaker, folder "
+            "or place: the other clips of it. A file of such a name is ./speaker.",
+        ),
     ] = None,
     adaptation: Annotated[Path | None, typer.Option(help="What `mmemo adapt` wrote.")] = None,
     raw_cells: Annotated[
@@ -148,21 +152,29 @@ def analyze(
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
     chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
     own = _import(classes)
+    from mmemo.batch.sources import By
+
     if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
         from mmemo.batch.cli import analyze_and_summarize
+        from mmemo.files import check_file
+        from mmemo.personal.baseline import Baseline
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
-            "micro": micro, "prosody": prosody, "adaptation": adaptation, "baseline": baseline,
-            "prior": None if prior == "balanced" else prior,
+            "micro": micro, "prosody": prosody,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
         how |= {"workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
+        how |= _personal(prior, baseline, adaptation, ("auto", *get_args(By)))
+        for file in (out, summary):
+            if file is not None:
+                check_file(file, (baseline if isinstance(how["baseline"], Baseline) else None, adaptation))
         how |= {} if clip_timeout is None else {"clip_timeout": clip_timeout or None}
         analyze_and_summarize(paths, out, summary, alone, **how)
         return
     of_many: dict[str, object] = {
         "--workers": workers, "--threads": threads, "--ray": ray, "--summary": summary, "--clip-timeout": clip_timeout,
+        f"--baseline {baseline}": baseline if baseline in get_args(By) else None,
     }  # fmt: skip
     if given := [name for name, value in of_many.items() if value is not None]:
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
@@ -365,6 +377,10 @@ def compare(
     corruptions: Annotated[
         bool, typer.Option("--corruptions", help="Models also under noise, blur and wrong words.")
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="speaker", help="Models also with each clip relative to the others of its speaker."),
+    ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Write .html, .json, .csv, .md, .tex, .png, .svg, .pdf, or a folder of all figures."),
@@ -397,6 +413,7 @@ def compare(
             modalities=None if modalities is None else modalities.split(","),
             systems=None if systems is None else [name.strip() for name in systems.split(",")],
             corruptions=corruptions,
+            baseline=baseline,  # type: ignore[arg-type]  # it is checked there
             draws=draws,
             seed=seed,
             cache=cache,
@@ -460,14 +477,16 @@ def schema() -> None:
     print(escaped(EmotionResult.json_schema(), indent=2))
 
 
-def _personal(prior: str, baseline: str | None, adaptation: Path | None) -> dict[str, Any]:
-    """Prior, baseline and adaptation as an `Analyzer` takes them."""
+def _personal(
+    prior: str, baseline: str | None, adaptation: Path | None, names: tuple[str, ...] = ("auto",)
+) -> dict[str, Any]:
+    """Prior, baseline and adaptation as an `Analyzer` takes them; the baseline may be one of some names."""
     from mmemo.personal.adaptation import Adaptation
     from mmemo.personal.baseline import Baseline
 
     return {
         "prior": _shares(prior) if "=" in prior else prior,
-        "baseline": baseline if baseline in (None, "auto") else Baseline.load(baseline),
+        "baseline": baseline if baseline is None or baseline in names else Baseline.load(baseline),
         "adaptation": None if adaptation is None else Adaptation.load(adaptation),
     }
 

@@ -83,6 +83,7 @@ class ModalityScores(_Scored):
         coverage: share of the time with evidence, 0 to 1.
         weight: share in the fused scores, 0 to 1; None where the fusion head has no such share.
         affect: valence, arousal and dominance, where the encoder predicts them: that of the text does.
+        trust: confidence of the recognized words, 0 to 1; None where it is no probability.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -96,6 +97,7 @@ class ModalityScores(_Scored):
     coverage: Share
     weight: Share | None = None
     affect: Affect | None = field(default=None, metadata=OMIT_DEFAULT)
+    trust: Share | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __repr__(self) -> str:
         weight = "" if self.weight is None else f", weight {self.weight:.0%}"

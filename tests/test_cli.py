@@ -117,6 +117,7 @@ def test_many_clips(clip: Path, tmp_path: Path) -> None:
         (["none.jsonl", "--out", "x.csv"], "there is no such file"),
         (["*.xyz", "--out", "x.csv"], "has no media"),
         (["none.mp4", "--workers", "2"], "--workers: for many clips"),
+        (["none.mp4", "--baseline", "speaker"], "--baseline speaker: for many clips"),
     ],
 )
 def test_what_is_wrong_with_many(

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-import numpy as np
-
-from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, expected_one_of
-from mmemo.fusion.late import LateFusion, scores_only
 from mmemo.model import EmotionModel
+from mmemo.pipeline.rescore import check_rescorable, encoding_of
 from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
 
 
 def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[str]) -> EmotionResult:
     """The result of these modalities alone; nothing is analyzed again.
 
-    Late fusion depends on each modality's scores only, and a result has them, so this is exact: the figures are those
-    of `mmemo.analyze` with ``modalities=``, as long as speech and transcript are the same.
+    Late fusion depends on nothing but each modality's scores and the confidence of the words, and a result has them,
+    so this is exact: the figures are those of `mmemo.analyze` with ``modalities=``, as long as speech and transcript
+    are the same.
 
     Args:
         model: the one the result came from.
@@ -28,8 +26,7 @@ def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[st
     Raises:
         ArgumentError: if none is given, the result lacks one, or the model's fusion head looks at more than scores.
     """
-    if not isinstance(model.fusion, LateFusion):
-        raise ArgumentError("Only late fusion can be done again from scores; this model's head needs the tokens.")
+    check_rescorable(model)
     if not modalities:
         raise ArgumentError("Choose at least one modality.")
     for modality in modalities:
@@ -56,13 +53,7 @@ def subsets(result: EmotionResult, model: EmotionModel) -> dict[tuple[str, ...],
 def _fused(
     model: EmotionModel, own: dict[str, ModalityScores], modalities: Sequence[str]
 ) -> tuple[Scores, dict[str, ModalityScores]]:
-    encodings = {modality: _encoding(model, own[modality]) for modality in modalities}
+    encodings = {modality: encoding_of(model, [own[modality]]) for modality in modalities}
     shares = model.fusion.shares(encodings)
     weighted = {modality: replace(own[modality], weight=float(shares[modality][0])) for modality in modalities}
     return model.labels.scores(model.fuse(encodings)[0]), weighted
-
-
-def _encoding(model: EmotionModel, scores: ModalityScores) -> Encoding:
-    """The scores without the model's prior, which fusing puts in."""
-    shares = np.array([[scores.scores[label] for label in model.labels]])
-    return scores_only((np.log(np.maximum(shares, 1e-12)) - np.log(model.prior)).astype(np.float32))

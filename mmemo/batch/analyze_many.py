@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from mmemo.batch.export import check_suffix
 from mmemo.batch.journal import Journal
 from mmemo.batch.plan import Source, Task, listed, plan
 from mmemo.batch.pool import analyze_locally, usable_cores
 from mmemo.batch.process import check_limit
+from mmemo.batch.relative import people_of, relative_rows
 from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
-from mmemo.errors import ArgumentError
+from mmemo.batch.sources import By
+from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.files import check_file
+from mmemo.model import Prior
+from mmemo.personal.adaptation import Adaptation
+from mmemo.personal.baseline import Baseline
+from mmemo.pipeline.rescore import check_rescorable
 from mmemo.pretrained import model_folder
 from mmemo.speech.transcript import files_read
 
@@ -50,6 +57,9 @@ def analyze_many(
     clip_timeout: Seconds | None = CLIP_TIMEOUT,
     raw_cells: bool = False,
     classes: Sequence[type] = (),
+    prior: Prior = "balanced",
+    baseline: Baseline | By | Literal["auto"] | None = None,
+    adaptation: Adaptation | None = None,
     progress: Callable[[BatchProgress], None] | None = None,
 ) -> Batch:
     """Analyze many clips in several processes, or on a cluster. A clip that fails is a row with its error.
@@ -75,11 +85,18 @@ def analyze_many(
         raw_cells: see `Batch.save`.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`. The
             processes import them, so they must stand in a module, which every machine of a cluster must have.
+        prior: as for `Analyzer`; ``adaptation`` likewise.
+        baseline: as for `Analyzer`, one for all clips. Or each clip's scores are made relative to the other clips:
+            "speaker": those of the manifest's same speaker; "folder": those in folders of the same name as the clip's,
+            one for each person. These baselines lie within that of the place, of all clips of other people, if there
+            are three people at least. "place": that of the place alone. A clip of any length counts once. The journal
+            keeps the rows without them, so they take no second analysis; rows that have one have the note "baseline".
         progress: called with a `BatchProgress` at the beginning and after each clip.
 
     Raises:
         ArgumentError: for arguments that don't fit, if another run is writing to ``out``, and if a file to be written
-            is one that is read.
+            is one that is read; for a baseline of other clips if no person is known, or the fusion head reads more than
+            scores.
         ManifestError: if a manifest can't be read.
         UnknownModelError: if there is no such model.
         WorkerError: if no process can be started, or none any more.
@@ -97,7 +114,14 @@ def analyze_many(
     if workers is not None and workers < 1:
         raise ArgumentError(f"workers: expected 1 or more, got {workers}.")
     check_limit(clip_timeout)
-    settings = Settings.of(model, modalities, device, window, hop, threads, classes)
+    by: By | None = None
+    if isinstance(baseline, str) and baseline != "auto":
+        by, baseline = baseline, None
+        if by not in get_args(By):
+            raise ArgumentError(expected_one_of("baseline", ("auto", *get_args(By)), by))
+        if adaptation is not None:
+            raise ArgumentError("A baseline of other clips and an adaptation don't go together: leave one out.")
+    settings = Settings.of(model, modalities, device, window, hop, threads, classes, prior, baseline, adaptation)
     own = outputs if out is None else [*outputs, journal_of(out)]
     given = listed(sources)
     planned = plan(given, own)
@@ -106,6 +130,12 @@ def analyze_many(
     inputs += [Path(source) for source in given if isinstance(source, str | Path) and Path(source).is_file()]
     for file in own:
         check_file(file, inputs)
+    people = people_of(tasks, by) if by else []
+    used = None
+    if by or prior != "balanced" or baseline is not None or adaptation is not None:
+        used = replace(settings, device="cpu").analyzer().model  # so that what does not fit it is refused at once
+        if by:
+            check_rescorable(used)
     with Journal(None if out is None else journal_of(out)) as journal:
         todo = [task for task in tasks if not _known(task, settings, journal)]
         kept = len(tasks) - len(todo)
@@ -127,6 +157,8 @@ def analyze_many(
                     if progress is not None:
                         progress(BatchProgress(done, len(tasks), failed, kept))
         rows = tuple(journal.row(task.identity).named(task) for task in tasks)
+        if by and used:
+            rows = relative_rows(rows, people, by, used)
         batch = Batch(rows, settings.modalities, settings.model, planned.passed_over)
         if out is not None:
             batch.save(out, raw_cells=raw_cells)

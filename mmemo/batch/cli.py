@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from mmemo.batch.analyze_many import BatchProgress, analyze_many, journal_of
+from mmemo.batch.relative import NOTE
+from mmemo.batch.sources import By
 from mmemo.errors import ArgumentError
 from mmemo.report.export.cells import printable
 
@@ -52,10 +54,10 @@ def analyze_and_summarize(
         raise ArgumentError(f"The summary is a page: give --summary FILE.html, not {summary.name}.")
     with _progress() as progress:
         batch = analyze_many([str(source) for source in sources], out, summary=summary, progress=progress, **settings)
-    Console(highlight=False).print(_summary(batch, out, summary))
+    Console(highlight=False).print(_summary(batch, out, summary, settings.get("baseline") in get_args(By)))
 
 
-def _summary(batch: Batch, out: Path, summary: Path | None) -> RenderableType:
+def _summary(batch: Batch, out: Path, summary: Path | None, relative: bool) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -69,6 +71,9 @@ def _summary(batch: Batch, out: Path, summary: Path | None) -> RenderableType:
         kinds = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in batch.passed_over.items())
         total = sum(batch.passed_over.values())
         parts.append(Text(f"{total:,} files passed over, no media by their names: {printable(kinds)}"))
+    plain = sum(row.error is None and NOTE not in row.notes for row in batch.rows)
+    if relative and plain:
+        parts.append(Text(f"{plain:,} without a baseline: no person is known, or there is nothing to compare with"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")

@@ -81,6 +81,7 @@ class Row:
                 scores["coverage"],
                 scores["weight"],
                 Affect(**scores["affect"]) if scores.get("affect") else None,
+                scores.get("trust"),
             )
             for name, scores in values["modalities"].items()
         }

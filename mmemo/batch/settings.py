@@ -9,15 +9,18 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import Any, Literal
 
 import mmemo
 from mmemo.clip import Clip
 from mmemo.data.cache import cache_key
+from mmemo.document import from_document, to_document
 from mmemo.encoders.registry import class_path, import_class
 from mmemo.errors import ArgumentError, WorkerError
 from mmemo.evidence import Seconds
-from mmemo.model import FUSION
+from mmemo.model import FUSION, Prior
+from mmemo.personal.adaptation import Adaptation
+from mmemo.personal.baseline import Baseline
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.pretrained import MODELS, WEIGHTS, fingerprint, foreign_classes
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber
@@ -37,6 +40,7 @@ class Settings:
         surroundings: of all that a row depends on besides its clip: mmemo's version, weights, the settings above, and
             the source of classes that are not mmemo's own.
         version: of mmemo; another machine must have the same.
+        prior: as that of `mmemo.Analyzer`, in JSON; ``baseline`` and ``adaptation`` likewise, as their documents.
     """
 
     model: str
@@ -50,6 +54,9 @@ class Settings:
     folders: tuple[str, ...]
     surroundings: str
     version: str = mmemo.__version__
+    prior: str = '"balanced"'
+    baseline: str = "null"
+    adaptation: str = "null"
 
     @classmethod
     def of(
@@ -61,6 +68,9 @@ class Settings:
         hop: Seconds = 1.0,
         threads: int | None = None,
         classes: Sequence[type] = (),
+        prior: Prior = "balanced",
+        baseline: Baseline | Literal["auto"] | None = None,
+        adaptation: Adaptation | None = None,
     ) -> Settings:
         """Settings from the arguments of an `Analyzer`; nothing is loaded.
 
@@ -73,17 +83,21 @@ class Settings:
         if threads is not None and threads < 1:
             raise ArgumentError(f"threads: expected 1 or more, got {threads}.")
         paths = tuple(class_path(one) for one in classes)
-        chosen = Analyzer(model, modalities, device, window, hop, classes=classes).modalities
+        known = {"prior": prior, "baseline": baseline, "adaptation": adaptation}
+        chosen = Analyzer(model, modalities, device, window, hop, classes=classes, **known).modalities  # type: ignore[arg-type]
+        personal = [json.dumps(to_document(one)) for one in known.values()]
         foreign = dict.fromkeys((*classes, *foreign_classes(model, chosen, classes)))
         embedded = str(model) in MODELS
         folder = WEIGHTS if embedded else Path(model).absolute()
         recognize = "text" in chosen and default_transcriber() is not None
         values = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognize]
+        values += personal
         own = [[class_path(one), sha256(_file(one).read_bytes()).hexdigest()] for one in foreign]
         surroundings = sha256(json.dumps([*values, chosen, *own]).encode()).hexdigest()
         folders = tuple(dict.fromkeys(_import_folder(one) for one in classes))
         name = str(model) if embedded else str(folder)
-        return cls(name, chosen, device, window, hop, threads, recognize, paths, folders, surroundings)
+        fields = (name, chosen, device, window, hop, threads, recognize, paths, folders, surroundings)
+        return cls(*fields, mmemo.__version__, *personal)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -111,21 +125,20 @@ class Settings:
         except ArgumentError as error:
             raise WorkerError(f"{gethostname()}: {error}") from error
         transcriber = WhisperTranscriber(threads=self.threads or 0) if self.recognize else None
-        here = Settings.of(self.model, self.modalities, self.device, self.window, self.hop, self.threads, classes)
+        baseline, adaptation = json.loads(self.baseline), json.loads(self.adaptation)
+        known: dict[str, Any] = {
+            "prior": json.loads(self.prior),
+            "baseline": from_document(Baseline, baseline) if isinstance(baseline, dict) else baseline,
+            "adaptation": None if adaptation is None else from_document(Adaptation, adaptation),
+        }
+        plain = (self.model, self.modalities, self.device, self.window, self.hop)
+        here = Settings.of(*plain, self.threads, classes, **known)
         if (here.version, here.surroundings) != (self.version, self.surroundings):
             raise WorkerError(
                 f"{gethostname()} has another mmemo ({here.version}), other weights or other classes than the machine "
                 f"that sent the clips ({self.version}). Install the same on all machines."
             )
-        return Analyzer(
-            self.model,
-            self.modalities,
-            self.device,
-            self.window,
-            self.hop,
-            transcriber=transcriber,
-            classes=classes,
-        )
+        return Analyzer(*plain, transcriber=transcriber, classes=classes, **known)
 
     def key(self, clip: Clip) -> str:
         """Changes with everything that the clip's row depends on: the bytes of its files, its span, these settings.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
+from typing import Literal
 
 MANIFESTS = (".jsonl", ".csv")
+By = Literal["speaker", "folder", "place"]
+"""Whose other clips are a clip's baseline: the manifest's speaker, all of the folder, all of the batch."""
 
 
 def is_many(source: str | Path) -> bool:

@@ -13,14 +13,14 @@ from mmemo.comparison.corruptions import corruption_curves
 from mmemo.comparison.measures import compute_metrics
 from mmemo.comparison.missing_modality import RobustnessCurve, missing_modality_curves
 from mmemo.comparison.predict import GROUPS, predict
-from mmemo.comparison.predictions import Predictions, merge
+from mmemo.comparison.predictions import WITH_BASELINE, Predictions, merge
 from mmemo.comparison.result import Comparison
 from mmemo.comparison.run_folder import RUN_FILES, is_run, read_run
 from mmemo.comparison.significance import run_paired_tests
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
-from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, require_extra
+from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, expected_one_of, require_extra
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
@@ -44,6 +44,7 @@ def compare(
     modalities: Sequence[str] | None = None,
     systems: Sequence[str] | None = None,
     corruptions: bool = False,
+    baseline: Literal["speaker"] | None = None,
     draws: int = 10_000,
     seed: int = 0,
     cache: str | Path | FeatureCache | None = None,
@@ -64,6 +65,9 @@ def compare(
         modalities: of models; all that they have by default.
         systems: names of those to compare, in this order; all by default.
         corruptions: whether models also predict noisy voices, blurred faces and wrong words.
+        baseline: "speaker" shows each system of a model a second time, named "… (baseline)", with each clip's scores
+            relative to the other compared clips of its speaker (`mmemo.Baseline`); of three speakers or more, within
+            the baseline of the place, of the other speakers' clips.
         draws: bootstrap resamples of the speakers for intervals and tests; for tens of thousands of clips of unknown
             speakers take fewer, as single clips are resampled then.
         seed: of the resamples.
@@ -98,9 +102,21 @@ def compare(
     clips = Manifest.read(on) if isinstance(on, str | Path) else on
     manifest = _part(clips, split)
     store = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
+    if baseline is not None:
+        _check_baseline(baseline, manifest)
     recognizer = default_transcriber() if transcriber == "auto" else transcriber
     reader = _SourceReader(
-        manifest, modalities, corruptions, draws, seed, store, device, recognizer, progress, tuple(classes)
+        manifest,
+        modalities,
+        corruptions,
+        baseline is not None,
+        draws,
+        seed,
+        store,
+        device,
+        recognizer,
+        progress,
+        tuple(classes),
     )
     parts: list[Predictions] = []
     curves: list[RobustnessCurve] = []
@@ -108,6 +124,8 @@ def compare(
         predictions, corrupted = reader(source, _name(source) if len(sources) > 1 else "")
         parts.append(predictions)
         curves += corrupted
+    if baseline is not None and not any(name.endswith(WITH_BASELINE) for part in parts for name in part.scores):
+        raise ArgumentError("baseline needs a model and a manifest to predict; these are held-out predictions.")
     predictions = merge(parts)
     if systems is not None:
         predictions = predictions.select(systems)
@@ -167,6 +185,7 @@ class _SourceReader:
     manifest: Manifest | None
     modalities: Sequence[str] | None
     corruptions: bool
+    baseline: bool
     draws: int
     seed: int
     cache: FeatureCache | None
@@ -243,7 +262,7 @@ class _SourceReader:
         )
         if not len(encoded.manifest):
             raise ManifestError(clips, encoded.faults or ["there is no clip"])
-        predictions = predict(model, encoded)
+        predictions = predict(model, encoded, self.baseline)
         predictions = replace(predictions, notes=(*notes, *predictions.notes))
         if not self.corruptions:
             return predictions, ()
@@ -262,6 +281,17 @@ class _SourceReader:
         """Progress of one of several equal steps."""
         progress = self.progress
         return None if progress is None else lambda share: progress((step + share) / steps)
+
+
+def _check_baseline(baseline: str, manifest: Manifest | None) -> None:
+    if baseline != "speaker":
+        raise ArgumentError(expected_one_of("baseline", ("speaker",), baseline))
+    unknown = sum(clip.label is not None and not clip.speaker for clip in manifest or ())
+    if unknown:
+        raise ArgumentError(
+            f"A baseline needs the speaker of each clip, and the manifest lacks that of {unknown}: add the column "
+            "speaker, or leave these clips out."
+        )
 
 
 def _part(manifest: Manifest | None, split: str | None) -> Manifest | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNIMODAL = ("#d9822b", "#0f8f82", "#7c4dbd", "#8c6d1f", "#b03a6f", "#4c5b66")
 """Colors of unimodal systems: the first three differ by 18 and more in CIEDE2000, from `BEST` and `OTHER` too."""
 BEST, OTHER = "#0e4ea0", "#9fadba"
-_MOST_PANELS = 6
+_MOST_PANELS = 7
 _OTHERS = "other fused systems"
 
 
@@ -221,8 +221,8 @@ def _curves(comparison: Comparison, curves: Sequence[Any]) -> Figure:
 
 
 def _across(panels: int) -> int:
-    """Number of panels in a row: at most three, and no single one in the last row."""
-    return 2 if panels in (2, 4) else min(3, panels)
+    """Number of panels in a row: at most four, and no single one in the last row."""
+    return {4: 2, 7: 4}.get(panels, min(3, panels))
 
 
 def _level(level: float, unit: str, number: int) -> str:
@@ -252,7 +252,7 @@ def _groups(comparison: Comparison, column: str) -> Figure:
     axes.set_title(f"Accuracy by {column} (clips)", loc="left", size=10.5, color=TEXT)
     axes.set_ylim(-0.7, len(values) - 0.3)
     _style(axes)
-    figure.legend(loc="outside upper right", ncols=len(systems), frameon=False, fontsize=9)
+    figure.legend(loc="outside upper right", ncols=min(4, len(systems)), frameon=False, fontsize=9)
     return figure
 
 

@@ -7,18 +7,19 @@ from itertools import combinations
 
 import numpy as np
 
-from mmemo.comparison.predictions import Modalities, Predictions
+from mmemo.comparison.predictions import WITH_BASELINE, Modalities, Predictions
 from mmemo.data.encoding import EncodedClips
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, ManifestError
 from mmemo.model import EmotionModel
+from mmemo.personal.left_out import relative_to_others
 
 GROUPS = ("gender", "language", "corpus", "speaker")
 """Columns of a manifest by which metrics are split."""
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 
-def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
+def predict(model: EmotionModel, clips: EncodedClips, baseline: bool = False) -> Predictions:
     """Predictions of a model on encoded clips by each modality alone, every pair, and all.
 
     One modality alone is its own classifier, calibrated; several are fused by the model's head.
@@ -26,6 +27,7 @@ def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
     Args:
         model: the model.
         clips: of the model's encoders, not calibrated. Those without a label are left out.
+        baseline: add a twin of each system whose clips are relative to the others of their speaker.
 
     Raises:
         ManifestError: if no clip has a label, or none has any of the modalities.
@@ -45,6 +47,18 @@ def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
     if missing:
         notes.append(f"{missing} clips have no modality at all: no prediction, which counts as wrong.")
     scores, ablations = predict_subsets(model, encodings)
+    groups = group_columns(clips, labeled)
+    if baseline:
+        corrected, changed = relative_to_others(model, encodings, groups["speaker"].tolist())
+        twin_scores, twin_ablations = predict_subsets(model, corrected)
+        scores |= {name + WITH_BASELINE: one for name, one in twin_scores.items()}
+        ablations |= {name + WITH_BASELINE: one for name, one in twin_ablations.items()}
+        notes.append(
+            f'"{WITH_BASELINE.strip()}": each clip\'s scores are relative to the other compared clips of its speaker, '
+            "whose labels are not used."
+        )
+        if alone := int((~changed).sum()):
+            notes.append(f"{alone} clips have no baseline: nothing else of their speaker, or of others, is compared.")
     true_values, scale_notes = dimension_values(clips, labeled)
     values = {
         modality: dict(zip(DIMENSIONS, clips.affect[modality][labeled].T.astype(float), strict=True))
@@ -57,7 +71,7 @@ def predict(model: EmotionModel, clips: EncodedClips) -> Predictions:
         clips.target[labeled],
         scores,
         ablations,
-        group_columns(clips, labeled),
+        groups,
         true_values,
         {modality: {name: one for name, one in of.items() if name in true_values} for modality, of in values.items()},
         (*notes, *scale_notes),

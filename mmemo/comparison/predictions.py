@@ -11,6 +11,8 @@ from mmemo.errors import ArgumentError, expected_one_of
 
 Modalities = tuple[str, ...]
 """Names of modalities, in alphabetical order."""
+WITH_BASELINE = " (baseline)"
+"""After the name of a system whose clips are relative to the others of their speaker."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -9,12 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mmemo.comparison.predictions import WITH_BASELINE
 from mmemo.comparison.wording import describe_method, format_p, format_signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from mmemo.comparison.result import Comparison
+    from mmemo.comparison.significance import PairedTest
 
 
 def render_terminal(comparison: Comparison) -> RenderableType:
@@ -31,6 +34,10 @@ def render_terminal(comparison: Comparison) -> RenderableType:
             Text(f"\nGain over {comparison.best_unimodal}, the best single modality", style="bold"),
             _gains(comparison),
         ]
+    twins = [(name.removesuffix(WITH_BASELINE), name) for name in comparison.by_name if name.endswith(WITH_BASELINE)]
+    gains = [comparison.pair(*pair) for pair in twins if pair[0] in comparison.by_name]
+    if gains:
+        parts += [Text("\nGain by a baseline of the speaker's other clips", style="bold"), _baseline_gains(gains)]
     missing = _missing_modalities(comparison)
     if missing is not None:
         parts += [Text("\nAccuracy when a modality is missing from some of the clips", style="bold"), missing]
@@ -74,6 +81,17 @@ def _gains(comparison: Comparison) -> Table:
                 f"{pair.only_first:,}",
                 f"{pair.only_second:,}",
             )
+    return table
+
+
+def _baseline_gains(pairs: Sequence[PairedTest]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
+    for head in ("accuracy", "p", "p McNemar"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for pair in pairs:
+        tests = (format_p(pair.bootstrap_corrected), format_p(pair.mcnemar_corrected))
+        table.add_row(pair.first, format_signed(pair.gain), *tests)
     return table
 
 

@@ -146,6 +146,7 @@ def score(
                 modalities[modality].share(total),
                 float(shares[modality][0]),
                 _affect(encoding, 0),
+                _trust(modality, encoding, 0),
             )
             for modality, encoding in whole.items()
         },
@@ -255,6 +256,7 @@ def _segments(
                 coverage[modality][row],
                 float(shares[modality][place]),
                 _affect(encoding, place),
+                _trust(modality, encoding, place),
             )
             for modality, encoding in kept.items()
             if encoding.present[place]
@@ -329,20 +331,30 @@ def _fused(
     """Fused scores, and those of each part; one part alone gives its encoder's scores."""
     encodings = {name: windows.encoding() for name, windows in parts.items()}
     scores = {name: model.labels.scores(model.scores(encoding)[0]) for name, encoding in encodings.items()}
-    if len(parts) == 1:
-        ((name, windows),) = parts.items()
-        alone = ModalityScores(scores[name], windows.share(total), 1.0, _affect(encodings[name], 0))
-        return scores[name], {name: alone}
-    shares = model.fusion.shares(encodings)
+    shares = {next(iter(parts)): np.ones(1)} if len(parts) == 1 else model.fusion.shares(encodings)
     modalities = {
-        name: ModalityScores(scores[name], windows.share(total), float(shares[name][0]), _affect(encodings[name], 0))
+        name: ModalityScores(
+            scores[name],
+            windows.share(total),
+            float(shares[name][0]),
+            _affect(encodings[name], 0),
+            _trust(name, encodings[name], 0),
+        )
         for name, windows in parts.items()
     }
+    if len(parts) == 1:
+        return scores[next(iter(parts))], modalities
     return model.labels.scores(model.fuse(encodings)[0]), modalities
 
 
 def _affect(encoding: Encoding, row: int) -> Affect | None:
     return None if encoding.affect is None else Affect(*np.clip(encoding.affect[row], -1, 1).tolist())
+
+
+def _trust(modality: str, encoding: Encoding, row: int) -> float | None:
+    if encoding.quality is None or not modality_named(modality).trust_is_probability:
+        return None
+    return float(encoding.quality[row, QUALITIES.index("trust")])
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import mmemo
@@ -43,6 +45,27 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
     text_only = curves["noise in the voice", "text"]
     assert all(one.value == 1 for one in text_only.accuracy)
     assert ("blur of the face", "voice + text") not in curves
+
+
+def test_each_system_with_and_without_a_baseline(
+    clips: Manifest, model: mmemo.EmotionModel, predictions: Predictions, cache: FeatureCache
+) -> None:
+    comparison = mmemo.compare(model, on=clips, baseline="speaker", draws=50, cache=cache)
+    plain = ("voice", "text", "voice + text")
+    assert tuple(comparison.by_name) == (*plain, *(f"{name} (baseline)" for name in plain))
+    assert comparison.unimodal == ("voice", "text", "voice (baseline)", "text (baseline)")
+    assert any({pair.first, pair.second} == {"voice", "voice (baseline)"} for pair in comparison.pairs)
+    console = Console(file=StringIO(), width=120)
+    console.print(comparison.to_table())
+    table = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Gain by a baseline of the speaker's other clips\n" in table
+    assert "\nvoice + text " in table.partition("Gain by a baseline")[2]
+    with pytest.raises(ArgumentError, match="lacks that of 6"):
+        mmemo.compare(model, on=clips.update(lambda _: {"speaker": None}), baseline="speaker")
+    with pytest.raises(ArgumentError, match=r"expected one of \['speaker'\]"):
+        mmemo.compare(model, on=clips, baseline="folder")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="baseline needs a model"):
+        mmemo.compare(predictions, baseline="speaker", draws=5)
 
 
 def test_the_second_time_comes_from_the_cache(
