@@ -109,8 +109,8 @@ class CorrectedClip:
 class Corrections:
     """Corrections of results in a folder of this machine, one line of ``corrections.jsonl`` each.
 
-    A line holds the label, the model's scores and mean features of each modality; see `CorrectedClip`. Several processes
-    may add, read and remove at once. A line that was cut off while it was written, the last one, is passed over.
+    A line holds the label, the model's scores and mean features of each modality; see `CorrectedClip`. Several
+    processes may add, read and remove at once. A last line that was cut off while it was written is passed over.
 
     Args:
         folder: is made with the first correction; only this user of the machine may read what is in it.
