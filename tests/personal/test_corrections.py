@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mmemo import Adaptation, Analyzer, Baseline, EmotionModel
+from mmemo.cli import main
 from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError
 from mmemo.fusion.late import LateFusion
@@ -156,6 +157,35 @@ def test_what_can_not_be_is_refused(corrections: Corrections, tmp_path: Path) ->
         Corrections(tmp_path / "none").remove(1)
     with pytest.raises(ArgumentError, match="can't be written"):
         add(Corrections(corrections.file))
+
+
+@pytest.mark.slow
+def test_the_command_lists_removes_and_adapts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    analyzer, kept, out = Analyzer(modalities=("text",)), Corrections(tmp_path), tmp_path / "out.json"
+    result, encodings = analyzer.analyze_and_encode(text="Well done, really.")
+    of_text = {name: ClipFeatures.of(one) for name, one in encodings.items()}
+    for label in ("anger", "fear", "not happiness", "sadness"):
+        kept.add(label, result.label, of_text, analyzer.model)
+
+    def call(*arguments: object, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["mmemo", "corrections", str(tmp_path), *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        assert (ended.value.code or 0) == status, output.err
+        return output.err if status else output.out
+
+    listed = call("--remove", 2)
+    assert [line.split()[0] for line in listed.splitlines()[:-1]] == ["1", "2", "3"]
+    assert f"not happiness  (predicted: {result.label})" in listed
+    assert "anger 1, not happiness 1, sadness 1" in call("--adapt", out)
+    adapted = analyzer.adjusted(adaptation=Adaptation.load(out))(text="Well done, really.")
+    assert adapted.scores != result.scores
+    assert call("--clear").endswith("0 corrections\n")
+    assert "too few to learn from" in call("--adapt", out, status=2)
+    assert "give one of them" in call("--adapt", out, "--clear", status=2)
 
 
 def test_one_analysis_gives_the_result_and_the_plain_encodings() -> None:
