@@ -115,8 +115,8 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
             faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
             with gr.Accordion("The person", open=False):
                 one_person = gr.Checkbox(
-                    label="All files and recordings on this page so far show one person: use them as a baseline",
-                    info="Each further one is scored relative to those before it, as far as they show several moods. "
+                    label="All clips on this page so far show one person: use them as a baseline",
+                    info="Each further clip is scored relative to those before it, as far as they show several moods. "
                     "Untick it before the next person comes: then they are forgotten.",
                     elem_id="one-person",
                 )

@@ -115,6 +115,9 @@ class Corrections:
     Args:
         folder: is made with the first correction; only this user of the machine may read what is in it.
 
+    Raises:
+        ArgumentError: if a file is in its place.
+
     >>> import tempfile
     >>> import mmemo
     >>> from mmemo.personal.corrections import ClipFeatures, Corrections
@@ -134,6 +137,8 @@ class Corrections:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.file = self.folder / FILE
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ArgumentError(f"{folder} is to be the folder of corrections, and is none: name another one.")
 
     def add(self, label: str, predicted: str, features: Mapping[str, ClipFeatures], model: EmotionModel) -> None:
         """Append one correction.

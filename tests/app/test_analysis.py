@@ -63,6 +63,7 @@ def test_earlier_clips_and_corrections_reach_the_process(analyst: Analyst, tmp_p
         analyst.personal.corrections.add("happiness", plain.result.label, plain.features, analyst.model)
     adapted = find()
     assert [note.code for note in adapted.result.notes] == ["adapted"]
+    assert adapted.result.settings is not None
     assert adapted.result.settings.prior == "natural"
     assert adapted.result.scores["happiness"] > plain.result.scores["happiness"]
     assert analyst.document(A, None, "It makes me angry.")["scores"] == adapted.result.to_dict()["scores"]

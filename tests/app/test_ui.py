@@ -232,6 +232,22 @@ def test_corrections_are_learned_from_and_forgotten(server: Running, visit: Call
     assert verdict_of(page) == before
 
 
+def test_the_clips_of_a_page_are_a_baseline(visit: Callable[[], Page]) -> None:
+    page = visit()
+    page.click("button:has-text('The person')")
+    box = page.locator("#one-person input")
+    box.check()
+    for count, line in enumerate(("I am so happy!", "I am so sad.")):
+        page.get_by_label("Words").fill(line)
+        verdict_of(page)
+        note = page.locator("#result li", has_text=f"baseline of the person, of {count} clips")
+        expect(note).to_have_count(count)
+    for ticked in (False, True):  # it forgets
+        box.set_checked(ticked)
+    verdict_of(page)
+    expect(page.locator("#result")).not_to_contain_text("baseline of the person")
+
+
 def test_what_a_visitor_leaves_behind_is_removed(server: Running, visit: Callable[[], Page], smile: Path) -> None:
     page = visit()
     analyze(page, smile)

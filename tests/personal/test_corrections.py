@@ -155,8 +155,11 @@ def test_what_can_not_be_is_refused(corrections: Corrections, tmp_path: Path) ->
         corrections.remove(4)
     with pytest.raises(ArgumentError, match="holds no corrections"):
         Corrections(tmp_path / "none").remove(1)
-    with pytest.raises(ArgumentError, match="can't be written"):
-        add(Corrections(corrections.file))
+    with pytest.raises(ArgumentError, match="is to be the folder of corrections"):
+        Corrections(corrections.file)
+    (tmp_path / "taken" / "corrections.jsonl").mkdir(parents=True)
+    with pytest.raises(ArgumentError, match="can't be written: Is a directory"):
+        add(Corrections(tmp_path / "taken"))
 
 
 @pytest.mark.slow
