@@ -1,4 +1,4 @@
-"""The command line: `mmemo analyze`, `baseline`, `adapt`, `compare`, `micro`, `app`, `prepare`, `audit` and more."""
+"""The command line: `mmemo analyze`, `baseline`, `adapt`, `corrections`, `compare`, `app`, `audit` and more."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ Classes = Annotated[
     list[str] | None,
     typer.Option(metavar="MODULE:CLASS", help="An encoder or fusion head of your own that a model needs; repeatable."),
 ]
+PriorText = Annotated[
+    str, typer.Option(metavar="PRIOR", help="balanced, natural, or shares of labels: neutral=0.6,anger=0.1.")
+]
+BaselineFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="What `mmemo baseline` wrote; or auto: each person's own earlier windows."),
+]
+AdaptationFile = Annotated[Path | None, typer.Option(help="What `mmemo adapt` wrote.")]
 
 app = typer.Typer(
     add_completion=False,
@@ -132,9 +140,7 @@ def analyze(
         typer.Option(help="Of many clips: seconds that one may take, an hour by default; 0 for no limit.", min=0),
     ] = None,
     summary: Annotated[Path | None, typer.Option(help="Of many clips: also write the summary page, .html.")] = None,
-    prior: Annotated[
-        str, typer.Option(metavar="PRIOR", help="balanced, natural, or shares of labels: neutral=0.6,anger=0.1.")
-    ] = "balanced",
+    prior: PriorText = "balanced",
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -143,7 +149,7 @@ def analyze(
             "or place: the other clips of it. A file of such a name is ./speaker.",
         ),
     ] = None,
-    adaptation: Annotated[Path | None, typer.Option(help="What `mmemo adapt` wrote.")] = None,
+    adaptation: AdaptationFile = None,
     raw_cells: Annotated[
         bool, typer.Option("--raw-cells", help="In a .csv, keep text that a spreadsheet may take for a formula.")
     ] = False,
@@ -292,14 +298,64 @@ def serve_app(
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in every program of every user of this machine, without the token.")
     ] = False,
+    prior: PriorText = "balanced",
+    baseline: BaselineFile = None,
+    adaptation: AdaptationFile = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep corrections of results there, and learn from them. Off by default."),
+    ] = None,
     classes: Classes = None,
 ) -> None:
     """Serve a page to drop clips on, and an HTTP endpoint, on this machine only."""
+    from mmemo.app.personal import Personal
     from mmemo.app.server import serve
     from mmemo.batch.settings import Settings
+    from mmemo.personal.corrections import Corrections
 
+    kept = None if corrections is None else Corrections(corrections)
+    personal = Personal(**_personal(prior, baseline, adaptation), corrections=kept)
     settings = Settings.of(model, device=device, classes=_import(classes))
-    serve(settings, port, max_mb, with_token=not no_token, clip_timeout=clip_timeout or None)
+    serve(settings, port, max_mb, with_token=not no_token, clip_timeout=clip_timeout or None, personal=personal)
+
+
+@app.command("corrections")
+def show_corrections(
+    folder: Annotated[Path, typer.Argument(help="That of `mmemo app --corrections FOLDER`.")],
+    remove: Annotated[int | None, typer.Option(metavar="N", help="Remove the correction of this number.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all corrections.")] = False,
+    adapt: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Write the adaptation learned from them, .json.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="That was corrected: its name, or its folder.")] = "default",
+    classes: Classes = None,
+) -> None:
+    """List the corrections that the app keeps, remove some, or write what is learned from them."""
+    from mmemo.files import check_file
+    from mmemo.personal.corrections import FEWEST, Corrections
+    from mmemo.pipeline.analyzer import Analyzer
+
+    if (remove is not None) + clear + (adapt is not None) > 1:
+        raise ArgumentError("--remove, --clear, --adapt: give one of them.")
+    corrections = Corrections(folder)
+    if remove is not None:
+        corrections.remove(remove)
+    if clear:
+        corrections.clear()
+    if adapt is not None:
+        check_file(adapt, [corrections.file])
+        fitted = corrections.adaptation(Analyzer(model, classes=_import(classes)).model)
+        if fitted is None:
+            raise ArgumentError(f"{folder} holds fewer than {FEWEST} corrections of this model: too few to learn from.")
+        fitted.save(adapt)
+        print(f"{adapt}: {fitted.note().message}")
+        return
+    entries = corrections.entries()
+    for number, entry in entries.items():
+        print(f"{number:>4}  {entry.time[:10]}  {entry.label}  (predicted: {entry.predicted})")
+    print(f"{folder}: {len(entries)} corrections")
+    if damaged := corrections.damaged():
+        print(f"No corrections, left out: lines {', '.join(map(str, damaged))} of {corrections.file}", file=sys.stderr)
 
 
 @app.command()

@@ -13,14 +13,17 @@ from threading import Condition, Event, Thread
 from typing import Any
 
 from mmemo import errors
-from mmemo.app.sessions import ResultStore, StoredResult, Visitor
+from mmemo.app.personal import Personal
+from mmemo.app.sessions import Features, ResultStore, StoredResult, Visitor
 from mmemo.app.worker import Anonymize, Progress
 from mmemo.batch.process import DiedError, Values, WorkerProcess
 from mmemo.batch.settings import Settings
+from mmemo.document import from_document
 from mmemo.errors import ArgumentError, MmemoError, WorkerError
 from mmemo.evidence import Seconds
 from mmemo.media import AUDIO, IMAGE, VIDEO
 from mmemo.model import EmotionModel
+from mmemo.personal.corrections import ClipFeatures
 from mmemo.result import EmotionResult
 
 log = logging.getLogger(__name__)
@@ -41,12 +44,19 @@ class Analyst:
     Args:
         most_bytes: of one file.
         limit: seconds that one analysis may take, with the files that can be downloaded; None for no limit.
+        personal: prior, baseline and adaptation of all analyses.
     """
 
     def __init__(
-        self, settings: Settings, results: ResultStore, most_bytes: int, limit: Seconds | None = CLIP_TIMEOUT
+        self,
+        settings: Settings,
+        results: ResultStore,
+        most_bytes: int,
+        limit: Seconds | None = CLIP_TIMEOUT,
+        personal: Personal = Personal(),  # noqa: B008 - it is frozen
     ) -> None:
         self.settings = settings
+        self.personal = personal
         self.results = results
         self.most_bytes = most_bytes
         self._limit = limit
@@ -65,8 +75,8 @@ class Analyst:
 
     @cached_property
     def model(self) -> EmotionModel:
-        """The model in this process: for live scores, and to fuse the scores of a result again."""
-        return self.settings.analyzer().model
+        """The model in this process, without baseline and adaptation; its prior is that of all results."""
+        return self.settings.analyzer().adjusted(self.personal.prior).model
 
     def document(
         self, visitor: Visitor, file: Path | None, text: str | None, modalities: Sequence[str] = ()
@@ -92,8 +102,12 @@ class Analyst:
         text: str | None,
         anonymize: Anonymize | None,
         progress: Progress,
+        earlier: Sequence[Features] = (),
     ) -> StoredResult:
         """Analyze an upload, and keep its result and files for the visitor. The upload itself is removed.
+
+        Args:
+            earlier: features of the same person's clips before this one, which the person's baseline is fitted to.
 
         Raises:
             MmemoError: in words for the person who uploaded it.
@@ -107,10 +121,12 @@ class Analyst:
                 moved.parent.mkdir()
                 shutil.move(file, moved)
             request: Values = {"modalities": [], "folder": str(folder), "anonymize": anonymize}
-            reply = self._analyze(visitor, moved, text, request, progress)
+            reply = self._analyze(visitor, moved, text, request, progress, earlier)
             if moved is not None:
                 shutil.rmtree(moved.parent)
-            return self.results.keep(visitor, folder, EmotionResult.from_dict(reply["result"]), reply["course"])
+            features = {name: from_document(ClipFeatures, one) for name, one in reply["features"].items()}
+            result = EmotionResult.from_dict(reply["result"])
+            return self.results.keep(visitor, folder, result, reply["course"], features)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -134,7 +150,13 @@ class Analyst:
         self._process.close()
 
     def _analyze(
-        self, visitor: Visitor, file: Path | None, text: str | None, request: Values, progress: Progress
+        self,
+        visitor: Visitor,
+        file: Path | None,
+        text: str | None,
+        request: Values,
+        progress: Progress,
+        earlier: Sequence[Features] = (),
     ) -> Values:
         words = (text or "").strip() or None
         if file is not None:
@@ -143,6 +165,7 @@ class Analyst:
             raise ArgumentError("Nothing to analyze: give a file, or words.")
         request = {"file": None if file is None else str(file), "text": words, **request}
         with self._turn(visitor, progress) as stopped:
+            request |= self.personal.request(self.model, earlier)  # now, and not when it began to wait
             try:
                 reply = self._process.request(
                     request, self._limit, lambda told: progress(told["done"], told["what"]), stopped

@@ -153,7 +153,7 @@ def _routes(analyst: Analyst) -> APIRouter:
             return
         live += 1
         try:
-            scorer = await run_in_threadpool(lambda: LiveScorer(analyst.model))
+            scorer = await run_in_threadpool(lambda: LiveScorer(analyst.personal.adjusted(analyst.model)))
             while True:
                 image = decode_frame(await connection.receive_bytes())
                 start = time.perf_counter()

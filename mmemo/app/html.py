@@ -67,6 +67,11 @@ def modalities_panel(stored: StoredResult | None, model: EmotionModel, modalitie
     )
 
 
+def memory(count: int, fewest: int) -> str:
+    """Panel of the corrections that are remembered: how many, and what becomes of them."""
+    return _panel("memory.html.jinja", count=count, fewest=fewest)
+
+
 def live(labels: LabelSet) -> str:
     """The live page, which scores the camera's pictures."""
     return _panel("live.html.jinja", label_colors=colors(labels))

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from mmemo.app.analysis import CLIP_TIMEOUT, Analyst
 from mmemo.app.folder import private_folder
+from mmemo.app.personal import Personal
 from mmemo.app.sessions import ResultStore
 from mmemo.batch.process import check_limit
 from mmemo.batch.settings import Settings
@@ -32,6 +33,7 @@ def serve(
     *,
     with_token: bool = True,
     clip_timeout: Seconds | None = CLIP_TIMEOUT,
+    personal: Personal = Personal(),  # noqa: B008 - it is frozen
 ) -> None:
     """Serve the app until it is interrupted (SIGINT), ended (SIGTERM) or its terminal is closed (SIGHUP).
 
@@ -40,10 +42,12 @@ def serve(
         most_megabytes: of one upload.
         with_token: whether all requests must show a token, which is new each time and printed with the address.
         clip_timeout: seconds that the analysis of an upload may take; None for no limit.
+        personal: prior, baseline and adaptation of all analyses, and where corrections are kept.
 
     Raises:
         MissingExtraError: if Gradio is not installed.
-        ArgumentError: if the port can't be had, or ``most_megabytes`` or ``clip_timeout`` is not positive.
+        ArgumentError: if the port can't be had, ``most_megabytes`` or ``clip_timeout`` is not positive, baseline or
+            adaptation are of another model, or the corrections can't be read.
     """
     require_extra("The app", "app", "gradio", "websockets")
     if not most_megabytes > 0:
@@ -54,7 +58,8 @@ def serve(
     token = secrets.token_urlsafe(24) if with_token else None
     try:
         with _unwound_by_signals(), private_folder() as root:
-            analyst = Analyst(settings, ResultStore(root / "results"), round(most_megabytes * 1e6), clip_timeout)
+            results = ResultStore(root / "results")
+            analyst = Analyst(settings, results, round(most_megabytes * 1e6), clip_timeout, personal)
             analyst.warm_up()
             _run(build(analyst, root, address, token), analyst, listening, f"{address}{_query(token)}")
     finally:
@@ -69,7 +74,7 @@ def _run(app: Any, analyst: Analyst, listening: socket.socket, link: str) -> Non
             analyst.close()  # nobody waits for what would take minutes
             await super().shutdown(sockets)
 
-    analyst.model  # noqa: B018 - loaded before the first visitor comes
+    analyst.personal.adjusted(analyst.model)  # loaded, and known to fit, before the first visitor comes
     # Nobody waits for a connection that a browser keeps open.
     server = Server(uvicorn.Config(app, log_level="warning", ws_max_size=2**21, timeout_graceful_shutdown=2))
     for number in _ENDING:

@@ -6,13 +6,17 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from mmemo.evidence import Seconds
+from mmemo.personal.corrections import ClipFeatures
 from mmemo.result import EmotionResult
 
+Features = Mapping[str, ClipFeatures]
+"""Features of a clip, by modality."""
 KEPT: Seconds = 3600.0
 """A result is dropped so long after it was made, whether its page is still open or not."""
 MOST = 32
@@ -34,6 +38,7 @@ class StoredResult:
         token: the part of its address that nobody can guess.
         course: its timeline as an ``<svg>`` element, drawn while the upload was still there.
         files: names of the files in ``folder`` that may be fetched.
+        features: of each modality, to correct the result by.
     """
 
     token: str
@@ -41,6 +46,7 @@ class StoredResult:
     result: EmotionResult
     course: str
     files: tuple[str, ...]
+    features: Features = field(default_factory=dict)
     made: float = field(default_factory=time.monotonic)
 
 
@@ -64,10 +70,12 @@ class ResultStore:
         folder.mkdir(mode=0o700)
         return folder
 
-    def keep(self, visitor: Visitor, folder: Path, result: EmotionResult, course: str) -> StoredResult:
+    def keep(
+        self, visitor: Visitor, folder: Path, result: EmotionResult, course: str, features: Features | None = None
+    ) -> StoredResult:
         """Keep a result with all files of its folder, in place of the visitor's last one."""
         files = tuple(sorted(file.name for file in folder.iterdir()))
-        stored = StoredResult(folder.name, folder, result, course, files)
+        stored = StoredResult(folder.name, folder, result, course, files, features or {})
         with self._lock:
             before = self._by_visitor.pop(visitor, None)
             self._by_visitor[visitor] = stored

@@ -15,10 +15,12 @@ from mmemo.app import html
 from mmemo.app.analysis import SUFFIXES, Analyst, StoppedError
 from mmemo.app.examples import NAMES, WORDS, write_example
 from mmemo.app.middleware import session_of
-from mmemo.app.sessions import Visitor
+from mmemo.app.sessions import Features, StoredResult, Visitor
 from mmemo.app.uploads import Uploads
 from mmemo.app.worker import Anonymize
 from mmemo.errors import MmemoError
+from mmemo.personal.adaptation import NOT
+from mmemo.personal.corrections import FEWEST
 from mmemo.report.style.wording import name_of
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,10 @@ _SWEEP = 600
 """Seconds between looks at uploads that were never analyzed, which go when they are an hour old."""
 _WAITING = 16
 """Analyses that run or wait at once, each in a thread of Gradio's 40; more wait for one of these."""
+_NO_CORRECTIONS = (
+    '<p class="hint">Nothing is remembered. Start the app with <code>mmemo app --corrections FOLDER</code>, and it '
+    "learns from what you say of its results.</p>"
+)
 _HIDING: dict[str, Anonymize | None] = {"shown": None, "blurred": "blur", "masked": "mask"}
 
 
@@ -75,8 +81,10 @@ def blocks(analyst: Analyst, uploads: Uploads, address: str, *, token: bool) -> 
     return page
 
 
-Shown = tuple[str, object, str]
-"""HTML of the result, the modalities to choose from, and HTML of their comparison."""
+Shown = tuple[object, ...]
+"""HTML of the result, the modalities to choose from, HTML of their comparison, and updates of the correction form."""
+_MOST_CLIPS = 200
+"""Clips of a person's baseline; the latest count."""
 
 
 def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGroup, gr.HTML], None]:
@@ -105,6 +113,13 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
                 label="Words", placeholder="The spoken words, if you know them. Words alone are analyzed, too.", lines=2
             )
             faces = gr.Radio(list(_HIDING), value="shown", label="Faces in what you download")
+            with gr.Accordion("The person", open=False):
+                one_person = gr.Checkbox(
+                    label="All clips on this page so far show one person: use them as a baseline",
+                    info="Each further clip is scored relative to those before it, as far as they show several moods. "
+                    "Untick it before the next person comes: then they are forgotten.",
+                    elem_id="one-person",
+                )
             with gr.Row():
                 start = gr.Button("Analyze", variant="primary", elem_id="start", scale=2)
                 stop = gr.Button("Stop", elem_id="stop", scale=1)
@@ -114,29 +129,35 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
                 tries = {name: gr.Button(title, size="sm", min_width=80) for name, title in NAMES.items()}
         with gr.Column(scale=4, min_width=320):
             result = gr.HTML(html.placeholder(), elem_id="result", min_height=180)
+            form = _CorrectionForm(analyst)
+    clips: gr.State = gr.State([])  # features of each clip, in the order of their analysis
 
     def shown(request: gr.Request, panel: str) -> Shown:
         stored = analyst.results.of(_visitor(request))
         names = list(stored.result.modalities) if stored else []
         choices = [(name_of(name), name) for name in names]
         choice = gr.CheckboxGroup(choices=choices, value=names, visible=bool(names))
-        return panel, choice, _compared(analyst, request, names)
+        return panel, choice, _compared(analyst, request, names), *form.updates(stored)
 
     def run(
         request: gr.Request,
+        past: list[Features],
+        same: bool,
         given: str | None,
         filmed: str | None,
         spoken: str | None,
         text: str,
         hidden: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands one in
-    ) -> Shown:
+    ) -> tuple[object, ...]:
         path, visitor = next((one for one in (given, filmed, spoken) if one), None), _visitor(request)
         try:
             file = uploads.own(visitor.session, path) if path else None
         except MmemoError as error:
-            return shown(request, html.failure(str(error)))
-        return shown(request, _analyze(analyst, visitor, file, text, hidden, progress))
+            return past, *shown(request, html.failure(str(error)))
+        panel = _analyze(analyst, visitor, file, text, hidden, progress, past if same else ())
+        stored = analyst.results.of(visitor)
+        return [*past, *([stored.features] if stored else [])][-_MOST_CLIPS:], *shown(request, panel)
 
     def run_example(
         request: gr.Request,
@@ -159,11 +180,12 @@ def _analyze_tab(analyst: Analyst, uploads: Uploads) -> Callable[[gr.CheckboxGro
     def listen(choice: gr.CheckboxGroup, comparison: gr.HTML) -> None:
         # The analyst has a queue of its own, from which Stop can take an analysis that waits. All that changes comes in
         # one response: Gradio loses a click that meets the end of the responses to the one before.
-        outputs: list[Any] = [result, choice, comparison]
+        outputs: list[Any] = [result, choice, comparison, *form.outputs]
         queue: dict[str, Any] = {"concurrency_limit": _WAITING, "concurrency_id": "analysis"}
         queue |= {"api_visibility": "private"}
-        inputs = [file, camera, microphone, words, faces]
-        start.click(run, inputs, outputs, show_progress_on=result, **queue)
+        inputs = [clips, one_person, file, camera, microphone, words, faces]
+        start.click(run, inputs, [clips, *outputs], show_progress_on=result, **queue)
+        one_person.input(_kept, [one_person, clips], clips, show_progress="hidden", api_visibility="private")
         for name, button in tries.items():
             button.click(run_example, [gr.State(name), faces], outputs, show_progress_on=result, **queue)
         stop.click(end, None, None, api_visibility="private", show_progress="hidden")
@@ -195,12 +217,88 @@ def _compared(analyst: Analyst, request: gr.Request, chosen: Sequence[str]) -> s
         return html.failure(str(error))
 
 
+class _CorrectionForm:
+    """Below a result: what the clip shows in truth, to be remembered; and what is remembered, to be forgotten.
+
+    Attributes:
+        outputs: components that `updates` changes.
+    """
+
+    def __init__(self, analyst: Analyst) -> None:
+        self._analyst = analyst
+        self.outputs: list[Any] = []
+        corrections = analyst.personal.corrections
+        with gr.Accordion("Was this right?", open=False, elem_id="correction"):
+            if corrections is None:
+                gr.HTML(_NO_CORRECTIONS)
+                return
+            self._corrections = corrections
+            with gr.Row(equal_height=True):
+                label = gr.Dropdown([], label="It shows", interactive=False, elem_id="label", scale=3)
+                remember = gr.Button("Remember", interactive=False, elem_id="remember", scale=1)
+            with gr.Accordion("What is remembered", open=False):
+                memory = gr.HTML(self._memory, elem_id="memory")
+                forget = gr.Button("Forget all", size="sm", elem_id="forget")
+        self.outputs = [label, remember, memory]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        label.input(lambda: gr.Button(interactive=True), None, remember, **quiet)
+        remember.click(self._remember, label, self.outputs, **quiet)
+        forget.click(self._forget, None, memory, **quiet)
+
+    def updates(self, stored: StoredResult | None) -> tuple[object, ...]:
+        """Of the form, for this result or none."""
+        if not self.outputs:
+            return ()
+        labels = [*self._analyst.model.labels, *([f"{NOT}{stored.result.label}"] if stored else [])]
+        return gr.Dropdown(labels, value=None, interactive=stored is not None), _inactive(), self._memory()
+
+    def _remember(self, request: gr.Request, label: str | None) -> tuple[object, ...]:
+        stored = self._analyst.results.of(_visitor(request))
+        if stored is None or label is None:
+            return gr.Dropdown(), _inactive(), html.failure("This result is not kept any more. Analyze the clip again.")
+        try:
+            self._corrections.add(label, stored.result.label, stored.features, self._analyst.model)
+        except MmemoError as error:
+            return gr.Dropdown(), gr.Button(), html.failure(str(error))
+        return gr.Dropdown(interactive=False), _inactive(), self._memory()
+
+    def _forget(self) -> str:
+        try:
+            self._corrections.clear()
+        except MmemoError as error:
+            return html.failure(str(error))
+        return self._memory()
+
+    def _memory(self) -> str:
+        try:
+            count = len(self._corrections.entries())
+        except MmemoError as error:
+            return html.failure(str(error))
+        return html.memory(count, FEWEST)
+
+
+def _inactive() -> gr.Button:
+    return gr.Button(interactive=False)
+
+
+def _kept(same: bool, past: list[Features]) -> list[Features]:
+    """The clips so far, unless they are no longer to be those of one person."""
+    return past if same else []
+
+
 def _analyze(
-    analyst: Analyst, visitor: Visitor, path: Path | None, text: str, hidden: str, progress: gr.Progress
+    analyst: Analyst,
+    visitor: Visitor,
+    path: Path | None,
+    text: str,
+    hidden: str,
+    progress: gr.Progress,
+    earlier: Sequence[Features] = (),
 ) -> str:
     """HTML of the result, or of the error."""
+    hide = _HIDING.get(hidden)
     try:
-        stored = analyst.find(visitor, path, text, _HIDING.get(hidden), lambda done, what: progress(done, desc=what))
+        stored = analyst.find(visitor, path, text, hide, lambda done, what: progress(done, desc=what), earlier)
     except MmemoError as error:
         analyst.results.drop(visitor)
         return html.failure(str(error))

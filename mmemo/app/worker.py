@@ -14,8 +14,12 @@ from typing import Any, Literal
 
 from mmemo.batch.process import Handler, Report, Values, serve
 from mmemo.batch.settings import Settings
+from mmemo.document import from_document, to_document
 from mmemo.errors import MmemoError
 from mmemo.media import probe
+from mmemo.personal.adaptation import Adaptation
+from mmemo.personal.baseline import Baseline
+from mmemo.personal.corrections import ClipFeatures
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.report.html.page import timeline
 from mmemo.report.previews import Previews
@@ -48,12 +52,13 @@ def prepare(settings: Settings) -> Handler:
 
 
 def _analyze(analyzer: Analyzer, file: Path | None, request: Values, progress: Progress) -> Values:
-    """The document of the result; with a folder, its files and timeline are made, too."""
+    """The document of the result; with a folder, its files, timeline and features are made, too."""
     if request["modalities"]:
         analyzer = Analyzer(analyzer.model, request["modalities"])
+    analyzer = analyzer.adjusted(request["prior"], *_personal(request["baseline"], request["adaptation"]))
     share = 0.6 if request["folder"] else 1.0
     progress(0.0, "listening for speech and words")
-    result = analyzer(
+    result, encodings = analyzer.analyze_and_encode(
         file,
         text=request["text"],
         progress=lambda done: progress(share * (0.2 + 0.8 * done), "looking at faces, scoring"),
@@ -62,10 +67,19 @@ def _analyze(analyzer: Analyzer, file: Path | None, request: Values, progress: P
     reply: dict[str, Any] = {"result": named.to_dict()}
     if request["folder"]:
         anonymize = request["anonymize"]
+        reply["features"] = {name: to_document(ClipFeatures.of(one)) for name, one in encodings.items()}
         reply["course"] = str(timeline(result, Previews(result), faces=anonymize is None))
         folder = Path(request["folder"])
         _write(result, named, file, folder, anonymize, lambda done, what: progress(share + (1 - share) * done, what))
     return reply
+
+
+def _personal(baseline: Values | str | None, adaptation: Values | None) -> tuple[Any, Any]:
+    """Baseline and adaptation as an `Analyzer` takes them, of their documents."""
+    return (
+        Baseline.from_dict(baseline) if isinstance(baseline, dict) else baseline,
+        None if adaptation is None else from_document(Adaptation, adaptation),
+    )
 
 
 def _write(

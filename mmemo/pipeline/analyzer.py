@@ -20,14 +20,14 @@ from mmemo.evidence import Seconds
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
-from mmemo.model import EmotionModel, Prior, check_prior
+from mmemo.model import Correction, EmotionModel, Prior, check_prior
 from mmemo.notes import Note
 from mmemo.onnx_network import check_device
 from mmemo.personal.adaptation import Adaptation
 from mmemo.personal.baseline import Baseline
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.extract import Extraction, extract
-from mmemo.pipeline.score import score
+from mmemo.pipeline.score import EncodingRecorder, score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model, model_folder
 from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores
@@ -192,11 +192,32 @@ class Analyzer:
 
     def without_baseline(self) -> Analyzer:
         """The same analyzer with the balanced prior, without baseline and adaptation; they share the loaded model."""
+        return self.adjusted()
+
+    def adjusted(
+        self,
+        prior: Prior = "balanced",
+        baseline: Baseline | Literal["auto"] | None = None,
+        adaptation: Adaptation | None = None,
+    ) -> Analyzer:
+        """The same analyzer with this prior, baseline and adaptation; they share the loaded models."""
         other = copy(self)
-        other._loading = self._loading
-        other.__dict__.pop("model", None)
-        other._prior, other._baseline, other._adaptation = "balanced", None, None
+        other._loading, other._recognizer = self._loading, self._recognizer
+        other._prior, other._baseline, other._adaptation = prior, baseline, adaptation
         return other
+
+    def analyze_and_encode(
+        self, path: str | Path | Clip | None = None, *, text: str | None = None, progress: Progress | None = None
+    ) -> tuple[EmotionResult, dict[str, Encoding]]:
+        """The result of a call, and from the same analysis what `encode` gives: encodings without baseline or prior.
+
+        Where several faces are in view, those of the encodings count alike.
+        """
+        recorders = {name: EncodingRecorder() for name in self.modalities}
+        other = self.adjusted(self._prior, self._baseline, self._adaptation)
+        other.model = self._adjusted_model(recorders)
+        result = other(path, text=text, progress=progress)
+        return result, {name: one.encoding() for name, one in recorders.items() if name in result.modalities}
 
     def encode(self, path: str | Path | Clip, *, text: str | None = None) -> dict[str, Encoding]:
         """The whole clip's encoding by modality (B = 1): a token, and calibrated log scores without baseline or prior.
@@ -212,9 +233,13 @@ class Analyzer:
     @cached_property
     def model(self) -> EmotionModel:
         """The model, loaded when it is first needed, with its prior, baseline and adaptation."""
+        return self._adjusted_model()
+
+    def _adjusted_model(self, *first: Mapping[str, Correction]) -> EmotionModel:
+        """The model with its prior, the corrections that come first, the baseline and the adaptation."""
         loaded = self._loading.result()
         personal = [one for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation)]
-        return loaded.adjusted(self._prior, *(one.corrections(loaded) for one in personal))
+        return loaded.adjusted(self._prior, *first, *(one.corrections(loaded) for one in personal))
 
     @property
     def labels(self) -> LabelSet:

@@ -92,6 +92,27 @@ class WindowScores:
         return float(min(1.0, seconds / total))
 
 
+class EncodingRecorder:
+    """A correction (`EmotionModel.adjusted`) that changes nothing: it keeps a modality's encodings of a clip.
+
+    Before all other corrections it has what the clip's encoding is without them.
+    """
+
+    def __init__(self) -> None:
+        self._windows = WindowScores()
+
+    def __call__(self, encoding: Encoding) -> Encoding:
+        """The same encoding, whose rows are kept."""
+        for row in np.flatnonzero(encoding.present).tolist():
+            coverage = 1.0 if encoding.quality is None else float(encoding.quality[row, 0])
+            self._windows.add((0.0, 0.0), encoding, row, coverage)
+        return encoding
+
+    def encoding(self) -> Encoding:
+        """One encoding (B = 1) of all rows: see `WindowScores.encoding`."""
+        return self._windows.encoding()
+
+
 @dataclass(frozen=True)
 class ClipScores:
     """The scores of a clip; empty if no window had any evidence.

@@ -98,7 +98,8 @@ def may_trace(folder: Path) -> bool:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("app")
-    running = start(folder / "tmp", calls=folder / "calls" if may_trace(folder) else None)
+    calls = folder / "calls" if may_trace(folder) else None
+    running = start(folder / "tmp", "--corrections", str(folder / "corrections"), calls=calls)
     yield running
     running.stop()
 

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 
 from mmemo.app.analysis import Analyst, StoppedError
-from mmemo.app.sessions import ResultStore, Visitor
+from mmemo.app.personal import Personal
+from mmemo.app.sessions import Features, ResultStore, StoredResult, Visitor
 from mmemo.batch.settings import Settings
 from mmemo.errors import ArgumentError, MissingStreamError, TimeLimitError, WorkerError
+from mmemo.personal.corrections import Corrections
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +47,26 @@ def test_errors_come_back_as_they_were(analyst: Analyst, tmp_path: Path, microph
         analyst.document(A, None, "hello", ["voice"])
     with pytest.raises(ArgumentError, match="give a file, or words"):
         analyst.document(A, None, " ")
+
+
+def test_earlier_clips_and_corrections_reach_the_process(analyst: Analyst, tmp_path: Path) -> None:
+    def find(*earlier: Features) -> StoredResult:
+        return analyst.find(A, None, "It makes me angry.", None, lambda done, what: None, earlier)
+
+    analyst._limit = None
+    plain = find()
+    relative = find(plain.features, find().features)
+    assert [note.code for note in relative.result.notes] == ["baseline"]
+    np.testing.assert_allclose(relative.features["text"].scores, plain.features["text"].scores)  # without it
+    analyst.personal = Personal("natural", corrections=Corrections(tmp_path / "corrections"))
+    for _ in range(3):
+        analyst.personal.corrections.add("happiness", plain.result.label, plain.features, analyst.model)
+    adapted = find()
+    assert [note.code for note in adapted.result.notes] == ["adapted"]
+    assert adapted.result.settings is not None
+    assert adapted.result.settings.prior == "natural"
+    assert adapted.result.scores["happiness"] > plain.result.scores["happiness"]
+    assert analyst.document(A, None, "It makes me angry.")["scores"] == adapted.result.to_dict()["scores"]
 
 
 def test_what_takes_too_long_is_ended_and_the_next_one_served(analyst: Analyst, long: Path) -> None:

@@ -195,6 +195,59 @@ def test_a_voice_alone_is_recorded(visit: Callable[[], Page]) -> None:
     assert page.locator("#result .mmemo table tr", has_text="Voice").count() == 1
 
 
+def verdict_of(page: Page) -> str:
+    """Of the words, analyzed again."""
+    link = page.locator("#result .downloads a.main")
+    before = link.get_attribute("href") if link.count() else ""
+    page.click("#start")
+    expect(link).not_to_have_attribute("href", before or "")
+    return page.inner_text("#result .verdict")
+
+
+def test_corrections_are_learned_from_and_forgotten(server: Running, visit: Callable[[], Page]) -> None:
+    page, file = visit(), server.folder.parent / "corrections" / "corrections.jsonl"
+    page.get_by_label("Words").fill("What a lovely day!")
+    before = verdict_of(page)
+    assert before.startswith("happiness")
+    page.click("button:has-text('Was this right?')")
+    page.click("button:has-text('What is remembered')")
+    try:
+        for count in (1, 2, 3):
+            expect(page.locator("#remember")).to_be_disabled()
+            page.get_by_label("It shows").click()
+            expect(page.locator("ul[role=listbox] li")).to_have_count(8)
+            page.locator("ul[role=listbox] li", has_text=re.compile("^[^a-z]*sadness$")).click()
+            page.click("#remember")
+            expect(page.locator("#memory")).to_contain_text(f"{count} correction")
+            assert len(file.read_text().splitlines()) == count
+            after = verdict_of(page)
+            assert (after == before) is (count < 3)
+        assert "lovely" not in file.read_text()
+        expect(page.locator("#result")).to_contain_text("learned from labeled clips: sadness 3")
+        page.click("#forget")
+        expect(page.locator("#memory")).to_contain_text("0 corrections")
+        assert not file.exists()
+    finally:
+        file.unlink(missing_ok=True)  # the server is that of all tests
+    assert verdict_of(page) == before
+
+
+def test_the_clips_of_a_page_are_a_baseline(visit: Callable[[], Page]) -> None:
+    page = visit()
+    page.click("button:has-text('The person')")
+    box = page.locator("#one-person input")
+    box.check()
+    for count, line in enumerate(("I am so happy!", "I am so sad.")):
+        page.get_by_label("Words").fill(line)
+        verdict_of(page)
+        note = page.locator("#result li", has_text=f"baseline of the person, of {count} clips")
+        expect(note).to_have_count(count)
+    for ticked in (False, True):  # it forgets
+        box.set_checked(ticked)
+    verdict_of(page)
+    expect(page.locator("#result")).not_to_contain_text("baseline of the person")
+
+
 def test_what_a_visitor_leaves_behind_is_removed(server: Running, visit: Callable[[], Page], smile: Path) -> None:
     page = visit()
     analyze(page, smile)
