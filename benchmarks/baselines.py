@@ -71,15 +71,16 @@ class Clips:
 def files(corpus: str, data: Path) -> Iterator[tuple[Path, str, str]]:
     """Path, label and person of each clip."""
     if corpus in VOICES:
-        taken: dict[str, int] = defaultdict(int)
         split = load_checkpoint(MODELS["default"].folder / "voice", "voice-encoder").config["split"]
         unheard = {*split["test"], *split["validation"]}
+        clips: dict[str, list[tuple[Path, str, str]]] = defaultdict(list)
         for name in ("manifest.csv", "manifest_more.csv"):
             for row in csv.DictReader((data / "voice" / name).open(encoding="utf-8")):
-                heard = corpus in LEARNED[:4] and row["speaker"] not in unheard
-                if row["corpus"] == corpus and not heard and taken[row["speaker"]] < MOST.get(corpus, 10_000):
-                    taken[row["speaker"]] += 1
-                    yield data / "voice" / row["path"], row["emotion"], row["speaker"]
+                if row["corpus"] == corpus and (corpus not in LEARNED[:4] or row["speaker"] in unheard):
+                    clips[row["speaker"]].append((data / "voice" / row["path"], row["emotion"], row["speaker"]))
+        for own in clips.values():
+            order = np.random.default_rng(0).permutation(len(own))
+            yield from (own[number] for number in order[: MOST.get(corpus, len(own))])
     elif corpus == "CK+48":
         # The three frames of a sequence are nearly the same picture: its last one stands for it.
         last = {(path.parent.name, path.name[:8]): path for path in sorted((data / "face" / corpus).glob("*/*.png"))}
@@ -192,7 +193,7 @@ def table(
         fused = before.scores(known[modalities[0]]) if len(modalities) == 1 else before.fuse(known)
         return int(fused[0].argmax())
 
-    def rows(make: Callable[[np.ndarray], Baseline], drawn: Iterator[tuple[np.ndarray, np.ndarray]]) -> str:
+    def rows(make: Callable[[np.ndarray], Baseline], drawn: Iterable[tuple[np.ndarray, np.ndarray]]) -> str:
         return measured(
             [one for chosen, meant in drawn for one in predict(model, clips, meant, modalities, make(chosen))]
         )
@@ -214,7 +215,11 @@ def table(
         for kind, how in (("several", {}), ("several", {"mixed": True}), ("one", {}), ("place", {"of": "place"})):
             name = f"{size} clips, {kind}" + (", known" if how.get("mixed") else "")
             drawn = sets(clips, kind, size, draws)
-            show(name, rows(lambda chosen, how=how: baseline_of(clips, modalities, chosen, **how), drawn))  # type: ignore[misc]
+            chosen_sets = list(drawn)
+            show(name, rows(lambda chosen, how=how: baseline_of(clips, modalities, chosen, **how), chosen_sets))  # type: ignore[misc]
+            if kind == "one":
+                plain = [one for _, meant in chosen_sets for one in predict(model, clips, meant, modalities, None)]
+                show(f"{name}: the same clips without", measured(plain))
     calm = {p: np.flatnonzero((people == p) & (clips.label == 0))[:5] for p in np.unique(people)}
     if all(len(found) for found in calm.values()):
         drawn = ((found, np.setdiff1d(np.flatnonzero(people == p), found)) for p, found in calm.items())
