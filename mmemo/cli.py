@@ -353,7 +353,7 @@ def show_corrections(
     entries = corrections.entries()
     for number, entry in entries.items():
         print(f"{number:>4}  {entry.time[:10]}  {entry.label}  (predicted: {entry.predicted})")
-    print(f"{folder}: {len(entries)} corrections")
+    print(f"{folder}: {len(entries)} correction{'' if len(entries) == 1 else 's'}")
     if damaged := corrections.damaged():
         print(f"No corrections, left out: lines {', '.join(map(str, damaged))} of {corrections.file}", file=sys.stderr)
 
