@@ -214,8 +214,9 @@ def _curves(comparison: Comparison, curves: Sequence[Any]) -> Figure:
         axes.set_visible(False)
     grid[0].set_ylabel("accuracy", size=9, color=FAINT)
     ordered = [name for name in [*first[::-1], _OTHERS] if name in drawn]
+    columns = 4 if len(ordered) > 6 else 6
     figure.legend(
-        [drawn[name] for name in ordered], ordered, loc="outside upper left", ncols=6, frameon=False, fontsize=9
+        [drawn[name] for name in ordered], ordered, loc="outside upper left", ncols=columns, frameon=False, fontsize=9
     )
     return figure
 
