@@ -216,6 +216,8 @@ def table(
             name = f"{size} clips, {kind}" + (", known" if how.get("mixed") else "")
             drawn = sets(clips, kind, size, draws)
             chosen_sets = list(drawn)
+            if not chosen_sets:  # nobody has as many clips
+                continue
             show(name, rows(lambda chosen, how=how: baseline_of(clips, modalities, chosen, **how), chosen_sets))  # type: ignore[misc]
             if kind == "one":
                 plain = [one for _, meant in chosen_sets for one in predict(model, clips, meant, modalities, None)]
