@@ -545,8 +545,9 @@ def _any(folder: Path, chance: random.Random) -> Case:
     sizes = ((320, 240), (640, 360), (360, 640), (176, 144), (322, 242), (1280, 720), (64, 48), (16, 16))
     size, faces, turn = chance.choice(sizes), chance.choice((0, 1, 1, 2)), chance.choice((0, 0, 90, 180, 270))
     path = make_clip(
-        folder / f"x{suffix}", seconds=seconds, size=size, rate=chance.choice((1, 5, 10, 24, 25, 30, 60)), faces=faces,
-        picture=film, sound=sound, sample_rate=rate if kind == "speech" else 16_000,
+        folder / f"x{suffix}", seconds=seconds, size=size,
+        rate=chance.choice((1, 5, 10, 24, 25, 30, 60) if seconds >= 1 else (25, 50)),
+        faces=faces, picture=film, sound=sound, sample_rate=rate if kind == "speech" else 16_000,
         rotation=turn if suffix == ".mp4" else 0, variable_rate=chance.random() < 0.2,
         cut=chance.choice((None, None, 0.5)),
     )  # fmt: skip
