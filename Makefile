@@ -3,13 +3,17 @@
 # make check    the inner loop, under 90 s on two cores: lint, types, import contracts, quick tests
 # make test     everything that must pass: the same with all tests, and how much of the code the quick ones reach
 # make base     the base install, without torch, in an environment of its own: pip check, an analysis, its tests
+# make lowest, make newest: the lowest versions that pyproject.toml allows, the newest ones: pip check, an analysis, tests
+# make licenses, make sbom, make audit: docs/licenses.md, build/sbom.json (CycloneDX), known vulnerabilities
+# make hostile  hostile and everyday files by the hundred: no traceback, no hang, nothing lost (10 minutes)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 BASE := $(VENV)-base
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo compare check quick test slow-one slow-other base lint format docs clean
+.PHONY: demo compare check quick test slow-one slow-other base lint format docs clean \
+    lowest newest licenses sbom audit hostile
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -53,6 +57,52 @@ base: $(BASE)/bin/python
 	cd examples && $(abspath $(BASE))/bin/mmemo analyze portrait.mp4 --text "I am so happy to see you."
 	OMP_NUM_THREADS=1 $(BASE)/bin/python -m pytest -m "not data" $(addprefix tests/,$(PIPELINE))
 
+# Tools of the targets below, in an environment of their own: they bring many packages.
+TOOLS := $(VENV)-tools
+$(TOOLS)/installed: $(TOOLS)/bin/python Makefile
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    uv==0.13.9 pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
+
+# With SETS=all PyTorch and what needs it are there too, which are gigabytes.
+SETS ?= app,compare,export,micro,prosody
+lowest: RESOLUTION := lowest-direct
+newest: RESOLUTION := highest
+lowest newest: $(TOOLS)/installed
+	rm -rf $(VENV)-$@
+	$(TOOLS)/bin/uv venv --quiet --python $(PYTHON) $(VENV)-$@
+	$(TOOLS)/bin/uv pip install --quiet --python $(VENV)-$@/bin/python --resolution $(RESOLUTION) '.[$(SETS)]'
+	$(TOOLS)/bin/uv pip install --quiet --python $(VENV)-$@/bin/python pytest
+	$(TOOLS)/bin/uv pip check --python $(VENV)-$@/bin/python
+	cd examples && $(abspath $(VENV))-$@/bin/mmemo analyze portrait.mp4 --text "I am so happy to see you." --out ../build/$@.html
+	OMP_NUM_THREADS=1 $(VENV)-$@/bin/python -m pytest -m "not slow and not data" -p no:cacheprovider -W ignore::DeprecationWarning \
+	    $(addprefix tests/,$(PIPELINE) report/video comparison batch personal)
+	$(VENV)-$@/bin/python .ci/app_answers.py
+
+licenses: $(TOOLS)/installed $(VENV)/installed-dev
+	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --format json --with-urls --with-system \
+	    | $(BIN)/python .ci/licenses.py docs/licenses.md
+
+# Of the base install alone, as the tested set.
+sbom: $(TOOLS)/installed
+	@mkdir -p build
+	rm -rf $(VENV)-plain
+	$(TOOLS)/bin/uv venv --quiet --python $(PYTHON) $(VENV)-plain
+	$(TOOLS)/bin/uv pip install --quiet --python $(VENV)-plain/bin/python --constraint constraints.txt .
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
+	    --output-file build/sbom.json $(VENV)-plain/bin/python
+
+# Advisories come from PyPI; where those can't be had, that is said, and no failure.
+audit: $(TOOLS)/installed
+	@mkdir -p build
+	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
+	    --format json --output build/audit.json || true
+	@$(PYTHON) .ci/audited.py build/audit.json
+
+hostile: $(VENV)/installed-dev
+	@mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/hostile.py --out build/hostile.json
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,7 +120,7 @@ docs: $(VENV)/installed-dev
 clean:
 	rm -rf build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-$(BIN)/python $(BASE)/bin/python:
+$(BIN)/python $(BASE)/bin/python $(TOOLS)/bin/python:
 	$(PYTHON) -m venv $(@:/bin/python=)
 
 $(VENV)/installed-demo: $(BIN)/python pyproject.toml constraints.txt

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -101,9 +100,3 @@ def altered(draw: st.DrawFn, document: Any) -> Any:
 
 def json_lines(*lines: Any) -> bytes:
     return "\n".join(map(json.dumps, lines)).encode()
-
-
-def written(write: Callable[[Path], Any], name: str, folder: Path) -> bytes:
-    """What a writer puts into a file."""
-    write(folder / name)
-    return (folder / name).read_bytes()

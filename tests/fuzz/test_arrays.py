@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import pickle
-import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,35 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mmemo
-from mmemo.data import FeatureCache, MmsaFeatures, read_mmsa_features, write_mmsa_features
-from mmemo.encoders.face.action_units import ActionUnitEncoder, ActionUnits
-from mmemo.encoders.linear_probe import LinearProbe
-from mmemo.encoders.probe_encoder import ProbeEncoder
+from mmemo.data import FeatureCache, read_mmsa_features
 from mmemo.evidence import Evidence
-from mmemo.fusion.late import LateFusion
-from mmemo.labels import EKMAN7, LabelSet
 
-from .inputs import FUZZ, Check, altered, damaged, json_lines, written
+from .inputs import FUZZ, Check, altered, damaged, json_lines
+from .valid_files import model_folder, pickles, with_file
 
 pytestmark = pytest.mark.slow
 
 
 def test_pickles(check: Check, tmp_path: Path) -> None:
-    features = {
-        "test": MmsaFeatures(
-            ("v$_$1", "v$_$2"), {"audio": np.ones((2, 3, 2), np.float32), "raw_text": np.array(["a", "b"])}
-        )
-    }
-    whole = written(lambda path: write_mmsa_features(features, path), "f.pkl", tmp_path)
-    nested: Any = []
-    for _ in range(50):
-        nested = (nested, nested)
-    plain: Any = {"test": {"id": ["a", ("b",), {1}], "x": [[1.5, None], b"y"]}}
-    originals = [
-        whole,
-        *(pickle.dumps(plain, protocol) for protocol in range(6)),
-        pickle.dumps({"test": {"id": [nested], "x": nested}}),
-    ]
+    originals = pickles(tmp_path)
     opcodes = st.lists(st.sampled_from([
         b"\x80\x04", b"(", b"]", b"}", b")", b"l", b"d", b"t", b"e", b"u", b"s", b"a", b"0", b"1", b"2", b"b", b"R", b"\x81", b"\x85",
         b"\x86", b"\x87", b"\x8f", b"\x90", b"\x91", b"\x94", b"K\x01", b"N", b"\x8c\x04test", b"\x8c\x02id", b"h\x00", b"r\xff\xff\xff\x7f",
@@ -86,12 +64,7 @@ def test_feature_caches(check: Check, tmp_path: Path) -> None:
 
 def test_model_folders(check: Check, tmp_path: Path) -> None:
     """Every file of a model, and settings of other kinds, with the hash of the arrays made good."""
-    labels = LabelSet("mine", ("calm", "tense"))
-    units = ActionUnits(np.array([0.0, 0.5]), np.array([[4.0, 1.0], [2.25, 0.0]], np.float32))
-    probe = LinearProbe(np.zeros(2), np.ones(2), np.ones((2, 2)), np.zeros(2))
-    inner = ActionUnitEncoder({"clip": units}, EKMAN7, modality="units")
-    encoders = [ActionUnitEncoder({"clip": units}, labels, probe), ProbeEncoder(inner, probe, labels)]
-    model = mmemo.EmotionModel(encoders, LateFusion(labels, {"face": 1.0, "units": 2.0})).save(tmp_path / "model")
+    model = model_folder(tmp_path / "model")
     files = [
         str(path.relative_to(model)) for path in sorted(model.rglob("*")) if path.suffix in (".json", ".safetensors")
     ]
@@ -113,13 +86,7 @@ def test_model_folders(check: Check, tmp_path: Path) -> None:
         content = data.draw(made)
 
         def put(path: Path) -> None:
-            shutil.copytree(model, path.parent / "model")
-            (path.parent / "model" / name).write_bytes(content)
-            config = path.parent / "model" / name.replace("model.safetensors", "config.json")
-            if name.endswith("model.safetensors"):
-                config.write_text(
-                    json.dumps({**json.loads(config.read_bytes()), "sha256": hashlib.sha256(content).hexdigest()})
-                )
+            with_file(model, path.parent / "model", name, content)
             read(path)
 
         check(put, "x", b"")

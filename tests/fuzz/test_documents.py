@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +29,13 @@ from mmemo.labels import EKMAN7, SENTIMENT3
 from mmemo.samples import ASSETS
 from mmemo.speech.transcript import read_subtitles, words_between
 
-from .inputs import FUZZ, VALUES, Check, altered, damaged, json_lines, written
+from .inputs import FUZZ, VALUES, Check, altered, damaged, json_lines
+from .valid_files import ASS, CLIPS, OPENFACE, SRT, VTT, sheet, written
 
 pytestmark = pytest.mark.slow
-CLIPS = (
-    Clip(Path("a.mp4"), 0.5, 2.0, id="a", label="happiness", speaker="x", perceived={"happiness": 0.75, "anger": 0.25},
-         labels={"face": "anger"}, extra={"take": "1"}, valence=0.5, turn=3, split="test", dialogue="d"),
-    Clip(text="Oh no, \u00e9\u4e16\U0001f600.", id="b", label="sadness", language="en"),
-)  # fmt: skip
 
 
 # Subtitles
-
-SRT = b"1\n00:00:00,000 --> 00:00:01,500\n<i>Hello</i> there [door] &amp; you\n\n2\n00:00:01,600 --> 00:00:02,000\n- No!\n"
-VTT = (
-    b"WEBVTT\nLanguage: en\n\nNOTE x\n\nSTYLE\n::cue {}\n\n1\n00:00.000 --> 00:01.500 line:0\n<v.loud Ann>Hello</v> "
-    b"<00:01.000><c>you</c>\n\n00:01.500 --> 01:00:02.000\nHello you\nagain\n"
-)
-ASS = (
-    b"[Script Info]\n[Events]\nFormat: Layer, Start, End, Style, Name, Text\n"
-    b"Dialogue: 0,0:00:00.00,0:00:01.00,Default,Ann,{\\b1}Hello,\\Nyou\nDialogue: 0,0:00:01.00,0:00:02.00,D,,{\\p1}m 0 0\n"
-)
-
 
 CUES = (b"WEBVTT\n\n", b"00:00:01,000 --> 00:00:02.000\n", b"00:00:01.000", b" --> ", b"9" * 400, b":", b"\n", b"<v", b" " * 5000,
         b"&#", b"9" * 5000, b";", b"Hello", b"\n\n", b"<", b">", b"{\\", b"[", b"- ", b"Dialogue: ", b"Format: Start, End, Text\n",
@@ -100,29 +83,6 @@ CELLS = st.sampled_from(
         "../x",
     ]
 )
-
-
-def sheet(rows: Sequence[Sequence[str]], first: str = "A1") -> bytes:
-    """An Excel file; ``first`` is the name of the first cell."""
-    cells = "".join(
-        f'<row r="{number}">'
-        + "".join(
-            f'<c r="{first}" t="inlineStr"><is><t>{cell}</t></is></c>'
-            if not place
-            else f'<c t="s"><v>{number % 3}</v></c>'
-            if cell == "shared"
-            else f"<c><v>{cell}</v></c>"
-            for place, cell in enumerate(row)
-        )
-        + "</row>"
-        for number, row in enumerate(rows, 1)
-    )
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as book:
-        book.writestr("xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{cells}</sheetData></worksheet>")
-        book.writestr("xl/sharedStrings.xml", f"<sst {space}><si><t>transcript</t></si><si><t>label</t></si></sst>")
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
@@ -232,13 +192,12 @@ def test_corpora(check: Check) -> None:
 
 
 def test_openface(check: Check) -> None:
-    whole = b"frame, face_id, timestamp, confidence, success, AU01_r, AU12_c\n1, 0, 0.000, 0.98, 1, 0.25, 1.0\n2, 0, 0.033, 0.9, 0, 1, 0\n"
     rows = st.lists(st.lists(CELLS, min_size=5, max_size=8), max_size=4).map(
-        lambda rows: whole + "\n".join(map(",".join, rows)).encode()
+        lambda rows: OPENFACE + "\n".join(map(",".join, rows)).encode()
     )
 
     @FUZZ
-    @given(damaged([whole]) | rows)
+    @given(damaged([OPENFACE]) | rows)
     def run(content: bytes) -> None:
         check(read_openface, "c.csv", content)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
@@ -81,9 +83,25 @@ def test_half_a_file_is_as_long_as_what_is_there(
     assert "cut short" in note.message
 
 
-def test_half_a_photo_is_damaged(tmp_path: Path) -> None:
-    import cv2
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("v.w64", "pcm_s16le"), ("v.caf", "pcm_s16le"), ("v.wma", "wmav2"), ("v.mxf", "mpeg2video"), ("v.gif", "")],
+)
+def test_half_a_file_of_other_kinds_is_damaged(
+    tmp_path: Path, write: Callable[..., Path], words: np.ndarray, face: av.VideoFrame, name: str, codec: str
+) -> None:
+    path = tmp_path / name
+    if name == "v.gif":
+        path.write_bytes(cv2.imencode(".gif", face.to_ndarray(format="bgr24"))[1].tobytes())
+    elif name == "v.mxf":
+        write(path, [face, face, face], codec=codec)
+    else:
+        write(path, sounds=[words], sound_codec=codec, sound=[{"bit_rate": 64_000}])
+    assert media.probe(path).notes == ()
+    assert [note.code for note in media.probe(_half(path)).notes] == ["damaged"]
 
+
+def test_half_a_photo_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3)))[1].tobytes())
     assert media.probe(path).notes == ()
