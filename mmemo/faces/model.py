@@ -18,6 +18,7 @@ from mmemo.onnx_network import OnnxNetwork
 FOLDER = Path(__file__).parents[1] / "weights" / "faces"
 DETECTOR, LANDMARKS, BLENDSHAPES = "detector.onnx", "landmarks.onnx", "blendshapes.onnx"
 CANONICAL_FACE = "canonical_face.npy"
+IDENTITY = "identity.npz"
 SHA256 = {
     DETECTOR: "85e4f65a074833e2b824dd86f954aa74b08996c5c646985bb53281232d358b8a",
     LANDMARKS: "7b22c779859693f719b6794fdcf2af18ace4ce7b1ba34fea9e492bb7c1aaf373",

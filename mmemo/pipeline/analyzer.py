@@ -15,6 +15,7 @@ from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.errors import ArgumentError, MissingStreamError, require_extra
 from mmemo.evidence import Seconds
+from mmemo.faces.identity import check_people
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
@@ -44,6 +45,7 @@ class Analyzer:
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
+        people: how many are seen in the clip, if that is known: no more ids are given.
         transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
             ``asr`` is installed; None never recognizes.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
@@ -51,7 +53,8 @@ class Analyzer:
     Raises:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
-        ArgumentError: for modalities the model does not have, a device that does not exist, or an impossible window.
+        ArgumentError: for modalities the model does not have, a device that does not exist, an impossible window, or
+            less than one of ``people``.
         MissingExtraError: for ``micro`` or ``prosody``, if what they take is not installed.
 
     Examples:
@@ -71,11 +74,13 @@ class Analyzer:
         *,
         micro: bool = False,
         prosody: bool = False,
+        people: int | None = None,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
         classes: Sequence[type] = (),
     ) -> None:
         Grid(0.0, window, hop)
         check_device(device)
+        self._people = check_people(people)
         if isinstance(modalities, str) or (modalities is not None and not modalities):
             raise ArgumentError(f"modalities: expected a sequence such as {tuple(MODALITIES)}, got {modalities!r}.")
         if isinstance(model, EmotionModel):
@@ -122,7 +127,7 @@ class Analyzer:
         clip = _clip(path, text, subtitles)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
-        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
+        with closing(self._extract(clip, info)) as extraction:
             scored = score(self.model, extraction.windows(progress))
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
         if not scored.modalities:
@@ -150,6 +155,9 @@ class Analyzer:
                 str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if file is not None
             ),
         )
+
+    def _extract(self, clip: Clip, info: MediaInfo | None) -> Extraction:
+        return extract(clip, info, self.modalities, self.window, self.hop, self._recognizer, self._people)
 
     @property
     def _folder(self) -> Path | None:
@@ -215,6 +223,7 @@ def analyze(
     hop: Seconds = 1.0,
     micro: bool = False,
     prosody: bool = False,
+    people: int | None = None,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     classes: Sequence[type] = (),
     progress: Progress | None = None,
@@ -237,6 +246,7 @@ def analyze(
         hop,
         micro=micro,
         prosody=prosody,
+        people=people,
         transcriber=transcriber,
         classes=classes,
     )
