@@ -180,19 +180,16 @@ class PersonGallery:
             track.add(face, time)
         self._match(time - DECIDE_AFTER)
 
-    def finish(self) -> None:
-        """Match the tracks that are left, at the end of the clip."""
-        self._match(np.inf)
-
-    def person(self, track: int) -> int | None:
-        """The id of the person of a track, or None as long as that is open."""
-        return self._tracks[track].person
-
     def named(self, faces: Sequence[Face]) -> list[Face] | None:
         """A frame's faces with the ids of their people in place of their tracks'; None as long as one is open."""
-        people = [(face, self.person(face.person)) for face in faces]
+        people = [(face, self._tracks[face.person].person) for face in faces]
         named = [replace(face, person=person) for face, person in people if person is not None]
         return named if len(named) == len(faces) else None
+
+    def finish(self) -> dict[int, int]:
+        """Match the tracks that are left, at the end of the clip; gives the person of each track."""
+        self._match(np.inf)
+        return {number: track.person for number, track in self._tracks.items() if track.person is not None}
 
     def _match(self, until: Seconds) -> None:
         """Match the tracks that began by a time, those of one frame together."""

@@ -132,7 +132,7 @@ class Analyzer:
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
-        micro, micro_notes = _micro_expressions(clip, info) if self._micro else (None, ())
+        micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
         notes += micro_notes
         tracks = extraction.box_tracks
         return EmotionResult(
@@ -274,14 +274,14 @@ def _load_ahead(loading: Future[EmotionModel], modalities: Iterable[str]) -> Non
 
 
 def _micro_expressions(
-    clip: Clip, info: MediaInfo | None
+    clip: Clip, info: MediaInfo | None, people: int | None
 ) -> tuple[tuple[MicroExpression, ...] | None, tuple[Note, ...]]:
     """The micro-expressions of a clip, and notes on them; None where the picture does not move."""
     if clip.path is None or info is None or info.video is None or info.kind == "image":
         return None, (Note("no-motion", "There is no moving picture, so micro-expressions were not looked for."),)
     from mmemo.micro.spot import spot_micro
 
-    spotted = spot_micro(clip.path, clip.start, clip.end)
+    spotted = spot_micro(clip.path, clip.start, clip.end, people=people)
     return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
 
 
