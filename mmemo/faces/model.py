@@ -18,11 +18,13 @@ from mmemo.onnx_network import OnnxNetwork
 FOLDER = Path(__file__).parents[1] / "weights" / "faces"
 DETECTOR, LANDMARKS, BLENDSHAPES = "detector.onnx", "landmarks.onnx", "blendshapes.onnx"
 CANONICAL_FACE = "canonical_face.npy"
+IDENTITY = "identity.npz"
 SHA256 = {
     DETECTOR: "85e4f65a074833e2b824dd86f954aa74b08996c5c646985bb53281232d358b8a",
     LANDMARKS: "7b22c779859693f719b6794fdcf2af18ace4ce7b1ba34fea9e492bb7c1aaf373",
     BLENDSHAPES: "5997076fdc49ccbedba36b5c8e51728cb3dadb5b7bae06e911412cfd32a724e1",
     CANONICAL_FACE: "950c7a131b14aade2fc241c24ce9c5ef3f9d8b2a7d9f47a621bace5f104acfc7",
+    IDENTITY: "6d89e0a867398044a61705474b4a8a83b9ecbb5fb48f48e83b7c1c894790c9e7",
 }
 
 MESH_VERTICES = 468

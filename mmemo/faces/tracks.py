@@ -23,8 +23,8 @@ _SEARCH_DEEP_WHEN_ALONE: Seconds = 0.5  # the same while no face is there
 _SHALLOW, _DEEP = 1, 2  # how small the tiles of a search are, as in `FaceSearch.scan`
 _MAX_DOUBTS = 2  # searches in a row in which the detector sees no face where one is followed
 _SUDDEN = 0.6  # similarity to the frame before, below which this is another face, or no face
-# After a cut to another person in the same place and framing, pictures correlate by 0.86 to 0.94, faces by 0.75 to 0.9.
-_UNSTEADY, _CHANGED = 0.95, 0.9
+# After a cut to another person in the same place and framing, pictures correlate by 0.8 to 0.94, faces by 0.7 to 0.92.
+_UNSTEADY, _CHANGED = 0.95, 0.94
 _QUICK: Seconds = 0.1
 _CLEAR = 15.0  # pixels between the eyes from which the appearance is stable from frame to frame
 # Similarity that makes a face the missed one: in its place at once; more for each width or second away; anywhere

@@ -18,6 +18,7 @@ from mmemo.errors import ArgumentError, MissingStreamError
 from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceTracker
 from mmemo.faces.align import EYE_LEFT, EYE_RIGHT, alignment
+from mmemo.faces.identity import PersonGallery
 from mmemo.media import Frame
 from mmemo.micro.flow_image import flow_image
 from mmemo.micro.intervals import MIN_RATE, RATE, Candidate, find_micro_expressions, frame_rate
@@ -85,6 +86,7 @@ def spot_micro(
     *,
     recognizer: MicroRecognizer | Literal["default"] | None = "default",
     magnification: float = 0.0,
+    people: int | None = None,
 ) -> MicroResult:
     """Find the micro-expressions in a video: short, faint, isolated movements of a face.
 
@@ -97,11 +99,12 @@ def spot_micro(
         recognizer: classifies them; "default" is the embedded one, None gives no class.
         magnification: factor of Eulerian motion magnification before the classification; strengths are those of the
             motion as it is.
+        people: how many are seen in the clip, if that is known.
 
     Raises:
         MediaError: if the file can't be read.
         MissingStreamError: if it holds no moving picture.
-        ArgumentError: for an impossible span or magnification.
+        ArgumentError: for an impossible span or magnification, or less than one of ``people``.
 
     Examples:
         >>> import mmemo
@@ -118,7 +121,7 @@ def spot_micro(
         raise ArgumentError(f"spot_micro: expected a magnification of 0 or more, got {magnification}.")
     read = partial(_frames, info.path)
     chosen = embedded_recognizer() if recognizer == "default" else recognizer
-    rate, expressions, notes = spot_frames(read, start, end, chosen, magnification)
+    rate, expressions, notes = spot_frames(read, start, end, chosen, magnification, people)
     until = info.duration if end is None else min(end, info.duration)
     return MicroResult(str(path), until - start, rate, expressions, notes)
 
@@ -129,6 +132,7 @@ def spot_frames(
     end: Seconds | None = None,
     recognizer: MicroRecognizer | None = None,
     magnification: float = 0.0,
+    people: int | None = None,
 ) -> tuple[float, tuple[MicroExpression, ...], tuple[Note, ...]]:
     """Micro-expressions in pictures from any source; frame rate, expressions and notes as in `MicroResult`.
 
@@ -136,7 +140,7 @@ def spot_frames(
         read: gives the pictures from one time to another; it is called once for all of them, and once more for each
             candidate.
     """
-    motions, repeated = follow(read(start, end))
+    motions, repeated = follow(read(start, end), people)
     rate = float(np.median([frame_rate(motion.times) for motion in motions])) if motions else 0.0
     expressions = [
         _described(read, motion, candidate, recognizer, magnification)
@@ -147,9 +151,10 @@ def spot_frames(
     return rate, tuple(expressions), tuple(_notes(motions, rate, repeated))
 
 
-def follow(frames: Iterable[Frame]) -> tuple[list[FaceMotion], float]:
+def follow(frames: Iterable[Frame], people: int | None = None) -> tuple[list[FaceMotion], float]:
     """The motion of every face, each stretch without a gap apart; and the share of pictures that repeat the last."""
-    tracker = FaceTracker(max_faces=4)
+    gallery = PersonGallery(people)
+    tracker = FaceTracker(max_faces=people or 4)
     recorders: dict[int, FaceMotionRecorder] = {}
     done: list[FaceMotionRecorder] = []
     faces: list[Face] = []
@@ -166,6 +171,7 @@ def follow(frames: Iterable[Frame]) -> tuple[list[FaceMotion], float]:
         before = sparse
         if frame.time >= due:
             faces = tracker.update(frame.image, frame.time)
+            gallery.add(faces, frame.time)
             due = frame.time + 0.9 / LANDMARK_RATE
         seen = {face.person: face for face in faces}
         for person in [person for person, recorder in recorders.items() if frame.time - recorder.seen > _GAP]:
@@ -174,6 +180,9 @@ def follow(frames: Iterable[Frame]) -> tuple[list[FaceMotion], float]:
             recorder = recorders.setdefault(person, FaceMotionRecorder(person))
             recorder.step(frame.image, frame.time, frame.number, face)
     done += recorders.values()
+    person_of = gallery.finish()
+    for recorder in done:
+        recorder.person = person_of[recorder.person]
     return [recorder.motion() for recorder in done if len(recorder) > 1], repeats / max(pictures, 1)
 
 

@@ -17,6 +17,7 @@ from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.errors import ArgumentError, MissingStreamError, require_extra
 from mmemo.evidence import Seconds
+from mmemo.faces.identity import check_people
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
@@ -49,6 +50,7 @@ class Analyzer:
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
+        people: how many are seen in the clip, if that is known: no more ids are given.
         transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
             ``asr`` is installed; None never recognizes.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
@@ -62,7 +64,7 @@ class Analyzer:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
         ArgumentError: for modalities the model does not have, a device that does not exist, an impossible window or
-            prior, or a baseline or adaptation of another model (when the model is loaded).
+            prior, less than one of ``people``, or a baseline or adaptation of another model (when the model is loaded).
         MissingExtraError: for ``micro`` or ``prosody``, if what they take is not installed.
 
     Examples:
@@ -82,6 +84,7 @@ class Analyzer:
         *,
         micro: bool = False,
         prosody: bool = False,
+        people: int | None = None,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
         classes: Sequence[type] = (),
         prior: Prior = "balanced",
@@ -93,6 +96,7 @@ class Analyzer:
         if not (baseline is None or baseline == "auto" or isinstance(baseline, Baseline)):
             raise ArgumentError(f'baseline: expected a mmemo.Baseline, "auto" or None, got {baseline!r}.')
         check_device(device)
+        self._people = check_people(people)
         if isinstance(modalities, str) or (modalities is not None and not modalities):
             raise ArgumentError(f"modalities: expected a sequence such as {tuple(MODALITIES)}, got {modalities!r}.")
         if isinstance(model, EmotionModel):
@@ -140,13 +144,13 @@ class Analyzer:
         clip = _clip(path, text, subtitles)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
-        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
+        with closing(self._extract(clip, info)) as extraction:
             running = RunningBaseline() if self._baseline == "auto" else None
             scored = score(self.model, extraction.windows(progress), running)
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
-        micro, micro_notes = _micro_expressions(clip, info) if self._micro else (None, ())
+        micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
         notes += [*micro_notes, *self._personal_notes(running)]
         tracks = extraction.box_tracks
         return EmotionResult(
@@ -169,6 +173,9 @@ class Analyzer:
                 str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if file is not None
             ),
         )
+
+    def _extract(self, clip: Clip, info: MediaInfo | None) -> Extraction:
+        return extract(clip, info, self.modalities, self.window, self.hop, self._recognizer, self._people)
 
     @property
     def _folder(self) -> Path | None:
@@ -227,7 +234,7 @@ class Analyzer:
         clip = _clip(path, text, None)
         info = None if clip.path is None else probe(clip.path)
         plain = self.without_baseline()
-        with closing(extract(clip, info, self.modalities, self.window, self.hop, self._recognizer)) as extraction:
+        with closing(self._extract(clip, info)) as extraction:
             return dict(score(plain.model, extraction.windows()).encodings)
 
     @cached_property
@@ -296,6 +303,7 @@ def analyze(
     hop: Seconds = 1.0,
     micro: bool = False,
     prosody: bool = False,
+    people: int | None = None,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     classes: Sequence[type] = (),
     prior: Prior = "balanced",
@@ -321,6 +329,7 @@ def analyze(
         hop,
         micro=micro,
         prosody=prosody,
+        people=people,
         transcriber=transcriber,
         classes=classes,
         prior=prior,
@@ -351,14 +360,14 @@ def _load_ahead(loading: Future[EmotionModel], modalities: Iterable[str]) -> Non
 
 
 def _micro_expressions(
-    clip: Clip, info: MediaInfo | None
+    clip: Clip, info: MediaInfo | None, people: int | None
 ) -> tuple[tuple[MicroExpression, ...] | None, tuple[Note, ...]]:
     """The micro-expressions of a clip, and notes on them; None where the picture does not move."""
     if clip.path is None or info is None or info.video is None or info.kind == "image":
         return None, (Note("no-motion", "There is no moving picture, so micro-expressions were not looked for."),)
     from mmemo.micro.spot import spot_micro
 
-    spotted = spot_micro(clip.path, clip.start, clip.end)
+    spotted = spot_micro(clip.path, clip.start, clip.end, people=people)
     return spotted.expressions, tuple(note for note in spotted.notes if note.code != "no-face")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -15,6 +16,7 @@ from mmemo.encoders.modality import MODALITIES
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence, FaceEvidence, Seconds, VoiceEvidence
 from mmemo.faces import Face, FaceFinder, FaceTracker
+from mmemo.faces.identity import PersonGallery
 from mmemo.media import Damage, MediaInfo
 from mmemo.notes import Note
 from mmemo.pipeline.prefetch import Prefetcher
@@ -92,6 +94,7 @@ def extract(
     window: Seconds,
     hop: Seconds,
     transcriber: Transcriber | None,
+    people: int | None = None,
 ) -> Extraction:
     """Open a clip, and detect speech and words; faces are detected while the windows are read.
 
@@ -100,6 +103,7 @@ def extract(
         modalities: streams that none of these needs are not read. A user's own modality may need any of them.
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         transcriber: recognizes speech where no words are given; None for no recognition.
+        people: how many are seen in the clip; None if that is not known.
 
     Raises:
         MediaError: if the file can't be read.
@@ -125,7 +129,7 @@ def extract(
     if needs_face and info.video is None:
         extraction.notes.append(Note("no-video", "The file has no picture, so no face was scored."))
     elif needs_face:
-        windows = face_windows(_sightings(clip, info, extraction), extraction.grid)
+        windows = face_windows(_sightings(clip, info, extraction, people), extraction.grid)
         # Video in a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
         extraction.faces = windows if info.kind == "image" else Prefetcher(windows, PREFETCH)
     try:
@@ -151,17 +155,16 @@ def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
     return None if file is None else read_subtitles(file, info.duration)
 
 
-def _sightings(clip: Clip, info: MediaInfo, extraction: Extraction) -> Iterator[Sighting]:
+def _sightings(clip: Clip, info: MediaInfo, extraction: Extraction, people: int | None) -> Iterator[Sighting]:
     """The faces of every frame; absence and damage are noted at the end."""
     damage, any_face, frames = Damage(), False, 0
-    detect = _face_detection(info)
     side = None if info.kind == "image" else media.MAX_SIDE
-    for frame in media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage):
-        faces = detect(frame)
-        any_face, frames = any_face or bool(faces), frames + 1
-        height, width = frame.image.shape[:2]
-        extraction.box_tracks.add(frame.time, {face.person: _relative_box(face, width, height) for face in faces})
-        yield Sighting(frame.time, (width, height), faces)
+    images = media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
+    for sighting in _still_faces(images) if info.kind == "image" else _tracked_faces(images, people):
+        any_face, frames = any_face or bool(sighting.faces), frames + 1
+        boxes = {face.person: _relative_box(face, *sighting.size) for face in sighting.faces}
+        extraction.box_tracks.add(sighting.time, boxes)
+        yield sighting
     if not frames:
         extraction.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
     elif not any_face:
@@ -174,12 +177,34 @@ def _relative_box(face: Face, width: int, height: int) -> Box:
     return left / width, top / height, right / width, bottom / height
 
 
-def _face_detection(info: MediaInfo) -> Callable[[media.Frame], Sequence[Face]]:
-    if info.kind == "image":
-        finder = FaceFinder()
-        return lambda frame: finder.find(frame.image)
-    tracker = FaceTracker()
-    return lambda frame: tracker.update(frame.image, frame.time)
+def _still_faces(images: Iterable[media.Frame]) -> Iterator[Sighting]:
+    finder = FaceFinder()
+    for frame in images:
+        yield Sighting(frame.time, _size(frame), finder.find(frame.image))
+
+
+def _tracked_faces(images: Iterable[media.Frame], people: int | None) -> Iterator[Sighting]:
+    """The faces of each frame of a video by person, half a second late: so long a new track takes to be matched."""
+    tracker = FaceTracker() if people is None else FaceTracker(max_faces=people)
+    gallery = PersonGallery(people)
+    held: deque[Sighting] = deque()
+
+    def matched() -> Iterator[Sighting]:
+        while held and (faces := gallery.named(held[0].faces)) is not None:
+            yield replace(held.popleft(), faces=faces)
+
+    for frame in images:
+        faces = tracker.update(frame.image, frame.time)
+        gallery.add(faces, frame.time)
+        held.append(Sighting(frame.time, _size(frame), faces))
+        yield from matched()
+    gallery.finish()
+    yield from matched()
+
+
+def _size(frame: media.Frame) -> tuple[int, int]:
+    height, width = frame.image.shape[:2]
+    return width, height
 
 
 def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note: bool) -> None:
