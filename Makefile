@@ -49,7 +49,7 @@ slow-other: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix --ignore=tests/,$(HALF))
 
 # The package as a user gets it, used outside of the checkout; then the tests that need no extra.
-PIPELINE := pipeline media speech report/html test_onnx_network.py test_checkpoint.py
+PIPELINE := pipeline personal speech test_onnx_network.py test_checkpoint.py
 base: $(BASE)/bin/python
 	$(subst $(BIN),$(BASE)/bin,$(PIP)) . pytest
 	$(BASE)/bin/python -m pip check
