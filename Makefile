@@ -69,6 +69,7 @@ SETS ?= app,compare,export,micro,prosody
 lowest: RESOLUTION := lowest-direct
 newest: RESOLUTION := highest
 lowest newest: $(TOOLS)/installed
+	@mkdir -p build
 	rm -rf $(VENV)-$@
 	$(TOOLS)/bin/uv venv --quiet --python $(PYTHON) $(VENV)-$@
 	$(TOOLS)/bin/uv pip install --quiet --python $(VENV)-$@/bin/python --resolution $(RESOLUTION) '.[$(SETS)]'
@@ -95,8 +96,9 @@ sbom: $(TOOLS)/installed
 # Advisories come from PyPI; where those can't be had, that is said, and no failure.
 audit: $(TOOLS)/installed
 	@mkdir -p build
-	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
-	    --format json --output build/audit.json || true
+	rm -f build/audit.json
+	-$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
+	    --format json --output build/audit.json
 	@$(PYTHON) .ci/audited.py build/audit.json
 
 hostile: $(VENV)/installed-dev

@@ -18,6 +18,8 @@ def main(report: Path) -> None:
     for name, version, vulnerability in wrong:
         print(f"{name} {version}: {vulnerability}")
     print(f"{len(packages)} packages: {len(wrong)} vulnerabilities, {skipped} not looked up")
+    if skipped == len(packages):
+        print("Not audited: no advisories can be had here.")
     sys.exit(bool(wrong))
 
 
