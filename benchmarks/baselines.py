@@ -328,6 +328,9 @@ def draw(figures: Mapping[str, Mapping[str, float]], path: Path) -> None:
     for axis, (corpus, found) in zip(np.atleast_1d(axes), figures.items(), strict=True):
         for kind, (color, title) in kinds.items():
             values = [found["balanced prior"], *(found[f"{size} clips, {kind}"] for size in (2, 5, 20))]
+            if kind == "one":  # other clips are measured: the loss counts
+                for place, size in enumerate((2, 5, 20), 1):
+                    values[place] += values[0] - found[f"{size} clips, one: the same clips without"]
             axis.plot(range(4), values, color=color, marker="o", markersize=3, label=title)
         axis.axhline(found["as trained"], color="0.5", linewidth=0.8, linestyle=":", label="as trained")
         axis.set_title(corpus, fontsize=9)
