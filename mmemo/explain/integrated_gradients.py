@@ -214,7 +214,8 @@ def attributions(
         encoder: of the ids.
         ids: (T,) int64 as the encoder prepares them.
         label: that is explained.
-        temperature, prior: those of the model for this encoder; equal shares by default.
+        temperature: of the model for this encoder.
+        prior: (K,) shares of the model for this encoder; equal ones by default.
 
     Raises:
         MissingExtraError: if Captum is not installed.

@@ -254,7 +254,8 @@ class TextBackboneEncoder:
         """The differentiable part for one label, by its index in `labels`.
 
         Args:
-            temperature, prior: those of the model for this encoder; the prior is (K,) shares.
+            temperature: of the model for this encoder.
+            prior: (K,) shares of the model for this encoder.
 
         Raises:
             ArgumentError: if no class maps to the label, as in a bare encoder.

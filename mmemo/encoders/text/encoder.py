@@ -171,7 +171,8 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         """The differentiable part for one label, by its index in `labels`.
 
         Args:
-            temperature, prior: those of the model for this encoder; the prior is (K,) shares.
+            temperature: of the model for this encoder.
+            prior: (K,) shares of the model for this encoder.
         """
         import torch
 
