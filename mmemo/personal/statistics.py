@@ -25,7 +25,7 @@ Learned from sets of 2 to 20 clips of one speaker, of one emotion or of several,
 those of one: held-out speakers of RAVDESS, nEMO, ASED and TurEV-DB, EMOVO and CASIA (``benchmarks/baselines.py``).
 """
 _LEAST_VARIETY = 0.02
-_CLARITY = (-0.05, 0.05)
+_CLARITY = (0.0, 0.1)
 """Relative gain in variety by removing a place's mean at which that counts not at all, and fully."""
 MARGIN = 2.0
 """Of a clip's own label before the others, in log scores of voices never heard: about 2 for neutral ones."""
