@@ -57,8 +57,10 @@ def main(data: Path, films: int, shots: int) -> None:
         "two people, alone and side by side": (
             _side_by_side(rng, takes, pair, shots) for pair in combinations(mead, 2)
         ),
-        "one person, stills": (_film(rng, stills, rng.choice(list(stills), 1), shots) for _ in range(films)),
-        "two people, stills": (_film(rng, stills, rng.choice(list(stills), 2, False), shots) for _ in range(films)),
+        "one person, stills of CK+48": (_film(rng, stills, rng.choice([*stills], 1), shots) for _ in range(films)),
+        "two people, stills of CK+48": (
+            _film(rng, stills, rng.choice([*stills], 2, False), shots) for _ in range(films)
+        ),
     }
     ways = "no matching | matching | number known"
     print(f"| films | number | people | found: {ways} | right: {ways} |")

@@ -31,7 +31,7 @@ DECIDE_AFTER: Seconds = 0.5
 """A track is matched so long after its first frame, with what was seen of it until then."""
 _MIN_QUALITY = 0.25  # of a frame that describes a person
 # The first frames of a track, quickly, then one now and then: light, pose and expression change.
-_FIRST, _SOON, _LATER = 3, 0.1, 2.0
+_FIRST, _SOON, _LATER = 2, 0.2, 2.0
 _MOST = 8  # frames of one track
 
 _SIDE, _CELLS, _BINS = 64, 8, 8  # pixels of the crop that is measured, cells in a row, directions
