@@ -187,6 +187,7 @@ class AnalysisSettings:
             not recorded.
         baseline: whose baseline was taken off the scores: "person", "place" or "auto"; None without.
         adapted: whether a correction learned from labeled clips was applied.
+        people: how many there are, where that was given; None otherwise.
     """
 
     window: Seconds
@@ -195,6 +196,7 @@ class AnalysisSettings:
     prior: str | None = None
     baseline: str | None = None
     adapted: bool = field(default=False, metadata=OMIT_DEFAULT)
+    people: int | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,8 @@ class Analyzer:
         prior = self._prior
         named = prior if isinstance(prior, str) else ", ".join(f"{label} {share:g}" for label, share in prior.items())
         baseline = self._baseline.of if isinstance(self._baseline, Baseline) else self._baseline
-        return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, self._adaptation is not None)
+        adapted = self._adaptation is not None
+        return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, self._people)
 
     def _personal_notes(self, running: RunningBaseline | None) -> list[Note]:
         notes = [one.note() for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation)]
