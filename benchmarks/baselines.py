@@ -212,7 +212,13 @@ def table(
         rows(lambda chosen: baseline_of(clips, modalities, chosen, mixed=True), left_out()),
     )
     for size in (2, 5, 20):
-        for kind, how in (("several", {}), ("several", {"mixed": True}), ("one", {}), ("place", {"of": "place"})):
+        for kind, how in (
+            ("several", {}),
+            ("several", {"mixed": True}),
+            ("one", {}),
+            ("place", {"of": "place"}),
+            ("place", {"of": "place", "mixed": True}),
+        ):
             name = f"{size} clips, {kind}" + (", known" if how.get("mixed") else "")
             drawn = sets(clips, kind, size, draws)
             chosen_sets = list(drawn)

@@ -157,7 +157,7 @@ def analyze(
     classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
-    chosen = None if modalities is None else [name.strip() for name in modalities.split(",") if name.strip()]
+    chosen = None if modalities is None else _names(modalities)
     own = _import(classes)
     from mmemo.batch.sources import By
 
@@ -219,40 +219,71 @@ def analyze(
 
 @app.command("baseline")
 def fit_baseline(
-    clips: Annotated[list[str], typer.Argument(metavar="PATH", help="Clips, folders, patterns or a manifest.")],
     out: Annotated[Path, typer.Option(help="The baseline to write, .json.")],
-    neutral: Annotated[
-        list[Path] | None, typer.Option(help="A clip in which the person is known to be neutral; repeatable.")
+    clips: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Clips, folders, patterns or a manifest, without labels.")
     ] = None,
-    mixed: Annotated[bool, typer.Option("--mixed", help="Several moods are in the clips: that is known.")] = False,
+    neutral: Annotated[
+        list[Path] | None,
+        typer.Option(help="A clip in which the person is known to be neutral; counts as two, and needs no others."),
+    ] = None,
+    mixed: Annotated[
+        bool,
+        typer.Option(
+            "--mixed", help="You know that the clips show several moods: take their mean off in full, unchecked."
+        ),
+    ] = False,
     place: Annotated[
         bool,
-        typer.Option("--place", help="The clips show three people or more: a baseline of where they were recorded."),
+        typer.Option(
+            "--place", help="The clips show three people or more, in several moods, recorded in the same way."
+        ),
     ] = False,
-    within: Annotated[Path | None, typer.Option(help="Baseline of the place, which the person's is in.")] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option(help="What --place wrote, of where this person was recorded: what is known beforehand."),
+    ] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     classes: Classes = None,
 ) -> None:
-    """Fit a baseline to unlabeled clips of one person, or of several people in one place."""
+    """Calibrate to a person: measure how they score on average, to be taken off what they show.
+
+    Give about ten clips of one person in several moods; two are a beginning. Then: mmemo analyze CLIP --baseline FILE
+    """
     from mmemo.batch.plan import plan
-    from mmemo.files import check_file
+    from mmemo.files import check_json
     from mmemo.personal.baseline import Baseline
+    from mmemo.personal.left_out import LEAST_PEOPLE
     from mmemo.pipeline.analyzer import Analyzer
     from mmemo.speech.transcript import files_read
 
-    tasks = plan(clips, [out]).tasks
-    check_file(out, [*files_read(task.clip for task in tasks), *(neutral or ()), within])
+    calm = list(neutral or ())
+    if not clips and not calm:
+        raise ArgumentError("Nothing to measure: give clips, or --neutral.")
+    for file in calm:
+        if not file.is_file():
+            raise ArgumentError(f"--neutral: there is no file {file}.")
+    apart = {file.resolve() for file in calm}
+    tasks = [one for one in (plan(clips, [out]).tasks if clips else ()) if not _is_among(one.clip, apart)]
+    check_json(out, [*files_read(one.clip for one in tasks), *calm, within, *map(Path, clips or ())])
+    people = {one.clip.speaker for one in tasks if one.clip.speaker}
+    if len(people) > 1 and not place:
+        raise ArgumentError(
+            f"The manifest has {len(people)} speakers, and a baseline is of one: --place for all of them."
+        )
+    if place and (within is not None or 0 < len(people) < LEAST_PEOPLE):
+        raise ArgumentError(f"--place: for clips of {LEAST_PEOPLE} people or more, and not within another place.")
     surroundings = None if within is None else Baseline.load(within)
-    chosen = None if modalities is None else modalities.split(",")
+    chosen = None if modalities is None else _names(modalities)
     analyzer = Analyzer(model, chosen, device, classes=_import(classes))
     with _progress("analyzing clips") as progress:
-        results = [_result(analyzer, task.clip, progress, n, len(tasks)) for n, task in enumerate(tasks)]
+        results = [_result(analyzer, one.clip, progress, number, len(tasks)) for number, one in enumerate(tasks)]
     fitted = Baseline.fit(
         [one for one in results if one is not None],
         modalities=chosen,
-        neutral=neutral or (),
+        neutral=calm,
         mixed=mixed,
         of="place" if place else "person",
         place=surroundings,
@@ -264,25 +295,33 @@ def fit_baseline(
 
 @app.command("adapt")
 def fit_adaptation(
-    manifest: Annotated[Path, typer.Argument(help="Manifest of labeled clips: columns id, path and label.")],
+    manifest: Annotated[
+        Path, typer.Argument(help='Manifest of labeled clips: columns id, path and label, "anger" or "not anger".')
+    ],
     out: Annotated[Path, typer.Option(help="The adaptation to write, .json.")],
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     classes: Classes = None,
 ) -> None:
-    """Learn a correction from a few labeled clips of one person, culture or recording situation."""
+    """Learn a correction from one to five labeled clips of each label, of one person or recording situation.
+
+    Then: mmemo analyze CLIP --adaptation FILE
+    """
     from mmemo.data import Manifest
-    from mmemo.files import check_file
+    from mmemo.files import check_json
     from mmemo.personal.adaptation import Adaptation
     from mmemo.pipeline.analyzer import Analyzer
     from mmemo.speech.transcript import files_read
 
     clips = [clip for clip in Manifest.read(manifest) if clip.label is not None]
-    check_file(out, [manifest, *files_read(clips)])
-    chosen = None if modalities is None else modalities.split(",")
+    if not clips:
+        raise ArgumentError(f"{manifest} has no clip with a label to learn from.")
+    check_json(out, [manifest, *files_read(clips)])
+    chosen = None if modalities is None else _names(modalities)
     analyzer = Analyzer(model, chosen, device, classes=_import(classes))
-    fitted = Adaptation.fit([(clip, str(clip.label)) for clip in clips], modalities=chosen, analyzer=analyzer)
+    pairs = [(clip, str(clip.label)) for clip in clips if _can_be_read(clip)]
+    fitted = Adaptation.fit(pairs, modalities=chosen, analyzer=analyzer)
     fitted.save(out)
     print(f"{out}: {fitted.note().message}")
 
@@ -332,7 +371,7 @@ def show_corrections(
     classes: Classes = None,
 ) -> None:
     """List the corrections that the app keeps, remove some, or write what is learned from them."""
-    from mmemo.files import check_file
+    from mmemo.files import check_json
     from mmemo.personal.corrections import FEWEST, Corrections
     from mmemo.pipeline.analyzer import Analyzer
 
@@ -344,7 +383,7 @@ def show_corrections(
     if clear:
         corrections.clear()
     if adapt is not None:
-        check_file(adapt, [corrections.file])
+        check_json(adapt, [corrections.file])
         fitted = corrections.adaptation(Analyzer(model, classes=_import(classes)).model)
         if fitted is None:
             raise ArgumentError(f"{folder} holds fewer than {FEWEST} corrections of this model: too few to learn from.")
@@ -555,6 +594,29 @@ def _shares(text: str) -> dict[str, float]:
         return {label.strip(): float(share) for label, share in pairs}
     except ValueError:
         raise ArgumentError(f"--prior: expected shares such as neutral=0.6,anger=0.1, got {text!r}.") from None
+
+
+def _names(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _is_among(clip: Clip, files: set[Path]) -> bool:
+    return clip.path is not None and clip.path.resolve() in files
+
+
+def _can_be_read(clip: Clip) -> bool:
+    """Whether the clip's file is media; what is not is said on stderr."""
+    from mmemo.errors import MediaError
+    from mmemo.media import probe
+
+    try:
+        if clip.path is not None:
+            probe(clip.path)
+    except MediaError as error:
+        print(f"Left out: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _result(analyzer: Analyzer, clip: Clip, progress: Progress | None, number: int, total: int) -> EmotionResult | None:

@@ -52,6 +52,17 @@ def check_file(path: str | Path, inputs: Iterable[str | Path | None] = ()) -> No
     _check_inputs(path, target, inputs)
 
 
+def check_json(path: str | Path, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Refuse a path that no JSON document may be written to; see `check_file`.
+
+    Raises:
+        ArgumentError: see `check_file`; and if the name does not end in ``.json``, as a slip could cost another file.
+    """
+    if Path(path).suffix.lower() != ".json":
+        raise ArgumentError(f"{path} is to be a JSON document: give it a name that ends in .json.")
+    check_file(path, inputs)
+
+
 def check_folder(folder: str | Path, inputs: Iterable[str | Path | None] = (), kind: str = WEIGHTS) -> None:
     """Refuse a folder that may not be replaced; to be called before the work, which may take hours.
 

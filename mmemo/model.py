@@ -272,7 +272,9 @@ def check_prior(prior: Prior) -> None:
     Raises:
         ArgumentError: see above.
     """
-    if not isinstance(prior, Mapping) and prior not in ("balanced", "natural"):
+    named = isinstance(prior, str) and prior in ("balanced", "natural")
+    numbers = isinstance(prior, Mapping) and all(isinstance(one, int | float | np.number) for one in prior.values())
+    if not named and not numbers:
         raise ArgumentError(f'prior: expected "balanced", "natural" or the share of each label, got {prior!r}.')
 
 

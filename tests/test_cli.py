@@ -264,5 +264,15 @@ def test_a_baseline_and_an_adaptation(clip: Path, tmp_path: Path) -> None:
     refused = run("analyze", clip, "--baseline", tmp_path / "b.json", "--out", tmp_path / "b.json")
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
+    (tmp_path / "people.csv").write_text("id,path,speaker\n1,one.mp4,anna\n2,two.mp4,ben\n")
+    for given, problem in (
+        (["people.csv", "--out", "people.csv"], "ends in .json"),
+        (["people.csv", "--out", "c.json"], "2 speakers"),
+        (["people.csv", "--place", "--out", "c.json"], "3 people or more"),
+        (["--out", "c.json"], "Nothing to measure"),
+        (["--neutral", "nowhere.mp4", "--out", "c.json"], "no file nowhere.mp4"),
+    ):
+        told = run("baseline", *(tmp_path / one if one.endswith(".csv") else one for one in given))
+        assert (told.returncode, problem in told.stderr, len(told.stderr.splitlines())) == (2, True, 1), told.stderr
     wrong = run("analyze", clip, "--modalities", "face", "--prior", "neutral=most")
     assert "expected shares such as" in wrong.stderr

@@ -87,7 +87,7 @@ def analyze_many(
             processes import them, so they must stand in a module, which every machine of a cluster must have.
         prior: as for `Analyzer`; ``adaptation`` likewise.
         baseline: as for `Analyzer`, one for all clips. Or each clip's scores are made relative to the other clips:
-            "speaker": those of the manifest's same speaker; "folder": those in folders of the same name as the clip's,
+            "speaker": those of the manifest's same speaker; "folder": those in the same folder as the clip,
             one for each person. These baselines lie within that of the place, of all clips of other people, if there
             are three people at least. "place": that of the place alone. A clip of any length counts once. The journal
             keeps the rows without them, so they take no second analysis; rows that have one have the note "baseline".

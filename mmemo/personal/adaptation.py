@@ -17,7 +17,7 @@ from mmemo.document import array_rounded_to, from_document, to_document
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError, expected_one_of
-from mmemo.files import replacing_file
+from mmemo.files import check_json, replacing_file
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.personal.statistics import SHRINKAGE, centered, equalizing, margins
@@ -35,7 +35,7 @@ OWN_WEIGHT, OWN_HALVED = 0.25, 70
 _GAINS = np.arange(2.0, 8.5, 0.5)
 """What the result may be multiplied with, so that it is calibrated: the best on each clip left out in turn."""
 _FEWEST_FOR_GAIN = 6
-_GAIN = 4.0
+_LARGEST = 1e6
 NOT = "not "
 """Before a label: the clip shows anything but this."""
 Values = Annotated[np.ndarray, array_rounded_to(5)]
@@ -145,8 +145,15 @@ class Adaptation:
             from mmemo.pipeline.analyzer import Analyzer  # analyzing takes adaptations itself
 
             analyzer = Analyzer(modalities=modalities)
-        pairs = list(clips.items() if isinstance(clips, Mapping) else clips)
-        for _, label in pairs:
+        pairs = list(clips.items()) if isinstance(clips, Mapping) else clips
+        if isinstance(pairs, str | Path) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            raise ArgumentError(
+                'Labeled clips are a mapping such as {"anna1.mp4": "anger"}, or pairs of clip and label.'
+            )
+        pairs = list(pairs)
+        for clip, label in pairs:
+            if not isinstance(label, str) or not isinstance(clip, str | Path | Clip):
+                raise ArgumentError(f"A labeled clip is a file or clip and a label, got {clip!r} and {label!r}.")
             if label.removeprefix(NOT) not in analyzer.labels:
                 raise ArgumentError(expected_one_of("Label of a clip", analyzer.labels, label.removeprefix(NOT)))
         examples = [(analyzer.encode(clip), label) for clip, label in pairs]
@@ -199,8 +206,17 @@ class Adaptation:
             )
         return self.modalities
 
-    def note(self) -> Note:
-        """What a reader of a result must know of the adaptation it was made with."""
+    def note(self, modalities: Iterable[str] | None = None) -> Note:
+        """What a reader of a result must know of the adaptation it was made with.
+
+        Args:
+            modalities: those of the result; all of the adaptation by default.
+        """
+        if modalities is not None and not set(modalities) & set(self.modalities):
+            message = (
+                f"The adaptation has {', '.join(self.modalities)} only, which is not in the clip: nothing was changed."
+            )
+            return Note("adapted", message)
         counts = ", ".join(f"{label} {count}" for label, count in self.clips.items())
         return Note("adapted", f"Scores are corrected by what was learned from labeled clips: {counts}.")
 
@@ -210,6 +226,7 @@ class Adaptation:
         Raises:
             ArgumentError: if it can't be written.
         """
+        check_json(path)
         with replacing_file(path) as partial:
             partial.write_bytes(msgspec.json.encode(to_document(self)) + b"\n")
         return Path(path)
@@ -271,15 +288,18 @@ def learn(scores: np.ndarray, tokens: np.ndarray, given: Sequence[str], labels: 
     matrix = features.T @ dual / np.maximum(size, 1e-9)[:, None]
     leverage = np.diag(smoother)[:, None]
     left_out = (smoother @ targets - leverage * targets) / np.maximum(1 - leverage, 1e-3)
-    gain = _gain(corrected * own + left_out, known)
+    # Of one label nothing can be learned but the shift; few clips can't tell how sure the scores should be.
+    gain = 1 / own if len(classes) < 2 else _gain(corrected * own + left_out, known, 1 / own)
+    if len(classes) < 2 and sure:
+        matrix = np.zeros_like(matrix)
     return LearnedCorrection(offset, scale, own, center, matrix.ravel(), gain)
 
 
-def _gain(scores: np.ndarray, known: Sequence[int | None]) -> float:
-    """The factor under which scores (N, K) of clips left out in turn have the least log loss."""
+def _gain(scores: np.ndarray, known: Sequence[int | None], default: float) -> float:
+    """The factor under which scores (N, K) of clips left out in turn have the least log loss; of few the default."""
     rows = [row for row, label in enumerate(known) if label is not None]
     if len(rows) < _FEWEST_FOR_GAIN:
-        return _GAIN
+        return default
     own = [label for label in known if label is not None]
     losses = [-log_softmax(gain * scores)[rows, own].mean() for gain in _GAINS]
     return float(_GAINS[int(np.argmin(losses))])

@@ -15,11 +15,11 @@ from mmemo.clip import Clip
 from mmemo.document import OMIT_DEFAULT, from_document, to_document
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
-from mmemo.files import replacing_file
+from mmemo.files import check_json, replacing_file
 from mmemo.labels import LabelSet
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
-from mmemo.personal.statistics import ScoreCorrection, ScoreStatistics, centered, correction, place_offset
+from mmemo.personal.statistics import ScoreCorrection, ScoreStatistics, centered, correction, neutral_share
 from mmemo.reading import read_bytes, reason
 from mmemo.result import EmotionResult, ModalityScores
 
@@ -114,7 +114,8 @@ class Baseline:
             mixed: say so if you know that the clips show several moods: their mean counts fully, however little the
                 scores vary.
             of: "place" for clips of at least three people, in several moods, with one camera, microphone, room,
-                language. Their mean counts as far as scores tell the clips better apart without it.
+                language. Their mean counts as far as scores tell the clips better apart without it, and, unless
+                ``mixed`` says that moods are several, as far as they vary.
             place: baseline of the place in which the person was recorded.
             analyzer: analyzes what is not a result; one with the default model otherwise.
 
@@ -124,7 +125,15 @@ class Baseline:
         """
         if of not in ("person", "place"):
             raise ArgumentError(expected_one_of("of", ("person", "place"), of))
+        if not (place is None or isinstance(place, Baseline)):
+            raise ArgumentError(f"place: expected a baseline, see Baseline.load, got {place!r}.")
+        if isinstance(modalities, str):
+            raise ArgumentError(f"modalities: expected a sequence such as ('face', 'voice'), got {modalities!r}.")
         results, calm = (_results(each, modalities, analyzer) for each in (clips, neutral))
+        if calm and of == "place":
+            raise ArgumentError(
+                "Neutral clips are of one person; a place has none. Give them to the person's baseline."
+            )
         everything = [*results, *calm]
         if not everything:
             raise ArgumentError("A baseline needs clips, and there is none.")
@@ -132,7 +141,8 @@ class Baseline:
         first = everything[0]
         labels = tuple(first.scores)
         for result in everything:
-            if (result.model, tuple(result.scores), result.weights) != (first.model, labels, first.weights):
+            differ = _differ({m: result.weights[m] for m in names if m in result.weights}, first.weights)
+            if (result.model, tuple(result.scores)) != (first.model, labels) or differ:
                 raise ArgumentError(
                     "A baseline needs results of one model, with one version of its weights: analyze all clips again."
                 )
@@ -152,17 +162,28 @@ class Baseline:
         Raises:
             ArgumentError: if it is no baseline of a place, or of other labels or weights.
         """
+        if not isinstance(place, Baseline):
+            raise ArgumentError(f"place: expected a baseline, see Baseline.load, got {place!r}.")
         return replace(self, place=place)
 
     @property
     def strengths(self) -> dict[str, float]:
         """How much of the mean is taken off, by modality, from 0 to 1."""
+        amounts = {}
+        for name, sure in self._sure().items():
+            one = self.modalities[name]
+            known = neutral_share(one, sure) if NEUTRAL in self.labels else 0.0
+            amounts[name] = 1 - (1 - sure * one.material) * (1 - known)
+        return amounts
+
+    def _sure(self) -> dict[str, float]:
+        """How much of each mean counts before it is shrunk for its number of clips, from 0 to 1."""
         if self.of == "place":
-            return {name: one.clearer * one.material for name, one in self.modalities.items()}
+            return {name: one.clearer * (1.0 if self.mixed else one.mixed) for name, one in self.modalities.items()}
         sure = (
             1.0 if self.mixed else max([self.modalities[m].mixed for m in _VOUCHERS if m in self.modalities] or [0.0])
         )
-        return {name: max(sure, one.mixed) * one.material for name, one in self.modalities.items()}
+        return {name: max(sure, one.mixed) for name, one in self.modalities.items()}
 
     def corrections(self, model: EmotionModel) -> dict[str, ScoreCorrection]:
         """What `EmotionModel.adjusted` takes, by modality.
@@ -172,27 +193,46 @@ class Baseline:
         """
         _check_model(self, model)
         index = model.labels.index(NEUTRAL) if NEUTRAL in model.labels else None
-        offsets = {} if self.place is None else {m: place_offset(one) for m, one in self.place.modalities.items()}
-        ones = np.ones(len(self.labels))
+        sure, ones = self._sure(), np.ones(len(self.labels))
         if self.of == "place":
-            return {m: ScoreCorrection(place_offset(one), ones) for m, one in self.modalities.items()}
-        alone = {m: ScoreCorrection(offset, ones) for m, offset in offsets.items() if m not in self.modalities}
-        return alone | {
-            m: correction(one, self.strengths[m] / max(one.material, 1e-9), offsets.get(m), index)
-            for m, one in self.modalities.items()
+            return {
+                name: ScoreCorrection(sure[name] * one.material * np.array(one.mean), ones)
+                for name, one in self.modalities.items()
+            }
+        around = {} if self.place is None else self.place.corrections(model)
+        own = {
+            name: correction(one, sure[name], around[name].offset if name in around else None, index)
+            for name, one in self.modalities.items()
         }
+        return around | own
 
-    def note(self) -> Note:
-        """What a reader of a result must know of the baseline it was made with."""
-        clips = max(one.clips + one.neutral for one in self.modalities.values())
-        shares = ", ".join(f"{name} {strength:.0%}" for name, strength in self.strengths.items())
-        weak = self.of == "person" and not self.mixed and max(self.strengths.values()) < 0.2
-        why = " The clips vary too little to tell a person's habit from a mood." if weak and clips > 1 else ""
-        place = " It lies within the baseline of the place." if self.place is not None else ""
+    def note(self, modalities: Iterable[str] | None = None) -> Note:
+        """What a reader of a result must know of the baseline it was made with.
+
+        Args:
+            modalities: those of the result; all of the baseline by default.
+        """
+        strengths = self.strengths
+        chosen = [name for name in strengths if modalities is None or name in modalities]
+        if not chosen:
+            message = f"The baseline has {', '.join(strengths)} only, which is not in the clip: nothing was taken off."
+            return Note("baseline", message)
+        clips = max(self.modalities[name].clips for name in chosen)
+        neutral = max(self.modalities[name].neutral for name in chosen)
+        counts = [f"{clips} clip{'s' * (clips != 1)}"] * bool(clips) + [f"{neutral} known to be neutral"] * bool(
+            neutral
+        )
+        amounts = ", ".join(f"{name} {strengths[name]:.0%}" for name in chosen)
+        weak = clips > 1 and not self.mixed and max(strengths[name] for name in chosen) < 0.2
+        why = " The clips vary too little to tell a habit from a mood." if weak else ""
+        place = ""
+        if self.place is not None:
+            shares = ", ".join(f"{name} {amount:.0%}" for name, amount in self.place.strengths.items())
+            place = f" It lies within the baseline of the place, of which is taken off: {shares}."
         return Note(
             "baseline",
-            f"Scores are relative to the baseline of the {self.of}, of {clips} clips; of its mean is taken off: "
-            f"{shares}.{why}{place}",
+            f"Scores are relative to the baseline of the {self.of}, of {' and '.join(counts)}; of its mean is taken "
+            f"off: {amounts}.{why}{place}",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -215,6 +255,7 @@ class Baseline:
         Raises:
             ArgumentError: if it can't be written.
         """
+        check_json(path)
         with replacing_file(path) as partial:
             partial.write_bytes(msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=2) + b"\n")
         return Path(path)
@@ -240,10 +281,12 @@ def _results(
     clips: Iterable[Source], modalities: Sequence[str] | None, analyzer: Analyzer | None
 ) -> list[EmotionResult]:
     """The results of clips; what is not a result is analyzed."""
-    if isinstance(clips, str | Path | Clip | EmotionResult):
+    if isinstance(clips, str | Path | Clip | EmotionResult) or not isinstance(clips, Iterable):
         clips = [clips]
     results = []
     for clip in clips:
+        if not isinstance(clip, str | Path | Clip | EmotionResult):
+            raise ArgumentError(f"A baseline is fitted to files, clips and results, got {clip!r}.")
         if isinstance(clip, EmotionResult):
             _check_plain(clip)
             results.append(clip)

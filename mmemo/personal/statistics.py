@@ -25,6 +25,7 @@ Learned from sets of 2 to 20 clips of one speaker, of one emotion or of several,
 those of one: held-out speakers of RAVDESS, nEMO, ASED and TurEV-DB, EMOVO and CASIA (``benchmarks/baselines.py``).
 """
 _LEAST_VARIETY = 0.02
+_LARGEST = 1e4
 _CLARITY = (0.0, 0.1)
 """Relative gain in variety by removing a place's mean at which that counts not at all, and fully."""
 MARGIN = 2.0
@@ -48,20 +49,24 @@ class ScoreStatistics:
         neutral_mean: (K,) mean of these.
     """
 
-    clips: Annotated[int, Meta(ge=0)]
+    clips: Annotated[int, Meta(ge=0, le=10**9)]
     mean: tuple[LogScore, ...]
     spread: tuple[LogScore, ...]
     variety: Annotated[float, rounded_to(4)]
     clarity: Annotated[float, rounded_to(4)]
-    neutral: Annotated[int, Meta(ge=0)] = field(default=0, metadata=OMIT_DEFAULT)
+    neutral: Annotated[int, Meta(ge=0, le=10**9)] = field(default=0, metadata=OMIT_DEFAULT)
     neutral_mean: tuple[LogScore, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         values = np.array([*self.mean, *self.spread, *self.neutral_mean, self.variety, self.clarity])
         if len(self.mean) != len(self.spread) or len(self.neutral_mean) not in (0, len(self.mean)):
             raise ArgumentError("ScoreStatistics: mean and spread must have a value for each label.")
-        if not np.isfinite(values).all() or min(self.spread, default=0) < 0:
-            raise ArgumentError("ScoreStatistics: values must be finite, and deviations not negative.")
+        if bool(self.neutral) != bool(self.neutral_mean):
+            raise ArgumentError(
+                "ScoreStatistics: clips that are known to be neutral need their mean, and a mean clips."
+            )
+        if not (np.abs(values) <= _LARGEST).all() or min(self.spread, default=0) < 0:
+            raise ArgumentError(f"ScoreStatistics: values must be finite, up to {_LARGEST:g}, deviations not negative.")
 
     @classmethod
     def of(cls, log_scores: np.ndarray, neutral: np.ndarray | None = None) -> ScoreStatistics:
@@ -141,9 +146,7 @@ def correction(
     amount = strength * own.material
     offset = base + amount * (np.array(own.mean) - base)
     if own.neutral and neutral is not None:
-        known = NEUTRAL_WEIGHT * own.neutral
-        share = known / (known + SHRINKAGE + strength * own.clips)
-        offset += share * (np.array(own.neutral_mean) - margins(len(base))[neutral] - offset)
+        offset += neutral_share(own, strength) * (np.array(own.neutral_mean) - margins(len(base))[neutral] - offset)
     return ScoreCorrection(offset, equalizing(np.array(own.spread), own.clips) ** amount)
 
 
@@ -161,9 +164,10 @@ def margins(labels: int) -> np.ndarray:
     return np.asarray(MARGIN * (np.eye(labels) - 1 / labels))
 
 
-def place_offset(place: ScoreStatistics) -> np.ndarray:
-    """(K,) offset of a recording situation, from clips of several people: as far as it tells clips better apart."""
-    return place.clearer * place.material * np.array(place.mean)
+def neutral_share(own: ScoreStatistics, strength: float) -> float:
+    """Weight of the clips that are known to be neutral, beside the others and none, from 0 to 1."""
+    known = NEUTRAL_WEIGHT * own.neutral
+    return known / (known + SHRINKAGE + strength * own.clips)
 
 
 def centered(log_scores: np.ndarray) -> np.ndarray:

@@ -151,7 +151,7 @@ class Analyzer:
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
-        notes += [*micro_notes, *self._personal_notes(running)]
+        notes += [*micro_notes, *self._personal_notes(running, scored.modalities)]
         tracks = extraction.box_tracks
         return EmotionResult(
             source=None if clip.path is None else str(clip.path),
@@ -189,8 +189,9 @@ class Analyzer:
         adapted = self._adaptation is not None
         return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, self._people)
 
-    def _personal_notes(self, running: RunningBaseline | None) -> list[Note]:
-        notes = [one.note() for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation)]
+    def _personal_notes(self, running: RunningBaseline | None, modalities: Iterable[str]) -> list[Note]:
+        personal = (one for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation))
+        notes = [one.note(modalities) for one in personal]
         if running is not None and not running.in_use:
             message = "The recording is too short, or varies too little, for a baseline of its own earlier windows."
             notes.append(Note("baseline", message))

@@ -101,7 +101,12 @@ def test_everybody_is_the_place_of_those_who_are_not_known(model: EmotionModel) 
 
 def test_who_is_in_a_clip() -> None:
     tasks = [Task(Clip(Path(f"/clips/{name}.mp4")), None) for name in ("anna/1", "anna/2", "ben/1")]
-    assert people_of([*tasks, Task(Clip(text="Hello."), None)], "folder") == ["anna", "anna", "ben", ""]
+    assert people_of([*tasks, Task(Clip(text="Hello."), None)], "folder") == [
+        "/clips/anna",
+        "/clips/anna",
+        "/clips/ben",
+        "",
+    ]
     assert people_of(tasks, "place") == ["", "", ""]
     with pytest.raises(ArgumentError, match="no clip has a speaker"):
         people_of(tasks, "speaker")

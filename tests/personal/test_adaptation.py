@@ -47,6 +47,13 @@ def test_labels_that_are_missing_are_left_alone() -> None:
     np.testing.assert_array_equal(shifted.argmax(axis=1), scores.argmax(axis=1))
 
 
+def test_few_clips_change_the_scale_little() -> None:
+    scores, tokens, _ = people(6)
+    for given in (["happiness"] * 6, ["not happiness"] * 6):
+        learned = learn(scores, tokens, given, LABELS)
+        assert learned.gain * learned.own == pytest.approx(1.0)
+
+
 def test_what_a_clip_is_not() -> None:
     scores, tokens, labels = people(8)
     other_scores, other_tokens = (values[1:2] for values in people(8, seed=3)[:2])  # as happiness looks
@@ -102,6 +109,8 @@ def test_what_does_not_fit_is_refused(learned: Adaptation, tmp_path: Path) -> No
             modalities=("text",),
             adaptation=Adaptation("x", {"text": "0"}, learned.labels, {}, learned.modalities),
         )
+    with pytest.raises(ArgumentError, match="mapping such as"):
+        Adaptation.fit("clip.mp4")  # type: ignore[arg-type]
     (tmp_path / "bad.json").write_text('{"labels": ["a"], "modalities": {"text": {"offset": [1, 2]}}}')
     with pytest.raises(ArgumentError, match=r"bad.json"):
         Adaptation.load(tmp_path / "bad.json")

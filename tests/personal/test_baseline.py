@@ -115,6 +115,43 @@ def test_a_person_within_a_place(words: Analyzer, results: list[EmotionResult]) 
     assert face.labels == LABELS
 
 
+def moods(shown: list[int], habit: np.ndarray) -> list[EmotionResult]:
+    """Results of a voice whose own label stands out, before a habit."""
+    rng = np.random.default_rng(0)
+    found = []
+    for mood in shown:
+        logits = 3 * np.eye(3)[mood] + habit + rng.normal(0, 0.3, 3)
+        scores = dict(zip(LABELS, np.exp(logits) / np.exp(logits).sum(), strict=True))
+        found.append(EmotionResult(None, 2.0, scores, {"voice": ModalityScores(scores, 1.0)}))
+    return found
+
+
+def test_a_place_counts_as_far_as_it_tells_its_clips_better_apart() -> None:
+    strange = Baseline.fit(moods([0, 1, 2] * 7, np.array([0.0, 2.0, 0.0])), of="place")
+    assert strange.strengths["voice"] > 0.6
+    home = Baseline.fit(moods([0, 1, 2] * 7, np.zeros(3)), of="place")
+    assert home.strengths["voice"] < 0.1
+
+
+def test_a_place_of_one_mood_changes_nothing() -> None:
+    shown = moods([1] * 20, np.zeros(3))
+    place = Baseline.fit(shown, of="place")
+    assert place.strengths["voice"] < 0.05
+    assert Baseline.fit(shown, of="place", mixed=True).modalities == place.modalities  # the user takes the risk
+    assert "vary too little" in place.note().message
+    with pytest.raises(ArgumentError, match="Neutral clips are of one person"):
+        Baseline.fit(shown, neutral=shown[:1], of="place")
+
+
+def test_the_note_says_what_was_done() -> None:
+    neutral = Baseline.fit([], neutral=moods([0] * 4, np.array([0.0, 1.5, 0.0])))
+    assert neutral.strengths["voice"] == pytest.approx(8 / 11)
+    assert "4 known to be neutral; of its mean is taken off: voice 73%." in neutral.note().message
+    assert neutral.note(["face"]).message.endswith("nothing was taken off.")
+    within = neutral.within(Baseline.fit(moods([0, 1, 2] * 7, np.array([0.0, 2.0, 0.0])), of="place"))
+    assert "of which is taken off: voice" in within.note().message
+
+
 def test_what_varies_in_the_face_vouches_for_the_voice() -> None:
     rng = np.random.default_rng(0)
     clips = []
@@ -171,6 +208,12 @@ def test_nothing_to_fit() -> None:
         Baseline.fit([result(0.5)], modalities=("face",))
     with pytest.raises(ArgumentError, match="of: expected"):
         Baseline.fit([result(0.5)], of="house")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="files, clips and results"):
+        Baseline.fit([1])  # type: ignore[list-item]
+    with pytest.raises(ArgumentError, match=r"Baseline\.load"):
+        Baseline.fit([result(0.5)], place="studio.json")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"ends in \.json"):
+        Baseline.fit([result(0.5)]).save("clip.mp4")
     with pytest.raises(ArgumentError, match=r'expected a mmemo.Baseline, "auto"'):
         Analyzer(baseline="anna.json")  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmemo.errors import ArgumentError
 from mmemo.fusion.late import scores_only
-from mmemo.personal.statistics import ScoreStatistics, centered, correction, margins, place_offset
+from mmemo.personal.statistics import ScoreStatistics, centered, correction, margins
 
 HABIT = np.array([-0.8, 3.0, -0.7, -0.9, 0.3, -0.7, -0.2])
 
@@ -74,15 +74,6 @@ def test_a_person_is_shrunk_towards_the_place() -> None:
     np.testing.assert_allclose(between, place + 4 / 7 * (np.array(own.mean) - place))
 
 
-def test_a_place_counts_as_far_as_it_tells_clips_better_apart() -> None:
-    moods = [0, 1, 2, 3, 4, 5, 6] * 4
-    shifted = ScoreStatistics.of(clips(moods, np.array([0, 4.0, 0, 0, 0, 0, 0])))
-    assert shifted.clearer == 1
-    assert place_offset(shifted)[1] > 2
-    already = ScoreStatistics(28, tuple(HABIT), (1.0,) * 7, 0.9, clarity=-0.1)
-    np.testing.assert_array_equal(place_offset(already), 0)
-
-
 def test_marked_neutral_clips_count_without_variety() -> None:
     neutral = clips([0] * 5)
     own = ScoreStatistics.of(np.zeros((0, 7)), neutral)
@@ -95,5 +86,7 @@ def test_marked_neutral_clips_count_without_variety() -> None:
 def test_statistics_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ArgumentError, match="for each label"):
         ScoreStatistics(3, (0.0, 1.0), (1.0,), 0.5, 0.0)
+    with pytest.raises(ArgumentError, match="known to be neutral"):
+        ScoreStatistics(3, (0.0, 1.0), (1.0, 1.0), 0.5, 0.0, neutral=3)
     with pytest.raises(ArgumentError, match="finite"):
         ScoreStatistics(3, (0.0, float("nan")), (1.0, 1.0), 0.5, 0.0)
