@@ -33,7 +33,7 @@ def test_one_clip(clip: Path, tmp_path: Path, after: float) -> None:
     process = begin("analyze", clip, "--out", tmp_path / "out.json", "--video", tmp_path / "out.mp4")
     while processor_time(process) < after:
         time.sleep(0.01)
-    assert interrupt(process) < 1
+    assert interrupt(process) < 2  # seconds of processor time, of a machine that may be slow
     assert process.communicate() == ("", "")
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
@@ -44,6 +44,6 @@ def test_a_video_that_is_written(tmp_path: Path) -> None:
     process = begin("analyze", clip, "--modalities", "face", "--video", tmp_path / "out.mp4")
     while not list(tmp_path.glob(".out*")):
         time.sleep(0.01)
-    assert interrupt(process) < 1
+    assert interrupt(process) < 2  # seconds of processor time, of a machine that may be slow
     assert process.communicate() == ("", "")
     assert list(tmp_path.iterdir()) == [clip]

@@ -105,7 +105,7 @@ def test_a_server_that_is_ended_leaves_nothing(tmp_path: Path, long: Path, endin
         while not list(folder.rglob("long.mp4")):
             time.sleep(0.02)
         if ending == "SIGINT" and sys.platform == "linux":
-            assert interrupt(running.process) < 1
+            assert interrupt(running.process) < 2  # seconds of processor time, of a machine that may be slow
             assert running.process.wait() == 130
         running.process.send_signal(getattr(signal, ending))
         running.process.wait(30)

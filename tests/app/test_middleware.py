@@ -80,7 +80,13 @@ class Visitor:
         return Path(json.loads(ask(self.server, "/gradio_api/upload", form, given).body)[0])
 
     def join(self, *data: Any, **more: Any) -> Answer:
-        body = {"data": [*data, "", "shown"], "fn_index": ANALYZE, "trigger_id": 14, "session_hash": self.page, **more}
+        body = {
+            "data": [None, False, *data, "", "shown"],
+            "fn_index": ANALYZE,
+            "trigger_id": 14,
+            "session_hash": self.page,
+            **more,
+        }
         return self.ask("/gradio_api/queue/join", body)
 
     def analyze(self, path: Path) -> str:
@@ -90,7 +96,7 @@ class Visitor:
         for line in self.ask(f"/gradio_api/queue/data?session_hash={self.page}").body.splitlines():
             message = json.loads(line.removeprefix(b"data: ") or b"{}")
             if message.get("msg") == "process_completed":
-                return str(message["output"]["data"][0])
+                return str(message["output"]["data"][1])  # after the state of the page
         raise AssertionError("no result came")
 
 
@@ -322,7 +328,7 @@ def test_gradio_itself_checks_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     page = blocks(analyst, Uploads(tmp_path / "uploads"), "http://127.0.0.1:1", token=True)
     secret = tmp_path / "private.mp4"
     secret.write_bytes(b"x")
-    data = [{"path": str(secret), "is_stream": True, "meta": FILE}, None, None, "", "shown"]
+    data = [None, False, {"path": str(secret), "is_stream": True, "meta": FILE}, None, None, "", "shown"]
     with pytest.raises(InvalidPathError, match="not uploaded by a user"):
         asyncio.run(page.process_api(ANALYZE, data, request=None))
     assert secret.is_file()
