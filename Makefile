@@ -41,7 +41,7 @@ test: lint
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target slow-one slow-other
 
 # Two halves that take as long, one on each core; a new folder of tests is in the other half.
-HALF := app batch comparison data evaluation explain fusion recipes testing training
+HALF := app batch comparison data evaluation explain fusion fuzz recipes report testing training
 slow-one: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix tests/,$(HALF))
 

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 FILE = {"_type": "gradio.FileData"}
 ANALYZE = 2
-"""Which of the page's functions the button calls."""
+"""Which of the functions of a page without corrections the button calls."""
 
 
 @dataclass
@@ -79,10 +80,17 @@ class Visitor:
         given = {"Content-Type": "multipart/form-data; boundary=b", **self.headers}
         return Path(json.loads(ask(self.server, "/gradio_api/upload", form, given).body)[0])
 
+    @cached_property
+    def analysis(self) -> int:
+        """Which of the page's functions the button calls: the one with the most inputs."""
+        page = self.ask("/").body.decode()
+        functions = json.JSONDecoder().raw_decode(page.split("window.gradio_config = ", 1)[1])[0]["dependencies"]
+        return int(max(functions, key=lambda one: len(one["inputs"]))["id"])
+
     def join(self, *data: Any, **more: Any) -> Answer:
         body = {
             "data": [None, False, *data, "", "shown"],
-            "fn_index": ANALYZE,
+            "fn_index": self.analysis,
             "trigger_id": 14,
             "session_hash": self.page,
             **more,
@@ -96,7 +104,8 @@ class Visitor:
         for line in self.ask(f"/gradio_api/queue/data?session_hash={self.page}").body.splitlines():
             message = json.loads(line.removeprefix(b"data: ") or b"{}")
             if message.get("msg") == "process_completed":
-                return str(message["output"]["data"][1])  # after the state of the page
+                shown = [item for item in message["output"]["data"] if isinstance(item, str) and "<" in item]
+                return shown[0]  # of the result; the comparison of modalities comes after it
         raise AssertionError("no result came")
 
 
