@@ -240,7 +240,7 @@ def test_the_clips_of_a_page_are_a_baseline(visit: Callable[[], Page]) -> None:
     for count, line in enumerate(("I am so happy!", "I am so sad.")):
         page.get_by_label("Words").fill(line)
         verdict_of(page)
-        note = page.locator("#result li", has_text=f"baseline of the person, of {count} clips")
+        note = page.locator("#result li", has_text=f"baseline of the person, of {count} clip")
         expect(note).to_have_count(count)
     for ticked in (False, True):  # it forgets
         box.set_checked(ticked)
