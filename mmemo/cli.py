@@ -606,7 +606,7 @@ def _is_among(clip: Clip, files: set[Path]) -> bool:
 
 
 def _can_be_read(clip: Clip) -> bool:
-    """Whether the clip's file is media; what is not is said on stderr."""
+    """Whether the clip's file is media; what is not is reported on stderr."""
     from mmemo.errors import MediaError
     from mmemo.media import probe
 
@@ -620,7 +620,7 @@ def _can_be_read(clip: Clip) -> bool:
 
 
 def _result(analyzer: Analyzer, clip: Clip, progress: Progress | None, number: int, total: int) -> EmotionResult | None:
-    """The result of one of several clips; None, said on stderr, where there is nothing to analyze."""
+    """The result of one of several clips; None, reported on stderr, where there is nothing to analyze."""
     from mmemo.errors import MediaError, MissingStreamError
 
     try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -18,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 
 from mmemo.errors import ArgumentError
-from mmemo.reading import well_formed
+from mmemo.reading import read_bytes, reason, well_formed
 
 T = TypeVar("T")
 
@@ -87,6 +88,26 @@ def from_document(cls: type[T], document: Mapping[str, Any], *, closed: bool = F
         return msgspec.convert(document, cls, dec_hook=_read_array)
     except (msgspec.ValidationError, RecursionError) as error:
         raise ArgumentError(f"The document is no {cls.__name__} of mmemo: {error}.") from None
+
+
+def load_document(path: str | Path, what: str, convert: Callable[[Mapping[str, Any]], T]) -> T:
+    """What a JSON file holds.
+
+    Args:
+        what: the file is to hold, as in "a result", for messages.
+        convert: makes it of the document, as `from_document` does.
+
+    Raises:
+        ArgumentError: if the file can't be read, or ``convert`` refuses its document; the message names the file.
+    """
+    try:
+        document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArgumentError(f"{path} can't be read as {what}: {reason(error)}.") from None
+    try:
+        return convert(document)
+    except ArgumentError as error:
+        raise ArgumentError(f"{path}: {error}") from None
 
 
 def schemas(cls: type, reference: str = "#/$defs/{name}") -> dict[str, Any]:

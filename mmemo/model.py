@@ -132,6 +132,24 @@ class EmotionModel:
             other.prior = np.full(len(self.labels), 1 / len(self.labels))
         return other
 
+    def check_made_with(self, what: str, labels: Sequence[str], weights: Mapping[str, str], name: str) -> None:
+        """Refuse what was made with other labels or weights than these.
+
+        Args:
+            what: was made, as in "baseline".
+            labels: that it has.
+            weights: SHA-256 of the weights it was made with, by modality, as far as they are known.
+            name: of the model it was made with.
+
+        Raises:
+            ArgumentError: see above.
+        """
+        if tuple(labels) != self.labels.labels or differ(weights, self.weights):
+            raise ArgumentError(
+                f"The {what} was made with the model {name!r} or other weights of it, and this is {self.name!r}: its "
+                f"scores are others. Make the {what} again with this model."
+            )
+
     def encode(self, modality: str, windows: Sequence[Evidence]) -> Encoding:
         """Encoding of B windows by one encoder, calibrated, without its prior, and corrected.
 
@@ -264,6 +282,11 @@ class EmotionModel:
             raise WeightsError(f"The priors of the model in {folder} are damaged: {error}.") from None
         model.weights = {part: tensors_sha256(Path(folder) / part) for part in (*model.modalities, FUSION)}
         return model
+
+
+def differ(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two models' weights, SHA-256 by part, are known to differ in a part that both have."""
+    return any(other.get(part, sha256) != sha256 for part, sha256 in one.items())
 
 
 def check_prior(prior: Prior) -> None:

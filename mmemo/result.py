@@ -10,16 +10,23 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-import msgspec
-
 from mmemo import __version__
 from mmemo.box_tracks import Box, BoxTrack
-from mmemo.document import NOT_IN_DOCUMENT, OMIT_DEFAULT, Score, Share, from_document, rounded_to, schemas, to_document
+from mmemo.document import (
+    NOT_IN_DOCUMENT,
+    OMIT_DEFAULT,
+    Score,
+    Share,
+    from_document,
+    load_document,
+    rounded_to,
+    schemas,
+    to_document,
+)
 from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Seconds
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
-from mmemo.reading import read_bytes, reason
 from mmemo.speech.prosody import Prosody
 from mmemo.speech.transcript import Transcript
 
@@ -339,14 +346,7 @@ class EmotionResult(_Scored):
         Raises:
             ArgumentError: if the file can't be read, or holds no result.
         """
-        try:
-            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
-        except (OSError, ValueError, RecursionError) as error:
-            raise ArgumentError(f"{path} can't be read as a result: {reason(error)}.") from None
-        try:
-            return cls.from_dict(document)
-        except ArgumentError as error:
-            raise ArgumentError(f"{path}: {error}") from None
+        return load_document(path, "a result", cls.from_dict)
 
     def to_json(self, indent: int | None = 2) -> str:
         """The same as `to_dict`, as a JSON text; a list of numbers stands on one line."""

@@ -168,7 +168,7 @@ class Analyst:
             request |= self.personal.request(self.model, earlier)  # now, and not when it began to wait
             try:
                 reply = self._process.request(
-                    request, self._limit, lambda told: progress(told["done"], told["what"]), stopped
+                    request, self._limit, lambda report: progress(report["done"], report["what"]), stopped
                 )
             except (DiedError, WorkerError) as error:
                 if stopped.is_set():

@@ -35,7 +35,7 @@ _CLIENT_ERRORS = (ArgumentError, MediaError, MissingStreamError, TimeLimitError)
 _MOST_LIVE = 4
 """Live connections at once: each takes a good part of a processor."""
 _LOOK: float = 0.5
-"""Seconds between looks at whether who asked is still there."""
+"""Seconds between looks at whether the client is still there."""
 
 
 class Failure(BaseModel):

@@ -16,7 +16,6 @@ from mmemo.model import EmotionModel, Prior
 from mmemo.personal.adaptation import Adaptation
 from mmemo.personal.baseline import Baseline
 from mmemo.personal.corrections import Corrections
-from mmemo.personal.statistics import ScoreStatistics
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,8 @@ class Personal:
         if not earlier:
             return self.baseline
         names = dict.fromkeys(name for clip in earlier for name in clip)
-        statistics = {
-            name: ScoreStatistics.of(np.stack([clip[name].scores for clip in earlier if name in clip]).astype(float))
-            for name in names
-        }
-        weights = {name: model.weights[name] for name in names if name in model.weights}
-        fitted = Baseline("person", model.name, weights, model.labels.labels, statistics)
+        scores = {name: np.stack([clip[name].scores for clip in earlier if name in clip]) for name in names}
+        fitted = Baseline.of_scores(model, scores)
         place = self.baseline if isinstance(self.baseline, Baseline) else None
         if place is not None and place.of == "person":
             place = place.place

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 import numpy as np
 
 from mmemo import __version__
 from mmemo.clip import Clip
-from mmemo.document import array_rounded_to, from_document, to_document
+from mmemo.document import array_rounded_to, from_document, load_document, to_document
 from mmemo.encoders.base import Encoding
 from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError, expected_one_of
@@ -21,7 +22,6 @@ from mmemo.files import check_json, replacing_file
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.personal.statistics import SHRINKAGE, centered, equalizing, margins
-from mmemo.reading import read_bytes, reason
 
 if TYPE_CHECKING:
     from mmemo.pipeline.analyzer import Analyzer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """Version of the JSON document."""
 RIDGE, RIDGE_HALVED = 0.5, 35
-"""Penalty on the weights of the features, and the number of clips that halves it. Twice as much measures alike."""
+"""Penalty on the weights of the features, and the number of clips that halves it. Twice as much measures the same."""
 OWN_WEIGHT, OWN_HALVED = 0.25, 70
 """Weight of the encoder's own scores, brought to a mean size of 1, beside what is learned, and what halves it."""
 _GAINS = np.arange(2.0, 8.5, 0.5)
@@ -117,10 +117,11 @@ class Adaptation:
         for name, one in self.modalities.items():
             sizes = (len(one.offset), len(one.scale), len(one.matrix))
             values = np.concatenate([one.offset, one.scale, one.center, one.matrix, [one.own, one.gain]])
-            if sizes != (wide, wide, len(one.center) * wide) or not np.isfinite(values).all():
-                raise ArgumentError(
-                    f"Adaptation: the numbers of the {name} don't fit {wide} labels, or are not finite."
-                )
+            fits = sizes == (wide, wide, len(one.center) * wide) and (np.abs(values) <= _LARGEST).all()
+            if not fits or one.gain <= 0:
+                raise ArgumentError(f"Adaptation: the numbers of the {name} don't fit {wide} labels, or their range.")
+        if not self.modalities or min(self.clips.values(), default=0) < 0:
+            raise ArgumentError("Adaptation: it needs a modality, and numbers of clips that are not negative.")
 
     @classmethod
     def fit(
@@ -198,12 +199,7 @@ class Adaptation:
         Raises:
             ArgumentError: if the adaptation is of other labels or weights than the model's.
         """
-        other = [part for part, sha256 in self.weights.items() if model.weights.get(part, sha256) != sha256]
-        if self.labels != model.labels.labels or other:
-            raise ArgumentError(
-                f"The adaptation was learned with the model {self.model!r} or other weights of it, and this is "
-                f"{model.name!r}: learn it again with this model."
-            )
+        model.check_made_with("adaptation", self.labels, self.weights, self.model)
         return self.modalities
 
     def note(self, modalities: Iterable[str] | None = None) -> Note:
@@ -227,8 +223,8 @@ class Adaptation:
             ArgumentError: if it can't be written.
         """
         check_json(path)
-        with replacing_file(path) as partial:
-            partial.write_bytes(msgspec.json.encode(to_document(self)) + b"\n")
+        with replacing_file(path) as unfinished:
+            unfinished.write_bytes(msgspec.json.encode(to_document(self)) + b"\n")
         return Path(path)
 
     @classmethod
@@ -238,14 +234,7 @@ class Adaptation:
         Raises:
             ArgumentError: if it can't be read, or holds no adaptation.
         """
-        try:
-            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
-        except (OSError, ValueError, RecursionError) as error:
-            raise ArgumentError(f"{path} can't be read as an adaptation: {reason(error)}.") from None
-        try:
-            return from_document(cls, document)
-        except ArgumentError as error:
-            raise ArgumentError(f"{path}: {error}") from None
+        return load_document(path, "an adaptation", partial(from_document, cls))
 
 
 def learn(scores: np.ndarray, tokens: np.ndarray, given: Sequence[str], labels: Sequence[str]) -> LearnedCorrection:

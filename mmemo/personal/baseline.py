@@ -12,15 +12,13 @@ import numpy as np
 
 from mmemo import __version__
 from mmemo.clip import Clip
-from mmemo.document import OMIT_DEFAULT, from_document, to_document
+from mmemo.document import OMIT_DEFAULT, from_document, load_document, to_document
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.files import check_json, replacing_file
-from mmemo.labels import LabelSet
-from mmemo.model import EmotionModel
+from mmemo.model import EmotionModel, differ
 from mmemo.notes import Note
 from mmemo.personal.statistics import ScoreCorrection, ScoreStatistics, centered, correction, neutral_share
-from mmemo.reading import read_bytes, reason
 from mmemo.result import EmotionResult, ModalityScores
 
 if TYPE_CHECKING:
@@ -89,7 +87,8 @@ class Baseline:
         if self.place is not None:
             if self.place.of != "place" or self.of != "person":
                 raise ArgumentError("Only a person's baseline has a place, and that is the baseline of a place.")
-            _check_same(self, self.place, "the place's baseline")
+            if self.labels != self.place.labels or differ(self.weights, self.place.weights):
+                raise ArgumentError("The baseline and that of the place are of different labels or weights.")
 
     @classmethod
     def fit(
@@ -141,8 +140,8 @@ class Baseline:
         first = everything[0]
         labels = tuple(first.scores)
         for result in everything:
-            differ = _differ({m: result.weights[m] for m in names if m in result.weights}, first.weights)
-            if (result.model, tuple(result.scores)) != (first.model, labels) or differ:
+            weights = {name: result.weights[name] for name in names if name in result.weights}
+            if (result.model, tuple(result.scores)) != (first.model, labels) or differ(weights, first.weights):
                 raise ArgumentError(
                     "A baseline needs results of one model, with one version of its weights: analyze all clips again."
                 )
@@ -155,6 +154,13 @@ class Baseline:
             raise ArgumentError(f"None of the {len(everything)} clips has any of {list(names)} to make a baseline of.")
         weights = {name: first.weights[name] for name in statistics if name in first.weights}
         return cls(of, first.model, weights, labels, statistics, mixed, place)
+
+    @classmethod
+    def of_scores(cls, model: EmotionModel, log_scores: Mapping[str, np.ndarray], of: Of = "person") -> Baseline:
+        """Fit a baseline to log scores (N, K) of each modality, of clips scored without baseline and prior."""
+        statistics = {name: ScoreStatistics.of(scores) for name, scores in log_scores.items()}
+        weights = {name: model.weights[name] for name in statistics if name in model.weights}
+        return cls(of, model.name, weights, model.labels.labels, statistics)
 
     def within(self, place: Baseline) -> Baseline:
         """The person's baseline, shrunk towards that of the place.
@@ -180,9 +186,8 @@ class Baseline:
         """How much of each mean counts before it is shrunk for its number of clips, from 0 to 1."""
         if self.of == "place":
             return {name: one.clearer * (1.0 if self.mixed else one.mixed) for name, one in self.modalities.items()}
-        sure = (
-            1.0 if self.mixed else max([self.modalities[m].mixed for m in _VOUCHERS if m in self.modalities] or [0.0])
-        )
+        vouchers = [self.modalities[name].mixed for name in _VOUCHERS if name in self.modalities]
+        sure = 1.0 if self.mixed else max(vouchers, default=0.0)
         return {name: max(sure, one.mixed) for name, one in self.modalities.items()}
 
     def corrections(self, model: EmotionModel) -> dict[str, ScoreCorrection]:
@@ -191,7 +196,7 @@ class Baseline:
         Raises:
             ArgumentError: if the baseline is of other labels or weights than the model's.
         """
-        _check_model(self, model)
+        model.check_made_with("baseline", self.labels, self.weights, self.model)
         index = model.labels.index(NEUTRAL) if NEUTRAL in model.labels else None
         sure, ones = self._sure(), np.ones(len(self.labels))
         if self.of == "place":
@@ -219,9 +224,8 @@ class Baseline:
             return Note("baseline", message)
         clips = max(self.modalities[name].clips for name in chosen)
         neutral = max(self.modalities[name].neutral for name in chosen)
-        counts = [f"{clips} clip{'s' * (clips != 1)}"] * bool(clips) + [f"{neutral} known to be neutral"] * bool(
-            neutral
-        )
+        known = ((clips, f"{clips} clip{'s' * (clips != 1)}"), (neutral, f"{neutral} known to be neutral"))
+        counts = [text for count, text in known if count]
         amounts = ", ".join(f"{name} {strengths[name]:.0%}" for name in chosen)
         weak = clips > 1 and not self.mixed and max(strengths[name] for name in chosen) < 0.2
         why = " The clips vary too little to tell a habit from a mood." if weak else ""
@@ -267,14 +271,7 @@ class Baseline:
         Raises:
             ArgumentError: if it can't be read, or holds no baseline.
         """
-        try:
-            document = msgspec.json.decode(read_bytes(path), type=dict[str, Any])
-        except (OSError, ValueError, RecursionError) as error:
-            raise ArgumentError(f"{path} can't be read as a baseline: {reason(error)}.") from None
-        try:
-            return cls.from_dict(document)
-        except ArgumentError as error:
-            raise ArgumentError(f"{path}: {error}") from None
+        return load_document(path, "a baseline", cls.from_dict)
 
 
 def _results(
@@ -326,20 +323,3 @@ def _of_modality(result: EmotionResult, modality: str) -> list[ModalityScores]:
             kept.append(segment.modalities[modality])
             end = segment.end
     return kept
-
-
-def _check_same(one: Baseline, other: Baseline, what: str) -> None:
-    if one.labels != other.labels or _differ(one.weights, other.weights):
-        raise ArgumentError(f"The baseline and {what} are of different labels or weights: fit both with one model.")
-
-
-def _check_model(baseline: Baseline, model: EmotionModel) -> None:
-    if LabelSet("baseline", baseline.labels).labels != model.labels.labels or _differ(baseline.weights, model.weights):
-        raise ArgumentError(
-            f"The baseline was made with the model {baseline.model!r} or other weights of it, and this is "
-            f"{model.name!r}: its scores are others. Make the baseline again with this model."
-        )
-
-
-def _differ(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return any(other.get(part, sha256) != sha256 for part, sha256 in one.items())

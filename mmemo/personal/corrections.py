@@ -1,4 +1,4 @@
-"""Corrections: what a user said of results ("this was not anger"), kept as numbers in a file, to learn from."""
+"""Corrections: a user's labels of results ("this was not anger"), kept as numbers in a file, to learn from."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ClipFeatures:
 
 @dataclass(frozen=True, eq=False)
 class CorrectedClip:
-    """What a user said of one result: no picture, sound or word of the clip, nor its name.
+    """A user's label of one result: no picture, sound or word of the clip, nor its name.
 
     Attributes:
         format: version of the document.

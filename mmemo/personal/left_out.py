@@ -12,7 +12,7 @@ from mmemo.encoders.softmax import softmax
 from mmemo.fusion.late import scores_only
 from mmemo.model import EmotionModel
 from mmemo.personal.baseline import Baseline, Of
-from mmemo.personal.statistics import ScoreStatistics, centered
+from mmemo.personal.statistics import centered
 
 LEAST_PEOPLE = 3
 """With fewer people there is no baseline of the place."""
@@ -58,9 +58,8 @@ def _baselines(
 
     def baseline(of: Of, rows: np.ndarray) -> Baseline | None:
         present = {m: rows[encodings[m].present[rows]] for m in scores}
-        statistics = {m: ScoreStatistics.of(scores[m][own]) for m, own in present.items() if len(own)}
-        weights = {m: model.weights[m] for m in statistics if m in model.weights}
-        return Baseline(of, model.name, weights, model.labels.labels, statistics) if statistics else None
+        found = {m: scores[m][own] for m, own in present.items() if len(own)}
+        return Baseline.of_scores(model, found, of) if found else None
 
     unknown = people == ""
     everybody = np.unique(people[~unknown].astype(str)).astype(object)

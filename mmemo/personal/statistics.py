@@ -15,7 +15,7 @@ from mmemo.errors import ArgumentError
 
 LogScore = Annotated[float, rounded_to(4)]
 SHRINKAGE = 3.0
-"""The mean of n clips counts n / (n + 3). 1 to 5 measure alike."""
+"""The mean of n clips counts n / (n + 3). 1 to 5 measure the same."""
 SPREAD_SHRINKAGE = 20.0
 """The deviations of n clips count n / (n + 20), beside their mean over the labels."""
 VARIETY, STEEPNESS = 0.38, 2.51
@@ -29,7 +29,7 @@ _LARGEST = 1e4
 _CLARITY = (0.0, 0.1)
 """Relative gain in variety by removing a place's mean at which that counts not at all, and fully."""
 MARGIN = 2.0
-"""Of a clip's own label before the others, in log scores of voices never heard: about 2 for neutral ones."""
+"""Of a clip's own label before the others, in log scores of unseen speakers: about 2 for neutral ones."""
 NEUTRAL_WEIGHT = 2.0
 """Weight of a clip that is known to be neutral, beside one of unknown mood."""
 
@@ -151,7 +151,7 @@ def correction(
 
 
 def equalizing(spread: np.ndarray, clips: int) -> np.ndarray:
-    """(K,) scale that makes the log scores of all labels vary alike, shrunk towards 1 where there are few clips."""
+    """(K,) scale that makes the log scores of all labels vary equally, shrunk towards 1 where there are few clips."""
     if clips < 2 or not spread.any():
         return np.ones(len(spread))
     variance, freedom = spread**2, clips - 1
@@ -181,9 +181,10 @@ def variety_of(log_scores: np.ndarray) -> float:
     if len(log_scores) < 2:
         return 0.0
     scores = softmax(log_scores)
-    information = _entropy(scores.mean(axis=0)) - float(np.mean([_entropy(row) for row in scores]))
-    return information * len(scores) / (len(scores) - 1)
+    information = _entropy(scores.mean(axis=0)) - _entropy(scores).mean()
+    return float(information * len(scores) / (len(scores) - 1))
 
 
-def _entropy(scores: np.ndarray) -> float:
-    return float(-(scores * np.log(np.maximum(scores, 1e-12))).sum())
+def _entropy(scores: np.ndarray) -> np.ndarray:
+    """In nats, over the last axis."""
+    return np.asarray(-(scores * np.log(np.maximum(scores, 1e-12))).sum(axis=-1))

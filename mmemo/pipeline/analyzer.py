@@ -220,7 +220,7 @@ class Analyzer:
     ) -> tuple[EmotionResult, dict[str, Encoding]]:
         """The result of a call, and from the same analysis what `encode` gives: encodings without baseline or prior.
 
-        Where several faces are in view, those of the encodings count alike.
+        Where several faces are in view, those of the encodings count equally.
         """
         recorders = {name: EncodingRecorder() for name in self.modalities}
         other = self.adjusted(self._prior, self._baseline, self._adaptation)

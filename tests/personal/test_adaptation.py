@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_what_does_not_fit_is_refused(learned: Adaptation, tmp_path: Path) -> No
         Adaptation.fit({"nowhere.mp4": "bliss"}, modalities=("text",))
     with pytest.raises(ArgumentError, match="needs labeled clips"):
         Adaptation.of_encodings([], Analyzer(modalities=("text",)).model)
-    with pytest.raises(ArgumentError, match="learn it again"):
+    with pytest.raises(ArgumentError, match="Make the adaptation again"):
         analyze(
             text="Okay.",
             modalities=("text",),
@@ -111,6 +112,12 @@ def test_what_does_not_fit_is_refused(learned: Adaptation, tmp_path: Path) -> No
         )
     with pytest.raises(ArgumentError, match="mapping such as"):
         Adaptation.fit("clip.mp4")  # type: ignore[arg-type]
+    for change in ({"gain": 0.0}, {"gain": -1.0}, {"own": 1e9}):
+        wrong = {"text": replace(learned.modalities["text"], **change)}
+        with pytest.raises(ArgumentError, match="range"):
+            Adaptation("default", {}, learned.labels, learned.clips, wrong)
+    with pytest.raises(ArgumentError, match="not negative"):
+        Adaptation("default", {}, learned.labels, {"anger": -1}, learned.modalities)
     (tmp_path / "bad.json").write_text('{"labels": ["a"], "modalities": {"text": {"offset": [1, 2]}}}')
     with pytest.raises(ArgumentError, match=r"bad.json"):
         Adaptation.load(tmp_path / "bad.json")
