@@ -10,9 +10,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 BASE := $(VENV)-base
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo compare check quick test slow-one slow-other base lint format docs clean \
+.PHONY: demo compare check quick test base lint format docs clean \
     lowest newest licenses sbom audit hostile
 .DELETE_ON_ERROR:
 
@@ -37,16 +38,8 @@ quick: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not data"
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not data" --cov --cov-report=term:skip-covered
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target slow-one slow-other
-
-# Two halves that take as long, one on each core; a new folder of tests is in the other half.
-HALF := app batch comparison data evaluation explain fusion fuzz recipes report testing training
-slow-one: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix tests/,$(HALF))
-
-slow-other: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or data" $(addprefix --ignore=tests/,$(HALF))
+	$(PYTEST) -m "not slow and not data" --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "slow or data"
 
 # The package as a user gets it, used outside of the checkout; then the tests that need no extra.
 PIPELINE := pipeline personal speech test_onnx_network.py test_checkpoint.py

@@ -22,10 +22,12 @@ from mmemo.samples import make_clip
 pytestmark = pytest.mark.slow
 
 
+WIDE = os.environ | {"COLUMNS": "200"}  # a long path stays in its line
+
+
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mmemo", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+    command = [sys.executable, "-m", "mmemo", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=WIDE)
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -241,7 +243,7 @@ def test_a_name_and_a_text_that_are_not_utf_8(clip: Path, tmp_path: Path) -> Non
     name = os.path.join(os.fsencode(tmp_path), b"caf\xe9.mp4")
     shutil.copy(clip, name)
     command = [sys.executable, "-m", "mmemo", "analyze", name, "--text", b"So happ\xff", "--modalities", "text"]
-    done = subprocess.run([*command, "--out", tmp_path / "r.html"], capture_output=True, timeout=120)
+    done = subprocess.run([*command, "--out", tmp_path / "r.html"], capture_output=True, timeout=120, env=WIDE)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "caf?.mp4" in done.stdout.decode()
     assert "caf\ufffd.mp4" in (tmp_path / "r.html").read_text()

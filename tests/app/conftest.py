@@ -15,10 +15,11 @@ from pathlib import Path
 
 import cv2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mmemo import media
 from mmemo.samples import make_clip, portrait
+from tests.processes import children, files_in
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MOST_MEGABYTES = 3
@@ -47,12 +48,11 @@ class Running:
 
     def workers(self) -> list[int]:
         """Processes that the server started."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return sorted(int(one) for task in tasks for one in task.read_text().split())
+        return children(self.process.pid)
 
     def files(self) -> list[Path]:
         """All files the server has lying about."""
-        return [file for file in self.folder.rglob("*") if file.is_file()]
+        return files_in(self.folder)
 
 
 def start(folder: Path, *options: str, calls: Path | None = None) -> Running:
@@ -129,6 +129,7 @@ def browser(camera: Path, microphone: Path) -> Iterator[Browser]:
     fakes = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
         seen, heard = f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}"
+        expect.set_options(timeout=60_000)  # a machine may be slow
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *fakes, seen, heard])
         yield chromium
         chromium.close()

@@ -28,7 +28,7 @@ A, B = Visitor("browser", "a"), Visitor("browser", "b")
 @pytest.fixture
 def analyst(tmp_path: Path) -> Iterator[Analyst]:
     (tmp_path / "results").mkdir()
-    analyst = Analyst(Settings.of("default", ("face", "text")), ResultStore(tmp_path / "results"), 1_000_000, 3.0)
+    analyst = Analyst(Settings.of("default", ("face", "text")), ResultStore(tmp_path / "results"), 1_000_000, None)
     yield analyst
     analyst.close()
 
@@ -53,7 +53,6 @@ def test_earlier_clips_and_corrections_reach_the_process(analyst: Analyst, tmp_p
     def find(*earlier: Features) -> StoredResult:
         return analyst.find(A, None, "It makes me angry.", None, lambda done, what: None, earlier)
 
-    analyst._limit = None
     plain = find()
     relative = find(plain.features, find().features)
     assert [note.code for note in relative.result.notes] == ["baseline"]
@@ -70,8 +69,10 @@ def test_earlier_clips_and_corrections_reach_the_process(analyst: Analyst, tmp_p
 
 
 def test_what_takes_too_long_is_ended_and_the_next_one_served(analyst: Analyst, long: Path) -> None:
+    analyst._limit = 3.0
     with pytest.raises(TimeLimitError, match="longer than the limit of 3 s"):
         analyst.document(A, long, None)
+    analyst._limit = None  # a machine may be slow
     assert analyst.document(A, None, "I am so happy")["label"] == "happiness"
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from mmemo import EmotionResult
 from tests.app.conftest import MOST_MEGABYTES, Running, start
+from tests.processes import processor_time
 
 pytestmark = pytest.mark.slow
 
@@ -137,16 +138,19 @@ def test_a_taken_port_is_told(server: Running) -> None:
 
 def leave(running: Running, long: Path) -> None:
     """Hang up while a clip is analyzed: that is ended with its process, and the next one is served."""
-    before = running.workers()
+    worker = running.workers()[0]
+    spent = processor_time(worker)
     address = urlsplit(running.address)
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="long.mp4"\r\n\r\n' + long.read_bytes()
     head = f"POST /api/analyze HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {running.token}\r\n"
     head += f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body) + 9}\r\n\r\n"
     with socket.create_connection((str(address.hostname), address.port or 0)) as leaving:
         leaving.sendall(head.encode() + body + b"\r\n--b--\r\n")
-        while not list(running.folder.rglob("long.mp4")):
+        while "long.mp4" not in (file.name for file in running.files()):
             time.sleep(0.01)
-    while before[0] in running.workers() or running.files() != [*running.folder.glob("*/mmemo-app.lock")]:
+        while processor_time(worker) < spent + 0.5:  # it is at work
+            time.sleep(0.01)
+    while worker in running.workers() or running.files() != [*running.folder.glob("*/mmemo-app.lock")]:
         time.sleep(0.05)
     assert post(running, text="hello")[0] == 200
 
