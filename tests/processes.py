@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-
 INTERRUPTED = (130, -signal.SIGINT)
 """Exit status after Ctrl-C, 130 to a shell: CPython ends by the signal itself where it came during an ``exec``."""
 
