@@ -13,6 +13,12 @@ INTERRUPTED = (130, -signal.SIGINT)
 """Exit status after Ctrl-C, 130 to a shell: CPython ends by the signal itself where it came during an ``exec``."""
 
 
+def in_foreground() -> None:
+    """For ``preexec_fn``: take the signals that a job in the background, or under nohup, is started to ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def interrupt(process: subprocess.Popen[str]) -> float:
     """Interrupt a process and its group; seconds of its processor time until it has ended, without those of others."""
     before = processor_time(process.pid)

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mmemo.samples import make_clip
-from tests.processes import INTERRUPTED, interrupt, processor_time
+from tests.processes import INTERRUPTED, in_foreground, interrupt, processor_time
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,7 +26,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def begin(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mmemo", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **given, start_new_session=True, preexec_fn=in_foreground)
 
 
 @pytest.mark.parametrize("after", [1.0, 4.0])  # loading; looking, listening and recognizing

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mmemo import media
 from mmemo.samples import make_clip, portrait
-from tests.processes import children, files_in
+from tests.processes import children, files_in, in_foreground
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MOST_MEGABYTES = 3
@@ -67,7 +67,7 @@ def start(folder: Path, *options: str, calls: Path | None = None) -> Running:
         text=True,
         env={**os.environ, "TMPDIR": str(folder)},
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests may run under nohup
+        preexec_fn=in_foreground,
     )
     assert process.stdout is not None
     guard = threading.Timer(120, process.kill)  # a server that never says where it is must not hang the tests

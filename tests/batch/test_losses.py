@@ -27,7 +27,7 @@ from mmemo.data import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.labels import EKMAN7
 from mmemo.samples import make_clip
-from tests.processes import INTERRUPTED, children, interrupt
+from tests.processes import INTERRUPTED, children, in_foreground, interrupt
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,7 +89,7 @@ def test_ten_rounds_of_random_kills_change_nothing(words: Path, undisturbed: str
 
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(many: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    running = begin(many, out, start_new_session=True)
+    running = begin(many, out, start_new_session=True, preexec_fn=in_foreground)
     while not journal_of(out).exists() or journal_of(out).stat().st_size < 20_000:
         assert running.poll() is None
         time.sleep(0.005)
