@@ -43,9 +43,9 @@ def children(process: int) -> list[int]:
     return sorted(found)
 
 
-def files_in(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> set[Path]:
     """All files below a folder in which others come and go: `Path.rglob` raises where a folder has just gone."""
-    return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    return {Path(parent, name) for parent, _, names in os.walk(folder) for name in names}
 
 
 def _fields(process: int) -> list[str]:

@@ -50,8 +50,8 @@ class Running:
         """Processes that the server started."""
         return children(self.process.pid)
 
-    def files(self) -> list[Path]:
-        """All files the server has lying about."""
+    def files(self) -> set[Path]:
+        """All files the server has lying about; those of visitors who left may go at any time."""
         return files_in(self.folder)
 
 

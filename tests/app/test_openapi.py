@@ -13,7 +13,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_every_response_is_as_described(server: Running) -> None:
-    from schemathesis.specs.openapi.checks import positive_data_acceptance  # a file of random bytes is no clip
+    from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+    # A file of random bytes is no clip, and in a form every value is text: false becomes "false".
+    unfit = [positive_data_acceptance, negative_data_rejection]
 
     described = openapi.from_url(f"{server.address}/openapi.json", headers=server.bearer)
     operation = described["/api/analyze"]["POST"]
@@ -29,7 +32,7 @@ def test_every_response_is_as_described(server: Running) -> None:
     )
     @given(one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)))
     def exchange(case: Case) -> None:
-        response = case.call_and_validate(headers=server.bearer, excluded_checks=[positive_data_acceptance])
+        response = case.call_and_validate(headers=server.bearer, excluded_checks=unfit)
         sent.add(response.status_code)
 
     exchange()

@@ -74,7 +74,7 @@ def test_modalities_are_switched_without_analyzing_again(
     files = server.files()
     face.uncheck()
     expect(page.locator("#comparison .current")).not_to_contain_text("Face")
-    assert server.files() == files  # an analysis has a folder of its own
+    assert server.files() <= files  # an analysis has a folder of its own
     assert page.inner_text("#comparison .verdict") != before
     for box in page.locator("#choice input:checked").all()[::-1]:
         box.uncheck()
