@@ -310,15 +310,16 @@ def shares(labels: LabelSet, given: Shares) -> np.ndarray:
     for label in given:
         if label not in labels:
             raise ArgumentError(expected_one_of("Label of a prior", labels, label))
-    rest = [label for label in labels if label not in given]
-    left = 1 - sum(given.values())
-    values = np.array([given.get(label, left / max(1, len(rest))) for label in labels], float)
-    if not (np.isfinite(values).all() and (values > 0).all() and abs(values.sum() - 1) < 0.01):
-        raise ArgumentError(
-            f"A prior is the share of each label, all above 0 and 1 together, got {dict(given)}. "
-            "A label that hardly occurs has a small share, such as 0.001."
-        )
-    return np.asarray(values / values.sum())
+    if all(0 < share <= 1 for share in given.values()):
+        unnamed = [label for label in labels if label not in given]
+        left = 1 - sum(given.values())
+        values = np.array([given.get(label, left / max(1, len(unnamed))) for label in labels], float)
+        if (values > 0).all() and abs(values.sum() - 1) < 0.01:
+            return np.asarray(values / values.sum())
+    raise ArgumentError(
+        f"A prior is the share of each label, all above 0 and 1 together, got {dict(given)}. "
+        "A label that hardly occurs has a small share, such as 0.001."
+    )
 
 
 def _encode(encoder: Encoder, windows: Sequence[Evidence]) -> Encoding:

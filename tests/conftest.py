@@ -37,6 +37,16 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def same_inputs() -> Iterator[None]:
+    """Hypothesis makes the same inputs in every run: left alone it draws constants from whatever modules are loaded."""
+    from hypothesis.internal.conjecture import providers  # the base install has none
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(providers, "_get_local_constants", providers.Constants)
+        yield
+
+
+@pytest.fixture(scope="session")
 def analyzer() -> Analyzer:
     """One analyzer for all tests: the models are loaded once."""
     return Analyzer()

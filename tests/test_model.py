@@ -234,7 +234,7 @@ def test_priors_are_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "prior", ["equal", None, {"bliss": 0.5}, {"calm": 1.0}, {"calm": -0.1}, {"calm": float("nan")}]
+    "prior", ["equal", None, {"bliss": 0.5}, {"calm": 1.0}, {"calm": -0.1}, {"calm": float("nan")}, {"calm": 10**400}]
 )
 def test_a_prior_that_is_none(prior: Any) -> None:
     with pytest.raises(ArgumentError, match=r"[Pp]rior"):

@@ -53,7 +53,7 @@ class LateFusion:
     def __init__(
         self, labels: LabelSet, weights: Mapping[str, float | Sequence[float]], agreement: float = 0.5
     ) -> None:
-        arrays = {modality: np.asarray(weight, float) for modality, weight in weights.items()}
+        arrays = {modality: _numbers(weight) for modality, weight in weights.items()}
         bad = {
             modality: weights[modality]
             for modality, weight in arrays.items()
@@ -165,6 +165,14 @@ class LateFusion:
             best = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x
         head = build(best)
         return cls(labels, head.weights, head.agreement)
+
+
+def _numbers(weight: float | Sequence[float]) -> np.ndarray:
+    """A weight as float64; NaN for what is no number, or larger than any."""
+    try:
+        return np.asarray(weight, float)
+    except (OverflowError, TypeError, ValueError):
+        return np.array(np.nan)
 
 
 class RuleFusion:

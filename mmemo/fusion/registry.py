@@ -58,7 +58,7 @@ def load_head(
             if network is not None and hasattr(head_class, "from_graph")
             else head_class.from_state(labels, settings, arrays)
         )
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"The settings and arrays of the fusion head {kind!r} don't fit this version of it ({error}). "
             "Train it again."

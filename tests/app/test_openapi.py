@@ -12,7 +12,7 @@ from tests.app.conftest import Running
 pytestmark = pytest.mark.slow
 
 
-def test_every_response_is_as_described(server: Running) -> None:
+def test_every_response_is_as_described(server: Running, same_inputs: None) -> None:
     from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
     # A file of random bytes is no clip, and in a form every value is text: false becomes "false".

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -60,8 +62,10 @@ def test_an_unknown_modality_lists_the_known_ones() -> None:
         LateFusion(LABELS, {"face": 1.0}).fuse({"gaze": encoding(P)})
 
 
-@pytest.mark.parametrize("weights", [{}, {"face": 0.0}, {"face": float("nan")}, {"face": -1.0}])
-def test_weights_must_be_positive(weights: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "weights", [{}, {"face": 0.0}, {"face": float("nan")}, {"face": -1.0}, {"face": 10**400}, {"face": "a"}]
+)
+def test_weights_must_be_positive(weights: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError, match="positive weights"):
         LateFusion(LABELS, weights)
 

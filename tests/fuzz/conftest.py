@@ -23,7 +23,7 @@ MEMORY = 1.5
 
 
 @pytest.fixture(scope="module")
-def check(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
+def check(tmp_path_factory: pytest.TempPathFactory, same_inputs: None) -> Iterator[Check]:
     """Writes an input into a new file, calls its reader, and lets errors of mmemo pass, but no other."""
     folder, count = tmp_path_factory.mktemp("fuzz"), 0
     before = _peak()

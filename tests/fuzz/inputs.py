@@ -1,7 +1,7 @@
 """Damaged files and invented values, by Hypothesis.
 
 ``MMEMO_FUZZ_INPUTS`` is the number of inputs of each reader. They are the same in every run, as long as the code of
-the test is.
+the test is; see the fixture `same_inputs`.
 """
 
 from __future__ import annotations
