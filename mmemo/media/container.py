@@ -20,17 +20,12 @@ from mmemo.evidence import Seconds
 from mmemo.media.clock import continued
 from mmemo.media.limits import LIMITS
 from mmemo.media.suffixes import IMAGE
+from mmemo.reading import stand_in
 
 log = logging.getLogger(__name__)
 
-_NO_MEDIA = {
-    (b"#extm3u", b"<?xml", b"<mpd", b"ffconcat", b"v=0\r", b"v=0\n"): (
-        "a playlist: it names media elsewhere. Give the media files themselves."
-    ),
-    (b"version https://git-lfs",): "a pointer of Git LFS, not the file itself. Fetch it with: git lfs pull",
-    (b"<!doctype html", b"<html"): "a web page, not media: the download failed, or asks for a login. Get it again.",
-}
-"""First bytes, in lower case, of files that are named like media and are not, and what to say of them."""
+_PLAYLISTS = (b"#extm3u", b"<?xml", b"<mpd", b"ffconcat", b"v=0\r", b"v=0\n")
+"""First bytes, in lower case, of files that name media elsewhere."""
 _LARGE = 9_000_000
 """Pixels; each thread of a decoder holds a picture or more of its own, so larger ones get no more than four."""
 _PADDING = 10_000_000
@@ -97,9 +92,10 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} is empty (0 bytes). The recording or the copy failed; get the file again.")
     with path.open("rb") as file:
         head = file.read(512).lstrip(b"\xef\xbb\xbf \r\n")
-    for beginnings, what in _NO_MEDIA.items():
-        if head.lower().startswith(beginnings):
-            raise MediaError(f"{path} is {what}")
+    if head.lower().startswith(_PLAYLISTS):
+        raise MediaError(f"{path} is a playlist: it names media elsewhere. Give the media files themselves.")
+    if what := stand_in(head):
+        raise MediaError(f"{path} can't be read as media: {what}.")
 
 
 def _check_limits(path: Path, container: Any) -> None:
