@@ -7,7 +7,7 @@ import numpy as np
 from mmemo.errors import require_extra
 
 
-def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, target: np.ndarray, log_prior: np.ndarray | None = None) -> float:
     """The temperature T > 0 that minimizes the log loss of ``softmax(logits / T)`` on validation data.
 
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
@@ -15,6 +15,7 @@ def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
     Args:
         logits: (N, K) float.
         target: (N,) int class indices, or (N, K) float target distributions.
+        log_prior: (K,) float, added to the scaled logits: of the validation data, for logits that carry no prior.
 
     Raises:
         MissingExtraError: if SciPy is not installed.
@@ -27,10 +28,11 @@ def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    offset = 0.0 if log_prior is None else log_prior
     soft = np.eye(logits.shape[1])[target] if target.ndim == 1 else target
 
     def loss(log_temperature: float) -> float:
-        return float(-np.mean(np.sum(soft * log_softmax(logits / np.exp(log_temperature), axis=1), axis=1)))
+        return float(-np.mean(np.sum(soft * log_softmax(logits / np.exp(log_temperature) + offset, axis=1), axis=1)))
 
     best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(best.x))

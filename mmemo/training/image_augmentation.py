@@ -11,7 +11,10 @@ from the image and not from a border.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import cv2
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -121,6 +124,38 @@ def random_resolution(
     small = functional.interpolate(images[hit], size=(size, size), mode="area")
     result = images.clone()
     result[hit] = functional.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
+    return result
+
+
+def random_equalization(images: torch.Tensor, generator: torch.Generator, *, share: float = 0.15) -> torch.Tensor:
+    """Equalize the local contrast of a random share of the images (CLAHE), as cameras and image editors do."""
+    return _in_bytes(images, torch.rand(len(images), generator=generator) < share, _equalized)
+
+
+def random_compression(
+    images: torch.Tensor, generator: torch.Generator, *, share: float = 0.3, quality: tuple[int, int] = (10, 60)
+) -> torch.Tensor:
+    """Compress a random share of the images to JPEG, at a random quality between two of OpenCV's, 0 to 100."""
+    grades = torch.randint(*quality, (len(images),), generator=generator).tolist()
+    hit = torch.rand(len(images), generator=generator) < share
+    return _in_bytes(images, hit, lambda image, row: _compressed(image, grades[row]))
+
+
+def _equalized(image: np.ndarray, _: int) -> np.ndarray:
+    return cv2.createCLAHE(2.0, (4, 4)).apply(image)
+
+
+def _compressed(image: np.ndarray, grade: int) -> np.ndarray:
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, grade])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+
+
+def _in_bytes(images: torch.Tensor, hit: torch.Tensor, change: Callable[[np.ndarray, int], np.ndarray]) -> torch.Tensor:
+    """The images (N, 1, H, W) with those that are hit changed as (H, W) uint8; ``change`` gets their row as well."""
+    result = images.clone()
+    for row in torch.nonzero(hit)[:, 0].tolist():
+        image = (images[row, 0].clamp(0, 1).numpy() * 255).astype(np.uint8)
+        result[row, 0] = torch.from_numpy(change(image, row).astype(np.float32) / 255)
     return result
 
 

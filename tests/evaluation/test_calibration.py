@@ -38,3 +38,12 @@ def test_classes_and_one_hot_distributions_give_the_same() -> None:
 def test_finds_the_temperature_of_soft_targets() -> None:
     logits, _ = drawn(1.0, 500)
     assert fit_temperature(logits, softmax(logits / 3.0, axis=1)) == pytest.approx(3.0, rel=1e-3)
+
+
+def test_scores_without_a_prior_are_fitted_under_that_of_the_data() -> None:
+    generator = np.random.default_rng(5)
+    log_prior = np.log([0.7, 0.2, 0.07, 0.03])
+    logits = generator.normal(0, 2, (4000, 4))
+    target = softmax(logits / 2.0 + log_prior, axis=1)
+    assert fit_temperature(logits, target, log_prior) == pytest.approx(2.0, rel=1e-3)
+    assert fit_temperature(logits, target) != pytest.approx(2.0, rel=0.05)

@@ -72,6 +72,8 @@ def test_placements_stay_within_their_bounds() -> None:
         augment.random_resolution,
         augment.random_noise,
         augment.random_erase,
+        augment.random_equalization,
+        augment.random_compression,
     ],
 )
 def test_changes_are_repeatable_and_leave_their_input_alone(images: torch.Tensor, change) -> None:
@@ -84,11 +86,29 @@ def test_changes_are_repeatable_and_leave_their_input_alone(images: torch.Tensor
     assert torch.isfinite(first).all()
 
 
-@pytest.mark.parametrize("change", [augment.random_blur, augment.random_resolution, augment.random_erase])
+SHARED = [
+    augment.random_blur,
+    augment.random_resolution,
+    augment.random_erase,
+    augment.random_equalization,
+    augment.random_compression,
+]
+
+
+@pytest.mark.parametrize("change", SHARED)
 def test_only_a_share_of_the_images_is_changed(change) -> None:
     many = torch.rand(400, 1, 32, 32, generator=generator(3))
     changed = (change(many, generator(), share=0.25) - many).abs().amax(dim=(1, 2, 3)) > 1e-4
     assert 0.15 < float(changed.float().mean()) < 0.35
+
+
+def test_equalization_brings_out_what_is_dark_and_compression_loses_the_finest_detail() -> None:
+    dim = torch.linspace(0, 0.2, 32).expand(1, 1, 32, 32)
+    assert float(augment.random_equalization(dim, generator(), share=1.0).max()) > 0.25
+    noisy = torch.rand(1, 1, 32, 32, generator=generator())
+    rough = augment.random_compression(noisy, generator(), share=1.0, quality=(10, 11))
+    fine = augment.random_compression(noisy, generator(), share=1.0, quality=(95, 96))
+    assert float((rough - noisy).abs().mean()) > 3 * float((fine - noisy).abs().mean())
 
 
 def test_blur_is_gaussian() -> None:
