@@ -176,7 +176,8 @@ def test_a_name_is_asked_for_and_without_network_is_one_clear_error(monkeypatch:
     monkeypatch.setattr(hub, "snapshot_download", offline)
     with pytest.raises(UnknownModelError, match=r"'someone/their-faces' is no folder here.*no route"):
         FaceEncoder.from_pretrained("someone/their-faces", revision="v1")
-    assert asked == {"name": "someone/their-faces", "revision": "v1", "allow_patterns": ["*.json", "*.safetensors"]}
+    patterns = {"allow_patterns": ["*.json", "*.safetensors"], "ignore_patterns": ["*/*"]}
+    assert asked == {"name": "someone/their-faces", "revision": "v1"} | patterns
 
 
 def test_what_is_no_classifier_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
