@@ -42,8 +42,7 @@ def fetch(name: str, revision: str | None = None, patterns: Sequence[str] = ("*.
     except ImportError:
         raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
     try:
-        wanted = {"allow_patterns": list(patterns), "ignore_patterns": ["*/*"]}
-        return Path(snapshot_download(name, revision=revision, **wanted))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), ignore_patterns=["*/*"]))
     except Exception as error:  # no network, no such name, no permission: each has its own exception
         raise UnknownModelError(
             f"{name!r} is no folder here and can't be fetched from the Hugging Face Hub: {error}"

@@ -1,6 +1,6 @@
 """Checkpoints of other projects that are known by name: what their classes mean, their licenses, which can't be loaded.
 
-All of it was read on the model cards and in the settings of the checkpoints; the weights themselves were not fetched and
+All of it was read on the model cards and in the settings of the checkpoints; the weights themselves were not fetched or
 tried. `from_pretrained` looks a name up here, so that it needs no labels; a name that is not here works all the same.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mmemo.encoders.face.backbone_loaders import Preprocessing
+from mmemo.encoders.face.preprocessing import Preprocessing
 from mmemo.errors import WeightsError
 from mmemo.labels import EKMAN7, LabelSet
 
@@ -73,16 +73,15 @@ _FER_PLUS = {label: None if label == "contempt" else label for label in (
 )}  # fmt: skip
 _IEMOCAP = {"neu": "neutral", "hap": "happiness", "ang": "anger", "sad": "sadness"}
 _RAVDESS = {
-    "angry": "anger", "calm": "neutral", "disgust": "disgust", "fearful": "fear", "happy": "happiness",
-    "neutral": "neutral", "sad": "sadness", "surprised": "surprise",
+    "angry": "anger", "disgust": "disgust", "fearful": "fear", "happy": "happiness", "neutral": "neutral",
+    "sad": "sadness", "surprised": "surprise",
 }  # fmt: skip
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _HSEMOTION = "https://github.com/av-savchenko/hsemotion-onnx"
 
 
 def _hsemotion(name: str, size: int, classes: Classes, obstacle: str = "") -> KnownCheckpoint:
     """An EfficientNet of HSEmotion (Savchenko 2022) as an ONNX file."""
-    preprocessing = Preprocessing(size, **_IMAGENET)
+    preprocessing = Preprocessing(size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of ImageNet
     license, data = "Apache-2.0", "VGGFace2, AffectNet"
     return KnownCheckpoint(
         f"{name}.onnx", "face", classes, license, data, source=_HSEMOTION, preprocessing=preprocessing,
@@ -137,7 +136,8 @@ CHECKPOINTS = (
         "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim", "voice", {}, "CC-BY-NC-SA-4.0", "MSP-Podcast 1.7", 661,
     ),
     KnownCheckpoint(
-        "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition", "voice", _RAVDESS, "Apache-2.0", "RAVDESS", 1270,
+        "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition", "voice", _RAVDESS | {"calm": "neutral"},
+        "Apache-2.0", "RAVDESS", 1270,
         obstacle="its head has names that are not those of transformers, which would set it up at random",
     ),
     KnownCheckpoint(

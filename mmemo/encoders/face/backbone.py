@@ -14,13 +14,9 @@ from typing import Any
 import numpy as np
 
 from mmemo.encoders.external import HUB_NAME, fetch, map_classes, map_scores, read_settings, write_settings
-from mmemo.encoders.face.backbone_loaders import (
-    HuggingFaceClassifier,
-    ImageClassifier,
-    OnnxClassifier,
-    Preprocessing,
-)
+from mmemo.encoders.face.backbone_loaders import HuggingFaceClassifier, ImageClassifier, OnnxClassifier
 from mmemo.encoders.face.frames import FaceFrameEncoder
+from mmemo.encoders.face.preprocessing import Preprocessing
 from mmemo.encoders.known_checkpoints import find_checkpoint
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
 from mmemo.evidence import FaceEvidence
