@@ -11,6 +11,7 @@ from .batch.analyze_many import analyze_many as analyze_many
 from .clip import Clip as Clip
 from .comparison.compare import compare as compare
 from .comparison.predictions import Predictions as Predictions
+from .downloads import download as download
 from .micro.spot import spot_micro as spot_micro
 from .model import EmotionModel as EmotionModel
 from .personal.adaptation import Adaptation as Adaptation

@@ -122,7 +122,7 @@ def analyze(
     text: Annotated[str | None, typer.Option(help="The spoken words, if you know them.")] = None,
     subtitles: Annotated[Path | None, typer.Option(help="An .srt, .vtt, .ass or .txt file with the words.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
-    model: Annotated[str, typer.Option(help="A model's name, or a folder that a recipe saved.")] = "default",
+    model: Annotated[str, typer.Option(help="default, large, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = 2.0,
     hop: Annotated[float, typer.Option(help="Seconds from one window's start to the next.")] = 1.0,
@@ -154,11 +154,13 @@ def analyze(
     raw_cells: Annotated[
         bool, typer.Option("--raw-cells", help="In a .csv, keep text that a spreadsheet may take for a formula.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Download what --model large takes, without a question.")] = False,
     classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
     chosen = None if modalities is None else _names(modalities)
     own = _import(classes)
+    _offer_download(model, yes)
     from mmemo.batch.sources import By
 
     if paths and (len(paths) > 1 or _stands_for_many(paths[0])):
@@ -585,6 +587,28 @@ def _personal(
         "baseline": baseline if baseline is None or baseline in names else Baseline.load(baseline),
         "adaptation": None if adaptation is None else Adaptation.load(adaptation),
     }
+
+
+def _offer_download(model: str, yes: bool) -> None:
+    """Download the model after a question, if it is one that takes a download; a refusal ends the program.
+
+    Raises:
+        ArgumentError: if there is nobody to ask.
+    """
+    from mmemo.pretrained import LARGE, describe_download, is_downloaded
+
+    if model != LARGE or is_downloaded():
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ArgumentError(f"{describe_download()} Add --yes to download it.")
+        # typer.confirm prints a space to stdout, where the result goes
+        print(describe_download(), "Download it? [y/N] ", sep="\n", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise typer.Abort
+    from mmemo.downloads import download
+
+    download(model)
 
 
 def _shares(text: str) -> dict[str, float]:

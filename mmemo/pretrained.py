@@ -1,13 +1,15 @@
-"""Embedded weights, each with its card and checked against its fingerprint; and models by name or folder."""
+"""Embedded weights, each with its card and checked against its fingerprint, and models by name or folder."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from mmemo.checkpoint import sha256_of
+from mmemo.encoders.known_checkpoints import CHECKPOINTS
 from mmemo.encoders.registry import ENCODERS
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError, expected_one_of
 from mmemo.files import MARK
@@ -77,6 +79,12 @@ MICRO = Weights(
 )
 """The recognizer of micro-expressions, which is no part of a model."""
 
+LARGE = "large"
+"""The model that `mmemo.downloads.download` makes."""
+LARGE_CHECKPOINTS = {"face": "trpakov/vit-face-expression", "voice": "superb/hubert-large-superb-er"}
+"""Its checkpoints on the Hub: those of `mmemo.encoders.known_checkpoints` under a permissive license whose scores are
+documented. Its words are the embedded ones."""
+
 
 def find_model(
     name: str | Path = "default", modalities: Sequence[str] | None = None, classes: Sequence[type] = ()
@@ -84,7 +92,7 @@ def find_model(
     """Look a model up without loading it.
 
     Args:
-        name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
+        name: "default", "large", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: those that are wanted; None for all that the model has.
         classes: of encoders and fusion heads that are not mmemo's own.
 
@@ -127,10 +135,10 @@ def load_model(
     device: str = "auto",
     classes: Sequence[type] = (),
 ) -> EmotionModel:
-    """Load an embedded model by name, or a saved one by its folder. Nothing is ever downloaded.
+    """Load a model by name, or a saved one by its folder. Nothing is downloaded: that takes `mmemo.download`.
 
     Args:
-        name: "default", a folder written by `EmotionModel.save`, or the run folder of a recipe.
+        name: "default", "large", a folder written by `EmotionModel.save`, or the run folder of a recipe.
         modalities: load these encoders only; all of them otherwise.
         device: "auto" (a GPU where an encoder's runtime, ONNX Runtime or torch, has one), "cpu", "cuda", "mps",
             "directml", "openvino".
@@ -138,7 +146,7 @@ def load_model(
             class in; those of installed packages are found by the entry points ``mmemo.encoders`` and ``mmemo.fusion``.
 
     Raises:
-        UnknownModelError: if there is no such name or folder.
+        UnknownModelError: if there is no such name or folder, or the model was not downloaded.
         WeightsError: if a file is damaged, or not the one this version was released with, or a class is not known.
         ArgumentError: for a modality the model does not have, or a device that is not there.
         MissingExtraError: if an encoder runs in torch, and torch is not installed.
@@ -162,17 +170,49 @@ def model_folder(name: str | Path) -> Path:
     """Where a model's files are.
 
     Raises:
-        UnknownModelError: if there is no such name or folder.
+        UnknownModelError: if there is no such name or folder, or the model was not downloaded.
     """
     if str(name) in MODELS:
         return MODELS[str(name)].folder
+    if str(name) == LARGE:
+        if not is_downloaded():
+            raise UnknownModelError(
+                f"{describe_download()} Call mmemo.download({LARGE!r}), or mmemo analyze --model {LARGE}, which asks."
+            )
+        return large_folder()
     if (Path(name) / RUN / FUSION).is_dir():
         return Path(name) / RUN
     if not (Path(name) / FUSION).is_dir():
         raise UnknownModelError(
-            expected_one_of("Model", MODELS, str(name)) + " A folder that a recipe saved works too; this is none."
+            expected_one_of("Model", (*MODELS, LARGE), str(name))
+            + " A folder that a recipe saved works too; this is none."
         )
     return Path(name)
+
+
+def large_folder() -> Path:
+    """Where the model "large" is, once it was downloaded: in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mmemo" / LARGE
+
+
+def is_downloaded() -> bool:
+    """Whether the model "large" was downloaded."""
+    return (large_folder() / FUSION).is_dir()
+
+
+def describe_download() -> str:
+    """What a download of the model "large" would fetch, a checkpoint a line, with sizes, licenses and places."""
+    chosen = [one for one in CHECKPOINTS if one.name in LARGE_CHECKPOINTS.values()]
+    lines = [f"  {one.url}, {one.megabytes} MB, {one.license}, trained on {one.trained_on}" for one in chosen]
+    total = sum(one.megabytes or 0 for one in chosen)
+    return "\n".join(
+        [
+            f"The model {LARGE!r} is not on this machine. It takes:",
+            *lines,
+            f"That is {total} MB into the cache of Hugging Face, and as much again into {large_folder()}. "
+            "What it scores was not measured.",
+        ]
+    )
 
 
 def verify(weights: Weights) -> None:

@@ -71,7 +71,7 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         (["analyze", "none.mp4", "--video", "x.avi"], "expected one of ['.mp4', '.mkv']"),
         (["analyze", "none.mp4", "--anonymize", "pixels"], "expected one of ['blur', 'mask']"),
         (["analyze", "none.mp4", "--modalities", "faces"], "Did you mean 'face'"),
-        (["analyze", "none.mp4", "--model", "none"], "expected one of ['default']"),
+        (["analyze", "none.mp4", "--model", "none"], "expected one of ['default', 'large']"),
         (["analyze", "none.mp4", "--hop", "9"], "hop <= window"),
         (["analyze", "none.mp4", "--out", "nowhere/x.json"], "There is no folder nowhere"),
         (["analyze", "none.mp4", "--out", "x" * 300 + ".json"], "There can be no file"),

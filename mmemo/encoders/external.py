@@ -31,7 +31,7 @@ def fetch(name: str, revision: str | None = None, patterns: Sequence[str] = ("*.
     Args:
         name: of the checkpoint.
         revision: branch, tag or commit.
-        patterns: of the files that are wanted.
+        patterns: of the files that are wanted. Those in subfolders, such as every epoch of a training, never are.
 
     Raises:
         MissingExtraError: if huggingface_hub is not installed.
@@ -42,7 +42,7 @@ def fetch(name: str, revision: str | None = None, patterns: Sequence[str] = ("*.
     except ImportError:
         raise MissingExtraError("A Hugging Face checkpoint", "backbones") from None
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), ignore_patterns=["*/*"]))
     except Exception as error:  # no network, no such name, no permission: each has its own exception
         raise UnknownModelError(
             f"{name!r} is no folder here and can't be fetched from the Hugging Face Hub: {error}"

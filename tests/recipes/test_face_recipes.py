@@ -30,13 +30,14 @@ def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(RECIPES))
 
 
-@pytest.mark.parametrize("name", ["face_fer2013", "face_blendshapes", "face_sequence"])
+@pytest.mark.parametrize("name", ["face_fer2013", "face_blendshapes", "face_sequence", "face_semi_supervised"])
 def test_help_explains_every_option(recipes: None, name: str) -> None:
     app = typer.Typer()
     app.command()(importlib.import_module(name).main)
     shown = typer_testing.CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0
-    for word in ("--out", "--run", "--seed", "Of weights" if name == "face_fer2013" else "seed"):
+    out = "--alone" if name == "face_semi_supervised" else "--out"  # it makes no weights
+    for word in (out, "--run", "--seed", "Of weights" if name == "face_fer2013" else "seed"):
         assert word in shown.output
 
 
@@ -121,3 +122,71 @@ def test_ck48_is_read_by_sequence(recipes: None, tmp_path: Path) -> None:
         ["S011_001_00000009"],
     ]
     assert {clip.label for sequence in sequences for clip in sequence} == {"happiness"}
+
+
+def test_few_labels_are_drawn_by_class_and_the_fewer_are_among_the_more(recipes: None) -> None:
+    recipe = importlib.import_module("face_semi_supervised")
+    label = np.random.default_rng(0).choice(7, 4000, p=[0.17, 0.25, 0.17, 0.14, 0.14, 0.015, 0.115])
+    few, many = (recipe.choose_labeled(label, count, seed=0) for count in (100, 500))
+    assert set(few) <= set(many)
+    shares = np.bincount(label) / len(label)
+    assert np.abs(np.bincount(label[few], minlength=7) - 100 * shares).max() <= 1
+    assert set(few) != set(recipe.choose_labeled(label, 100, seed=1))
+
+
+def test_confident_labels_of_weak_views_teach_and_others_do_not(recipes: None) -> None:
+    torch = pytest.importorskip("torch")
+    recipe = importlib.import_module("face_semi_supervised")
+
+    class Brightness(torch.nn.Module):
+        """Class 0 of dark images, 1 of bright ones."""
+
+        def forward(self, images):
+            light = images.mean(dim=(1, 2, 3)) * 20 - 10
+            return light, torch.stack([-light, light], dim=1)
+
+    dark, bright, gray = (torch.full((1, 1, 4, 4), value) for value in (0.1, 0.9, 0.5))
+
+    def loss(weak, strong, shares=None):
+        batch = recipe.Batch(dark, torch.tensor([0]), weak, strong)
+        return float(recipe.fixmatch_loss(Brightness(), batch, 0.95, shares))
+
+    alone = loss(gray[:0], gray[:0])
+    assert loss(bright, bright) == pytest.approx(alone, abs=1e-3)  # sure, and the strong view agrees
+    assert loss(bright, dark) > alone + 10  # sure, and it does not
+    assert loss(gray, dark) == pytest.approx(alone, abs=1e-3)  # not sure
+    assert loss(gray, dark, torch.tensor([0.01, 0.99])) > alone + 10  # the shares decide
+
+
+def test_faces_with_and_without_unlabeled_ones(recipes: None, tmp_path: Path) -> None:
+    recipe = importlib.import_module("face_semi_supervised")
+    rng, fer = np.random.default_rng(0), tmp_path / "fer2013"
+    names = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    for i in range(84):
+        usage = ("Training", "Training", "PublicTest", "PrivateTest")[i // 7 % 4]
+        folder = fer / ("train" if usage == "Training" else "test") / names[i % 7]
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{usage}_{i}.jpg"), rng.integers(0, 256, (48, 48), dtype=np.uint8))
+    (fer / "fer2013new.csv").write_text("Image name\n")
+    (fer / "fer_map.csv").write_text("jpg,png\n")
+    np.savez(
+        tmp_path / "crops.npz",
+        gray=rng.integers(0, 256, (84, 112, 112), dtype=np.uint8),
+        placement=np.zeros((84, 2, 3), np.float32),
+        quality=np.ones(84, np.float32),
+        found=np.ones(84, bool),
+    )
+    (tmp_path / "more").mkdir()
+    cv2.imwrite(str(tmp_path / "more" / "portrait.png"), portrait()[:, :, ::-1])
+    reports = {}
+    for alone in (False, True):
+        run = tmp_path / f"run{alone}"
+        recipe.main(
+            tmp_path, labels=14, alone=alone, more=tmp_path / "more", crops=tmp_path / "crops.npz", run=run,
+            epochs=2, steps=2, size=16, batch=4, threshold=0.1, align=True, learning_rate=1e-3, weight_decay=0.05,
+            averaging=0.9, bfloat16=False, seed=0, workers=1, threads=1,
+        )  # fmt: skip
+        reports[alone] = json.loads((run / "report.json").read_text())
+        assert len((run / "history.jsonl").read_text().splitlines()) == 2
+    assert (reports[False]["unlabeled"], reports[True]["unlabeled"]) == (43, 0)
+    assert reports[False]["test"]["samples"] == reports[True]["test"]["samples"] == 21

@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from mmemo.encoders.external import HUB_NAME, fetch, map_classes, map_scores, read_settings, write_settings
-from mmemo.encoders.face.backbone_loaders import (
-    HuggingFaceClassifier,
-    ImageClassifier,
-    OnnxClassifier,
-    Preprocessing,
-)
+from mmemo.encoders.face.backbone_loaders import HuggingFaceClassifier, ImageClassifier, OnnxClassifier
 from mmemo.encoders.face.frames import FaceFrameEncoder
+from mmemo.encoders.face.preprocessing import Preprocessing
+from mmemo.encoders.known_checkpoints import find_checkpoint
 from mmemo.errors import ArgumentError, LabelError, UnknownModelError, WeightsError
 from mmemo.evidence import FaceEvidence
 from mmemo.faces.align import SIZE
@@ -154,18 +151,19 @@ def load_image_backbone(
         name_or_path: a folder with a Hugging Face checkpoint, an ``.onnx`` file, or, if there is no such path, the name
             of a checkpoint on the Hugging Face Hub, which is then fetched (safetensors and JSON only) unless it is in
             the local cache.
-        labels: the label of each of the checkpoint's names, None for names that are dropped. It may be left out for the
-            names of FER2013, of FER+ and of ``target`` itself.
-        names: of an ONNX file, its classes in the order of its output.
-        preprocessing: of an ONNX file; by default read from the shape of its input, with values from 0 to 1.
+        labels: the label of each of the checkpoint's names, None for names that are dropped. It may be left out for
+            `mmemo.encoders.known_checkpoints.CHECKPOINTS`, and for the names of FER2013, of FER+ and of ``target``.
+        names: of an ONNX file, its classes in the order of its output; they may be left out for a known one.
+        preprocessing: of an ONNX file; by default that of a known one, else read from the shape of its input, with
+            values from 0 to 1.
         target: the labels of the encoder.
         device: "auto", "cpu", "cuda", "mps"; for an ONNX file those of `mmemo.onnx_network.DEVICES`.
-        revision: branch, tag or commit on the Hub.
+        revision: branch, tag or commit on the Hub; by default that of a known checkpoint, else the newest.
         settings: ``frames``, ``floor`` and ``mirror`` of `ImageBackboneEncoder`.
 
     Raises:
         UnknownModelError: if there is nothing of that name, here or on the Hub.
-        WeightsError: if it is no image classifier, or has no safetensors weights.
+        WeightsError: if it is no image classifier, has no safetensors weights, or is known not to be loadable.
         LabelError: if the meaning of the names is not known, or ``labels`` doesn't fit them.
         MissingExtraError: if transformers or onnxruntime is not installed.
 
@@ -179,8 +177,11 @@ def load_image_backbone(
     ./not-there is no folder with a Hugging Face checkpoint, no .onnx file, and no name on the Hub.
     """
     path = Path(name_or_path).expanduser()
+    known = find_checkpoint(name_or_path)
     classifier: ImageClassifier
     if path.suffix == ".onnx":
+        if known is not None and names is None:
+            names, preprocessing = tuple(known.classes), preprocessing or known.preprocessing
         classifier = OnnxClassifier(path, names, preprocessing, device)
     elif names is not None or preprocessing is not None:
         raise ArgumentError("names and preprocessing are for ONNX files; a Hugging Face checkpoint brings its own.")
@@ -191,6 +192,9 @@ def load_image_backbone(
             f"{name_or_path} is no folder with a Hugging Face checkpoint, no .onnx file, and no name on the Hub."
         )
     else:
+        revision = revision or (known.revision if known else None)
         classifier = HuggingFaceClassifier(fetch(str(name_or_path), revision), device)
+    if labels is None and known is not None:
+        labels = known.labels(classifier.names, target)
     mapping = map_classes(classifier.names, labels, target, (FER7_TO_EKMAN7, FER8_TO_EKMAN7))
     return ImageBackboneEncoder(classifier, mapping, **settings)

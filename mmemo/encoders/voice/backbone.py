@@ -21,6 +21,7 @@ from torchaudio.functional import resample
 
 from mmemo.encoders.base import Encoding, pad_tokens
 from mmemo.encoders.external import map_classes, map_scores, read_settings, write_settings
+from mmemo.encoders.known_checkpoints import find_checkpoint
 from mmemo.encoders.torch_network import torch_device
 from mmemo.encoders.voice.backbone_loaders import (
     DIMENSIONS,
@@ -204,7 +205,7 @@ class SpeechBackboneEncoder:
         """Encode B prepared windows of any lengths; the result of each does not depend on the others.
 
         There are 10 tokens a second. The logits are those of the trained head, else the checkpoint's own through the
-        mapping, else all zero.
+        mapping, else all zero. A checkpoint of `DIMENSIONS` gives `Encoding.affect` too.
 
         Raises:
             ArgumentError: if a window is not a waveform of at least 0.1 s.
@@ -216,7 +217,19 @@ class SpeechBackboneEncoder:
         tokens = [self.network.tokens([layer[None] for layer in layers])[0] for layers, _ in outputs]
         logits = np.stack([self._logits(one, own) for one, (_, own) in zip(tokens, outputs, strict=True)])
         thinned = [torch.stack([part.mean(0) for part in torch.split(one, frames)]).cpu().numpy() for one in tokens]
-        return Encoding(*pad_tokens(thinned, self.dim), logits)
+        return Encoding(*pad_tokens(thinned, self.dim), logits, affect=self._affect([own for _, own in outputs]))
+
+    def _affect(self, outputs: Sequence[Tensor | None]) -> np.ndarray | None:
+        """Valence, arousal and dominance (B, 3) from -1 to 1, from the outputs of a head of `DIMENSIONS`."""
+        if not self._has_dimensions:
+            return None
+        order = [self.network.backbone.names.index(name) for name in ("valence", "arousal", "dominance")]
+        values = np.stack([own.float().cpu().numpy()[order] for own in outputs if own is not None])
+        return np.asarray((2 * values - 1).clip(-1, 1), np.float32)
+
+    @property
+    def _has_dimensions(self) -> bool:
+        return set(self.network.backbone.names) == set(DIMENSIONS)
 
     @torch.inference_mode()
     def dimensions(self, batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -226,7 +239,7 @@ class SpeechBackboneEncoder:
             ArgumentError: for a checkpoint that was not.
         """
         names = self.network.backbone.names
-        if set(names) != set(DIMENSIONS):
+        if not self._has_dimensions:
             raise ArgumentError(f"This checkpoint gives no {', '.join(DIMENSIONS)}; its classes are {list(names)}.")
         values = [own for _, own in self._run(batch)]
         return {name: np.array([float(one[i]) for one in values], np.float32) for i, name in enumerate(names)}  # type: ignore[index]
@@ -327,17 +340,17 @@ def load_speech_backbone(
             "torchaudio:WAVLM_BASE"; or the name of a checkpoint on the Hugging Face Hub. The latter two are fetched
             unless they are in the local cache (from the Hub safetensors and JSON only).
         labels: the label of each class of the checkpoint's emotion head, None for classes that are dropped. It may be
-            left out for the names of IEMOCAP, of FER2013, and of ``target`` itself.
+            left out for `mmemo.encoders.known_checkpoints.CHECKPOINTS`, and for the names of IEMOCAP and of ``target``.
         target: the labels of the encoder.
         layers: one, or several that are mixed; all by default. 0 is the input of the first transformer layer.
         pooling: "mean", "mean+std" or "attentive".
         own_head: ignore the checkpoint's emotion head, to train another.
         device: "auto", "cpu", "cuda", "mps".
-        revision: branch, tag or commit on the Hub.
+        revision: branch, tag or commit on the Hub; by default that of a known checkpoint, else the newest.
 
     Raises:
         UnknownModelError: if there is nothing of that name, here or on the Hub.
-        WeightsError: if it is no speech checkpoint, or lacks weights.
+        WeightsError: if it is no speech checkpoint, lacks weights, or is known not to be loadable.
         LabelError: if the meaning of its classes is not known, or ``labels`` doesn't fit them.
         ArgumentError: for an unknown layer or pooling.
         MissingExtraError: if transformers is needed and not installed.
@@ -351,11 +364,14 @@ def load_speech_backbone(
     ...     print(error)
     ./not-there is no folder with a Hugging Face checkpoint, no name on the Hub, and no torchaudio:BUNDLE.
     """
-    backbone = load_backbone(name_or_path, revision)
+    known = find_checkpoint(name_or_path)
+    backbone = load_backbone(name_or_path, revision or (known.revision if known else None))
     chosen = None if layers is None else (layers,) if isinstance(layers, int) else tuple(layers)
     classes = backbone.names and set(backbone.names) != set(DIMENSIONS)
     mapping = None
     if classes and not own_head:
+        if labels is None and known is not None:
+            labels = known.labels(backbone.names, target)
         if labels is None and set(map(str.lower, backbone.names)) <= set(_SHORT_NAMES):
             labels = {name: _SHORT_NAMES[name.lower()] for name in backbone.names}
         mapping = map_classes(backbone.names, labels, target)

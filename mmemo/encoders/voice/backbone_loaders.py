@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from mmemo.encoders.external import HUB_NAME, fetch
-from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError, expected_one_of
+from mmemo.errors import MissingExtraError, UnknownModelError, WeightsError, expected_one_of
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-bert", "data2vec-audio", "whisper")
 """Supported values of ``model_type`` in a checkpoint's ``config.json``."""
 DIMENSIONS = ("arousal", "dominance", "valence")
+DENSE = "ForSpeechClassification"
+"""End of the name of a network with a `DenseHead`, which is none of transformers'."""
 PREFIX = "torchaudio:"
 
 
@@ -126,18 +128,17 @@ class TransformersBackbone(nn.Module):
         self.model: Any = (model.get_encoder() if encoder_only else model).eval()
         self.rate = int(self._extractor.sampling_rate)
         settings = model.config
+        named = getattr(settings, "id2label", {})
         # Layers that are left out at random in training would be missing in the mixture.
         settings.layerdrop = settings.encoder_layerdrop = 0.0
         for part in self.model.modules():
             if hasattr(part, "layerdrop"):
                 part.layerdrop = 0.0
-        self.names: tuple[str, ...] = ()
-        self.regression: Regression | None = None
-        if has_head:
-            self.names = tuple(str(settings.id2label[i]) for i in range(settings.num_labels))
-        elif set(map(str, getattr(settings, "id2label", {}).values())) == set(DIMENSIONS):
-            self.names = tuple(str(settings.id2label[i]) for i in range(len(DIMENSIONS)))
-            self.regression = Regression.read(folder)
+        self.dense_head: DenseHead | None = None
+        if any(name.endswith(DENSE) for name in kinds) or set(map(str, named.values())) == set(DIMENSIONS):
+            self.dense_head = DenseHead.read(folder, len(named), config.get("pooling_mode", "mean"))
+        scores = has_head or self.dense_head is not None
+        self.names: tuple[str, ...] = tuple(str(named[i]) for i in range(len(named))) if scores else ()
         self.width = int(settings.hidden_size)
         self.depth = int(settings.encoder_layers if self.family == "whisper" else settings.num_hidden_layers)
         self._convolutions: list[tuple[int, int]] = []
@@ -185,9 +186,9 @@ class TransformersBackbone(nn.Module):
         layers = list(out.encoder_hidden_states if "encoder_hidden_states" in out else out.hidden_states)
         mask = torch.arange(layers[0].shape[1], device=device) < frames[:, None]
         head = getattr(out, "logits", None)
-        if self.regression is not None:
+        if self.dense_head is not None:
             valid = mask[..., None].float()
-            head = self.regression((layers[-1] * valid).sum(1) / valid.sum(1))
+            head = self.dense_head((layers[-1] * valid).sum(1) / valid.sum(1))
         return BackboneOutput(layers, mask, head)
 
     def layers_from(self, first: int) -> list[nn.Module]:
@@ -196,17 +197,11 @@ class TransformersBackbone(nn.Module):
         return list(lists[-1])[first:]
 
     def save(self, folder: Path) -> None:
-        """Write model and feature extractor, in the format of `transformers`.
-
-        Raises:
-            ArgumentError: for a head of dimensions, which `transformers` can't write.
-        """
-        if self.regression is not None:
-            raise ArgumentError(
-                "A checkpoint of arousal, dominance and valence can't be written again; keep its folder."
-            )
+        """Write model and feature extractor, in the format of `transformers`."""
         self.model.save_pretrained(folder)
         self._extractor.save_pretrained(folder)
+        if self.dense_head is not None:
+            self.dense_head.save(folder, self.family)
 
 
 class TorchaudioBackbone(nn.Module):
@@ -271,41 +266,50 @@ class TorchaudioBackbone(nn.Module):
         save_file(state, folder / "bundle.safetensors")
 
 
-class Regression(nn.Module):
-    """The head of audEERING's model: a dense layer, a hyperbolic tangent, and one value for each of `DIMENSIONS`.
+class DenseHead(nn.Module):
+    """The head of audEERING's model, and of classifiers made alike: dense layer, hyperbolic tangent, linear layer.
 
     Source: Wagner et al., "Dawn of the transformer era in speech emotion recognition", IEEE TPAMI 2023.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
-        self.dense, self.out_proj = nn.Linear(width, width), nn.Linear(width, len(DIMENSIONS))
+        self.dense, self.out_proj = nn.Linear(width, width), nn.Linear(width, outputs)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """Values (B, 3), about 0 to 1, from the mean (B, D) of the last layer."""
+        """Outputs (B, J) from the mean (B, D) of the last layer: logits, or values from about 0 to 1."""
         out: Tensor = self.out_proj(self.dense(pooled).tanh())
         return out
 
     @classmethod
-    def read(cls, folder: Path) -> Regression:
+    def read(cls, folder: Path, outputs: int, pooling: str) -> DenseHead:
         """The head in a checkpoint's safetensors.
 
         Raises:
-            WeightsError: if they are not there.
+            WeightsError: if they are not there, or it pools otherwise than by the mean.
         """
+        if pooling != "mean":
+            raise WeightsError(f"{folder}: expected a head on the mean over time, got {pooling!r}.")
         weights: dict[str, Tensor] = {}
         for file in sorted(folder.glob("*.safetensors")):
             with safe_open(file, "pt") as tensors:
-                names = [name for name in tensors.keys() if name.startswith("classifier.")]  # noqa: SIM118
+                own = ("classifier.dense.", "classifier.out_proj.")  # mmemo's own head is a "classifier" too
+                names = [name for name in tensors.keys() if name.startswith(own)]  # noqa: SIM118
                 weights |= {name.removeprefix("classifier."): tensors.get_tensor(name).float() for name in names}
         try:
-            head = cls(weights["dense.weight"].shape[0])
+            head = cls(weights["dense.weight"].shape[0], outputs)
             head.load_state_dict(weights)
         except (KeyError, RuntimeError) as error:
-            raise WeightsError(
-                f"{folder} names arousal, dominance and valence, but has no such head ({error})."
-            ) from None
+            raise WeightsError(f"{folder} is to have a head of {outputs} outputs, and has none ({error}).") from None
         return head.eval()
+
+    def save(self, folder: Path, family: str) -> None:
+        """Add the head to a checkpoint that was written without it."""
+        weights = {f"classifier.{name}": tensor.cpu() for name, tensor in self.state_dict().items()}
+        save_file(weights, folder / "head.safetensors", {"format": "pt"})
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config["architectures"] = [f"{family}{DENSE}"]
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def load_bundle(folder: Path) -> TorchaudioBackbone:

@@ -17,8 +17,8 @@ from mmemo import EmotionModel, load_model
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.external import map_classes
 from mmemo.encoders.face.backbone import ImageBackboneEncoder
-from mmemo.encoders.face.backbone_loaders import Preprocessing
 from mmemo.encoders.face.encoder import FaceEncoder
+from mmemo.encoders.face.preprocessing import Preprocessing
 from mmemo.errors import ArgumentError, LabelError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import Evidence, FaceEvidence
 from mmemo.fusion.late import LateFusion
@@ -79,11 +79,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: root / name for name in models}
 
 
-def onnx_file(path: Path, *, layout: str = "NCHW", channels: int = 3, batch: int | str = "n", classes: int = 7) -> Path:
+def onnx_file(
+    path: Path, *, layout: str = "NCHW", channels: int = 3, batch: int | str = "n", classes: int = 7, side: int = 12
+) -> Path:
     """The mean of each channel times a matrix: small enough to be computed by hand."""
     onnx = pytest.importorskip("onnx", reason="needs the extra dev")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    shape = [batch, channels, 12, 12] if layout == "NCHW" else [batch, 12, 12, channels]
+    shape = [batch, channels, side, side] if layout == "NCHW" else [batch, side, side, channels]
     matrix = np.random.default_rng(1).normal(size=(channels, classes)).astype(np.float32)
     graph = helper.make_graph(
         [
@@ -176,7 +178,8 @@ def test_a_name_is_asked_for_and_without_network_is_one_clear_error(monkeypatch:
     monkeypatch.setattr(hub, "snapshot_download", offline)
     with pytest.raises(UnknownModelError, match=r"'someone/their-faces' is no folder here.*no route"):
         FaceEncoder.from_pretrained("someone/their-faces", revision="v1")
-    assert asked == {"name": "someone/their-faces", "revision": "v1", "allow_patterns": ["*.json", "*.safetensors"]}
+    patterns = {"allow_patterns": ["*.json", "*.safetensors"], "ignore_patterns": ["*/*"]}
+    assert asked == {"name": "someone/their-faces", "revision": "v1"} | patterns
 
 
 def test_what_is_no_classifier_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
@@ -222,6 +225,18 @@ def test_preprocessing_of_an_onnx_file(tmp_path: Path) -> None:
     probabilities = Preprocessing(12, output="probabilities")
     encoder = FaceEncoder.from_pretrained(onnx_file(tmp_path / "p.onnx"), names=NAMES, preprocessing=probabilities)
     check_encoder(encoder, [evidence(1), evidence(2)])
+
+
+def test_a_known_onnx_file_needs_neither_names_nor_preprocessing(tmp_path: Path) -> None:
+    encoder = FaceEncoder.from_pretrained(onnx_file(tmp_path / "enet_b0_8_best_vgaf.onnx", classes=8, side=224))
+    window = evidence(1)
+    matrix = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)
+    mean = window.face.crops[0].mean(axis=(0, 1)) / 255
+    shares = softmax((mean - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225) @ matrix)
+    scores = dict(zip(EKMAN7, np.exp(encoder.encode([encoder.prepare(window)]).logits[0]), strict=True))
+    assert scores["sadness"] == pytest.approx(shares[6] / (1 - shares[1]), abs=2e-3)  # contempt, the second, is dropped
+    with pytest.raises(WeightsError, match="8 names"):
+        FaceEncoder.from_pretrained(onnx_file(tmp_path / "enet_b2_8.onnx", side=260))
 
 
 def test_an_onnx_model_is_saved_and_loaded(tmp_path: Path) -> None:

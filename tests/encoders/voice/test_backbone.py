@@ -166,32 +166,62 @@ def test_without_a_head_it_has_no_opinion(checkpoints: dict[str, Path]):
         VoiceEncoder.from_pretrained(checkpoints["wavlm/bare"], labels={"hap": "happiness"})
 
 
-def test_dimensions(checkpoints: dict[str, Path], tmp_path: Path):
-    """As audEERING's checkpoint lays them out: a head that transformers doesn't know, beside a Wav2Vec2Model."""
-    folder = tmp_path / "dimensional"
-    transformers.Wav2Vec2Model.from_pretrained(checkpoints["wav2vec2/bare"]).save_pretrained(folder)
+def with_dense_head(bare: Path, folder: Path, names: tuple[str, ...]) -> Path:
+    """As audEERING's checkpoint lays it out: a head that transformers doesn't know, beside a Wav2Vec2Model."""
+    transformers.Wav2Vec2Model.from_pretrained(bare).save_pretrained(folder)
     extractor("wav2vec2").save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
-    config |= {"architectures": ["Wav2Vec2ForSpeechClassification"], "id2label": dict(enumerate(DIMENSIONS))}
+    config |= {"architectures": ["Wav2Vec2ForSpeechClassification"], "id2label": dict(enumerate(names))}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(WeightsError, match="has no such head"):
-        VoiceEncoder.from_pretrained(folder)
     tensors = {f"wav2vec2.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
     tensors |= {"classifier.dense.weight": torch.eye(16), "classifier.dense.bias": torch.zeros(16)}
     tensors |= {
-        "classifier.out_proj.weight": torch.zeros(3, 16),
-        "classifier.out_proj.bias": torch.tensor([0.1, 0.2, 0.3]),
+        "classifier.out_proj.weight": torch.zeros(len(names), 16),
+        "classifier.out_proj.bias": torch.arange(1.0, 1 + len(names)) / 10,
     }
     tensors["classifier.out_proj.weight"][0, 5] = 1
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def test_dimensions(checkpoints: dict[str, Path], tmp_path: Path):
+    folder = with_dense_head(checkpoints["wav2vec2/bare"], tmp_path / "dimensional", DIMENSIONS)
     encoder = VoiceEncoder.from_pretrained(folder, layers=2, pooling="mean")
-    values = encoder.dimensions([sound(1.0), sound(0.5)])
-    expected = np.tanh(encoder.features([sound(1.0), sound(0.5)])[:, 5]) + 0.1
+    windows = [sound(1.0), sound(0.5)]
+    values = encoder.dimensions(windows)
+    expected = np.tanh(encoder.features(windows)[:, 5]) + 0.1
     np.testing.assert_allclose(values["arousal"], expected, atol=1e-5)
     np.testing.assert_allclose(values["dominance"], [0.2, 0.2], atol=1e-6)
-    assert not encoder.encode([sound(1.0)]).logits.any()
+    encoding = encoder.encode(windows)
+    assert not encoding.logits.any()
+    columns = [2 * values[name] - 1 for name in ("valence", "arousal", "dominance")]
+    np.testing.assert_allclose(encoding.affect, np.stack(columns, axis=1).clip(-1, 1), atol=1e-5)
+    again = VoiceEncoder.from_pretrained(encoder.save(tmp_path / "saved"))
+    np.testing.assert_allclose(again.encode(windows).affect, encoding.affect, atol=1e-5)
     with pytest.raises(ArgumentError, match="gives no arousal"):
         VoiceEncoder.from_pretrained(checkpoints["wav2vec2/head"]).dimensions([sound(1.0)])
+    assert VoiceEncoder.from_pretrained(checkpoints["wav2vec2/head"]).encode([sound(1.0)]).affect is None
+    transformers.Wav2Vec2Model.from_pretrained(checkpoints["wav2vec2/bare"]).save_pretrained(folder)
+    with pytest.raises(WeightsError, match="is to have a head of"):
+        VoiceEncoder.from_pretrained(with_config(folder, id2label=dict(enumerate(DIMENSIONS))))
+
+
+def with_config(folder: Path, **changed: object) -> Path:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changed))
+    return folder
+
+
+def test_classes_of_such_a_head(checkpoints: dict[str, Path], tmp_path: Path):
+    names = ("anger", "disgust", "fear", "happiness", "sadness")
+    encoder = VoiceEncoder.from_pretrained(with_dense_head(checkpoints["wav2vec2/bare"], tmp_path, names), layers=2)
+    assert encoder.has_head
+    encoding = encoder.encode([sound(1.0)])
+    assert encoding.affect is None
+    logits = dict(zip(EKMAN7, encoding.logits[0], strict=True))
+    assert logits["sadness"] - logits["happiness"] == pytest.approx(0.1, abs=1e-4)
+    with pytest.raises(WeightsError, match="mean over time, got 'max'"):
+        VoiceEncoder.from_pretrained(with_config(tmp_path, pooling_mode="max"))
 
 
 def test_what_its_classes_mean(checkpoints: dict[str, Path], tmp_path: Path):
