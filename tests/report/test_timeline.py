@@ -52,4 +52,4 @@ def test_a_long_run_is_thinned_to_means(made: EmotionResult) -> None:
     assert thin([run], 1200) == [run]
     assert (short.times[0], short.times[-1]) == (0.0, 10_000.0)
     assert (np.diff(short.times) > 0).all()
-    np.testing.assert_allclose(short.scores, np.tile([0.25, 0.75], (len(short.times), 1)))
+    np.testing.assert_allclose(short.values, np.tile([0.25, 0.75], (len(short.times), 1)))
