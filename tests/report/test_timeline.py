@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmemo import EmotionResult
-from mmemo.report.timeline import runs, scores_at, scores_between, spans, thin
+from mmemo.report.timeline import affect_runs, runs, scores_at, scores_between, spans, thin
+from mmemo.result import ModalityScores, Segment
 
 
 def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
@@ -17,6 +18,19 @@ def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
     (voice, _) = runs(made.segments, "voice")
     assert voice.times[0] == 2.5  # the window from 2 to 4 s owns what is nearest to its middle
     assert runs(made.segments, "text") == []
+
+
+def test_affect_has_the_same_gaps(made: EmotionResult) -> None:
+    first, second = affect_runs(made.segments)
+    assert [run.times.tolist() for run in (first, second)] == [
+        run.times.tolist() for run in runs(made.segments, "fused")
+    ]
+    affect = made.segments[3].affect
+    assert affect is not None
+    np.testing.assert_allclose(second.values, [[affect.valence, affect.arousal]] * 3)
+    mood = {"positive": 0.5, "negative": 0.5}
+    unknown = Segment(2.0, 4.0, mood, {"face": ModalityScores(mood, 1.0)})
+    assert len(affect_runs([*made.segments[:2], unknown, made.segments[3]])) == 2
 
 
 def test_between_the_middles_scores_go_straight(made: EmotionResult) -> None:

@@ -19,147 +19,168 @@ if TYPE_CHECKING:
     from mmemo.affect import Affect
     from mmemo.result import EmotionResult
 
-_UNIT = 200.0
-"""Length of 1, in the units of the drawing."""
-_X, _Y = 236.0, 222.0
-"""Where valence and arousal are 0."""
+_WIDTH, _LEFT, _TOP = 460.0, 52.0, 8.0
+"""Of the plane, in the units of the drawing, and where it begins."""
+_USUAL = np.array([[-1.0, 1.0], [-0.5, 0.85]])
+"""Valence and arousal that are shown; more where something lies outside."""
+_MARGIN = 0.08
 _MOST_POINTS = 240
-_BAR = 40
+_BAR = 46
 """Steps of the bar that shows which color is which time."""
 
 
 def affect_plane(result: EmotionResult) -> Markup:
     """The drawing as an ``<svg>`` element; empty for a result without affect."""
-    if result.affect is None:
-        return Markup("")
-    runs = affect_points(result)
-    moving = sum(len(run.times) - 2 for run in runs) > 1
-    parts = [*_grid(), *_labels(result), *(_path(result, runs) if moving else ()), *_marks(result)]
-    if moving:
-        parts += [*_time_bar(result), element("circle", **{"class": "now"}, r=7, fill="none", visibility="hidden")]
-    name = {"aria-label": f"Valence and arousal{' over time' if moving else ''}"}
-    size = {"class": "plane", "viewBox": f"0 0 472 {510 if moving else 466}", "role": "img"}
-    return element("svg", Markup("\n").join(parts), **size, **name)
+    return _Plane(result).draw() if result.affect is not None else Markup("")
 
 
 def affect_points(result: EmotionResult) -> list[Run]:
     """The runs of fused affect as points (x, y) of the drawing."""
-    if not result.duration:
-        return []
-    runs = thin(affect_runs(result.segments), _MOST_POINTS)
-    return [Run(run.times, (np.array([_X, _Y]) + run.values * [_UNIT, -_UNIT]).round(1)) for run in runs]
+    return _Plane(result).points
 
 
-def _position(valence: float, arousal: float) -> tuple[float, float]:
-    return round(_X + _UNIT * valence, 1), round(_Y - _UNIT * arousal, 1)
+class _Plane:
+    """The drawing: what it shows of the plane, and what lies where.
 
+    Attributes:
+        points: the path, if there is one.
+    """
 
-def _grid() -> list[Markup]:
-    left, top = _position(-1, 1)
-    side = 2 * _UNIT
-    parts = [
-        element("rect", x=left, y=top, width=side, height=side, rx=4, fill="#fbfcfc", stroke=RULE),
-        element("circle", cx=_X, cy=_Y, r=_UNIT, fill="#fff", stroke=RULE),
-        element("path", d=f"M{left} {_Y}h{side}M{_X} {top}v{side}", stroke=AXIS, stroke_width=0.8),
-    ]
-    for tick, text in ((-1, "\u22121"), (-0.5, "\u22120.5"), (0, "0"), (0.5, "0.5"), (1, "1")):
-        x, y = _position(tick, tick)
-        parts += [_text(x, top + side + 16, text, 11), _text(left - 6, y + 4, text, 11, anchor="end")]
-    x, y = _position(0, 0)
-    parts += [
-        _text(left + 7, y - 6, "unpleasant", 11, anchor="start"),
-        _text(left + side - 7, y - 6, "pleasant", 11, anchor="end"),
-        _text(x + 6, top + 15, "excited", 11, anchor="start"),
-        _text(x + 6, top + side - 8, "calm", 11, anchor="start"),
-        _text(x, top + side + 36, "valence", 13, TEXT),
-        element("g", _text(0, 0, "arousal", 13, TEXT), transform=f"translate(12 {_Y}) rotate(-90)"),
-    ]
-    return parts
+    def __init__(self, result: EmotionResult) -> None:
+        self._result = result
+        runs = thin(affect_runs(result.segments), _MOST_POINTS) if result.duration else []
+        parts = (result, *result.modalities.values())
+        marks = [[one.affect.valence, one.affect.arousal] for one in parts if one.affect is not None]
+        labels = [PLACES[label.casefold()][:2] for label in result.scores if label.casefold() in PLACES]
+        every = np.concatenate([*(run.values for run in runs), np.reshape([*marks, *labels], (-1, 2))])
+        low, high = every.min(axis=0, initial=0.0) - _MARGIN, every.max(axis=0, initial=0.0) + _MARGIN
+        (self._west, self._south), (self._east, self._north) = (
+            np.minimum(low, _USUAL[:, 0]),
+            np.maximum(high, _USUAL[:, 1]),
+        )
+        self._unit = _WIDTH / (self._east - self._west)
+        self._height = self._unit * (self._north - self._south)
+        self.points = [Run(run.times, np.array([self._place(*value) for value in run.values.tolist()])) for run in runs]
 
+    def draw(self) -> Markup:
+        moving = sum(len(run.times) - 2 for run in self.points) > 1
+        parts = [*self._grid(), *self._labels(), *(self._path() if moving else ()), *self._marks()]
+        if moving:
+            ring = {"class": "now", "r": 7, "fill": "none", "visibility": "hidden"}
+            parts += [*self._time_bar(), element("circle", **ring)]
+        height = _TOP + self._height + (86 if moving else 44)
+        size = {"class": "plane", "viewBox": f"0 0 {_LEFT + _WIDTH + 4:.0f} {height:.0f}", "role": "img"}
+        name = {"aria-label": f"Valence and arousal{' over time' if moving else ''}"}
+        return element("svg", Markup("\n").join(parts), **size, **name)
 
-def _labels(result: EmotionResult) -> list[Markup]:
-    """Where the labels lie: faint, as they are the ground on which the path is read."""
-    parts = []
-    for label, color in colors(result.scores).items():
-        if label.casefold() not in PLACES:
-            continue
-        valence, arousal, _ = PLACES[label.casefold()]
-        x, y = _position(valence, arousal)
-        if valence < 0:  # anger and fear are close: their names go to either side
-            outward = -1 if valence < -0.55 else 1
-            text = _text(x + 9 * outward, y + 4, label, 12, anchor="end" if outward < 0 else "start")
-        else:
-            text = _text(x, y + (-10 if arousal else 19), label, 12)
-        parts.append(element("g", element("circle", cx=x, cy=y, r=4.5, fill=color, opacity=0.65) + text, opacity=0.8))
-    return parts
+    def _place(self, valence: float, arousal: float) -> tuple[float, float]:
+        x, y = _LEFT + self._unit * (valence - self._west), _TOP + self._unit * (self._north - arousal)
+        return round(float(x), 1), round(float(y), 1)
 
+    def _grid(self) -> list[Markup]:
+        right, bottom = _LEFT + _WIDTH, _TOP + self._height
+        box = {"x": _LEFT, "y": _TOP, "width": _WIDTH, "height": round(self._height, 1), "rx": 4}
+        parts = [element("rect", **box, fill="#fcfdfd", stroke=RULE)]
+        for tick in (-1, -0.5, 0, 0.5, 1):
+            across, up = self._place(tick, tick)
+            color, text = RULE if tick else AXIS, f"{tick:g}".replace("-", "\u2212")
+            if _LEFT - 1 <= across <= right + 1:
+                parts += [_line(f"M{across} {_TOP}V{bottom:.1f}", color), _text(across, bottom + 15, text, 11)]
+            if _TOP <= up <= bottom:
+                parts += [_line(f"M{_LEFT} {up}H{right}", color), _text(_LEFT - 6, up + 4, text, 11, anchor="end")]
+        below, middle = bottom + 34, _TOP + self._height / 2
+        upward = (
+            _text(-self._height / 2, 0, "calm", 11, anchor="start"),
+            _text(0, 0, "arousal", 13, TEXT),
+            _text(self._height / 2, 0, "excited", 11, anchor="end"),
+        )
+        return [
+            *parts,
+            _text(_LEFT, below, "unpleasant", 11, anchor="start"),
+            _text(_LEFT + _WIDTH / 2, below, "valence", 13, TEXT),
+            _text(right, below, "pleasant", 11, anchor="end"),
+            element("g", Markup("").join(upward), transform=f"translate(12 {middle:.1f}) rotate(-90)"),
+        ]
 
-def _path(result: EmotionResult, runs: list[Run]) -> list[Markup]:
-    """Lines from window to window, darker with time; dotted over gaps; a dot each window, an open one the first."""
-    points = [
-        [(time, *point) for time, point in zip(run.times[1:-1].tolist(), run.values[1:-1].tolist(), strict=True)]
-        for run in runs
-    ]
-    parts = []
-    for one, other in pairwise(points):
-        (_, x, y), (_, to_x, to_y) = one[-1], other[0]
-        dots = {"stroke_dasharray": "1 5", "stroke_linecap": "round", "stroke_width": 1.6}
-        parts.append(element("path", d=f"M{x} {y}L{to_x} {to_y}", stroke=AXIS, fill="none", **dots))
-    for run in points:
-        for (time, x, y), (after, to_x, to_y) in pairwise(run):
-            color = _color(result, (time + after) / 2)
-            line = {"stroke": color, "stroke_width": 2.4, "stroke_linecap": "round"}
-            parts.append(element("path", d=f"M{x} {y}L{to_x} {to_y}", **line))
-    flat = [point for run in points for point in run]
-    for place, (time, x, y) in enumerate(flat):
-        color, last = _color(result, time), place == len(flat) - 1
-        fill = {"fill": color if place else "#fff", "stroke": "#fff" if place else color}
-        title = element("title", clock(time))
-        size = {"r": 5 if last or not place else 3, "stroke_width": 1 if place else 2.4}
-        parts.append(element("circle", title, cx=x, cy=y, **size, **fill))
-    return parts
+    def _labels(self) -> list[Markup]:
+        """Where the labels lie: faint, as they are the ground on which the path is read."""
+        parts = []
+        for label, color in colors(self._result.scores).items():
+            if label.casefold() not in PLACES:
+                continue
+            valence, arousal, _ = PLACES[label.casefold()]
+            x, y = self._place(valence, arousal)
+            if valence < 0:  # anger and fear are close: their names go to either side
+                outward = -1 if valence < -0.55 else 1
+                text = _text(x + 9 * outward, y + 4, label, 12, anchor="end" if outward < 0 else "start")
+            else:
+                text = _text(x, y + (-10 if arousal else 19), label, 12)
+            dot = element("circle", cx=x, cy=y, r=5, fill=color, opacity=0.65)
+            parts.append(element("g", dot + text, opacity=0.8))
+        return parts
 
+    def _path(self) -> list[Markup]:
+        """Lines between windows, darker with time; dotted over gaps; a dot each window, of which the first is open."""
+        runs = [
+            [(time, *point) for time, point in zip(run.times[1:-1].tolist(), run.values[1:-1].tolist(), strict=True)]
+            for run in self.points
+        ]
+        parts = []
+        for one, other in pairwise(runs):
+            dots = {"stroke_dasharray": "1 5", "stroke_linecap": "round"}
+            parts.append(_line("M{} {}L{} {}".format(*one[-1][1:], *other[0][1:]), AXIS, 1.6, **dots))
+        for run in runs:
+            for (time, *start), (after, *end) in pairwise(run):
+                color = self._color((time + after) / 2)
+                parts.append(_line("M{} {}L{} {}".format(*start, *end), color, 2.4, stroke_linecap="round"))
+        points = [point for run in runs for point in run]
+        for number, (time, x, y) in enumerate(points):
+            color, ends = self._color(time), number in (0, len(points) - 1)
+            paint = (
+                {"fill": color, "stroke": "#fff"} if number else {"fill": "#fff", "stroke": color, "stroke_width": 2.4}
+            )
+            parts.append(element("circle", element("title", clock(time)), cx=x, cy=y, r=5.5 if ends else 3.2, **paint))
+        return parts
 
-def _marks(result: EmotionResult) -> list[Markup]:
-    """The whole clip: each modality as a ring with its name, and all fused as a diamond."""
-    parts = []
-    for name, scores in result.modalities.items():
-        if scores.affect is not None and len(result.modalities) > 1:
-            x, y = _position(scores.affect.valence, scores.affect.arousal)
-            ring = element("circle", _title(name_of(name), scores.affect), cx=x, cy=y, r=4.5, fill="#fff", stroke=TEXT)
-            parts.append(ring + _text(x + 9, y + 4, name_of(name).lower(), 12, TEXT, anchor="start", halo=True))
-    assert result.affect is not None
-    x, y = _position(result.affect.valence, result.affect.arousal)
-    diamond = {"d": f"M{x} {y - 7}l7 7l-7 7l-7-7z", "fill": ACCENT, "stroke": "#fff", "stroke_width": 1.5}
-    parts.append(element("path", _title("Whole clip, fused", result.affect), **diamond))
-    return parts
+    def _marks(self) -> list[Markup]:
+        """The whole clip: each modality as a ring with its name, and all fused as a diamond."""
+        parts = []
+        for name, scores in self._result.modalities.items():
+            if scores.affect is not None and len(self._result.modalities) > 1:
+                x, y = self._place(scores.affect.valence, scores.affect.arousal)
+                title = _title(name_of(name), scores.affect)
+                parts.append(element("circle", title, cx=x, cy=y, r=4.5, fill="#fff", stroke=TEXT))
+                parts.append(_text(x + 9, y + 4, name_of(name).lower(), 12, TEXT, anchor="start", halo=True))
+        assert self._result.affect is not None
+        x, y = self._place(self._result.affect.valence, self._result.affect.arousal)
+        diamond = {"d": f"M{x} {y - 8:.1f}l8 8l-8 8l-8-8z", "fill": "none", "stroke": ACCENT, "stroke_width": 2.4}
+        return [*parts, element("path", _title("Whole clip, fused", self._result.affect), **diamond)]
 
+    def _time_bar(self) -> list[Markup]:
+        width, y = _WIDTH / _BAR, round(_TOP + self._height + 66, 1)
+        steps = ((_LEFT + width * step, time_color(step / (_BAR - 1))) for step in range(_BAR))
+        start = self._result.start
+        return [
+            *(element("rect", x=x, y=y, width=width + 0.5, height=6, fill=color) for x, color in steps),
+            _text(_LEFT, y - 5, clock(start), 11, anchor="start"),
+            _text(_LEFT + _WIDTH, y - 5, clock(start + self._result.duration), 11, anchor="end"),
+        ]
 
-def _time_bar(result: EmotionResult) -> list[Markup]:
-    left, _ = _position(-1, 0)
-    width, y = 2 * _UNIT / _BAR, 490
-    parts = [
-        element("rect", x=left + width * step, y=y, width=width + 0.5, height=6, fill=time_color(step / (_BAR - 1)))
-        for step in range(_BAR)
-    ]
-    start, end = clock(result.start), clock(result.start + result.duration)
-    return [
-        *parts,
-        _text(left, y - 5, start, 11, anchor="start"),
-        _text(left + 2 * _UNIT, y - 5, end, 11, anchor="end"),
-    ]
-
-
-def _color(result: EmotionResult, time: float) -> str:
-    return time_color(min(1.0, max(0.0, (time - result.start) / result.duration)))
+    def _color(self, time: float) -> str:
+        return time_color(min(1.0, max(0.0, (time - self._result.start) / self._result.duration)))
 
 
 def _title(name: str, affect: Affect) -> Markup:
     return element("title", f"{name}: valence {affect.valence:+z.2f}, arousal {affect.arousal:+z.2f}")
 
 
+def _line(path: str, color: str, width: float = 0.8, **attributes: object) -> Markup:
+    return element("path", d=path, stroke=color, stroke_width=width, fill="none", **attributes)
+
+
 def _text(
     x: float, y: float, text: str, size: int, color: str = FAINT, anchor: str = "middle", halo: bool = False
 ) -> Markup:
     around = {"stroke": "#fff", "stroke_width": 3, "paint_order": "stroke", "stroke_linejoin": "round"} if halo else {}
-    return element("text", text, x=x, y=y, text_anchor=anchor, font_size=size, fill=color, **around)
+    place = {"x": round(x, 1), "y": round(y, 1), "text_anchor": anchor, "font_size": size}
+    return element("text", text, **place, fill=color, **around)
