@@ -133,12 +133,12 @@ def _runs(segments: Sequence[Segment], values: Sequence[list[float] | None]) -> 
     runs: list[Run] = []
     members: list[tuple[Slot, float, list[float]]] = []
     for slot, segment, value in zip(_slots(segments), segments, values, strict=True):
-        # Between windows that do not touch there was no evidence at all.
-        if members and (value is None or slot[0] > members[-1][0][1] + 1e-6):
+        if value is None:
+            continue
+        if members and slot[0] > members[-1][0][1] + 1e-6:  # between them there were no values
             runs.append(_run(members))
             members = []
-        if value is not None:
-            members.append((slot, (segment.start + segment.end) / 2, value))
+        members.append((slot, (segment.start + segment.end) / 2, value))
     return [*runs, _run(members)] if members else runs
 
 

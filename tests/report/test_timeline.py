@@ -29,8 +29,9 @@ def test_affect_has_the_same_gaps(made: EmotionResult) -> None:
     assert affect is not None
     np.testing.assert_allclose(second.values, [[affect.valence, affect.arousal]] * 3)
     mood = {"positive": 0.5, "negative": 0.5}
-    unknown = Segment(2.0, 4.0, mood, {"face": ModalityScores(mood, 1.0)})
-    assert len(affect_runs([*made.segments[:2], unknown, made.segments[3]])) == 2
+    unknown = Segment(1.0, 3.0, mood, {"face": ModalityScores(mood, 1.0)})
+    before, after = affect_runs([made.segments[0], unknown, made.segments[2]])
+    assert (before.times[-1], after.times[0]) == (1.5, 2.5)
 
 
 def test_between_the_middles_scores_go_straight(made: EmotionResult) -> None:

@@ -49,8 +49,8 @@ class _Plane:
     def __init__(self, result: EmotionResult) -> None:
         self._result = result
         runs = thin(affect_runs(result.segments), _MOST_POINTS) if result.duration else []
-        parts = (result, *result.modalities.values())
-        marks = [[one.affect.valence, one.affect.arousal] for one in parts if one.affect is not None]
+        affects = [result.affect, *(scores.affect for scores in result.modalities.values())]
+        marks = [[affect.valence, affect.arousal] for affect in affects if affect is not None]
         labels = [PLACES[label.casefold()][:2] for label in result.scores if label.casefold() in PLACES]
         every = np.concatenate([*(run.values for run in runs), np.reshape([*marks, *labels], (-1, 2))])
         low, high = every.min(axis=0, initial=0.0) - _MARGIN, every.max(axis=0, initial=0.0) + _MARGIN

@@ -58,8 +58,8 @@ def fragment(result: EmotionResult, timeline: Markup | None = None) -> Markup:
         timeline: that of `timeline`, drawn while the media file was there; by default one without faces and sound.
     """
     drawing = timeline_svg(result) if timeline is None else timeline
-    values = {"result": result, "name": source_name(result), "timeline": drawing, "plane": affect_plane(result)}
-    return render("fragment.html.jinja", **values)
+    plane = affect_plane(result)
+    return render("fragment.html.jinja", result=result, name=source_name(result), timeline=drawing, plane=plane)
 
 
 def timeline(result: EmotionResult, previews: Previews, *, faces: bool = True) -> Markup:
