@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mmemo import __version__
+from mmemo.affect import Affect, derive_affect, mean_affect
 from mmemo.box_tracks import Box, BoxTrack
 from mmemo.document import (
     NOT_IN_DOCUMENT,
@@ -19,7 +20,6 @@ from mmemo.document import (
     Share,
     from_document,
     load_document,
-    rounded_to,
     schemas,
     to_document,
 )
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """Version of the JSON document. It grows when a reader must change; a new key alone is no new version."""
 Scores = dict[str, Score]
-Degree = Annotated[float, rounded_to(5, ge=-1, le=1)]
 
 
 class _Scored:
@@ -59,28 +58,6 @@ class _Scored:
 
 
 @dataclass(frozen=True)
-class Affect:
-    """Valence, arousal and dominance, each from -1 to 1, with 0 in the middle of the raters' scale.
-
-    Attributes:
-        valence: unpleasant to pleasant.
-        arousal: calm to excited.
-        dominance: controlled to in control.
-
-    Raises:
-        ArgumentError: if a value lies outside.
-    """
-
-    valence: Degree
-    arousal: Degree
-    dominance: Degree
-
-    def __post_init__(self) -> None:
-        if not all(-1 <= value <= 1 for value in (self.valence, self.arousal, self.dominance)):
-            raise ArgumentError(f"Affect: expected values from -1 to 1, got {self}.")
-
-
-@dataclass(frozen=True)
 class ModalityScores(_Scored):
     """Scores of one modality.
 
@@ -89,7 +66,8 @@ class ModalityScores(_Scored):
         scores: share of each label, summing to 1.
         coverage: share of the time with evidence, 0 to 1.
         weight: share in the fused scores, 0 to 1; None where the fusion head has no such share.
-        affect: valence, arousal and dominance, where the encoder predicts them: that of the text does.
+        affect: valence, arousal and dominance: predicted, where the encoder does so, as that of the text; otherwise
+            derived from the scores, see `mmemo.affect.derive_affect`; None where a label has no place among them.
         trust: confidence of the recognized words, 0 to 1; None where it is no probability.
 
     Raises:
@@ -106,9 +84,27 @@ class ModalityScores(_Scored):
     affect: Affect | None = field(default=None, metadata=OMIT_DEFAULT)
     trust: Share | None = field(default=None, metadata=OMIT_DEFAULT)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.affect is None or self.affect.derived:
+            object.__setattr__(self, "affect", derive_affect(self.scores))
+
     def __repr__(self) -> str:
         weight = "" if self.weight is None else f", weight {self.weight:.0%}"
         return f"<ModalityScores {self._verdict()}, coverage {self.coverage:.0%}{weight}>"
+
+
+def fused_affect(modalities: Mapping[str, ModalityScores]) -> Affect | None:
+    """Mean of the affect of modalities by their weight in the fused scores, or by coverage where there is no weight.
+
+    Modalities without affect do not count; None where none has any.
+    """
+    parts = [scores for scores in modalities.values() if scores.affect is not None]
+    if not parts:
+        return None
+    weights = [scores.weight for scores in parts if scores.weight is not None]
+    shares = weights if len(weights) == len(parts) else [scores.coverage for scores in parts]
+    return mean_affect([scores.affect for scores in parts if scores.affect is not None], shares)
 
 
 @dataclass(frozen=True)
@@ -120,6 +116,7 @@ class Segment(_Scored):
         end: seconds from the start of the file.
         label: the label with the highest fused score.
         scores: fused scores, summing to 1.
+        affect: that of the modalities fused, see `fused_affect`; None where none has any.
         modalities: scores by modality; an absent modality has no key.
 
     Raises:
@@ -130,7 +127,12 @@ class Segment(_Scored):
     end: Seconds
     label: str = field(init=False)
     scores: Scores
+    affect: Affect | None = field(init=False, default=None, metadata=OMIT_DEFAULT)
     modalities: dict[str, ModalityScores]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "affect", fused_affect(self.modalities))
 
     def __repr__(self) -> str:
         return f"<Segment {self.start:.1f} to {self.end:.1f} s: {self._verdict()}{_labels(self.modalities)}>"
@@ -148,6 +150,7 @@ class Person(_Scored):
         box: mean position: left, top, right, bottom as shares of the frame's width and height.
         label: the label with the highest score.
         scores: fused scores of ``modalities``.
+        affect: that of ``modalities`` fused, see `fused_affect`; None where none has any.
         speaking: share of the windows with a voice, of those in which the face is detected, in which this person
             speaks; 0 where no visible mouth moves with the sound; None where there is no voice.
         modalities: scores of the face, and of the voice and the text while they speak.
@@ -165,10 +168,15 @@ class Person(_Scored):
     box: Box
     label: str = field(init=False)
     scores: Scores
+    affect: Affect | None = field(init=False, default=None, metadata=OMIT_DEFAULT)
     segments: tuple[Segment, ...]
     box_tracks: tuple[BoxTrack, ...] = ()
     speaking: Share | None = None
     modalities: dict[str, ModalityScores] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "affect", fused_affect(self.modalities))
 
     def __repr__(self) -> str:
         span = f"{self.start:.1f} to {self.end:.1f} s"
@@ -221,7 +229,7 @@ class EmotionResult(_Scored):
         duration: seconds; 0 for a still image and for text alone.
         label: the label with the highest fused score.
         scores: fused scores of the whole clip, summing to 1.
-        affect: valence, arousal and dominance by the modality that predicts them, the text; None without it.
+        affect: valence, arousal and dominance of the modalities fused, see `fused_affect`; None where none has any.
         modalities: scores of the whole clip by modality; an absent modality has no key.
         segments: windows over time, in order.
         people: face tracks in order of appearance.
@@ -272,8 +280,7 @@ class EmotionResult(_Scored):
         super().__post_init__()
         if any(scored.scores.keys() != self.scores.keys() for scored in self._parts()):
             raise ArgumentError("EmotionResult: expected the same labels in all scores, of every part and modality.")
-        affects = (scores.affect for scores in self.modalities.values() if scores.affect is not None)
-        object.__setattr__(self, "affect", next(affects, None))
+        object.__setattr__(self, "affect", fused_affect(self.modalities))
 
     def _parts(self) -> Iterator[_Scored]:
         """All that has scores within this result."""
@@ -360,8 +367,9 @@ class EmotionResult(_Scored):
         """One row for the whole clip and one for each window, fused and by modality and person (extra ``export``).
 
         Columns: ``start``, ``end``, ``what`` ("clip", "segment", "person" or "micro"), ``modality`` ("fused", "face"
-        …), ``person`` (id or missing), ``coverage``, ``label``, and one of each label's score; a micro-expression has
-        a label of its own classes and no scores.
+        …), ``person`` (id or missing), ``coverage``, ``label``, and one of each label's score; where there is affect,
+        ``valence``, ``arousal``, ``dominance`` and ``derived``. A micro-expression has a label of its own classes and
+        no scores.
 
         Raises:
             MissingExtraError: if pandas is not installed.

@@ -14,12 +14,13 @@ import pytest
 
 import mmemo
 from mmemo import Analyzer
+from mmemo.affect import Affect
 from mmemo.box_tracks import BoxTrack
 from mmemo.errors import ArgumentError
 from mmemo.labels import EKMAN7
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
-from mmemo.result import Affect, AnalysisSettings, EmotionResult, ModalityScores, Person, Segment
+from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person, Segment
 from mmemo.samples import ASSETS, make_clip
 from mmemo.speech.prosody import Prosody
 from mmemo.speech.transcript import Line, Transcript, Word
@@ -92,11 +93,12 @@ def test_the_document(full: EmotionResult) -> None:
     }  # fmt: skip
     assert document["label"] == "happiness"
     assert list(document["scores"]) == list(EKMAN7)
-    assert document["affect"] == {"valence": 0.12346, "arousal": -0.5, "dominance": 0.125}
+    assert document["affect"].keys() == {"valence", "arousal", "dominance", "derived"}
     text = document["modalities"]["text"]
     assert (text["label"], text["scores"]["happiness"], text["coverage"]) == ("happiness", 0.66667, 0.333)
-    assert (text["weight"], text["affect"]) == (None, document["affect"])
-    assert document["modalities"]["voice"].keys() == {"label", "scores", "coverage", "weight"}
+    assert text["weight"] is None
+    assert text["affect"] == {"valence": 0.12346, "arousal": -0.5, "dominance": 0.125}
+    assert document["modalities"]["voice"].keys() == {"label", "scores", "coverage", "weight", "affect"}
     assert document["segments"][1]["modalities"].keys() == {"voice"}
     person = document["people"][0]
     assert person["box"] == [0.1, 0.2, 0.3, 0.4]
@@ -289,24 +291,25 @@ def test_a_missing_folder_is_told(result: EmotionResult, tmp_path: Path) -> None
 
 
 def test_affect_goes_into_every_format_and_back(result: EmotionResult, tmp_path: Path) -> None:
-    felt = Affect(0.25, -0.5, 0.125)
-    text = ModalityScores(scores("happiness"), 0.9, 0.2, felt)
+    text = ModalityScores(scores("happiness"), 0.9, 0.2, Affect(0.25, -0.5, 0.125))
     spoken = replace(result, modalities=result.modalities | {"text": text})
-    assert result.affect is None
-    assert spoken.affect == felt
-    assert spoken.to_dict()["affect"] == {"valence": 0.25, "arousal": -0.5, "dominance": 0.125}
-    assert EmotionResult.from_dict(spoken.to_dict()).affect == felt
-    assert EmotionResult.from_dict(result.to_dict()).affect is None
+    assert EmotionResult.from_dict(spoken.to_dict()).affect == spoken.affect
     with (spoken.save(tmp_path / "a.csv")).open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["what"] == "clip"]
-    assert [row["valence"] for row in rows if row["modality"] == "text"] == ["0.25"]
-    assert [row["valence"] for row in rows if row["modality"] == "face"] == [""]
-    assert "valence" not in result.to_frame().columns
+        rows = {row["modality"]: row for row in csv.DictReader(file) if row["what"] == "clip"}
+    assert [rows["text"][name] for name in ("valence", "arousal", "derived")] == ["0.25", "-0.5", "False"]
+    assert spoken.affect is not None
+    assert rows["fused"]["valence"] == str(spoken.affect.valence)
+    assert (rows["face"]["derived"], rows["fused"]["derived"]) == ("True", "True")
     frame = spoken.to_frame()
-    assert frame[(frame["what"] == "clip") & (frame["modality"] == "text")]["arousal"].tolist() == [-0.5]
-    assert "valence +0.25" in spoken._repr_html_()
-    with pytest.raises(ArgumentError, match="from -1 to 1"):
-        Affect(1.5, 0.0, 0.0)
+    assert frame[frame["what"] == "clip"]["derived"].tolist() == [True, True, True, False]
+    assert frame[frame["what"] == "segment"]["valence"].notna().all()
+    assert f"{spoken.affect.valence:+.2f}" in spoken._repr_html_()
+    assert "words: predicted" in str(spoken)
+    assert "face, voice: derived from scores" in str(spoken)
+    mood = {"positive": 0.75, "negative": 0.25}
+    plain = EmotionResult(None, 0.0, mood, {"text": ModalityScores(mood, 1.0)})
+    assert "valence" not in plain.to_frame().columns
+    assert 'class="affect"' not in plain._repr_html_()
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".html", ".srt", ".rttm", ".eaf", ".svg"])

@@ -68,7 +68,12 @@ def _arrow(batch: Batch) -> pyarrow.Table:
     import pyarrow
 
     # A column of a modality that no clip has would have no type of its own.
-    types: dict[str, Any] = {"text": pyarrow.string(), "count": pyarrow.int64(), "number": pyarrow.float64()}
+    types: dict[str, Any] = {
+        "text": pyarrow.string(),
+        "flag": pyarrow.bool_(),
+        "count": pyarrow.int64(),
+        "number": pyarrow.float64(),
+    }
     schema = pyarrow.schema([(name, types[_kind(name)]) for name in batch.columns])
     return pyarrow.Table.from_pylist(list(batch.records()), schema=schema)
 
@@ -76,8 +81,10 @@ def _arrow(batch: Batch) -> pyarrow.Table:
 def _kind(column: str) -> str:
     if column in _TEXTS or column.endswith(".label"):
         return "text"
+    if column.rpartition(".")[2] == "derived":
+        return "flag"
     return "count" if column == "people" else "number"
 
 
 def _pandas_type(column: str) -> str:
-    return {"text": "str", "count": "Int64", "number": "float64"}[_kind(column)]
+    return {"text": "str", "flag": "boolean", "count": "Int64", "number": "float64"}[_kind(column)]

@@ -43,8 +43,9 @@ class Batch:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the table; see `records`."""
-        first = ("path", "id", "annotated", "speaker", "start", "duration", "label", *self.labels)
         felt = {m for row in self.rows for m, scores in row.modalities.items() if scores.affect is not None}
+        fused = (*self.labels, *(AFFECT if felt else ()))
+        first = ("path", "id", "annotated", "speaker", "start", "duration", "label", *fused)
         each = (
             f"{m}.{name}"
             for m in self.modalities
@@ -56,13 +57,15 @@ class Batch:
         r"""A flat row for each clip; what is not known is None.
 
         Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
-        fused score; for each modality ``face.label``, ``face.coverage``, ``face.weight`` and ``face.`` with each label;
-        of a modality that has them ``text.valence``, ``text.arousal``, ``text.dominance``; ``people``, ``notes``
-        (codes with spaces between them), ``error``. In a file name, a byte that is no text is written ``\udce9``.
+        fused score, and where there is affect ``valence``, ``arousal``, ``dominance``, ``derived``; for each modality
+        ``face.label``, ``face.coverage``, ``face.weight``, and ``face.`` with each label and with affect; ``people``,
+        ``notes`` (codes with spaces between them), ``error``. In a file name, a byte that is no text is written
+        ``\udce9``.
         """
         columns = self.columns
         for row in self.rows:
             values: dict[str, Any] = {**row.scores, "label": row.label, "notes": " ".join(row.notes)}
+            values |= asdict(row.affect) if row.affect else {}
             for name in ("path", "annotated", "speaker", "start", "duration", "people", "error"):
                 values[name] = getattr(row, name)
             values["id"] = row.id or None

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mmemo.affect import Affect
 from mmemo.batch.plan import Task
 from mmemo.evidence import Seconds
-from mmemo.result import Affect, EmotionResult, ModalityScores, Scores
+from mmemo.result import EmotionResult, ModalityScores, Scores, fused_affect
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Row:
     def label(self) -> str | None:
         """The label with the highest fused score; None if the clip was not analyzed."""
         return max(self.scores, key=lambda label: self.scores[label], default=None)
+
+    @property
+    def affect(self) -> Affect | None:
+        """Valence, arousal and dominance of the modalities fused; None where none has any."""
+        return fused_affect(self.modalities)
 
     @classmethod
     def of(cls, result: EmotionResult) -> Row:

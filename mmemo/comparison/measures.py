@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmemo.comparison.predictions import Predictions, has_prediction, predicted_classes
+from mmemo.comparison.predictions import DERIVED, Predictions, has_prediction, predicted_classes
 from mmemo.evaluation.bootstrap import Interval, Resamples, percentile_interval
 from mmemo.evaluation.metrics import (
     ConfusionMatrix,
@@ -69,7 +69,7 @@ class SystemMetrics:
         confusion: (K, K + 1) int64: row = true class, column = predicted class, the last one without prediction.
         reliability: the bins of the reliability diagram that hold any clip.
         groups: metrics by gender, language, speaker …
-        concordance: CCC by dimension, if the system predicts any.
+        concordance: CCC by dimension, named as in `Predictions.values`, if the system predicts any.
     """
 
     name: str
@@ -170,7 +170,7 @@ def _concordance(predictions: Predictions, name: str, resamples: Resamples) -> d
     """CCC of each dimension, on the clips in which it is annotated."""
     result = {}
     for dimension, values in predictions.values.get(name, {}).items():
-        true = predictions.true_values.get(dimension, np.full(len(predictions), np.nan))
+        true = predictions.true_values.get(dimension.removesuffix(DERIVED), np.full(len(predictions), np.nan))
         known = np.isfinite(true) & np.isfinite(values)
         if known.sum() < 2:
             continue

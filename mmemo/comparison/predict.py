@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 
 import numpy as np
 
-from mmemo.comparison.predictions import WITH_BASELINE, Modalities, Predictions
+from mmemo.affect import places_of
+from mmemo.comparison.predictions import DERIVED, WITH_BASELINE, Modalities, Predictions
 from mmemo.data.encoding import EncodedClips
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, ManifestError
@@ -60,11 +61,6 @@ def predict(model: EmotionModel, clips: EncodedClips, baseline: bool = False) ->
         if alone := int((~changed).sum()):
             notes.append(f"{alone} clips have no baseline: nothing else of their speaker, or of others, is compared.")
     true_values, scale_notes = dimension_values(clips, labeled)
-    values = {
-        modality: dict(zip(DIMENSIONS, clips.affect[modality][labeled].T.astype(float), strict=True))
-        for modality in encodings
-        if modality in clips.affect and true_values
-    }
     return Predictions(
         tuple(model.labels),
         np.array([clips.manifest[int(row)].id for row in labeled]),
@@ -73,7 +69,7 @@ def predict(model: EmotionModel, clips: EncodedClips, baseline: bool = False) ->
         ablations,
         groups,
         true_values,
-        {modality: {name: one for name, one in of.items() if name in true_values} for modality, of in values.items()},
+        predict_dimensions(model, clips, labeled, encodings, true_values),
         (*notes, *scale_notes),
     )
 
@@ -115,6 +111,26 @@ def predict_subsets(
             for missing in combinations(some, size)
         }
     return scores, ablations
+
+
+def predict_dimensions(
+    model: EmotionModel,
+    clips: EncodedClips,
+    rows: np.ndarray,
+    encodings: Mapping[str, Encoding],
+    names: Collection[str],
+) -> dict[str, dict[str, np.ndarray]]:
+    """The dimensions of some clips by each modality: predicted, or derived from its scores and named so."""
+    places, values = places_of(model.labels), {}
+    for modality, encoding in encodings.items():
+        if modality in clips.affect:
+            predicted = dict(zip(DIMENSIONS, clips.affect[modality][rows].T.astype(float), strict=True))
+            values[modality] = {name: predicted[name] for name in DIMENSIONS if name in names}
+        elif places is not None:
+            derived = np.where(encoding.present[:, None], model.scores(encoding) @ places, np.nan)
+            columns = zip(DIMENSIONS, derived.T, strict=True)
+            values[modality] = {name + DERIVED: column for name, column in columns if name in names}
+    return {modality: of for modality, of in values.items() if of}
 
 
 def group_columns(clips: EncodedClips, rows: np.ndarray) -> dict[str, np.ndarray]:

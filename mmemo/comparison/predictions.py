@@ -14,6 +14,9 @@ Modalities = tuple[str, ...]
 WITH_BASELINE = " (baseline)"
 """After the name of a system whose clips are relative to the others of their speaker."""
 
+DERIVED = " (derived)"
+"""After the name of a dimension that follows from class scores by `mmemo.affect.PLACES`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -30,7 +33,8 @@ class Predictions:
         groups: (N,) text for each column such as "speaker", "gender", "language"; "" where it is not known. Intervals
             and tests resample speakers, where all are known and there are several.
         true_values: (N,) float for each dimension such as "valence"; NaN where it is not known.
-        values: (N,) float for each system that predicts dimensions, and each dimension.
+        values: (N,) float for each system that predicts dimensions, and each dimension such as "valence", or
+            "valence (derived)" where it follows from class scores; NaN where there is none.
         notes: what limits the comparison, for its readers.
 
     Raises:

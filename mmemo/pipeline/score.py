@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
+from mmemo.affect import Affect
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
 from mmemo.encoders.softmax import log_softmax
@@ -17,7 +18,7 @@ from mmemo.model import EmotionModel, absent
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.active_speaker import ActiveSpeakerDetector
 from mmemo.pipeline.windows import Span, prominence
-from mmemo.result import Affect, ModalityScores, Person, Scores, Segment
+from mmemo.result import ModalityScores, Person, Scores, Segment
 
 T = TypeVar("T")
 BATCH = 16
@@ -224,17 +225,17 @@ def _encode_faces(
     faces: dict[int, WindowScores],
     running: RunningBaseline | None,
 ) -> Encoding:
-    """Each window's face encoding: the most prominent person's tokens, and everybody's log scores by prominence."""
+    """Each window's face encoding: the most prominent person's tokens, and the mean scores and affect by prominence."""
     rows = [(number, evidence) for number, window in enumerate(batch) for evidence in window if evidence.face]
     if not rows:
         return absent(len(batch), model.encoders[modality].dim, len(model.labels))
-    # One window has one affect, which several faces can't be averaged to.
-    encoding = replace(_encode_rows(model, modality, [evidence for _, evidence in rows], running), affect=None)
+    encoding = _encode_rows(model, modality, [evidence for _, evidence in rows], running)
     scores = model.scores(encoding)
     tokens = np.zeros((len(batch), *encoding.tokens.shape[1:]), np.float32)
     mask = np.zeros(tokens.shape[:2], bool)
     logits = np.zeros((len(batch), len(model.labels)), np.float32)
     quality = np.zeros((len(batch), len(QUALITIES)), np.float32)
+    affect = np.zeros((len(batch), 3), np.float32)
     weight = np.zeros(len(batch))
     for row, (number, evidence) in enumerate(rows):
         face = evidence.face
@@ -245,15 +246,18 @@ def _encode_faces(
             quality[number] = quality_of(evidence, modality)
         share = max(prominence(face), _MIN_PROMINENCE)
         logits[number] += share * log_softmax(encoding.logits[row])
+        if encoding.affect is not None:
+            affect[number] += share * encoding.affect[row]
         weight[number] += share
         own = faces.setdefault(face.person, WindowScores())
         own.add((evidence.start, evidence.end), encoding, row, face.coverage)
         own.times += [float(face.times[0]), float(face.times[-1])]
         own.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
         labeled = model.labels.scores(scores[row])
-        parts = {modality: ModalityScores(labeled, face.coverage, 1.0)}
+        parts = {modality: ModalityScores(labeled, face.coverage, 1.0, _affect(encoding, row))}
         own.segments.append(Segment(evidence.start, evidence.end, labeled, parts))
-    return Encoding(tokens, mask, logits / np.maximum(weight, 1e-9)[:, None].astype(np.float32), quality)
+    total = np.maximum(weight, 1e-9)[:, None].astype(np.float32)
+    return Encoding(tokens, mask, logits / total, quality, None if encoding.affect is None else affect / total)
 
 
 def _segments(

@@ -11,7 +11,7 @@ from mmemo.files import replacing_file
 from mmemo.report.export.annotations import eaf, rttm
 from mmemo.report.export.cells import write_csv
 from mmemo.report.export.subtitles import srt, vtt
-from mmemo.report.export.tables import AFFECT, COLUMNS, frame, rows
+from mmemo.report.export.tables import columns, frame, rows
 from mmemo.report.formats import VIDEOS, check_anonymize, check_suffix, inputs_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def _write(result: EmotionResult, path: Path, suffix: str, faces: bool, raw_cell
     if suffix in _TEXTS:
         path.write_text(_TEXTS[suffix](result), encoding="utf-8")
     elif suffix == ".csv":
-        columns = [*COLUMNS, *result.scores, *(AFFECT if result.affect else ())]
-        write_csv(path, columns, rows(result), raw_cells=raw_cells)
+        write_csv(path, columns(result), rows(result), raw_cells=raw_cells)
     elif suffix == ".parquet":
         frame(result).to_parquet(path, index=False)
     elif suffix == ".eaf":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmemo.report.style.colors import colors
-from mmemo.report.style.wording import name_of, speaking_share
+from mmemo.report.style.wording import affect_origin, name_of, speaking_share
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,8 +35,9 @@ def render_result(result: EmotionResult) -> RenderableType:
         _scores(result),
     ]
     if result.affect is not None:
-        affect = ", ".join(f"{name} {value:+.2f}" for name, value in asdict(result.affect).items())
-        parts.append(Text(f"\n{affect}  (of the words, -1 to 1)", style="dim"))
+        values = (f"{name} {getattr(result.affect, name):+z.2f}" for name in ("valence", "arousal", "dominance"))
+        origin = affect_origin(result.modalities)
+        parts.append(Text.assemble(f"\n{', '.join(values)}", (f"  -1 to 1; {origin}", "dim")))
     if len(result.segments) > 1:
         parts += [_heading("Over time"), _windows(result)]
     if len(result.people) > 1:

@@ -1,11 +1,10 @@
-"""Scores over time as reports draw them: runs of evidence with gaps between, and spans of one label."""
+"""Scores and affect over time as reports draw them: runs of evidence with gaps between, and spans of one label."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,19 +28,19 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Scores over a time span with evidence throughout.
+    """Scores or affect over a time span with evidence throughout.
 
     Attributes:
         times: (N,) float64, seconds, increasing: both ends, and the middles of the windows between them.
-        scores: (N, K) float64: the scores at these times, in the order of the result's labels.
+        values: (N, K) float64 at these times: scores in the order of the result's labels, or valence and arousal.
     """
 
     times: np.ndarray
-    scores: np.ndarray
+    values: np.ndarray
 
     def at(self, time: Seconds) -> np.ndarray:
-        """Scores (K,) at a time within the run, interpolated linearly between the windows' middles."""
-        return np.array([np.interp(time, self.times, column) for column in self.scores.T])
+        """Values (K,) at a time within the run, interpolated linearly between the windows' middles."""
+        return np.array([np.interp(time, self.times, column) for column in self.values.T])
 
 
 Slot = tuple[Seconds, Seconds]
@@ -53,19 +52,14 @@ def runs(segments: Sequence[Segment], band: str) -> list[Run]:
     Args:
         band: "fused" or a modality.
     """
-    runs: list[Run] = []
-    slots = zip(_slots(segments), segments, strict=True)
-    for present, group in groupby(slots, key=lambda item: _of_band(item[1], band) is not None):
-        if not present:
-            continue
-        members: list[tuple[Slot, Segment]] = []
-        for slot, segment in group:
-            if members and slot[0] > members[-1][0][1] + 1e-6:  # windows between them had no evidence at all
-                runs.append(_run(members, band))
-                members = []
-            members.append((slot, segment))
-        runs.append(_run(members, band))
-    return runs
+    bands = [_of_band(segment, band) for segment in segments]
+    return _runs(segments, [None if scores is None else list(scores.scores.values()) for scores in bands])
+
+
+def affect_runs(segments: Sequence[Segment]) -> list[Run]:
+    """The runs of fused valence and arousal, in order of time."""
+    affects = [segment.affect for segment in segments]
+    return _runs(segments, [None if affect is None else [affect.valence, affect.arousal] for affect in affects])
 
 
 def thin(runs: Sequence[Run], most: int) -> list[Run]:
@@ -130,16 +124,28 @@ def _thin(run: Run, step: int) -> Run:
     starts = np.arange(0, len(run.times) - 2, step)
     counts = np.diff([*starts, len(run.times) - 2])
     times = np.add.reduceat(run.times[1:-1], starts) / counts
-    scores = np.add.reduceat(run.scores[1:-1], starts) / counts[:, None]
-    return Run(np.r_[run.times[0], times, run.times[-1]], np.vstack([run.scores[0], scores, run.scores[-1]]))
+    values = np.add.reduceat(run.values[1:-1], starts) / counts[:, None]
+    return Run(np.r_[run.times[0], times, run.times[-1]], np.vstack([run.values[0], values, run.values[-1]]))
 
 
-def _run(members: Sequence[tuple[Slot, Segment]], band: str) -> Run:
-    middles = [(segment.start + segment.end) / 2 for _, segment in members]
-    of_band = (_of_band(segment, band) for _, segment in members)
-    scores = [list(scores.scores.values()) for scores in of_band if scores is not None]
-    times = [members[0][0][0], *middles, members[-1][0][1]]
-    return Run(np.array(times, float), np.array([scores[0], *scores, scores[-1]], float))
+def _runs(segments: Sequence[Segment], values: Sequence[list[float] | None]) -> list[Run]:
+    """The runs of the windows that have values."""
+    runs: list[Run] = []
+    members: list[tuple[Slot, float, list[float]]] = []
+    for slot, segment, value in zip(_slots(segments), segments, values, strict=True):
+        if value is None:
+            continue
+        if members and slot[0] > members[-1][0][1] + 1e-6:  # between them there were no values
+            runs.append(_run(members))
+            members = []
+        members.append((slot, (segment.start + segment.end) / 2, value))
+    return [*runs, _run(members)] if members else runs
+
+
+def _run(members: Sequence[tuple[Slot, float, list[float]]]) -> Run:
+    times = [members[0][0][0], *(middle for _, middle, _ in members), members[-1][0][1]]
+    values = [members[0][2], *(value for *_, value in members), members[-1][2]]
+    return Run(np.array(times, float), np.array(values, float))
 
 
 def _slots(segments: Sequence[Segment]) -> list[Slot]:

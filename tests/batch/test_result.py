@@ -30,6 +30,8 @@ def test_tables_are_read_back(batch: Batch, tmp_path: Path) -> None:
     assert tuple(table.columns) == batch.columns
     assert table["label"].isna().sum() == 1
     pandas.testing.assert_series_equal(table["voice.fear"], table["fear"], check_names=False)
+    pandas.testing.assert_series_equal(table["voice.valence"], table["valence"], check_names=False, atol=1e-4)
+    assert (table["derived"].dtype, table["derived"].sum()) == ("boolean", 12)
 
 
 def test_columns_are_there_without_a_single_result(tmp_path: Path) -> None:

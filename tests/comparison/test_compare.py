@@ -20,6 +20,7 @@ from mmemo.comparison.run_folder import write_run
 from mmemo.data import FeatureCache, Manifest
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError
+from mmemo.evaluation.metrics import concordance
 from mmemo.fusion.late import LateFusion
 from mmemo.labels import EKMAN7, EMODB7, RAVDESS8, LabelSet
 from mmemo.testing import TinyEncoder
@@ -229,6 +230,18 @@ def test_valence_of_an_encoder_is_measured_too() -> None:
     assert set(comparison["text"].concordance) == {"valence"}
     assert any("dominance goes from 4 to 8; encoders predict it from -1 to 1" in note for note in comparison.notes)
     assert "<h2>Dimensions" in page(comparison)
+
+
+def test_valence_that_follows_from_scores_is_named_derived() -> None:
+    words = ["aaa", "ggg", "mmm", "sss", "yyy"]
+    clips = Manifest([mmemo.Clip(text=w, id=w, label="anger", valence=n / 5) for n, w in enumerate(words)], EKMAN7)
+    tiny = mmemo.EmotionModel([TinyEncoder()], LateFusion(EKMAN7, {"text": 1.0}))
+    comparison = mmemo.compare(tiny, on=clips, draws=20)
+    assert set(comparison["text"].concordance) == {"valence (derived)"}
+    derived = [mmemo.analyze(text=word, model=tiny).affect for word in words]
+    expected = concordance(np.arange(5) / 5, np.array([affect.valence for affect in derived if affect is not None]))
+    assert comparison["text"].concordance["valence (derived)"].value == pytest.approx(expected, abs=1e-4)
+    assert "valence (derived)" in page(comparison)
 
 
 def test_only_the_test_split_is_predicted() -> None:

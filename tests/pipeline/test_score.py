@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,14 @@ class TinyAffect(TinyEncoder):
         encoding = super().encode(batch)
         affect = np.array([[len(item) / 10, 0.0, 0.0] for item in batch], np.float32)
         return Encoding(encoding.tokens, encoding.mask, encoding.logits, None, affect)
+
+
+class FeelingFace(TinyFace):
+    """The face with a valence: its brightness."""
+
+    def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
+        affect = np.array([[crops.mean() / 255, 0.0, 0.0] for crops in batch], np.float32)
+        return replace(super().encode(batch), affect=affect)
 
 
 def face(person: int, brightness: int, *, side: float = 50.0, coverage: float = 1.0, at: float = 0.0) -> FaceEvidence:
@@ -168,6 +177,17 @@ def test_affect_is_that_of_the_encoder() -> None:
     affect = scored.modalities["text"].affect
     assert affect is not None
     assert affect.valence == pytest.approx(0.2)
+
+
+def test_affect_of_a_face_encoder_is_averaged_by_prominence_and_not_derived() -> None:
+    model = EmotionModel([FeelingFace()], LateFusion(EKMAN7, {"face": 1.0}))
+    large, small = face(0, 51, side=60.0), face(1, 204, side=20.0)
+    scored = score(model, [(Evidence(0.0, 2.0, large), Evidence(0.0, 2.0, small))])
+    expected = [0.2, 0.8, (60 * 0.2 + 20 * 0.8) / 80]
+    affects = [*(person.affect for person in scored.people), scored.segments[0].affect]
+    assert [affect.valence for affect in affects if affect is not None] == pytest.approx(expected, abs=1e-5)
+    assert [person.segments[0].affect for person in scored.people] == affects[:2]
+    assert not any(affect.derived for affect in affects if affect is not None)
 
 
 def test_more_windows_than_a_batch(model: EmotionModel) -> None:

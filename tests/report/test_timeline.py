@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmemo import EmotionResult
-from mmemo.report.timeline import runs, scores_at, scores_between, spans, thin
+from mmemo.report.timeline import affect_runs, runs, scores_at, scores_between, spans, thin
+from mmemo.result import ModalityScores, Segment
 
 
 def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
@@ -17,6 +18,20 @@ def test_what_has_no_evidence_is_a_gap(made: EmotionResult) -> None:
     (voice, _) = runs(made.segments, "voice")
     assert voice.times[0] == 2.5  # the window from 2 to 4 s owns what is nearest to its middle
     assert runs(made.segments, "text") == []
+
+
+def test_affect_has_the_same_gaps(made: EmotionResult) -> None:
+    first, second = affect_runs(made.segments)
+    assert [run.times.tolist() for run in (first, second)] == [
+        run.times.tolist() for run in runs(made.segments, "fused")
+    ]
+    affect = made.segments[3].affect
+    assert affect is not None
+    np.testing.assert_allclose(second.values, [[affect.valence, affect.arousal]] * 3)
+    mood = {"positive": 0.5, "negative": 0.5}
+    unknown = Segment(1.0, 3.0, mood, {"face": ModalityScores(mood, 1.0)})
+    before, after = affect_runs([made.segments[0], unknown, made.segments[2]])
+    assert (before.times[-1], after.times[0]) == (1.5, 2.5)
 
 
 def test_between_the_middles_scores_go_straight(made: EmotionResult) -> None:
@@ -52,4 +67,4 @@ def test_a_long_run_is_thinned_to_means(made: EmotionResult) -> None:
     assert thin([run], 1200) == [run]
     assert (short.times[0], short.times[-1]) == (0.0, 10_000.0)
     assert (np.diff(short.times) > 0).all()
-    np.testing.assert_allclose(short.scores, np.tile([0.25, 0.75], (len(short.times), 1)))
+    np.testing.assert_allclose(short.values, np.tile([0.25, 0.75], (len(short.times), 1)))

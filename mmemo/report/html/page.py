@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from mmemo.report.html.affect_plane import affect_plane, affect_points
 from mmemo.report.html.svg import LEFT, MOST_POINTS, WIDTH, bands, data_url, timeline_svg
 from mmemo.report.html.templating import render
 from mmemo.report.previews import Previews
@@ -39,6 +40,7 @@ def page(result: EmotionResult, *, faces: bool = True) -> str:
         summary=summary(result),
         timeline=timeline(result, previews, faces=faces),
         timeline_data=_timeline_data(result),
+        plane=affect_plane(result),
         people=people,
         portraits={person: data_url(thumbnail.image) for person, thumbnail in portraits.items()},
         transcript_source=transcript_source(result.transcript) if result.transcript else "",
@@ -56,7 +58,8 @@ def fragment(result: EmotionResult, timeline: Markup | None = None) -> Markup:
         timeline: that of `timeline`, drawn while the media file was there; by default one without faces and sound.
     """
     drawing = timeline_svg(result) if timeline is None else timeline
-    return render("fragment.html.jinja", result=result, name=source_name(result), timeline=drawing)
+    plane = affect_plane(result)
+    return render("fragment.html.jinja", result=result, name=source_name(result), timeline=drawing, plane=plane)
 
 
 def timeline(result: EmotionResult, previews: Previews, *, faces: bool = True) -> Markup:
@@ -79,11 +82,14 @@ def _timeline_data(result: EmotionResult) -> dict[str, Any]:
             {
                 "name": band.heading,
                 "runs": [
-                    {"times": run.times.round(2).tolist(), "shares": run.scores.round(3).tolist()}
+                    {"times": run.times.round(2).tolist(), "values": run.values.round(3).tolist()}
                     for run in thin(runs(band.segments, band.name), MOST_POINTS)
                 ],
             }
             for band in bands(result)
+        ],
+        "affect": [
+            {"times": run.times.round(2).tolist(), "values": run.values.tolist()} for run in affect_points(result)
         ],
     }
 

@@ -123,7 +123,7 @@ class _Drawing:
         stroke = 0.6 if sum(len(run.times) for run in all_runs) < _DENSE else 0
         for run in thin(all_runs, MOST_POINTS):
             xs = np.array([self.x(float(time)) for time in run.times])
-            edges = np.cumsum(np.column_stack([np.zeros(len(xs)), run.scores]), axis=1)
+            edges = np.cumsum(np.column_stack([np.zeros(len(xs)), run.values]), axis=1)
             edges = top + height * (1 - np.clip(edges, 0, 1))
             for place, color in enumerate(self._colors.values()):
                 # One string, closed over the lower edge of the layer, which is drawn backward.

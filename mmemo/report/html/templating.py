@@ -37,7 +37,9 @@ def environment(package: str) -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.globals |= {"asset": partial(_asset, environment), "LIMITS": LIMITS, "colors": colors.colors}
-    environment.globals |= {name: getattr(colors, name) for name in ("TEXT", "FAINT", "OUTLINE", "RULE", "EMPTY")}
+    environment.globals |= {
+        name: getattr(colors, name) for name in ("TEXT", "FAINT", "OUTLINE", "RULE", "EMPTY", "ACCENT")
+    }
     environment.filters |= {
         "csp_hash": _csp_hash,
         "label_with_share": label_with_share,

@@ -136,7 +136,7 @@ def _band(axes: Axes, result: EmotionResult, segments: Sequence[Segment], band: 
     for run in thin(all_runs, _MOST_POINTS):
         below = np.zeros(len(run.times))
         for place, label in enumerate(result.scores):
-            above = below + run.scores[:, place]
+            above = below + run.values[:, place]
             axes.fill_between(run.times, below, above, facecolor=palette[label], edgecolor="white", linewidth=edge)
             below = above
     inches = axes.get_position().width * WIDTH / (end - start)

@@ -39,6 +39,10 @@ EMPTY, HATCH = "#eef0f1", "#cfd4d8"
 """Background and lines where evidence is missing."""
 WAVEFORM, SPEECH, AXIS = "#58646e", "#dbe7f3", "#aab2b9"
 PITCH, RATE, PAUSE = "#1f5fa8", "#c8641b", "#eceff1"
+EARLY, LATE = "#9db8d2", "#14284b"
+"""Ends of the ramp that stands for time."""
+ACCENT = "#c8641b"
+"""The one mark of a drawing that is looked for first."""
 SUPPORTS, OPPOSES = "#c8641b", "#1f5fa8"
 """Evidence for a label, and against it."""
 
@@ -57,6 +61,12 @@ def rgb(color: str) -> tuple[int, int, int]:
     """``"#rrggbb"`` as three numbers, 0 to 255."""
     red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
     return red, green, blue
+
+
+def time_color(share: float) -> str:
+    """Color of a moment, by its share of the clip, 0 to 1."""
+    ends = zip(rgb(EARLY), rgb(LATE), strict=True)
+    return "#" + "".join(f"{round(early + share * (late - early)):02x}" for early, late in ends)
 
 
 def ink(color: str) -> str:

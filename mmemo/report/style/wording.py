@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,16 @@ def speaking_share(person: Person) -> str:
     if person.speaking is None:
         return ""
     return f"speaks in {person.speaking:.0%} of the speech" if person.speaking else "not seen to speak: face alone"
+
+
+def affect_origin(modalities: Mapping[str, ModalityScores]) -> str:
+    """Where affect comes from, such as ``"face, voice: derived from scores; words: predicted"``; empty without any."""
+    names: dict[str, list[str]] = {}
+    for name, scores in modalities.items():
+        if scores.affect is not None:
+            origin = "derived from scores" if scores.affect.derived else "predicted"
+            names.setdefault(origin, []).append(name_of(name).lower())
+    return "; ".join(f"{', '.join(each)}: {origin}" for origin, each in names.items())
 
 
 def transcript_source(transcript: Transcript) -> str:

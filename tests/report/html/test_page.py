@@ -19,6 +19,7 @@ import pytest
 from mmemo import EmotionResult
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
+from mmemo.report.html.affect_plane import affect_points
 from mmemo.report.html.page import page
 from mmemo.result import ModalityScores, Segment
 from mmemo.speech.transcript import Line, Transcript
@@ -54,7 +55,16 @@ class Tags(HTMLParser):
 
 def test_it_has_every_part(real: EmotionResult) -> None:
     html = page(real)
-    for part in ("In words", "Over time", "By modality", "People", "Words", "Notes and limits", "Models"):
+    for part in (
+        "In words",
+        "Over time",
+        "By modality",
+        "Valence and arousal",
+        "People",
+        "Words",
+        "Notes and limits",
+        "Models",
+    ):
         assert f"<h2>{part}" in html
     assert html.count("data:image/jpeg;base64,") > 8
     assert "superlative degree" in html
@@ -132,7 +142,10 @@ def test_the_data_behind_the_timeline_is_that_of_the_result(made: EmotionResult)
     assert data["labels"] == list(made.scores)
     fused = data["bands"][0]["runs"]
     assert [(run["times"][0], run["times"][-1]) for run in fused] == [(0.0, 4.0), (7.0, 9.0)]
-    assert fused[0]["shares"][0][1] == 0.7
+    assert fused[0]["values"][0][1] == 0.7
+    assert data["affect"] == [
+        {"times": run.times.tolist(), "values": run.values.tolist()} for run in affect_points(made)
+    ]
 
 
 def test_it_needs_no_matplotlib(made: EmotionResult, tmp_path: Path) -> None:

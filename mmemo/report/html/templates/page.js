@@ -12,17 +12,17 @@
     made.textContent = text;
     return made;
   };
-  const sharesAt = (runs, time) => {
+  const valuesAt = (runs, time) => {
     const run = runs.find((run) => run.times[0] <= time && time <= run.times[run.times.length - 1]);
     if (!run) return null;
     let after = run.times.findIndex((knot) => knot >= time);
     if (after < 1) after = 1;
     const [start, end] = [run.times[after - 1], run.times[after]];
     const part = end > start ? (time - start) / (end - start) : 0;
-    return run.shares[after - 1].map((share, place) => share + part * (run.shares[after][place] - share));
+    return run.values[after - 1].map((value, place) => value + part * (run.values[after][place] - value));
   };
   const row = (band, time) => {
-    const shares = sharesAt(band.runs, time);
+    const shares = valuesAt(band.runs, time);
     const made = element("div", "row", "");
     made.append(element("span", "dim", band.name));
     if (!shares) {
@@ -42,6 +42,12 @@
     made.append(bar);
     return made;
   };
+  const now = document.querySelector("svg.plane .now");
+  const showAffect = (time) => {
+    const point = valuesAt(data.affect, time);
+    now.setAttribute("visibility", point ? "visible" : "hidden");
+    if (point) now.setAttribute("transform", `translate(${point[0]} ${point[1]})`);
+  };
   const clock = (time) => `${Math.floor(time / 60)}:${(time % 60).toFixed(1).padStart(4, "0")}`;
   let shown = data.start;
   let kept = false;
@@ -52,6 +58,7 @@
     cursor.setAttribute("visibility", "visible");
     const rows = element("div", "rows", "");
     data.bands.forEach((band) => rows.append(row(band, shown)));
+    if (now) showAffect(shown);
     readout.replaceChildren(element("p", "now", `${clock(shown)}${kept ? ", kept" : ""}`), rows);
   };
   show(data.start + 0.62 * data.duration); // off the labels, which stand in the middle
