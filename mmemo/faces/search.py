@@ -35,6 +35,7 @@ MAX_DISAGREEMENT = 0.6  # mean distance of detector's and landmarks' eyes and no
 SAME_FACE = 0.3  # intersection over union above which two detections are the same face
 UPRIGHT, UPSIDE_DOWN, TURNED = (0,), (2,), (2, 1, 3)
 """Quarter turns of the faces to search for. Of those that lie on a side, the detector sees most as upright ones."""
+_TURNED_DEPTH = 3  # three directions of a photo at its full depth would take a second and more
 _SMALLEST_VIEW = 160  # pixels; the smallest face detected in it is about 24 pixels high
 _MIN_FIRST_PRESENCE = 0.005  # presence below which landmarks are not refined
 _SCALES = (1.5, 1.25, 1.9)  # how far around a detected box the landmark model looks, in the order tried
@@ -137,7 +138,9 @@ class FaceSearch:
     def _meshes(self, image: np.ndarray, detections: list[Detection], most: int, confirm: bool = True) -> list[Mesh]:
         meshes: list[Mesh] = []
         if len(detections) > most:
-            detections = sorted(detections, key=lambda detection: -float(np.ptp(detection.box.reshape(2, 2), axis=0).max()))
+            detections = sorted(
+                detections, key=lambda detection: -float(np.ptp(detection.box.reshape(2, 2), axis=0).max())
+            )
         for detection in detections:
             if len(meshes) >= most:
                 break
@@ -205,7 +208,8 @@ class FaceFinder:
         sure = MIN_TIGHT_SCORE if tight else MIN_EVIDENCE
         meshes = self._search.scan_tight(image, self._max_faces, sure, turns) if tight else []
         if not meshes:
-            meshes = self._search.scan(image, depth_of(image), self._max_faces, turns=turns)
+            depth = depth_of(image) if turns == UPRIGHT else depth_of(image, _TURNED_DEPTH)
+            meshes = self._search.scan(image, depth, self._max_faces, turns=turns)
         if not meshes and not tight:
             meshes = self._search.scan_tight(image, self._max_faces, sure, turns)
         return meshes

@@ -17,8 +17,8 @@ from mmemo.media.structure import exif
 from mmemo.media.tone import HLG, PQ, standard_range
 
 MAX_SIDE = 3840
-"""Pixels. Longer sides of video are shrunk to this for analysis, so that a frame takes 45 MB at most. Up to 4K frames stay
-as they are, which is quicker than to shrink them, and keeps small faces."""
+"""Pixels. Longer sides of video are shrunk to this for analysis, so that a frame takes 45 MB at most. Up to 4K frames
+stay as they are, which is quicker than to shrink them, and keeps small faces."""
 
 
 @dataclass(frozen=True, eq=False)
