@@ -58,9 +58,14 @@ class _Track:
         if mesh.score:
             self.scores.append(mesh.score)
 
+    @property
+    def score(self) -> float:
+        """Mean of the detector's scores so far."""
+        return float(np.mean(self.scores))
+
     def rated(self, face: Face) -> Face:
         """The face with the confidence of the whole track so far."""
-        return replace(face, confidence=float(np.mean(self.scores)) * face.presence)
+        return replace(face, confidence=self.score * face.presence)
 
 
 class FaceTracker:
@@ -173,7 +178,7 @@ class FaceTracker:
             track.see(face, mesh, self._time)
             faces[track.person] = face
         if unsteady and changes and max(changes) < _CHANGED:
-            strangers += [track.mesh for track in self._tracks if track.followed]
+            strangers += [replace(track.mesh, score=track.score) for track in self._tracks if track.followed]
             faces.clear()
             self._start_shot()
         self._part(faces)
