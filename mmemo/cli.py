@@ -129,6 +129,7 @@ def analyze(
     micro: Annotated[bool, typer.Option("--micro", help="Look for micro-expressions too.")] = False,
     prosody: Annotated[bool, typer.Option("--prosody", help="Measure pitch, speaking rate and pauses too.")] = False,
     people: Annotated[int | None, typer.Option(help="How many people are seen, if you know it.", min=1)] = None,
+    max_faces: Annotated[int | None, typer.Option(help="The most faces at once; 8 in a video.", min=1)] = None,
     workers: Annotated[
         int | None, typer.Option(help="Of many clips: processes; half of the cores by default.", min=1)
     ] = None,
@@ -170,7 +171,7 @@ def analyze(
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
-            "micro": micro, "prosody": prosody, "people": people,
+            "micro": micro, "prosody": prosody, "people": people, "max-faces": max_faces,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
         how |= {"workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
@@ -199,7 +200,7 @@ def analyze(
         if file is not None:
             check_output(file, path, (subtitles, model_folder(model), *personal), suffixes)
     check_anonymize(anonymize)
-    known = _personal(prior, baseline, adaptation) | {"people": people}
+    known = _personal(prior, baseline, adaptation) | {"people": people, "max_faces": max_faces}
     analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **known)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, progress=progress)

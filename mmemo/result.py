@@ -156,6 +156,8 @@ class Person(_Scored):
         modalities: scores of the face, and of the voice and the text while they speak.
         segments: the windows in which the face is detected.
         box_tracks: position over time, one track for each stretch in which the face is visible.
+        confidence: how sure it is that this is a face, 0 to 1: the mean over its frames of the detector's score times
+            the landmark model's presence. Real faces have 0.8 to 0.95, from the side 0.65. None if not recorded.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -173,6 +175,7 @@ class Person(_Scored):
     box_tracks: tuple[BoxTrack, ...] = ()
     speaking: Share | None = None
     modalities: dict[str, ModalityScores] = field(default_factory=dict)
+    confidence: Share | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -203,6 +206,7 @@ class AnalysisSettings:
         baseline: whose baseline was taken off the scores: "person", "place" or "auto"; None without.
         adapted: whether a correction learned from labeled clips was applied.
         people: how many there are, where that was given; None otherwise.
+        max_faces: the most faces at once, where that was given; None otherwise.
     """
 
     window: Seconds
@@ -212,6 +216,7 @@ class AnalysisSettings:
     baseline: str | None = None
     adapted: bool = field(default=False, metadata=OMIT_DEFAULT)
     people: int | None = field(default=None, metadata=OMIT_DEFAULT)
+    max_faces: int | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True)

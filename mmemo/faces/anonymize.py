@@ -20,7 +20,6 @@ from mmemo.evidence import Seconds
 from mmemo.faces.cuts import MIN_SIMILARITY, ShotSimilarity
 from mmemo.faces.detector import overlaps, whole
 from mmemo.faces.search import FaceSearch, depth_of
-from mmemo.media import MAX_SIDE
 
 Method = Literal["blur", "mask"]
 METHODS = ("blur", "mask")
@@ -33,6 +32,8 @@ _REACH: Seconds = 0.3
 _MOST_WAITING = 24
 """Frames that may wait for what comes after them: of a very fast video the reach into the past is shorter."""
 _SEARCH_EVERY: Seconds = 0.2
+_SIDE = 1280
+"""Pixels of the longer side at which heads are detected."""
 _CERTAIN, _LIKELY = 0.7, 0.55
 """Score of a detection that counts without a second one, and mean of two that counts as well. An analysis requires
 .65 and a face's landmarks."""
@@ -203,7 +204,7 @@ def _within(head: np.ndarray, image: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _shrunken(image: np.ndarray) -> np.ndarray:
-    factor = MAX_SIDE / max(image.shape[:2])
+    factor = _SIDE / max(image.shape[:2])
     if factor >= 1:
         return image
     size = (max(round(image.shape[1] * factor), 1), max(round(image.shape[0] * factor), 1))

@@ -24,17 +24,31 @@ _BATCH = 8  # views of one run: more are no faster, and take more memory
 class View:
     """A square of an image, in pixels, that the detector looks at; it may reach beyond the image.
 
-    A face is detected if its height is between about a sixth and the whole of the view's side.
+    A face is detected if its height is between about a sixth and the whole of the view's side, and its roll within
+    some 45 degrees of ``turn`` quarter turns, clockwise.
     """
 
     left: float
     top: float
     side: float
+    turn: int = 0
+
+    @property
+    def corner(self) -> tuple[float, float]:
+        """The corner of the square that is the upper left one of the detector's input, in pixels."""
+        right, down = ((0, 0), (1, 0), (1, 1), (0, 1))[self.turn]
+        return self.left - 0.5 + right * self.side, self.top - 0.5 + down * self.side
 
     def matrix(self) -> np.ndarray:
         """The (2, 3) transform from the image to the detector's input, in pixels whose centers are whole."""
-        scale = INPUT / self.side
-        return similarity(scale, 0.0, (self.left - 0.5, self.top - 0.5), (-0.5, -0.5))
+        return similarity(INPUT / self.side, -self.turn * np.pi / 2, self.corner, (-0.5, -0.5))
+
+    def pixels(self, shares: np.ndarray) -> np.ndarray:
+        """Points (N, 2) in shares of the detector's input, as pixels of the image."""
+        for _ in range(self.turn):
+            shares = np.stack([-shares[:, 1], shares[:, 0]], axis=1)
+        placed: np.ndarray = shares * self.side + self.corner
+        return placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +60,13 @@ class Detection:
         keypoints: (6, 2) float64: the eye on the left of the picture, the eye on the right, nose tip, mouth,
             and the ears likewise, in pixels of the image.
         score: 0 to 1.
+        turn: that of the view it was detected in: the face's roll in quarter turns, clockwise.
     """
 
     box: np.ndarray
     keypoints: np.ndarray
     score: float
+    turn: int = 0
 
 
 class FaceDetector:
@@ -95,11 +111,12 @@ class FaceDetector:
         half = values[:, 2:4] / 2
         keypoints = values[:, 4:].reshape(-1, 6, 2) + centers[:, None]
         points = np.concatenate([(middle - half)[:, None], (middle + half)[:, None], keypoints], axis=1)
-        corner = (view.left - 0.5, view.top - 0.5)
         faces = []
         for shares, score in suppress(points, scores[keep]):
-            pixels = shares * view.side + corner
-            faces.append(Detection(box=pixels[:2].reshape(4), keypoints=pixels[2:], score=score))
+            pixels = view.pixels(shares)
+            if view.turn:  # another two of its corners are now the left top and the right bottom one
+                pixels[:2].sort(axis=0)
+            faces.append(Detection(box=pixels[:2].reshape(4), keypoints=pixels[2:], score=score, turn=view.turn))
         return faces
 
 

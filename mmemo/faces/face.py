@@ -30,6 +30,8 @@ class Face:
         presence: the landmark model's probability that this is a face, 0 to 1.
         quality: how far the crop can be trusted, 0 to 1, as `mmemo.faces.quality.quality` defines it.
         crop: (S, S, 3) uint8 RGB, of `mmemo.faces.align.align`.
+        confidence: how sure it is that this is a face, 0 to 1: the detector's score times ``presence``. Of a track the
+            mean score so far, with 0 where the detector was to confirm the face and did not.
     """
 
     person: int
@@ -40,6 +42,7 @@ class Face:
     presence: float
     quality: float
     crop: np.ndarray
+    confidence: float = 1.0
 
     @cached_property
     def blendshapes(self) -> np.ndarray:
@@ -60,6 +63,7 @@ def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: in
         presence=mesh.presence,
         quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence, uncovered(crop)),
         crop=crop,
+        confidence=mesh.score * mesh.presence,
     )
 
 

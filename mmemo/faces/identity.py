@@ -227,12 +227,12 @@ class PersonGallery:
         track.person = person
 
 
-def check_people(people: int | None) -> int | None:
-    """The number of people of a clip, if it is one.
+def check_people(number: int | None, name: str = "people", of: str = "people") -> int | None:
+    """A number of people, or of other things, if it is one.
 
     Raises:
         ArgumentError: unless it is None, or 1 or more.
     """
-    if people is not None and (isinstance(people, bool) or not isinstance(people, int) or people < 1):
-        raise ArgumentError(f"people: expected the number of people, 1 or more, or None, got {people!r}.")
-    return people
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+        raise ArgumentError(f"{name}: expected the number of {of}, 1 or more, or None, got {number!r}.")
+    return number

@@ -67,10 +67,12 @@ class Mesh:
     Attributes:
         landmarks: (478, 3) float32: x, y in pixels of the image; z in the same scale, growing away from the viewer.
         presence: the probability that there is a face, 0 to 1.
+        score: of the detector where it detected the face, the mean if twice; 0 where it did not look.
     """
 
     landmarks: np.ndarray
     presence: float
+    score: float = 0.0
 
 
 class FaceLandmarker:

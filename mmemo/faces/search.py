@@ -6,6 +6,9 @@ twice, at two scales, and its landmarks must agree with the detector and have a 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -15,18 +18,24 @@ from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import FaceLandmarker, Mesh, Region
 from mmemo.faces.landmarks import LEFT_PUPIL, NOSE_TIP, RIGHT_PUPIL, box_of, eye_distance
 from mmemo.faces.model import warm_up
-from mmemo.faces.pose import misfit
+from mmemo.faces.pose import head_pose, misfit
 
 MIN_PRESENCE = 0.5
 MIN_SCORE = 0.4  # of the detector, for a candidate
 # Mean of the detector's two scores. Grass, gravel, fabric, a text page and the like stay below, heads on coins do not;
 # of FER2013's faces 98% lie above, and those of a stage seen from afar, 25 pixels high, mostly.
 MIN_EVIDENCE = 0.65
+# Mean from which a face is upright for sure, or turned. In the wrong direction coffee and the like reach 0.73, and an
+# upside-down face 0.70; of faces turned by as much as the view, 48 pixels high and more, all lie above.
+_CLEAR = 0.8
 MIN_TIGHT_SCORE = 0.5  # where the one detection fills its small picture
 MIN_EYE_DISTANCE = 3.0  # pixels; below, there is nothing to see in a face
 MAX_MISFIT = 0.22  # see `mmemo.faces.pose.misfit`; calm faces have 0.03 to 0.10, screaming ones up to 0.19
 MAX_DISAGREEMENT = 0.6  # mean distance of detector's and landmarks' eyes and nose, in distances of the eyes
 SAME_FACE = 0.3  # intersection over union above which two detections are the same face
+UPRIGHT, UPSIDE_DOWN, TURNED = (0,), (2,), (2, 1, 3)
+"""Quarter turns of the faces to search for. Of those that lie on a side, the detector sees most as upright ones."""
+_TURNED_DEPTH = 3  # three directions of a photo at its full depth would take a second and more
 _SMALLEST_VIEW = 160  # pixels; the smallest face detected in it is about 24 pixels high
 _MIN_FIRST_PRESENCE = 0.005  # presence below which landmarks are not refined
 _SCALES = (1.5, 1.25, 1.9)  # how far around a detected box the landmark model looks, in the order tried
@@ -54,7 +63,14 @@ class FaceSearch:
         self.detector = FaceDetector(MIN_SCORE, threads)
         self.landmarker = FaceLandmarker(threads)
 
-    def scan(self, image: np.ndarray, depth: int, most: int, known: np.ndarray | None = None) -> list[Mesh]:
+    def scan(
+        self,
+        image: np.ndarray,
+        depth: int,
+        most: int,
+        known: np.ndarray | None = None,
+        turns: Sequence[int] = UPRIGHT,
+    ) -> list[Mesh]:
         """The faces in an image, each once.
 
         Args:
@@ -62,30 +78,36 @@ class FaceSearch:
             depth: 0 uses the whole image, which detects faces down to about a seventh of its longer side; each
                 step more also uses overlapping tiles of half the side, for faces of half the size, at three
                 to four times the cost. `depth_of` gives the largest that makes sense.
-            most: stop after so many faces; the most certain come first.
+            most: stop after so many faces, of more than so many candidates the largest; else the most certain come
+                first.
             known: (N, 4), boxes of faces that are known already.
+            turns: how far the faces are turned, in quarter turns clockwise.
         """
-        return self._meshes(image, _each_once(self.candidates(image, depth), known), most)
+        return self._meshes(image, _each_once(self.candidates(image, depth, turns), known), most)
 
-    def candidates(self, image: np.ndarray, depth: int) -> list[Detection]:
-        """Unconfirmed detections, some of one face; ``depth`` as in `scan`."""
+    def candidates(self, image: np.ndarray, depth: int, turns: Sequence[int] = UPRIGHT) -> list[Detection]:
+        """Unconfirmed detections, some of one face; ``depth`` and ``turns`` as in `scan`."""
         detections: list[Detection] = []
         reduced = image
         for level in range(depth, -1, -1):
             # A tile of this level then has the detector's own size, and cutting it out costs little.
             reduced = _shrunken(reduced, INPUT << level)
             factor = max(reduced.shape[:2]) / max(image.shape[:2])
-            views = _tiles(reduced, max(reduced.shape[:2]) / (1 << level))
+            tiles = _tiles(reduced, max(reduced.shape[:2]) / (1 << level))
+            views = [replace(tile, turn=turn) for turn in turns for tile in tiles]
             detections += [_enlarged(detection, factor) for detection in self.detector.detect(reduced, *views)]
         return detections
 
-    def scan_tight(self, image: np.ndarray, most: int, min_score: float = MIN_TIGHT_SCORE) -> list[Mesh]:
-        """The faces in an image that may be nothing but a face, with room added around it."""
+    def scan_tight(
+        self, image: np.ndarray, most: int, min_score: float = MIN_TIGHT_SCORE, turns: Sequence[int] = UPRIGHT
+    ) -> list[Mesh]:
+        """The faces in an image that may be nothing but a face, with room added around it; ``turns`` as in `scan`."""
         reduced = _shrunken(image, 2 * INPUT)
         factor = max(reduced.shape[:2]) / max(image.shape[:2])
+        views = [replace(whole(reduced, _TIGHT_MARGIN), turn=turn) for turn in turns]
         detections = [
             _enlarged(detection, factor)
-            for detection in self.detector.detect(reduced, whole(reduced, _TIGHT_MARGIN))
+            for detection in self.detector.detect(reduced, *views)
             if detection.score >= min_score
         ]
         return self._meshes(image, detections, most, confirm=False)
@@ -103,26 +125,32 @@ class FaceSearch:
         mesh = self.landmarker.locate(image, Region.of_landmarks(landmarks))
         if plausible(mesh):
             return mesh
-        detection = self.confirm(image, box_of(landmarks))
-        return None if detection is None else self._locate(image, detection)
+        detection = self.confirm(image, box_of(landmarks), turn_of(landmarks))
+        found = None if detection is None else self._locate(image, detection)
+        return None if detection is None or found is None else replace(found, score=detection.score)
 
-    def confirm(self, image: np.ndarray, box: np.ndarray) -> Detection | None:
-        """The detection of a face at a place (4,), or None if there is none."""
-        detections = self.detector.detect(image, _around(box, _CONFIRM))
+    def confirm(self, image: np.ndarray, box: np.ndarray, turn: int = 0) -> Detection | None:
+        """The detection of a face, so many quarter turns clockwise, at a place (4,), or None if there is none."""
+        detections = self.detector.detect(image, replace(_around(box, _CONFIRM), turn=turn))
         same = [detection for detection in detections if overlaps(detection.box[None], box)[0] > SAME_FACE]
         return max(same, key=lambda detection: detection.score, default=None)
 
     def _meshes(self, image: np.ndarray, detections: list[Detection], most: int, confirm: bool = True) -> list[Mesh]:
         meshes: list[Mesh] = []
+        if len(detections) > most:
+            detections = sorted(
+                detections, key=lambda detection: -float(np.ptp(detection.box.reshape(2, 2), axis=0).max())
+            )
         for detection in detections:
             if len(meshes) >= most:
                 break
-            second = self.confirm(image, detection.box) if confirm else detection
-            if second is None or (confirm and (detection.score + second.score) / 2 < MIN_EVIDENCE):
+            second = self.confirm(image, detection.box, detection.turn) if confirm else detection
+            evidence = 0.0 if second is None else (detection.score + second.score) / 2
+            if second is None or (confirm and evidence < MIN_EVIDENCE):
                 continue
             mesh = self._locate(image, second)
             if mesh is not None:
-                meshes.append(mesh)
+                meshes.append(replace(mesh, score=evidence))
         return _distinct(meshes)
 
     def _locate(self, image: np.ndarray, detection: Detection) -> Mesh | None:
@@ -160,7 +188,8 @@ class FaceFinder:
         """The faces of a picture, the largest first; an empty list if there is none.
 
         A small picture is searched with room around it first, as it may be a crop of a face; any other whole and
-        in overlapping tiles, the smaller the larger the picture. Crops and landmarks come from the picture itself.
+        in overlapping tiles, the smaller the larger the picture. Where no face is upright, faces upside down and lying
+        on a side are searched for in the same way. Crops and landmarks come from the picture itself.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -170,19 +199,40 @@ class FaceFinder:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
-        tight = max(image.shape[:2]) <= _TIGHT_UP_TO
-        meshes = self._search.scan_tight(image, self._max_faces) if tight else []
-        if not meshes:
-            meshes = self._search.scan(image, depth_of(image), self._max_faces)
-        if not meshes and not tight:
-            meshes = self._search.scan_tight(image, self._max_faces, MIN_EVIDENCE)
+        meshes = clearer(self._meshes(image, UPRIGHT), lambda: self._meshes(image, TURNED))
         meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
         return [describe(image, mesh, person, 0.0, self._size) for person, mesh in enumerate(meshes)]
 
+    def _meshes(self, image: np.ndarray, turns: Sequence[int]) -> list[Mesh]:
+        tight = max(image.shape[:2]) <= _TIGHT_UP_TO
+        sure = MIN_TIGHT_SCORE if tight else MIN_EVIDENCE
+        meshes = self._search.scan_tight(image, self._max_faces, sure, turns) if tight else []
+        if not meshes:
+            depth = depth_of(image) if turns == UPRIGHT else depth_of(image, _TURNED_DEPTH)
+            meshes = self._search.scan(image, depth, self._max_faces, turns=turns)
+        if not meshes and not tight:
+            meshes = self._search.scan_tight(image, self._max_faces, sure, turns)
+        return meshes
 
-def depth_of(image: np.ndarray, most: int = 3) -> int:
+
+def depth_of(image: np.ndarray, most: int = 4) -> int:
     """How often an image can be halved before a view's smallest face is too small, 0 to ``most``."""
     return int(np.clip(np.log2(max(image.shape[:2]) / _SMALLEST_VIEW), 0, most))
+
+
+def clearer(upright: list[Mesh], turned: Callable[[], list[Mesh]]) -> list[Mesh]:
+    """Upright faces; where none of them is clear, the clear ones among the turned instead, if there are any.
+
+    An upside-down face is now and then detected as an upright one that it is not.
+    """
+    if any(mesh.score >= _CLEAR for mesh in upright):
+        return upright
+    return [mesh for mesh in turned() if mesh.score >= _CLEAR] or upright
+
+
+def turn_of(landmarks: np.ndarray) -> int:
+    """The roll of a face with these landmarks (478, 3) to the next quarter turn, clockwise: 0 to 3."""
+    return round(float(head_pose(landmarks)[2]) / 90) % 4
 
 
 def plausible(mesh: Mesh) -> bool:
@@ -265,4 +315,4 @@ def _enlarged(detection: Detection, factor: float) -> Detection:
         enlarged: np.ndarray = (points + 0.5) / factor - 0.5  # centers of pixels are whole numbers in both
         return enlarged
 
-    return Detection(back(detection.box), back(detection.keypoints), detection.score)
+    return replace(detection, box=back(detection.box), keypoints=back(detection.keypoints))

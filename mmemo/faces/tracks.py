@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from mmemo.faces.detector import overlaps
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import Mesh
 from mmemo.faces.landmarks import box_of, eye_distance
-from mmemo.faces.search import SAME_FACE, FaceSearch, depth_of
+from mmemo.faces.search import SAME_FACE, UPSIDE_DOWN, FaceSearch, clearer, depth_of, turn_of
 
 _SEARCH_WHEN_LOST: Seconds = 0.1  # between searches while a face is missed, or none is there
 _SEARCH_DEEP: Seconds = 2.0  # between searches for small faces, which take three times as long
 _SEARCH_DEEP_WHEN_ALONE: Seconds = 0.5  # the same while no face is there
+_SEARCH_DEEPEST: Seconds = 8.0  # between searches as deep as those of a still, which take as long as tracking a second
+_SEARCH_DEEPEST_SOON: Seconds = 3.0  # the same at the start of a shot, and while no face is there
 _SHALLOW, _DEEP = 1, 2  # how small the tiles of a search are, as in `FaceSearch.scan`
 _MAX_DOUBTS = 2  # searches in a row in which the detector sees no face where one is followed
 _SUDDEN = 0.6  # similarity to the frame before, below which this is another face, or no face
@@ -43,6 +45,7 @@ class _Track:
     latest: np.ndarray  # appearance in the last frame
     followed: bool = True  # False while it is missed
     doubts: int = 0  # searches in a row without a detection of it
+    scores: list[float] = field(default_factory=list)  # of the detector, 0 where it did not detect the face
 
     @property
     def box(self) -> np.ndarray:
@@ -52,6 +55,17 @@ class _Track:
         self.mesh, self.seen, self.followed = mesh, time, True
         self.latest = appearance(face.crop)
         self.average = unit((1 - _LEARNING) * self.average + _LEARNING * self.latest)
+        if mesh.score:
+            self.scores.append(mesh.score)
+
+    @property
+    def score(self) -> float:
+        """Mean of the detector's scores so far."""
+        return float(np.mean(self.scores))
+
+    def rated(self, face: Face) -> Face:
+        """The face with the confidence of the whole track so far."""
+        return replace(face, confidence=self.score * face.presence)
 
 
 class FaceTracker:
@@ -67,6 +81,9 @@ class FaceTracker:
         search_every: seconds between searches while all faces are followed.
         forget_after: seconds after which a face that was missed comes back as a new person.
         threads: CPU threads of one run of a model.
+
+    Attributes:
+        crowded: whether more faces than ``max_faces`` were in view at once.
 
     Raises:
         ArgumentError: if a number makes no sense.
@@ -100,6 +117,8 @@ class FaceTracker:
         self._shots.reset()
         self._next_person = 0
         self._time: Seconds = -np.inf
+        self._searched_deepest: Seconds = -np.inf
+        self.crowded = False
         self._start_shot()
 
     def update(self, image: np.ndarray, time: Seconds) -> list[Face]:
@@ -118,6 +137,7 @@ class FaceTracker:
         check_image(image)
         similarity = self._shots.update(image)
         if similarity < MIN_SIMILARITY or time < self._time:
+            self._searched_deepest = min(self._searched_deepest, time)
             self._start_shot()
         # Only in quick succession does a change of what is seen mean another shot.
         unsteady = similarity < _UNSTEADY and time - self._time < _QUICK
@@ -127,12 +147,12 @@ class FaceTracker:
         strangers = self._follow(image, faces, unsteady)
         strangers += self._search_frame(image)
         self._welcome(image, strangers, faces)
-        return [faces[track.person] for track in self._tracks if track.followed]
+        return [track.rated(faces[track.person]) for track in self._tracks if track.followed]
 
     def _start_shot(self) -> None:
         self._tracks = []
         self._searched = self._searched_deep = self._confirmed = -np.inf
-        self._lost_one = False
+        self._lost_one, self._new_shot = False, True
 
     def _follow(self, image: np.ndarray, faces: dict[int, Face], unsteady: bool) -> list[Mesh]:
         """Find the faces of the frame before, into ``faces``; gives the meshes that turn out to be someone else's.
@@ -151,13 +171,14 @@ class FaceTracker:
                 changes.append(similarity)
             if similarity < _SUDDEN:
                 self._miss(track)
-                if self._search.confirm(image, face.box) is not None:
-                    strangers.append(mesh)
+                detection = self._search.confirm(image, face.box, turn_of(mesh.landmarks))
+                if detection is not None:
+                    strangers.append(replace(mesh, score=detection.score))
                 continue
             track.see(face, mesh, self._time)
             faces[track.person] = face
         if unsteady and changes and max(changes) < _CHANGED:
-            strangers += [track.mesh for track in self._tracks if track.followed]
+            strangers += [replace(track.mesh, score=track.score) for track in self._tracks if track.followed]
             faces.clear()
             self._start_shot()
         self._part(faces)
@@ -193,16 +214,16 @@ class FaceTracker:
             self._doubt(image)
         self._searched, self._lost_one = self._time, False
         followed = [track.box for track in self._tracks if track.followed]
+        depth, deepest = self._depth(image, alone)
         room = self._max_faces - len(followed)
+        if not self.crowded and (room > 0 or deepest):
+            room += 1  # one more than can be followed shows that there are too many
         if room <= 0:
             return []
-        deep_pause = max(_SEARCH_DEEP_WHEN_ALONE if alone else _SEARCH_DEEP, self._search_every)
-        deep = self._time - self._searched_deep >= deep_pause
-        if deep:
-            self._searched_deep = self._time
-        depth = depth_of(image, _DEEP if deep else _SHALLOW)
         known = np.array(followed).reshape(-1, 4)
         meshes = self._search.scan(image, depth, room, known)
+        if alone and deepest:
+            meshes = clearer(meshes, lambda: self._search.scan(image, depth, room, known, UPSIDE_DOWN))
         # A small face is not detected in the whole frame: search closely where one was.
         for track in missed:
             known = np.concatenate([known, *(box_of(mesh.landmarks)[None] for mesh in meshes)])
@@ -210,11 +231,27 @@ class FaceTracker:
                 meshes += self._search.scan_near(image, track.box, 1, known)
         return meshes
 
+    def _depth(self, image: np.ndarray, alone: bool) -> tuple[int, bool]:
+        """How deep to search now, as in `FaceSearch.scan`, and whether that is as deep as a still."""
+        soon = alone or self._new_shot
+        self._new_shot = False
+        pause = max(_SEARCH_DEEPEST_SOON if soon else _SEARCH_DEEPEST, self._search_every)
+        if self._time - self._searched_deepest >= pause:
+            self._searched_deep = self._searched_deepest = self._time
+            return depth_of(image), True
+        pause = max(_SEARCH_DEEP_WHEN_ALONE if alone else _SEARCH_DEEP, self._search_every)
+        if self._time - self._searched_deep >= pause:
+            self._searched_deep = self._time
+            return depth_of(image, _DEEP), False
+        return depth_of(image, _SHALLOW), False
+
     def _doubt(self, image: np.ndarray) -> None:
         """Detect again what is followed: the landmark model follows many things that are no faces."""
         self._confirmed = self._time
         for track in [track for track in self._tracks if track.followed]:
-            track.doubts = 0 if self._search.confirm(image, track.box) is not None else track.doubts + 1
+            detection = self._search.confirm(image, track.box, turn_of(track.mesh.landmarks))
+            track.scores.append(0.0 if detection is None else detection.score)
+            track.doubts = 0 if detection is not None else track.doubts + 1
             if track.doubts >= _MAX_DOUBTS:
                 track.doubts = 0
                 self._miss(track)
@@ -224,10 +261,11 @@ class FaceTracker:
         strangers.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
         for mesh in strangers:
             followed = [track.box for track in self._tracks if track.followed]
-            if len(followed) >= self._max_faces:
-                break
             if followed and overlaps(np.array(followed), box_of(mesh.landmarks)).max() > SAME_FACE:
                 continue
+            if len(followed) >= self._max_faces:
+                self.crowded = True
+                break
             face = self._describe(image, mesh, self._next_person)
             new = appearance(face.crop)
             track = self._missed_one(face, new)

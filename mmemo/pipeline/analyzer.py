@@ -31,7 +31,7 @@ from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import EncodingRecorder, score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model, model_folder
-from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores
+from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
@@ -51,6 +51,7 @@ class Analyzer:
         micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
         people: how many are seen in the clip, if that is known: no more ids are given.
+        max_faces: the most faces at once, the largest; None for ``people``, else 8 in a video and 32 in a picture.
         transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
             ``asr`` is installed; None never recognizes.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
@@ -64,7 +65,8 @@ class Analyzer:
         UnknownModelError: if there is no such model.
         WeightsError: if it is damaged, or needs a class that is not known.
         ArgumentError: for modalities the model does not have, a device that does not exist, an impossible window or
-            prior, less than one of ``people``, or a baseline or adaptation of another model (when the model is loaded).
+            prior, less than one of ``people`` or ``max_faces``, or a baseline or adaptation of another model (when the
+            model is loaded).
         MissingExtraError: for ``micro`` or ``prosody``, if what they take is not installed.
 
     Examples:
@@ -85,6 +87,7 @@ class Analyzer:
         micro: bool = False,
         prosody: bool = False,
         people: int | None = None,
+        max_faces: int | None = None,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
         classes: Sequence[type] = (),
         prior: Prior = "balanced",
@@ -96,7 +99,7 @@ class Analyzer:
         if not (baseline is None or baseline == "auto" or isinstance(baseline, Baseline)):
             raise ArgumentError(f'baseline: expected a mmemo.Baseline, "auto" or None, got {baseline!r}.')
         check_device(device)
-        self._people = check_people(people)
+        self._people, self._max_faces = check_people(people), check_people(max_faces, "max_faces", "faces")
         if isinstance(modalities, str) or (modalities is not None and not modalities):
             raise ArgumentError(f"modalities: expected a sequence such as {tuple(MODALITIES)}, got {modalities!r}.")
         if isinstance(model, EmotionModel):
@@ -152,14 +155,13 @@ class Analyzer:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
         notes += [*micro_notes, *self._personal_notes(running, scored.modalities)]
-        tracks = extraction.box_tracks
         return EmotionResult(
             source=None if clip.path is None else str(clip.path),
             duration=extraction.grid.duration,
             scores=scored.scores,
             modalities=scored.modalities,
             segments=scored.segments,
-            people=tuple(replace(person, box_tracks=tracks.tracks(person.id)) for person in scored.people),
+            people=tuple(_tracked(person, extraction) for person in scored.people),
             transcript=extraction.transcript,
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
@@ -175,7 +177,8 @@ class Analyzer:
         )
 
     def _extract(self, clip: Clip, info: MediaInfo | None) -> Extraction:
-        return extract(clip, info, self.modalities, self.window, self.hop, self._recognizer, self._people)
+        how = self.modalities, self.window, self.hop, self._recognizer, self._people, self._max_faces
+        return extract(clip, info, *how)
 
     @property
     def _folder(self) -> Path | None:
@@ -187,7 +190,8 @@ class Analyzer:
         named = prior if isinstance(prior, str) else ", ".join(f"{label} {share:g}" for label, share in prior.items())
         baseline = self._baseline.of if isinstance(self._baseline, Baseline) else self._baseline
         adapted = self._adaptation is not None
-        return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, self._people)
+        known = self._people, self._max_faces
+        return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, *known)
 
     def _personal_notes(self, running: RunningBaseline | None, modalities: Iterable[str]) -> list[Note]:
         personal = (one for one in (self._baseline, self._adaptation) if isinstance(one, Baseline | Adaptation))
@@ -306,6 +310,7 @@ def analyze(
     micro: bool = False,
     prosody: bool = False,
     people: int | None = None,
+    max_faces: int | None = None,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     classes: Sequence[type] = (),
     prior: Prior = "balanced",
@@ -332,6 +337,7 @@ def analyze(
         micro=micro,
         prosody=prosody,
         people=people,
+        max_faces=max_faces,
         transcriber=transcriber,
         classes=classes,
         prior=prior,
@@ -359,6 +365,12 @@ def _load_ahead(loading: Future[EmotionModel], modalities: Iterable[str]) -> Non
             encoder = loading.result().encoders[modality]
             if isinstance(encoder, NetworkClassifier):
                 encoder.load_ahead()
+
+
+def _tracked(person: Person, extraction: Extraction) -> Person:
+    """The person with what the extraction knows of their face."""
+    total, count = extraction.confidence[person.id]
+    return replace(person, box_tracks=extraction.box_tracks.tracks(person.id), confidence=total / count)
 
 
 def _micro_expressions(

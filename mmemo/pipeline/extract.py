@@ -32,6 +32,11 @@ MAX_RATE = 15.0
 The scores of the face would need 8 only: of 88 real clips all keep their label, and the scores move by .003 on average.
 The speaker needs more: `active_speaker` has its thresholds and lags at 15, and at 8 no speaker in clips under 3 s.
 """
+MAX_FACES, MAX_FACES_STILL = 8, 32
+"""At once, in a video and in a picture that does not move, if nobody asks for more or fewer."""
+MIN_CONFIDENCE = 0.4
+"""Of a track half a second later. Faces of real clips have .65 and more. One of .8 that is not confirmed once has just
+that; what was detected by .65, the least, and is not confirmed has .33."""
 PREFETCH = 8
 """Windows of faces that may wait for the encoders."""
 
@@ -55,6 +60,7 @@ class Extraction:
         transcript: the words, wherever they came from.
         notes: what was missing or damaged.
         box_tracks: where the faces were.
+        confidence: by person, the sum of their frames' confidence, and the number of these frames.
         faces: the people of each window; ``voices``: the voice of each window.
     """
 
@@ -65,6 +71,7 @@ class Extraction:
     transcript: Transcript | None = None
     notes: list[Note] = field(default_factory=list)
     box_tracks: BoxTrackRecorder = field(default_factory=BoxTrackRecorder)
+    confidence: dict[int, tuple[float, int]] = field(default_factory=dict)
     faces: Iterable[tuple[FaceEvidence, ...]] = field(default_factory=lambda: repeat(()))
     voices: Iterable[VoiceEvidence | None] = field(default_factory=lambda: repeat(None))
 
@@ -95,6 +102,7 @@ def extract(
     hop: Seconds,
     transcriber: Transcriber | None,
     people: int | None = None,
+    max_faces: int | None = None,
 ) -> Extraction:
     """Open a clip, and detect speech and words; faces are detected while the windows are read.
 
@@ -104,6 +112,7 @@ def extract(
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         transcriber: recognizes speech where no words are given; None for no recognition.
         people: how many are seen in the clip; None if that is not known.
+        max_faces: at once; None for ``people``, else `MAX_FACES` or `MAX_FACES_STILL`.
 
     Raises:
         MediaError: if the file can't be read.
@@ -129,7 +138,7 @@ def extract(
     if needs_face and info.video is None:
         extraction.notes.append(Note("no-video", "The file has no picture, so no face was scored."))
     elif needs_face:
-        windows = face_windows(_sightings(clip, info, extraction, people), extraction.grid)
+        windows = face_windows(_sightings(clip, info, extraction, people, max_faces), extraction.grid)
         # Video in a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
         extraction.faces = windows if info.kind == "image" else Prefetcher(windows, PREFETCH)
     try:
@@ -155,20 +164,36 @@ def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
     return None if file is None else read_subtitles(file, info.duration)
 
 
-def _sightings(clip: Clip, info: MediaInfo, extraction: Extraction, people: int | None) -> Iterator[Sighting]:
+def _sightings(
+    clip: Clip, info: MediaInfo, extraction: Extraction, people: int | None, max_faces: int | None
+) -> Iterator[Sighting]:
     """The faces of every frame; absence and damage are noted at the end."""
     damage, any_face, frames = Damage(), False, 0
     side = None if info.kind == "image" else media.MAX_SIDE
     images = media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
-    for sighting in _still_faces(images) if info.kind == "image" else _tracked_faces(images, people):
+    still = info.kind == "image"
+    most = min(people or math.inf, max_faces or people or (MAX_FACES_STILL if still else MAX_FACES))
+    faces = _StillFaces(int(most)) if still else _TrackedFaces(int(most), people)
+    for sighting in faces.sightings(images):
         any_face, frames = any_face or bool(sighting.faces), frames + 1
         boxes = {face.person: _relative_box(face, *sighting.size) for face in sighting.faces}
         extraction.box_tracks.add(sighting.time, boxes)
+        for face in sighting.faces:
+            total, count = extraction.confidence.get(face.person, (0.0, 0))
+            extraction.confidence[face.person] = total + face.confidence, count + 1
         yield sighting
     if not frames:
         extraction.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
     elif not any_face:
         extraction.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
+    if faces.crowded and most != people:
+        message = f"More than {most} faces were in view at once; only {most}, the largest, were used: give max_faces=…."
+        extraction.notes.append(Note("many-faces", message))
+    if faces.unsure:
+        what = (
+            "What looked like a face was" if faces.unsure == 1 else f"{faces.unsure} things that looked like faces were"
+        )
+        extraction.notes.append(Note("unsure-face", f"{what} not confirmed to be one, and left out."))
     _note_damage(info, damage, "picture", extraction)
 
 
@@ -177,29 +202,62 @@ def _relative_box(face: Face, width: int, height: int) -> Box:
     return left / width, top / height, right / width, bottom / height
 
 
-def _still_faces(images: Iterable[media.Frame]) -> Iterator[Sighting]:
-    finder = FaceFinder()
-    for frame in images:
-        yield Sighting(frame.time, _size(frame), finder.find(frame.image))
+class _StillFaces:
+    """The faces of pictures that do not move.
+
+    Attributes:
+        crowded: whether there were more than ``most``.
+        unsure: tracks that were left out, as it was not confirmed that they are faces.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._finder = most, FaceFinder(max_faces=most + 1)
+        self.crowded, self.unsure = False, 0
+
+    def sightings(self, images: Iterable[media.Frame]) -> Iterator[Sighting]:
+        for frame in images:
+            faces = self._finder.find(frame.image)
+            self.crowded |= len(faces) > self._most
+            yield Sighting(frame.time, _size(frame), faces[: self._most])
 
 
-def _tracked_faces(images: Iterable[media.Frame], people: int | None) -> Iterator[Sighting]:
-    """The faces of each frame of a video by person, half a second late: so long a new track takes to be matched."""
-    tracker = FaceTracker() if people is None else FaceTracker(max_faces=people)
-    gallery = PersonGallery(people)
-    held: deque[Sighting] = deque()
+class _TrackedFaces:
+    """The faces of each frame of a video by person, half a second late: so long a new track takes to be matched.
 
-    def matched() -> Iterator[Sighting]:
-        while held and (faces := gallery.named(held[0].faces)) is not None:
-            yield replace(held.popleft(), faces=faces)
+    Attributes:
+        crowded, unsure: as those of `_StillFaces`.
+    """
 
-    for frame in images:
-        faces = tracker.update(frame.image, frame.time)
-        gallery.add(faces, frame.time)
-        held.append(Sighting(frame.time, _size(frame), faces))
-        yield from matched()
-    gallery.finish()
-    yield from matched()
+    def __init__(self, most: int, people: int | None) -> None:
+        self._tracker, self._gallery = FaceTracker(max_faces=most), PersonGallery(people)
+        self._held: deque[Sighting] = deque()
+        self._confidence: dict[int, float] = {}  # of each track, as far as it was followed
+        self._left_out: set[int] = set()
+
+    @property
+    def crowded(self) -> bool:
+        return self._tracker.crowded
+
+    @property
+    def unsure(self) -> int:
+        return len(self._left_out)
+
+    def sightings(self, images: Iterable[media.Frame]) -> Iterator[Sighting]:
+        for frame in images:
+            faces = self._tracker.update(frame.image, frame.time)
+            self._confidence |= {face.person: face.confidence for face in faces}
+            self._gallery.add(faces, frame.time)
+            self._held.append(Sighting(frame.time, _size(frame), faces))
+            yield from self._matched()
+        self._gallery.finish()
+        yield from self._matched()
+
+    def _matched(self) -> Iterator[Sighting]:
+        while self._held and (named := self._gallery.named(self._held[0].faces)) is not None:
+            sighting = self._held.popleft()
+            unsure = [self._confidence[face.person] < MIN_CONFIDENCE for face in sighting.faces]
+            self._left_out |= {face.person for face, out in zip(sighting.faces, unsure, strict=True) if out}
+            yield replace(sighting, faces=[face for face, out in zip(named, unsure, strict=True) if not out])
 
 
 def _size(frame: media.Frame) -> tuple[int, int]:

@@ -45,6 +45,7 @@ def render_result(result: EmotionResult) -> RenderableType:
         for person in result.people:
             details = f"  {person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%}"
             details += f", {speaking_share(person)}" if speaking_share(person) else ""
+            details += f", confidence {person.confidence:.2f}" if person.confidence is not None else ""
             parts.append(Text.assemble(f"  person {person.id}  ", _label(person.label), (details, "dim")))
     if result.micro_expressions:
         parts += [_heading("Micro-expressions"), _micro_expressions(result.micro_expressions)]

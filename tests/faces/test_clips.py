@@ -70,8 +70,9 @@ def test_a_cut_to_another_person_in_the_same_frame(
         clip = shared_data / f"av/mead/mead_{person}_front_sad_level3_001.mp4"
         pictures += [picture for _, picture in frames(clip)][20:40]
     tracker.reset()
-    found = [[face.person for face in tracker.update(picture, i / 25)] for i, picture in enumerate(pictures)]
-    assert found == [[0]] * 20 + [[1]] * 20
+    found = [tracker.update(picture, i / 25) for i, picture in enumerate(pictures)]
+    assert [[face.person for face in faces] for faces in found] == [[0]] * 20 + [[1]] * 20
+    assert all(face.confidence > 0.8 for faces in found for face in faces)
 
 
 def test_pictures_of_fer2013(shared_data: Path) -> None:

@@ -123,3 +123,25 @@ def test_what_is_no_rgb_picture_is_refused(finder: FaceFinder, image: np.ndarray
         finder.find(image)
     with pytest.raises(ArgumentError, match="NumPy array"):
         finder.find("portrait.png")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_face_is_the_same_face(finder: FaceFinder, portrait: np.ndarray, turn: int) -> None:
+    """Its box lies where it is in the turned picture, and its crop is upright."""
+    (upright,) = finder.find(portrait)
+    (turned,) = finder.find(np.rot90(portrait, -turn))
+    corners = upright.box.reshape(2, 2)
+    for _ in range(turn):  # a quarter turn clockwise of a square picture
+        corners = np.stack([511 - corners[:, 1], corners[:, 0]], axis=1)
+    np.testing.assert_allclose(turned.box, [*corners.min(axis=0), *corners.max(axis=0)], atol=10)
+    assert (round(float(turned.pose[2]) / 90) - turn) % 4 == 0
+    assert np.abs(turned.crop.astype(float) - upright.crop).mean() < 20  # upside down it is 60
+    assert turned.confidence > 0.8
+
+
+def test_an_upside_down_face_is_no_upright_one(finder: FaceFinder, portrait: np.ndarray) -> None:
+    """Of this picture the detector sees an upright face in the upside-down one."""
+    picture = cv2.resize(skimage.data.coffee(), (640, 400))
+    picture[100:300, 200:400] = np.rot90(portrait[15:215, 125:325], 2)
+    (face,) = finder.find(picture)
+    assert abs(face.pose[2]) > 150

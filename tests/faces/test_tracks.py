@@ -162,6 +162,46 @@ def test_wrong_arguments_are_named(tracker: FaceTracker) -> None:
         tracker.update(np.zeros((5, 5)), 0.0)
 
 
+def test_a_small_face_is_found_at_once_as_in_a_still(tracker: FaceTracker, portrait: np.ndarray) -> None:
+    """A head of 48 pixels in 1280 x 720, and one of 100 in 4K."""
+    for width, side in ((1280, 48), (3840, 100)):
+        picture = cv2.resize(skimage.data.coffee(), (width, width * 9 // 16), interpolation=cv2.INTER_CUBIC)
+        left, top = picture.shape[1] * 7 // 10, picture.shape[0] * 4 // 10
+        head = cv2.resize(portrait[15:215, 125:325], (side, side), interpolation=cv2.INTER_AREA)
+        picture[top : top + side, left : left + side] = head
+        tracker.reset()
+        (face,) = tracker.update(picture, 0.0)
+        assert left < face.box[0] < face.box[2] < left + side
+        assert top < face.box[1] < face.box[3] < top + side
+
+
+def test_an_upside_down_face_is_followed_and_confirmed(tracker: FaceTracker, stage: Stage) -> None:
+    pictures = [np.ascontiguousarray(np.rot90(stage((150 + 8 * step, 180)), 2)) for step in range(30)]
+    found = _run(tracker, pictures, fps=15)
+    assert _people(found) == [[0]] * 30
+    assert all(abs(face.pose[2]) > 150 and face.confidence > 0.8 for (face,) in found)
+
+
+def test_more_faces_than_may_be_followed_are_noticed(stage: Stage) -> None:
+    tracker = FaceTracker(max_faces=2)
+    _run(tracker, [stage((110, 180), (540, 180))] * 2)
+    assert not tracker.crowded
+    tracker.reset()
+    picture = stage((110, 180), (540, 180))
+    picture[120:220, 270:370] = stage((320, 170), side=100)[120:220, 270:370]
+    (faces,) = _run(tracker, [picture])
+    assert tracker.crowded
+    assert all(face.box[2] - face.box[0] > 50 for face in faces)  # the small one in the middle is left out
+
+
+def test_confidence_falls_where_the_detector_sees_no_face(tracker: FaceTracker, stage: Stage) -> None:
+    """A face that is blurred little by little: the landmarks follow what is hardly one any more."""
+    pictures = [stage((320, 180))] * 2 + [cv2.GaussianBlur(stage((320, 180)), (0, 0), blur) for blur in (1, 2, 3, 4)]
+    found = [face.confidence for faces in _run(tracker, [*pictures, *pictures[-1:] * 20], fps=15) for face in faces]
+    assert found[0] > 0.9
+    assert found[-1] < 0.7
+
+
 def test_appearance_does_not_see_the_light(tracker: FaceTracker, stage: Stage) -> None:
     (face,) = tracker.update(stage((320, 180)), 0.0)
     dark = cv2.convertScaleAbs(face.crop, alpha=0.5, beta=10)

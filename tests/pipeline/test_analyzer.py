@@ -347,3 +347,16 @@ class TestPrefetcher:
         assert len(made) <= 5
         prefetcher.close()
         gc.collect()
+
+
+def test_the_most_faces_at_once_are_a_setting(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "two.mp4", seconds=0.3, size=(320, 160), faces=2, sound=None)
+    result = mmemo.analyze(path, modalities=("face",), max_faces=1)
+    assert result.settings is not None
+    assert result.settings.max_faces == result.to_dict()["settings"]["max_faces"] == 1
+    assert [note.code for note in result.notes] == ["many-faces"]
+    (person,) = result.people
+    assert person.confidence is not None
+    assert 0.8 < person.confidence < 1
+    with pytest.raises(ArgumentError, match="max_faces"):
+        Analyzer(max_faces=0)

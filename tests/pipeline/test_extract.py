@@ -148,3 +148,27 @@ def test_a_transcriber_that_fails_leaves_no_thread(clip: Path) -> None:
         if thread.name == "mmemo-faces":
             thread.join(10)
             assert not thread.is_alive()
+
+
+def test_more_faces_than_the_limit_are_noted(tmp_path: Path) -> None:
+    """In a video and in a picture; not where the number of people was given, which is a limit on purpose."""
+    video = make_clip(tmp_path / "three.mp4", seconds=0.3, size=(480, 160), faces=3, sound=None)
+    picture = tmp_path / "three.png"
+    cv2.imwrite(str(picture), np.concatenate([portrait()[..., ::-1]] * 3, axis=1))
+    for path in (video, picture):
+        for people, limit, faces, noted in ((None, 2, 2, True), (None, None, 3, False), (2, None, 2, False)):
+            extraction = extract(Clip(path), probe(path), ("face",), 2.0, 1.0, None, people, limit)
+            assert [len(window) for window in extraction.windows()] == [faces], (path, people, limit)
+            assert ("many-faces" in codes(extraction)) == noted, (path, people, limit)
+
+
+def test_a_face_that_is_not_confirmed_is_left_out_and_noted(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extraction = opened(Clip(clip), "face")
+    assert all(people[0].face for people in extraction.windows())
+    total, count = extraction.confidence[0]
+    assert 0.8 < total / count < 1
+    monkeypatch.setattr("mmemo.pipeline.extract.MIN_CONFIDENCE", 0.99)
+    extraction = opened(Clip(clip), "face")
+    assert not any(people[0].face for people in extraction.windows())
+    assert [code for code in codes(extraction) if "face" in code] == ["no-face", "unsure-face"]
+    assert not extraction.confidence
