@@ -18,7 +18,8 @@ class FaceSequenceEncoder(GrayCropEncoder["SequenceNetwork"]):
     """Encoder of the modality "face" (see `mmemo.encoders.base.Encoder`) around a sequence network.
 
     It encodes the same frames as `FaceEncoder`, in the order of time, and takes the same arguments. Windows of the same
-    length go through the network together, since padding would be a frame like any other to it.
+    length go through the network together, since padding would be a frame like any other to it. They are not
+    turned.
 
     >>> from mmemo.encoders.face.architecture import FaceArchitecture, SequenceArchitecture
     >>> from mmemo.encoders.face.encoder import FaceEncoder
@@ -36,6 +37,8 @@ class FaceSequenceEncoder(GrayCropEncoder["SequenceNetwork"]):
     @classmethod
     def inflate(cls, encoder: FaceEncoder, architecture: SequenceArchitecture) -> FaceSequenceEncoder:
         """A sequence encoder around a copy of an image encoder's network; until it is trained its scores are the same.
+
+        Those of an encoder that turns its crops are the same but for that.
 
         Args:
             encoder: source of weights, frames, floor and labels.
