@@ -30,6 +30,7 @@ class Face:
         presence: the landmark model's probability that this is a face, 0 to 1.
         quality: how far the crop can be trusted, 0 to 1, as `mmemo.faces.quality.quality` defines it.
         crop: (S, S, 3) uint8 RGB, of `mmemo.faces.align.align`.
+        denoised: whether the picture was denoised before (`mmemo.faces.enhance`), and with it the crop.
     """
 
     person: int
@@ -40,6 +41,7 @@ class Face:
     presence: float
     quality: float
     crop: np.ndarray
+    denoised: bool = False
 
     @cached_property
     def blendshapes(self) -> np.ndarray:
@@ -47,8 +49,10 @@ class Face:
         return np.asarray(blendshapes(self.landmarks[None])[0])
 
 
-def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE) -> Face:
-    """The face that has these landmarks in an RGB image (H, W, 3) uint8."""
+def describe(
+    image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE, denoised: bool = False
+) -> Face:
+    """The face that has these landmarks in an RGB image (H, W, 3) uint8, which was denoised or not."""
     crop = align(image, mesh.landmarks, size)
     pose = head_pose(mesh.landmarks)
     return Face(
@@ -60,6 +64,7 @@ def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: in
         presence=mesh.presence,
         quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence, uncovered(crop)),
         crop=crop,
+        denoised=denoised,
     )
 
 

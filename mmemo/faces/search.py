@@ -11,6 +11,7 @@ import numpy as np
 
 from mmemo.faces.align import SIZE
 from mmemo.faces.detector import INPUT, Detection, FaceDetector, View, overlaps, whole
+from mmemo.faces.enhance import denoised
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import FaceLandmarker, Mesh, Region
 from mmemo.faces.landmarks import LEFT_PUPIL, NOSE_TIP, RIGHT_PUPIL, box_of, eye_distance
@@ -149,10 +150,12 @@ class FaceFinder:
         size: side of the crops in pixels.
         max_faces: the most faces in one image.
         threads: CPU threads of one run of a model.
+        enhance: denoise a picture in which `mmemo.faces.enhance.noise` is high; its crops come from the denoised one.
     """
 
-    def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1) -> None:
+    def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1, enhance: bool = True) -> None:
         self._size = size
+        self._enhance = enhance
         self._max_faces = max_faces
         self._search = FaceSearch(threads, refine=False)
 
@@ -170,6 +173,7 @@ class FaceFinder:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
+        given, image = image, denoised(image) if self._enhance else image
         tight = max(image.shape[:2]) <= _TIGHT_UP_TO
         meshes = self._search.scan_tight(image, self._max_faces) if tight else []
         if not meshes:
@@ -177,7 +181,8 @@ class FaceFinder:
         if not meshes and not tight:
             meshes = self._search.scan_tight(image, self._max_faces, MIN_EVIDENCE)
         meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
-        return [describe(image, mesh, person, 0.0, self._size) for person, mesh in enumerate(meshes)]
+        changed = image is not given
+        return [describe(image, mesh, person, 0.0, self._size, changed) for person, mesh in enumerate(meshes)]
 
 
 def depth_of(image: np.ndarray, most: int = 3) -> int:

@@ -12,6 +12,7 @@ from mmemo.faces.align import SIZE
 from mmemo.faces.appearance import appearance, correlation, unit
 from mmemo.faces.cuts import MIN_SIMILARITY, ShotSimilarity
 from mmemo.faces.detector import overlaps
+from mmemo.faces.enhance import denoised
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import Mesh
 from mmemo.faces.landmarks import box_of, eye_distance
@@ -67,6 +68,7 @@ class FaceTracker:
         search_every: seconds between searches while all faces are followed.
         forget_after: seconds after which a face that was missed comes back as a new person.
         threads: CPU threads of one run of a model.
+        enhance: denoise a picture in which `mmemo.faces.enhance.noise` is high; its crops come from the denoised one.
 
     Raises:
         ArgumentError: if a number makes no sense.
@@ -80,6 +82,7 @@ class FaceTracker:
         search_every: Seconds = 0.5,
         forget_after: Seconds = 1.5,
         threads: int = 1,
+        enhance: bool = True,
     ) -> None:
         if size < 1 or max_faces < 1 or search_every < 0 or forget_after < 0:
             raise ArgumentError(
@@ -88,6 +91,7 @@ class FaceTracker:
             )
         self._size = size
         self._max_faces = max_faces
+        self._enhance = enhance
         self._search_every = search_every
         self._forget_after = forget_after
         self._search = FaceSearch(threads)
@@ -116,6 +120,8 @@ class FaceTracker:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
+        given, image = image, denoised(image) if self._enhance else image
+        self._denoised = image is not given
         similarity = self._shots.update(image)
         if similarity < MIN_SIMILARITY or time < self._time:
             self._start_shot()
@@ -255,7 +261,7 @@ class FaceTracker:
         return best
 
     def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:
-        return describe(image, mesh, person, self._time, self._size)
+        return describe(image, mesh, person, self._time, self._size, self._denoised)
 
 
 def _steps(before: np.ndarray, now: np.ndarray) -> float:

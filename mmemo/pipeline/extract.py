@@ -157,18 +157,25 @@ def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
 
 def _sightings(clip: Clip, info: MediaInfo, extraction: Extraction, people: int | None) -> Iterator[Sighting]:
     """The faces of every frame; absence and damage are noted at the end."""
-    damage, any_face, frames = Damage(), False, 0
+    damage, frames, with_face, denoised = Damage(), 0, 0, 0
     side = None if info.kind == "image" else media.MAX_SIDE
     images = media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
     for sighting in _still_faces(images) if info.kind == "image" else _tracked_faces(images, people):
-        any_face, frames = any_face or bool(sighting.faces), frames + 1
+        frames, with_face = frames + 1, with_face + bool(sighting.faces)
+        denoised += any(face.denoised for face in sighting.faces)
         boxes = {face.person: _relative_box(face, *sighting.size) for face in sighting.faces}
         extraction.box_tracks.add(sighting.time, boxes)
         yield sighting
     if not frames:
         extraction.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
-    elif not any_face:
+    elif not with_face:
         extraction.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
+    if denoised > 0.1 * with_face:
+        message = (
+            f"{denoised / with_face:.0%} of the pictures with a face are full of noise and were denoised: "
+            "scores of the face are less certain."
+        )
+        extraction.notes.append(Note("enhanced-faces", message))
     _note_damage(info, damage, "picture", extraction)
 
 
