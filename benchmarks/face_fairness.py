@@ -14,9 +14,10 @@ without its leaks, CK+48 (six classes) and SFEW. Groups are what can be known or
 - gender: only three people of MEAD and one each of RAVDESS and CREMA-D are on video at hand: shown, not compared.
 
 UAR and recalls of two groups are compared over the classes of which both have `LEAST` pictures. Their gap is that to
-the group named first, resampled as a whole: people of CK+48, films of SFEW, pictures of FER2013. A gap is *clear* if its
-95% interval leaves out zero; of so many gaps, one in twenty would be by chance, and a gap is *certain* if its interval
-leaves out zero at 95% over all of them together (Bonferroni). A face that is detected and not scored counts as wrong.
+the group named first, resampled as a whole: people of CK+48, films of SFEW, pictures of FER2013. A gap is *clear* if
+its 95% interval leaves out zero; of so many gaps, one in twenty would be by chance, and a gap is *certain* if its
+interval leaves out zero at 95% over all of them together (Bonferroni). A face that is detected and not scored counts as
+wrong.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def sweep(model: EmotionModel, name: str, pictures: Sequence[Picture]) -> list[O
             for place, (_, image, face) in enumerate(clear):
                 seen = change(image, face, level, np.random.default_rng(place))
                 first = look(model, before, seen)
-                same = denoised(seen) is seen
+                same = denoised(seen)[0] is seen
                 changed += not same
                 pairs.append((first, first if same else look(model, after, seen)))
             sides = [measures(label, [pair[side] for pair in pairs], resamples) for side in (0, 1)]

@@ -22,13 +22,16 @@ _LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _MEDIAN = 0.6745 * 6  # median of the filtered noise's absolute value, in deviations of the noise
 
 
-def denoised(image: np.ndarray) -> np.ndarray:
-    """The picture with its noise averaged out where there is much, or the very same array where there is not.
+def denoised(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """The picture with its noise averaged out, and how much there was; the very same array, and 0, up to `MAX_NOISE`.
 
     Args:
         image: (H, W, 3) uint8 RGB.
     """
-    return image if noise(image) <= MAX_NOISE else np.asarray(cv2.GaussianBlur(image, (0, 0), _SIGMA))
+    level = noise(image)
+    if level <= MAX_NOISE:
+        return image, 0.0
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), _SIGMA)), level
 
 
 def noise(image: np.ndarray) -> float:

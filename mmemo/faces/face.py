@@ -11,6 +11,7 @@ from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces.align import SIZE, align
 from mmemo.faces.blendshapes import blendshapes
+from mmemo.faces.enhance import MAX_NOISE
 from mmemo.faces.landmarker import Mesh
 from mmemo.faces.landmarks import box_of, eye_distance
 from mmemo.faces.pose import head_pose
@@ -30,7 +31,8 @@ class Face:
         presence: the landmark model's probability that this is a face, 0 to 1.
         quality: how far the crop can be trusted, 0 to 1, as `mmemo.faces.quality.quality` defines it.
         crop: (S, S, 3) uint8 RGB, of `mmemo.faces.align.align`.
-        denoised: whether the picture was denoised before (`mmemo.faces.enhance`), and with it the crop.
+        noise: of the picture, as a share of its contrast, where it was so high that the picture, and so the crop, was
+            denoised (`mmemo.faces.enhance`); 0 where the picture was left as it is.
     """
 
     person: int
@@ -41,7 +43,7 @@ class Face:
     presence: float
     quality: float
     crop: np.ndarray
-    denoised: bool = False
+    noise: float = 0.0
 
     @cached_property
     def blendshapes(self) -> np.ndarray:
@@ -49,10 +51,8 @@ class Face:
         return np.asarray(blendshapes(self.landmarks[None])[0])
 
 
-def describe(
-    image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE, denoised: bool = False
-) -> Face:
-    """The face that has these landmarks in an RGB image (H, W, 3) uint8, which was denoised or not."""
+def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE, noise: float = 0.0) -> Face:
+    """The face that has these landmarks in an RGB image (H, W, 3) uint8, from which so much noise was taken."""
     crop = align(image, mesh.landmarks, size)
     pose = head_pose(mesh.landmarks)
     return Face(
@@ -62,9 +62,16 @@ def describe(
         pose=pose,
         box=box_of(mesh.landmarks),
         presence=mesh.presence,
-        quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence, uncovered(crop)),
+        quality=quality(
+            eye_distance(mesh.landmarks),
+            sharpness(crop),
+            pose,
+            mesh.presence,
+            uncovered(crop),
+            MAX_NOISE / max(noise, MAX_NOISE),
+        ),
         crop=crop,
-        denoised=denoised,
+        noise=noise,
     )
 
 

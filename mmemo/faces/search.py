@@ -173,7 +173,7 @@ class FaceFinder:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
-        given, image = image, denoised(image) if self._enhance else image
+        image, noise = denoised(image) if self._enhance else (image, 0.0)
         tight = max(image.shape[:2]) <= _TIGHT_UP_TO
         meshes = self._search.scan_tight(image, self._max_faces) if tight else []
         if not meshes:
@@ -181,8 +181,7 @@ class FaceFinder:
         if not meshes and not tight:
             meshes = self._search.scan_tight(image, self._max_faces, MIN_EVIDENCE)
         meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
-        changed = image is not given
-        return [describe(image, mesh, person, 0.0, self._size, changed) for person, mesh in enumerate(meshes)]
+        return [describe(image, mesh, person, 0.0, self._size, noise) for person, mesh in enumerate(meshes)]
 
 
 def depth_of(image: np.ndarray, most: int = 3) -> int:

@@ -120,8 +120,7 @@ class FaceTracker:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
-        given, image = image, denoised(image) if self._enhance else image
-        self._denoised = image is not given
+        image, self._noise = denoised(image) if self._enhance else (image, 0.0)
         similarity = self._shots.update(image)
         if similarity < MIN_SIMILARITY or time < self._time:
             self._start_shot()
@@ -261,7 +260,7 @@ class FaceTracker:
         return best
 
     def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:
-        return describe(image, mesh, person, self._time, self._size, self._denoised)
+        return describe(image, mesh, person, self._time, self._size, self._noise)
 
 
 def _steps(before: np.ndarray, now: np.ndarray) -> float:

@@ -162,7 +162,7 @@ def _sightings(clip: Clip, info: MediaInfo, extraction: Extraction, people: int 
     images = media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
     for sighting in _still_faces(images) if info.kind == "image" else _tracked_faces(images, people):
         frames, with_face = frames + 1, with_face + bool(sighting.faces)
-        denoised += any(face.denoised for face in sighting.faces)
+        denoised += any(face.noise > 0 for face in sighting.faces)
         boxes = {face.person: _relative_box(face, *sighting.size) for face in sighting.faces}
         extraction.box_tracks.add(sighting.time, boxes)
         yield sighting

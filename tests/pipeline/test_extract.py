@@ -105,6 +105,17 @@ def test_an_image_has_one_window_and_needs_no_thread(tmp_path: Path) -> None:
     assert codes(extraction) == []
 
 
+def test_noise_that_was_taken_out_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "noisy.png"
+    noise = np.random.default_rng(0).normal(0, 30, portrait().shape)
+    cv2.imwrite(str(path), np.clip(portrait()[:, :, ::-1] + noise, 0, 255).astype(np.uint8))
+    extraction = opened(Clip(path), "face")
+    ((window,),) = extraction.windows()
+    assert window.face is not None
+    assert codes(extraction) == ["enhanced-faces"]
+    assert extraction.notes[0].message.startswith("100% of the pictures with a face are full of noise")
+
+
 def test_text_alone() -> None:
     ((window,),) = opened(Clip(text="Good."), "face", "voice", "text").windows()
     assert window.text is not None
