@@ -6,9 +6,10 @@ DATA: the unpacked corpora. Measured from picture files, with the embedded model
 without its leaks, CK+48 (six classes) and SFEW. Groups are what can be known or measured of a picture:
 
 - person: CK+48 names its people. The spread of accuracy over them.
-- skin tone: the individual typology angle (ITA, Chardon et al. 1991) of cheeks and forehead where pictures are in color
-  (SFEW); where they are gray, thirds of the luma of the same skin, a proxy that the light decides as much as the skin.
-  Even ITA depends on the light of a film: read it as the tone of the picture, not of the person.
+- skin tone, in thirds: the individual typology angle (ITA, Chardon et al. 1991) of cheeks and forehead where pictures
+  are in color (SFEW); the luma of the same skin, a proxy, where they are gray. Both depend on the light as much as on
+  the skin: of SFEW's faces, dimly lit as films are, 96% are "dark" by the limits of the ITA, so these can't be used.
+  Read it as the tone of the picture, not of the person.
 - size: distance of the eyes in pixels of the picture, in thirds.
 - pose: the size of the yaw.
 - gender: only three people of MEAD and one each of RAVDESS and CREMA-D are on video at hand: shown, not compared.
@@ -43,10 +44,9 @@ from mmemo.faces.landmarks import eye_distance
 from mmemo.labels import EKMAN7
 from mmemo.model import EmotionModel
 
-LEAST = 8  # pictures of a class in both groups, for the class to be compared
+LEAST = 8  # pictures of a class in both groups, for the class to be compared; and of a group, to be shown
 DRAWS = 4000
 SKIN = (50, 280, 151, 10)  # landmarks: the middle of both cheeks, between the brows, the top of the forehead
-TONES = {"light, ITA 41 and more": (41, 91), "medium, ITA 10 to 41": (10, 41), "dark, ITA below 10": (-91, 10)}
 YAWS = {"yaw below 10°": (0, 10), "yaw 10° to 25°": (10, 25), "yaw 25° and more": (25, 91)}
 
 
@@ -149,9 +149,11 @@ def groups_of(faces: Sequence[Measured], color: bool) -> dict[str, dict[str, np.
     def bands(values: np.ndarray, limits: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
         return {name: (values >= low) & (values < high) for name, (low, high) in limits.items()}
 
-    tones = bands(tone, TONES) if color else thirds(tone, lambda a, b: f"luma {a:.0f} to {b:.0f}", backward=True)
+    unit = "ITA" if color else "luma"
     return {
-        "skin tone" if color else "skin tone (luma proxy)": tones,
+        "skin tone" if color else "skin tone (luma proxy)": thirds(
+            tone, lambda a, b: f"{unit} {a:.0f} to {b:.0f}", backward=True
+        ),
         "size": thirds(size, lambda a, b: f"eyes {a:.1f} to {b:.1f} px", backward=True),
         "pose": bands(yaw, YAWS),
     }
@@ -176,6 +178,8 @@ def compare(corpus: str, faces: Sequence[Measured], color: bool, comparisons: in
     for attribute, parts in groups_of(faces, color).items():
         first: np.ndarray | None = None
         for name, mask in parts.items():
+            if mask.sum() < LEAST:
+                continue
             counts = np.bincount(label[mask], minlength=len(EKMAN7))
             own, drawn = recalls(mask)
             enough = counts >= LEAST
@@ -207,7 +211,7 @@ def compare(corpus: str, faces: Sequence[Measured], color: bool, comparisons: in
                 float(own[enough].mean()) if enough.any() else np.nan,
                 drawn[:, enough].mean(axis=1) if enough.any() else np.full(DRAWS, np.nan),
             )
-            share = float(scored[mask].mean()) if mask.any() else np.nan
+            share = float(scored[mask].mean())
             rows.append(Row(corpus, attribute, name, int(mask.sum()), share, uar, trust, **values))
     return rows
 

@@ -150,7 +150,7 @@ class FaceFinder:
         size: side of the crops in pixels.
         max_faces: the most faces in one image.
         threads: CPU threads of one run of a model.
-        enhance: denoise a picture in which `mmemo.faces.enhance.noise` is high; its crops come from the denoised one.
+        enhance: search a noisy picture in which nobody is found once more, denoised (`mmemo.faces.enhance`).
     """
 
     def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1, enhance: bool = True) -> None:
@@ -163,7 +163,8 @@ class FaceFinder:
         """The faces of a picture, the largest first; an empty list if there is none.
 
         A small picture is searched with room around it first, as it may be a crop of a face; any other whole and
-        in overlapping tiles, the smaller the larger the picture. Crops and landmarks come from the picture itself.
+        in overlapping tiles, the smaller the larger the picture. Crops and landmarks come from the picture itself; a
+        noisy picture in which nobody is found is denoised for another try.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -173,7 +174,14 @@ class FaceFinder:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
-        image, noise = denoised(image) if self._enhance else (image, 0.0)
+        faces = self._find(image)
+        if not faces and self._enhance:
+            image, noise = denoised(image)
+            faces = self._find(image, noise) if noise else []
+        return faces
+
+    def _find(self, image: np.ndarray, noise: float = 0.0) -> list[Face]:
+        """The faces of a picture from which so much noise was taken."""
         tight = max(image.shape[:2]) <= _TIGHT_UP_TO
         meshes = self._search.scan_tight(image, self._max_faces) if tight else []
         if not meshes:

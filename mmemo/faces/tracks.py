@@ -68,7 +68,8 @@ class FaceTracker:
         search_every: seconds between searches while all faces are followed.
         forget_after: seconds after which a face that was missed comes back as a new person.
         threads: CPU threads of one run of a model.
-        enhance: denoise a picture in which `mmemo.faces.enhance.noise` is high; its crops come from the denoised one.
+        enhance: where a search finds nobody, use noisy frames denoised (`mmemo.faces.enhance`) from then on, until
+            nobody is found in those.
 
     Raises:
         ArgumentError: if a number makes no sense.
@@ -102,6 +103,7 @@ class FaceTracker:
     def reset(self) -> None:
         """Forget everything, for another video: ids begin with 0 again."""
         self._shots.reset()
+        self._denoise = False
         self._next_person = 0
         self._time: Seconds = -np.inf
         self._start_shot()
@@ -120,8 +122,8 @@ class FaceTracker:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
-        image, self._noise = denoised(image) if self._enhance else (image, 0.0)
         similarity = self._shots.update(image)
+        image, self._noise = denoised(image) if self._denoise else (image, 0.0)
         if similarity < MIN_SIMILARITY or time < self._time:
             self._start_shot()
         # Only in quick succession does a change of what is seen mean another shot.
@@ -213,6 +215,8 @@ class FaceTracker:
             known = np.concatenate([known, *(box_of(mesh.landmarks)[None] for mesh in meshes)])
             if not len(known) or overlaps(known, track.box).max() < SAME_FACE:
                 meshes += self._search.scan_near(image, track.box, 1, known)
+        if self._enhance and not followed and not meshes:
+            self._denoise = not self._denoise
         return meshes
 
     def _doubt(self, image: np.ndarray) -> None:

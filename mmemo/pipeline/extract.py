@@ -172,8 +172,8 @@ def _sightings(clip: Clip, info: MediaInfo, extraction: Extraction, people: int 
         extraction.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
     if denoised > 0.1 * with_face:
         message = (
-            f"{denoised / with_face:.0%} of the pictures with a face are full of noise and were denoised: "
-            "scores of the face are less certain."
+            f"In {denoised / with_face:.0%} of the pictures with a face it was found only after denoising: "
+            "there the scores of the face are less certain."
         )
         extraction.notes.append(Note("enhanced-faces", message))
     _note_damage(info, damage, "picture", extraction)

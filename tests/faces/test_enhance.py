@@ -49,21 +49,25 @@ def test_a_face_behind_noise_is_found_and_trusted_less(small: np.ndarray) -> Non
     assert clear.noise == 0
     picture = noisy(small, 60)
     before = picture.copy()
-    assert noise(picture) > MAX_NOISE
     assert not FaceFinder(enhance=False).find(picture)
     (face,) = FaceFinder().find(picture)
     assert np.array_equal(picture, before)
-    assert face.noise == noise(picture)
+    assert face.noise == noise(picture) > MAX_NOISE
     assert face.quality < clear.quality
     assert np.abs(face.box - clear.box).max() < 0.2 * (clear.box[3] - clear.box[1])
 
 
-def test_a_tracker_denoises_frame_by_frame(small: np.ndarray) -> None:
+def test_a_face_that_is_found_anyway_is_left_alone(small: np.ndarray) -> None:
+    picture = noisy(small, 30)
+    assert noise(picture) > MAX_NOISE
+    (face,), (plain,) = FaceFinder().find(picture), FaceFinder(enhance=False).find(picture)
+    assert face.noise == 0
+    assert np.array_equal(face.crop, plain.crop)
+
+
+def test_a_tracker_denoises_where_it_finds_nobody(small: np.ndarray) -> None:
     tracker, plain = FaceTracker(), FaceTracker(enhance=False)
-    frames = [small, noisy(small, 30), small]
-    assert [[face.noise > 0 for face in tracker.update(frame, time)] for time, frame in enumerate(frames)] == [
-        [False],
-        [True],
-        [False],
-    ]
-    assert not any(face.noise for face in plain.update(frames[1], 0.0))
+    frames = [noisy(small, 35)] * 3 + [small] * 2
+    seen = [[face.noise > 0 for face in tracker.update(frame, time / 5)] for time, frame in enumerate(frames)]
+    assert seen == [[], [True], [True], [False], [False]]
+    assert [len(plain.update(frame, time / 5)) for time, frame in enumerate(frames)] == [0, 0, 0, 1, 1]
