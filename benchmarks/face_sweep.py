@@ -2,14 +2,15 @@
 
     python benchmarks/face_sweep.py DATA --out build/face_sweep.json
 
-DATA: the unpacked corpora. A fixed sample of SFEW and of half of the people of CK+48, on neither of which a constant of
-`mmemo.faces.enhance` was chosen; ``--development`` takes those on which they were: FER2013's PublicTest, the other half
-of CK+48, and Yale. That only pictures in which nobody is found are denoised was decided after SFEW had shown that
-others lose by it. Low light is simulated on linear light: shot noise of 2,000 electrons at white and read noise of four,
-then eight bits again. Intervals are 95% over resampled people (SFEW: films, FER2013: pictures), those of the change
-paired: the same pictures before and after. Detected is a face in the place it has in the picture as it is. A picture
-without a scored face counts as wrong in the UAR; the expected calibration error (ECE) is over the scored ones, in ten
-bins. Pictures in which a face is found are never denoised, so only the share named "denoised" can change.
+DATA: the unpacked corpora. A fixed sample of SFEW and of half of the people of CK+48, on neither of which a constant
+of `mmemo.faces.enhance` was chosen; ``--development`` takes those on which they were: FER2013's PublicTest, the other
+half of CK+48, and Yale. That only pictures in which nobody is found are denoised was decided after SFEW had shown
+that others lose by it. Low light is simulated on linear light: shot noise of 2,000 electrons at white and read noise
+of four, then eight bits again. Intervals are 95% over resampled people (SFEW: films, FER2013: pictures), those of the
+change paired: the same pictures before and after. Detected is a face in the place it has in the picture as it is. A
+picture without a scored face counts as wrong in the UAR; the expected calibration error (ECE) is over the scored
+ones, in ten bins. Pictures in which a face is found are never denoised, so only the share named "denoised" can
+change.
 """
 
 from __future__ import annotations
