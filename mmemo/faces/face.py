@@ -11,6 +11,7 @@ from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces.align import SIZE, align
 from mmemo.faces.blendshapes import blendshapes
+from mmemo.faces.enhance import MAX_NOISE
 from mmemo.faces.landmarker import Mesh
 from mmemo.faces.landmarks import box_of, eye_distance
 from mmemo.faces.pose import head_pose
@@ -32,6 +33,8 @@ class Face:
         crop: (S, S, 3) uint8 RGB, of `mmemo.faces.align.align`.
         confidence: how sure it is that this is a face, 0 to 1: the detector's score times ``presence``. Of a track the
             mean score so far, with 0 where the detector was to confirm the face and did not.
+        noise: of the picture, as a share of its contrast, where it was so high that the picture, and so the crop, was
+            denoised (`mmemo.faces.enhance`); 0 where the picture was left as it is.
     """
 
     person: int
@@ -43,6 +46,7 @@ class Face:
     quality: float
     crop: np.ndarray
     confidence: float = 1.0
+    noise: float = 0.0
 
     @cached_property
     def blendshapes(self) -> np.ndarray:
@@ -50,8 +54,8 @@ class Face:
         return np.asarray(blendshapes(self.landmarks[None])[0])
 
 
-def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE) -> Face:
-    """The face that has these landmarks in an RGB image (H, W, 3) uint8."""
+def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: int = SIZE, noise: float = 0.0) -> Face:
+    """The face that has these landmarks in an RGB image (H, W, 3) uint8, from which so much noise was taken."""
     crop = align(image, mesh.landmarks, size)
     pose = head_pose(mesh.landmarks)
     return Face(
@@ -61,9 +65,17 @@ def describe(image: np.ndarray, mesh: Mesh, person: int, time: Seconds, size: in
         pose=pose,
         box=box_of(mesh.landmarks),
         presence=mesh.presence,
-        quality=quality(eye_distance(mesh.landmarks), sharpness(crop), pose, mesh.presence, uncovered(crop)),
+        quality=quality(
+            eye_distance(mesh.landmarks),
+            sharpness(crop),
+            pose,
+            mesh.presence,
+            uncovered(crop),
+            MAX_NOISE / max(noise, MAX_NOISE),
+        ),
         crop=crop,
         confidence=mesh.score * mesh.presence,
+        noise=noise,
     )
 
 

@@ -21,7 +21,14 @@ _SIDE = 56  # pixels at which crops of any size are measured
 _CONTRAST = (3.0, 15.0)  # standard deviation of a crop, on the scale 0 to 255, in which detail can be told from noise
 
 
-def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float, uncovered: float = 1.0) -> float:
+def quality(
+    eye_distance: float,
+    sharp: float,
+    pose: np.ndarray,
+    presence: float,
+    uncovered: float = 1.0,
+    clean: float = 1.0,
+) -> float:
     """The trust in a crop, 0 to 1: the root of the product of its parts, so that one bad part can't be made up for.
 
     It never falls when one part rises:
@@ -30,7 +37,9 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
     - sharpness: as `sharpness` gives it;
     - pose: the angle between the nose and the camera, 1 up to 25 degrees, 0 from 75 degrees on;
     - presence: the landmark model's own confidence, 0 at 0.5 and 1 from 0.95 on;
-    - uncovered: as `uncovered` gives it.
+    - uncovered: as `uncovered` gives it;
+    - clean: by how much the noise of the picture is beyond what is left alone, as `mmemo.faces.enhance` measures it.
+      What is left of the noise looks like sharpness, so that without this part the noisiest would be trusted most.
 
     Args:
         eye_distance: pixels between the centers of the eyes in the image the crop was cut from.
@@ -38,6 +47,7 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
         pose: (3,) yaw, pitch, roll in degrees. Roll does not count: the crop undoes it.
         presence: 0 to 1.
         uncovered: 0 to 1.
+        clean: 0 to 1.
     """
     yaw, pitch = np.radians(pose[:2].astype(np.float64))
     turn = np.degrees(np.arccos(np.clip(np.cos(yaw) * np.cos(pitch), -1.0, 1.0)))
@@ -47,6 +57,7 @@ def quality(eye_distance: float, sharp: float, pose: np.ndarray, presence: float
         _ramp(-turn, -_TURN[0], -_TURN[1]),
         _ramp(presence, *_PRESENCE),
         uncovered,
+        clean,
     )
     return math.sqrt(math.prod(parts))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mmemo.faces.align import SIZE
 from mmemo.faces.detector import INPUT, Detection, FaceDetector, View, overlaps, whole
+from mmemo.faces.enhance import denoised
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import FaceLandmarker, Mesh, Region
 from mmemo.faces.landmarks import LEFT_PUPIL, NOSE_TIP, RIGHT_PUPIL, box_of, eye_distance
@@ -177,10 +178,12 @@ class FaceFinder:
         size: side of the crops in pixels.
         max_faces: the most faces in one image.
         threads: CPU threads of one run of a model.
+        enhance: search a noisy picture in which nobody is found once more, denoised (`mmemo.faces.enhance`).
     """
 
-    def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1) -> None:
+    def __init__(self, *, size: int = SIZE, max_faces: int = 32, threads: int = 1, enhance: bool = True) -> None:
         self._size = size
+        self._enhance = enhance
         self._max_faces = max_faces
         self._search = FaceSearch(threads, refine=False)
 
@@ -189,7 +192,8 @@ class FaceFinder:
 
         A small picture is searched with room around it first, as it may be a crop of a face; any other whole and
         in overlapping tiles, the smaller the larger the picture. Where no face is upright, faces upside down and lying
-        on a side are searched for in the same way. Crops and landmarks come from the picture itself.
+        on a side are searched for in the same way, and a noisy picture in which nobody is found is denoised for another
+        try. Crops and landmarks come from the picture itself, or the denoised one.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -199,9 +203,17 @@ class FaceFinder:
             WeightsError: if the face models are missing or damaged.
         """
         check_image(image)
+        faces = self._find(image)
+        if not faces and self._enhance:
+            image, noise = denoised(image)
+            faces = self._find(image, noise) if noise else []
+        return faces
+
+    def _find(self, image: np.ndarray, noise: float = 0.0) -> list[Face]:
+        """The faces of a picture from which so much noise was taken."""
         meshes = clearer(self._meshes(image, UPRIGHT), lambda: self._meshes(image, TURNED))
         meshes.sort(key=lambda mesh: -eye_distance(mesh.landmarks))
-        return [describe(image, mesh, person, 0.0, self._size) for person, mesh in enumerate(meshes)]
+        return [describe(image, mesh, person, 0.0, self._size, noise) for person, mesh in enumerate(meshes)]
 
     def _meshes(self, image: np.ndarray, turns: Sequence[int]) -> list[Mesh]:
         tight = max(image.shape[:2]) <= _TIGHT_UP_TO

@@ -12,6 +12,7 @@ from mmemo.faces.align import SIZE
 from mmemo.faces.appearance import appearance, correlation, unit
 from mmemo.faces.cuts import MIN_SIMILARITY, ShotSimilarity
 from mmemo.faces.detector import overlaps
+from mmemo.faces.enhance import denoised
 from mmemo.faces.face import Face, check_image, describe
 from mmemo.faces.landmarker import Mesh
 from mmemo.faces.landmarks import box_of, eye_distance
@@ -81,6 +82,8 @@ class FaceTracker:
         search_every: seconds between searches while all faces are followed.
         forget_after: seconds after which a face that was missed comes back as a new person.
         threads: CPU threads of one run of a model.
+        enhance: where a search finds nobody, use noisy frames denoised (`mmemo.faces.enhance`) from then on, until
+            nobody is found in those.
 
     Attributes:
         crowded: whether more faces than ``max_faces`` were in view at once.
@@ -97,6 +100,7 @@ class FaceTracker:
         search_every: Seconds = 0.5,
         forget_after: Seconds = 1.5,
         threads: int = 1,
+        enhance: bool = True,
     ) -> None:
         if size < 1 or max_faces < 1 or search_every < 0 or forget_after < 0:
             raise ArgumentError(
@@ -105,6 +109,7 @@ class FaceTracker:
             )
         self._size = size
         self._max_faces = max_faces
+        self._enhance = enhance
         self._search_every = search_every
         self._forget_after = forget_after
         self._search = FaceSearch(threads)
@@ -115,6 +120,7 @@ class FaceTracker:
     def reset(self) -> None:
         """Forget everything, for another video: ids begin with 0 again."""
         self._shots.reset()
+        self._denoise = False
         self._next_person = 0
         self._time: Seconds = -np.inf
         self._searched_deepest: Seconds = -np.inf
@@ -136,6 +142,7 @@ class FaceTracker:
         """
         check_image(image)
         similarity = self._shots.update(image)
+        image, self._noise = denoised(image) if self._denoise else (image, 0.0)
         if similarity < MIN_SIMILARITY or time < self._time:
             self._searched_deepest = min(self._searched_deepest, time)
             self._start_shot()
@@ -229,6 +236,8 @@ class FaceTracker:
             known = np.concatenate([known, *(box_of(mesh.landmarks)[None] for mesh in meshes)])
             if not len(known) or overlaps(known, track.box).max() < SAME_FACE:
                 meshes += self._search.scan_near(image, track.box, 1, known)
+        if self._enhance and not followed and not meshes:
+            self._denoise = not self._denoise
         return meshes
 
     def _depth(self, image: np.ndarray, alone: bool) -> tuple[int, bool]:
@@ -293,7 +302,7 @@ class FaceTracker:
         return best
 
     def _describe(self, image: np.ndarray, mesh: Mesh, person: int) -> Face:
-        return describe(image, mesh, person, self._time, self._size)
+        return describe(image, mesh, person, self._time, self._size, self._noise)
 
 
 def _steps(before: np.ndarray, now: np.ndarray) -> float:

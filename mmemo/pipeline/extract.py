@@ -168,14 +168,15 @@ def _sightings(
     clip: Clip, info: MediaInfo, extraction: Extraction, people: int | None, max_faces: int | None
 ) -> Iterator[Sighting]:
     """The faces of every frame; absence and damage are noted at the end."""
-    damage, any_face, frames = Damage(), False, 0
+    damage, frames, with_face, denoised = Damage(), 0, 0, 0
     side = None if info.kind == "image" else media.MAX_SIDE
     images = media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
     still = info.kind == "image"
     most = min(people or math.inf, max_faces or people or (MAX_FACES_STILL if still else MAX_FACES))
     faces = _StillFaces(int(most)) if still else _TrackedFaces(int(most), people)
     for sighting in faces.sightings(images):
-        any_face, frames = any_face or bool(sighting.faces), frames + 1
+        frames, with_face = frames + 1, with_face + bool(sighting.faces)
+        denoised += any(face.noise > 0 for face in sighting.faces)
         boxes = {face.person: _relative_box(face, *sighting.size) for face in sighting.faces}
         extraction.box_tracks.add(sighting.time, boxes)
         for face in sighting.faces:
@@ -184,7 +185,7 @@ def _sightings(
         yield sighting
     if not frames:
         extraction.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
-    elif not any_face:
+    elif not with_face:
         extraction.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
     if faces.crowded and most != people:
         message = f"More than {most} faces were in view at once; only {most}, the largest, were used: give max_faces=…."
@@ -194,6 +195,12 @@ def _sightings(
             "What looked like a face was" if faces.unsure == 1 else f"{faces.unsure} things that looked like faces were"
         )
         extraction.notes.append(Note("unsure-face", f"{what} not confirmed to be one, and left out."))
+    if denoised > 0.1 * with_face:
+        message = (
+            f"In {denoised / with_face:.0%} of the pictures with a face it was found only after denoising: "
+            "there the scores of the face are less certain."
+        )
+        extraction.notes.append(Note("enhanced-faces", message))
     _note_damage(info, damage, "picture", extraction)
 
 

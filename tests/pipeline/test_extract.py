@@ -105,6 +105,20 @@ def test_an_image_has_one_window_and_needs_no_thread(tmp_path: Path) -> None:
     assert codes(extraction) == []
 
 
+def test_noise_that_was_taken_out_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "noisy.png"
+    face = cv2.resize(portrait(), (96, 96), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(0).normal(0, 60, (96, 96, 1))
+    cv2.imwrite(str(path), np.clip(face[:, :, ::-1] + noise, 0, 255).astype(np.uint8))
+    extraction = opened(Clip(path), "face")
+    ((window,),) = extraction.windows()
+    assert window.face is not None
+    assert codes(extraction) == ["enhanced-faces"]
+    assert extraction.notes[0].message.startswith(
+        "In 100% of the pictures with a face it was found only after denoising"
+    )
+
+
 def test_text_alone() -> None:
     ((window,),) = opened(Clip(text="Good."), "face", "voice", "text").windows()
     assert window.text is not None
