@@ -50,7 +50,7 @@ MODELS = {
         {
             "face": Weights(
                 WEIGHTS / "face",
-                "4fd8b4fbd504996e9da4701483bd5522a8bb7e47bf3765a1a5999dc14f680b44",
+                "8df43fbdc8d1daba45657546bf712117fe6d1948809a1875ba61cd9170defe25",
                 "docs/models/face.md",
             ),
             "voice": Weights(

@@ -73,7 +73,6 @@ CK_CLASSES = {
     "sadness": "sadness",
     "surprise": "surprise",
 }
-YALE_CLASSES = {"normal": "neutral", "happy": "happiness", "sad": "sadness", "surprised": "surprise"}
 USAGES = ("Training", "PublicTest", "PrivateTest")
 STRONG = {"degrees": 20.0, "zoom": 0.25, "stretch": 0.15, "shift": 0.08}
 
@@ -375,14 +374,16 @@ def scores(label: np.ndarray, logits: np.ndarray, groups: np.ndarray | None = No
     return result
 
 
-def calibrate(network: FaceNetwork, fer: Fer, crops: Crops, target: np.ndarray, offsets: np.ndarray) -> float:
+def calibrate(
+    network: FaceNetwork, turn: float, fer: Fer, crops: Crops, target: np.ndarray, offsets: np.ndarray
+) -> float:
     """Step 5: the temperature that fits the validation targets best; it goes into the weights of the head.
 
     ``offsets`` (2, 7) put the prior of FER2013 into logits that carry none.
     """
     rows = fer.select("PublicTest")
     rows = rows[target[rows].sum(axis=1) > 0]
-    logits = encode_crops(FaceEncoder(network, EKMAN7), crops.gray[rows], crops.quality[rows]).both
+    logits = encode_crops(FaceEncoder(network, EKMAN7, turn=turn), crops.gray[rows], crops.quality[rows]).both
     temperature = fit_temperature(logits, target[rows], offsets.mean(axis=0))
     with torch.no_grad():
         network.head.weight /= temperature
@@ -467,7 +468,7 @@ def measure(
     }
     plain = FaceEncoder(encoder.network, EKMAN7, mirror=False, doubt=encoder.doubt)
     one_view = encode_crops(plain, crops.gray[rows], crops.quality[rows])
-    report["without_mirror"] = compare(fer, rows, one_view.plus(offsets))
+    report["one_view"] = compare(fer, rows, one_view.plus(offsets))
     report["balanced"] = compare(fer, rows, prepared.plus(-shares))["combined"]
     return report
 
@@ -536,9 +537,7 @@ def read_strangers(data: Path) -> dict[str, Strangers]:
             (path, path.parent.name, path.name.rsplit("_", 2)[0]) for path in sorted((data / "sfew").glob("*/*/*.jpg"))
         ],
         "yale": [
-            (path, YALE_CLASSES[kind], path.name[:9])
-            for path in sorted((data / "yale").glob("*.jpg"))
-            if (kind := path.stem.split("_")[-1].split(".")[-1]) in YALE_CLASSES
+            (path, path.parent.name, path.name.split("_")[1]) for path in sorted((data / "yale").glob("*/*/*.jpg"))
         ],
     }
     found = {}
@@ -646,6 +645,7 @@ def main(
     ] = 0.0,
     strong: Annotated[bool, typer.Option(help="Augment further; see `epoch_batches`.")] = False,
     start: Annotated[Path | None, typer.Option(help="Folder of saved weights to go on from.")] = None,
+    turn: Annotated[float, typer.Option(help="Degrees by which crops are turned when they are scored.")] = 10.0,
     triplet: Annotated[float, typer.Option(help="Weight of a triplet loss on the features; 0 for none.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of weights and augmentation.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that detect faces.")] = 2,
@@ -725,11 +725,11 @@ def main(
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     settings["minutes"] = round(sum(row["seconds"] for row in history) / 60, 1)
 
-    settings["temperature"] = calibrate(best, fer, crops, target, offsets)
-    encoder = FaceEncoder(best, EKMAN7)
+    settings["temperature"] = calibrate(best, turn, fer, crops, target, offsets)
+    encoder = FaceEncoder(best, EKMAN7, turn=turn)
     doubt = fit_doubt(encoder, fer, crops, target, offsets)
     log.info("%s", doubt)
-    FaceEncoder(best, EKMAN7, doubt=doubt).save(run / "calibrated")
+    FaceEncoder(best, EKMAN7, turn=turn, doubt=doubt).save(run / "calibrated")
     encoder = FaceEncoder.load(run / "calibrated")  # measured as shipped: with weights rounded to float16
     report = measure(encoder, fer, crops, target, shares, adjustment, run)
     carried = (1 - adjustment) * shares

@@ -162,7 +162,7 @@ def _file(source: EmotionResult | np.ndarray | str | Path) -> Path | None:
 def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:
     """Grad-CAM map (S, S) float32 in [0, 1] of one label on an aligned crop (S, S, 3) uint8 RGB.
 
-    The mean of the maps of the crop and of its mirror image, as the scores are, at the last layer. The layer before it
+    The mean of the maps of the crop and of its mirror image, neither turned, at the last layer. The layer before it
     has smaller cells, but with the embedded weights its map is hardly stronger on the face than at the crop's rim.
 
     Raises:

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.face.architecture import FaceArchitecture
-from mmemo.encoders.face.encoder import FaceEncoder, gray_crops
+from mmemo.encoders.face.encoder import FaceEncoder, gray_crops, turned
 from mmemo.encoders.face.frames import Doubt
 from mmemo.encoders.face.network import FaceNetwork, normalize_contrast
 from mmemo.errors import ArgumentError, UnknownModelError, WeightsError
@@ -192,6 +192,41 @@ def test_a_mirrored_face_scores_the_same(tiny: FaceEncoder) -> None:
     assert tiny.encode([first]).logits == pytest.approx(tiny.encode([second]).logits, abs=1e-4)
 
 
+def test_crops_are_scored_turned_to_one_side_and_the_other_by_turns_and_a_single_one_both_ways() -> None:
+    network = trained_looking()
+    encoder = FaceEncoder(network, EKMAN7, mirror=False, turn=10.0)
+    one, three = (encoder.prepare(evidence(noise(count, seed=count))) for count in (1, 3))
+
+    def plain(images: np.ndarray, degrees: list[float]) -> tuple[np.ndarray, np.ndarray]:
+        with torch.no_grad():
+            features, logits = network(torch.from_numpy(turned(images, np.array(degrees))))
+        return features.numpy(), log_softmax(logits.numpy(), axis=1)
+
+    features, scores = plain(three[:, :1], [10.0, -10.0, 10.0])
+    left, right = plain(one[:, :1], [10.0]), plain(one[:, :1], [-10.0])
+    together = encoder.encode([one, three])
+    assert together.tokens[1] == pytest.approx(features, abs=1e-5)
+    assert together.logits[1] == pytest.approx(scores.mean(axis=0), abs=1e-5)
+    assert together.tokens[0, 0] == pytest.approx((left[0] + right[0])[0] / 2, abs=1e-5)
+    assert together.logits[0] == pytest.approx(log_softmax((left[1] + right[1])[0] / 2), abs=1e-5)
+    assert np.abs(left[1] - right[1]).max() > 1e-3
+    assert encoder.encode([one]).logits[0] == pytest.approx(together.logits[0], abs=1e-5)
+
+
+def test_a_single_mirrored_face_that_is_turned_scores_the_same() -> None:
+    encoder = FaceEncoder(trained_looking(), EKMAN7, turn=10.0)
+    crop = noise(1)
+    first, second = (encoder.prepare(evidence(c)) for c in (crop, np.ascontiguousarray(crop[:, :, ::-1])))
+    assert encoder.encode([first]).logits == pytest.approx(encoder.encode([second]).logits, abs=1e-4)
+
+
+def test_images_are_turned_about_their_middle() -> None:
+    images = np.random.default_rng(0).random((2, 1, 8, 8), dtype=np.float32)
+    found = turned(images, np.array([90.0, 0.0]))
+    assert found[0, 0] == pytest.approx(np.rot90(images[0, 0]), abs=1e-4)
+    assert np.array_equal(found[1], images[1])
+
+
 def test_light_and_contrast_do_not_matter(tiny: FaceEncoder) -> None:
     crops = (noise(2) // 2).astype(np.uint8)
     first, second = (tiny.prepare(evidence(c)) for c in (crops, crops + np.uint8(60)))
@@ -216,10 +251,12 @@ def test_takes_images_of_any_size(size: int) -> None:
 
 
 def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
-    encoder = FaceEncoder(trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, card={"corpora": {"a": "b"}})
+    encoder = FaceEncoder(
+        trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, turn=5.0, card={"corpora": {"a": "b"}}
+    )
     encoder.save(tmp_path / "face")
     again = FaceEncoder.load(tmp_path / "face")
-    assert (again.frames, again.floor, again.mirror, again.labels) == (4, 0.3, False, EKMAN7)
+    assert (again.frames, again.floor, again.mirror, again.turn, again.labels) == (4, 0.3, False, 5.0, EKMAN7)
     assert again.card["corpora"] == {"a": "b"}
     window = encoder.prepare(evidence(noise(6)))
     # Matrices are rounded to float16, which has 11 bits.
@@ -296,7 +333,7 @@ def test_gray_crops_of_nothing() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"frames": "8"}, {"frames": 0}, {"floor": None}, {"mirror": []}, {"doubt": {"trusted": 0}}, {"doubt": {"amount": "x"}},
+    [{"frames": "8"}, {"frames": 0}, {"floor": None}, {"mirror": []}, {"turn": "x"}, {"doubt": {"trusted": 0}}, {"doubt": {"amount": "x"}},
      {"architecture": 5}, {"architecture": {"size": 0}}, {"architecture": {"widths": []}}],
     ids=str,
 )  # fmt: skip

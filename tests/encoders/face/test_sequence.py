@@ -77,6 +77,7 @@ def test_before_training_each_clip_has_the_scores_of_its_images(kind: str) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_inflated_encoder_says_what_the_image_encoder_says(kind: str) -> None:
     encoder = FaceEncoder.load(WEIGHTS / "face")
+    encoder.turn = 0.0  # a sequence's frames are not turned
     sequence = FaceSequenceEncoder.inflate(encoder, SequenceArchitecture(kind=kind))  # type: ignore[arg-type]
     assert (sequence.frames, sequence.floor, sequence.size) == (encoder.frames, encoder.floor, encoder.size)
     windows = [encoder.prepare(evidence(3))]
