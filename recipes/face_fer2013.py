@@ -10,9 +10,9 @@ if they are there, and the best epoch is chosen on half of their people and film
 CLIPS, an option, is a folder of clips with a ``manifest.csv``: more to measure on.
 
 Minutes: 99 on one core of a busy machine, after 21 to detect the faces, once per run folder. Scores of the
-embedded weights on PrivateTest without leaks, with 95% intervals: first head, FER2013 label, accuracy .707 [.691,
-.722], UAR .678 [.653, .703]; second head, FER+ majority, accuracy .848 [.835, .861]; the combination that ships .682
-[.667, .698] and .783 [.768, .798]. Their card is ``docs/models/face.md``.
+embedded weights on PrivateTest without leaks, with 95% intervals: first head, FER2013 label, accuracy .708 [.693,
+.723], UAR .682 [.657, .709]; second head, FER+ majority, accuracy .849 [.835, .862]; the combination that ships .681
+[.666, .696] and .794 [.780, .809]. Their card is ``docs/models/face.md``.
 """
 
 from __future__ import annotations
