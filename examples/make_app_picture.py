@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-SIZE = {"width": 1280, "height": 1000}
+SIZE = {"width": 1280, "height": 1200}
 
 
 def main(out: Path) -> None:
@@ -40,7 +40,7 @@ def main(out: Path) -> None:
     finally:
         server.terminate()
         server.wait()
-    print(f"{out}  {out.stat().st_size / 1000:.0f} kB")
+    print(f"{out}  {out.stat().st_size / 1200:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from mmemo import media
 CLIP = Path(__file__).parent / "portrait.mp4"
 MOMENT = 6.5
 """Seconds: a frame with words and with more than one label in the strip."""
-PAGE = (1100, 1560)
+PAGE = (1100, 1900)
 """Pixels of the report that are shown."""
 
 
