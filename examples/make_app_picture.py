@@ -40,7 +40,7 @@ def main(out: Path) -> None:
     finally:
         server.terminate()
         server.wait()
-    print(f"{out}  {out.stat().st_size / 1200:.0f} kB")
+    print(f"{out}  {out.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
