@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -220,6 +221,12 @@ def test_a_single_mirrored_face_that_is_turned_scores_the_same() -> None:
     assert encoder.encode([first]).logits == pytest.approx(encoder.encode([second]).logits, abs=1e-4)
 
 
+@pytest.mark.parametrize("turn", [math.nan, -math.inf])
+def test_a_turn_that_is_no_angle_is_refused(turn: float) -> None:
+    with pytest.raises(ArgumentError, match="turn in degrees"):
+        FaceEncoder(trained_looking(), EKMAN7, turn=turn)
+
+
 def test_images_are_turned_about_their_middle() -> None:
     images = np.random.default_rng(0).random((2, 1, 8, 8), dtype=np.float32)
     found = turned(images, np.array([90.0, 0.0]))
@@ -252,7 +259,7 @@ def test_takes_images_of_any_size(size: int) -> None:
 
 def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
     encoder = FaceEncoder(
-        trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, turn=5.0, card={"corpora": {"a": "b"}}
+        trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, turn=np.float32(5), card={"corpora": {"a": "b"}}
     )
     encoder.save(tmp_path / "face")
     again = FaceEncoder.load(tmp_path / "face")
