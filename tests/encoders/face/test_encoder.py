@@ -259,7 +259,7 @@ def test_takes_images_of_any_size(size: int) -> None:
 
 def test_saves_and_loads(tiny: FaceEncoder, tmp_path: Path) -> None:
     encoder = FaceEncoder(
-        trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, turn=np.float32(5), card={"corpora": {"a": "b"}}
+        trained_looking(), EKMAN7, frames=4, floor=0.3, mirror=False, turn=5.0, card={"corpora": {"a": "b"}}
     )
     encoder.save(tmp_path / "face")
     again = FaceEncoder.load(tmp_path / "face")
