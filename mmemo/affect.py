@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
@@ -67,6 +68,9 @@ def places_of(labels: Iterable[str]) -> np.ndarray | None:
 def derive_affect(scores: Mapping[str, float]) -> Affect | None:
     """Expectation of valence, arousal and dominance under category scores; None if a label has no place in `PLACES`.
 
+    Raises:
+        ArgumentError: if the scores are no shares.
+
     >>> derive_affect({"happy": 0.5, "neutral": 0.5})
     Affect(valence=0.405, arousal=0.255, dominance=0.23, derived=True)
     >>> derive_affect({"positive": 0.5, "negative": 0.5})
@@ -86,5 +90,7 @@ def mean_affect(affects: Sequence[Affect], weights: Sequence[float]) -> Affect:
 
 def _mean(values: Sequence[Sequence[float]] | np.ndarray, weights: Sequence[float], derived: bool) -> Affect:
     """Weighted mean of (N, 3) values. All numbers are those of documents, so that a result read again has the same."""
+    if not (min(weights, default=0.0) >= 0 and 0 < sum(weights) < math.inf):
+        raise ArgumentError(f"Affect: expected shares of 0 or more that are not all 0, got {list(weights)}.")
     valence, arousal, dominance = (round(value, 5) for value in np.average(values, axis=0, weights=weights).tolist())
     return Affect(valence, arousal, dominance, derived)

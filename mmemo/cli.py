@@ -159,6 +159,8 @@ def analyze(
     classes: Classes = None,
 ) -> None:
     """Analyze one clip and print a table, or JSON; or many clips into one table, resumable."""
+    if not paths and text is None:
+        raise ArgumentError("Nothing to analyze: give a media file, or --text.")
     chosen = None if modalities is None else _names(modalities)
     own = _import(classes)
     _offer_download(model, yes)
@@ -193,8 +195,6 @@ def analyze(
     from mmemo.pretrained import model_folder
     from mmemo.report.formats import PICTURES, VIDEOS, check_anonymize, check_output
 
-    if path is None and text is None:
-        raise ArgumentError("Nothing to analyze: give a media file, or --text.")
     personal = (None if baseline in (None, "auto") else baseline, adaptation)
     for file, suffixes in ((out, None), (plot, PICTURES), (video, VIDEOS)):
         if file is not None:
@@ -601,7 +601,7 @@ def _offer_download(model: str, yes: bool) -> None:
     if model != LARGE or is_downloaded():
         return
     if not yes:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise ArgumentError(f"{describe_download()} Add --yes to download it.")
         # typer.confirm prints a space to stdout, where the result goes
         print(describe_download(), "Download it? [y/N] ", sep="\n", end="", file=sys.stderr, flush=True)

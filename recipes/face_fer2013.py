@@ -661,6 +661,9 @@ def main(
     run = run.expanduser()
     for folder in (out, run / "calibrated"):
         check_folder(folder, (run / "report.json",))
+    network = FaceNetwork(FaceArchitecture(size=size, heads=2, dropout=dropout))
+    if start is not None:
+        network.load_state_dict(FaceEncoder.load(start).network.state_dict())
 
     fer = read_fer(data / "fer2013")
     refuse_leaks(fer, allow or ())
@@ -714,9 +717,6 @@ def main(
         return total
 
     usable = len(fer.trainable())
-    network = FaceNetwork(FaceArchitecture(size=size, heads=2, dropout=dropout))
-    if start is not None:
-        network.load_state_dict(FaceEncoder.load(start).network.state_dict())
     log.info("%d parameters, %d training images", sum(p.numel() for p in network.parameters()), usable)
     schedule = Schedule(epochs, learning_rate, weight_decay, averaging=averaging, bfloat16=bfloat16)
     groups = decayed(network, weight_decay)

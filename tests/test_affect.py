@@ -46,6 +46,12 @@ def test_a_value_outside_is_refused(value: float) -> None:
         Affect(0.0, value, 0.0)
 
 
+@pytest.mark.parametrize("scores", [{}, {"happy": 0.0}, {"happy": 1.0, "sad": -1.0}, {"sad": math.inf, "happy": 0.5}])
+def test_scores_that_are_no_shares_are_refused(scores: dict[str, float]) -> None:
+    with pytest.raises(ArgumentError, match="expected shares"):
+        derive_affect(scores)
+
+
 def test_the_mean_is_by_weight() -> None:
     affects = [Affect(0.8, 0.0, 0.0), Affect(-0.2, 0.5, 0.0)]
     assert mean_affect(affects, [0.25, 0.75]) == Affect(0.05, 0.375, 0.0)

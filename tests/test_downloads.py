@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import mmemo
-from mmemo.cli import main
+from mmemo.cli import _offer_download, main
 from mmemo.encoders.known_checkpoints import CHECKPOINTS
-from mmemo.errors import UnknownModelError
+from mmemo.errors import ArgumentError, UnknownModelError
 from mmemo.pretrained import LARGE_CHECKPOINTS
 
 pytestmark = pytest.mark.slow
@@ -93,12 +93,20 @@ def test_nothing_is_fetched_unasked(
     told = capsys.readouterr()
     assert told.err.count("\n") == 1
     assert "--yes" in told.err
+    assert call(monkeypatch, None, "analyze", "--model", "large") == 2
+    assert "Nothing to analyze" in capsys.readouterr().err
     assert call(monkeypatch, "n", "analyze", "--text", "hello", "--model", "large") == 1
     told = capsys.readouterr()
     assert told.out == ""
     for word in (*LARGE_CHECKPOINTS.values(), "1603 MB", str(home), "Download it? [y/N]"):
         assert word in told.err
     assert not home.exists()
+
+
+def test_without_a_standard_input_nobody_is_asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as with `<&-`, and in a service
+    with pytest.raises(ArgumentError, match="Add --yes"):
+        _offer_download("large", yes=False)
 
 
 def test_asked_for_it_is_made_of_known_checkpoints_and_the_embedded_words(

@@ -188,7 +188,8 @@ def _sightings(
     elif not with_face:
         extraction.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
     if faces.crowded and most != people:
-        message = f"More than {most} faces were in view at once; only {most}, the largest, were used: give max_faces=…."
+        used = "the largest was" if most == 1 else f"the {most} largest were"
+        message = f"More faces were in view at once: only {used} used; give max_faces=…."
         extraction.notes.append(Note("many-faces", message))
     if faces.unsure:
         what = (

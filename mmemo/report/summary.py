@@ -78,8 +78,10 @@ def model_cards(result: EmotionResult) -> list[ModelCard]:
 
 
 def _verdict(result: EmotionResult) -> str:
-    (first, share), (second, next_share) = sorted(result.scores.items(), key=lambda item: -item[1])[:2]
     over = f"Over {length(result.duration)}, the" if result.duration else "The"
+    if len(result.scores) == 1:
+        return f"{over} fused scores have a single label: {result.label}."
+    (first, share), (second, next_share) = sorted(result.scores.items(), key=lambda item: -item[1])[:2]
     if share < _CLEAR or share - next_share < 0.1:
         return f"{over} fused scores are undecided: {first} has {share:.0%}, {second} {next_share:.0%}."
     return f"{over} fused scores say {first} ({share:.0%}), then {second} ({next_share:.0%})."

@@ -14,7 +14,7 @@ import pytest
 
 from mmemo.data.prepare import prepare
 from mmemo.encoders.face.sequence import FaceSequenceEncoder
-from mmemo.errors import LeakError
+from mmemo.errors import LeakError, UnknownModelError
 from mmemo.samples import make_clip, portrait
 
 typer_testing = pytest.importorskip("typer.testing")
@@ -39,6 +39,12 @@ def test_help_explains_every_option(recipes: None, name: str) -> None:
     out = "--alone" if name == "face_semi_supervised" else "--out"  # it makes no weights
     for word in (out, "--run", "--seed", "Of weights" if name == "face_fer2013" else "seed"):
         assert word in shown.output
+
+
+def test_weights_to_go_on_from_are_loaded_before_the_corpus_is_read(recipes: None, tmp_path: Path) -> None:
+    recipe = importlib.import_module("face_fer2013")
+    with pytest.raises(UnknownModelError, match="No checkpoint"):
+        recipe.main(tmp_path, out=tmp_path / "out", run=tmp_path / "run", start=tmp_path / "none", threads=1)
 
 
 def test_blendshapes_are_compared_with_and_beside_the_network(recipes: None) -> None:

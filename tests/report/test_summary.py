@@ -20,6 +20,7 @@ def test_the_summary_says_what_matters(made: EmotionResult) -> None:
     alone = EmotionResult(None, 0.0, made.scores, {"text": made.modalities["face"]})
     assert "Only the words were scored." in summary(alone)
     assert "undecided" in summary(EmotionResult(None, 0.0, flat, {}))[0]
+    assert summary(EmotionResult(None, 0.0, {"joy": 1.0}, {}))[0] == "The fused scores have a single label: joy."
 
 
 def test_cards_come_from_the_settings_beside_the_weights(made: EmotionResult, tmp_path: Path) -> None:

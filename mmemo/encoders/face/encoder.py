@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +70,9 @@ class GrayCropEncoder(FaceFrameEncoder, NetworkClassifier[Network]):
                 f"{type(self).__name__}: the network has {image.classes} classes, "
                 f"{labels.name} has {len(labels)} labels."
             )
-        self.size, self.mirror, self.turn = image.size, mirror, turn
+        if not math.isfinite(turn):
+            raise ArgumentError(f"{type(self).__name__}: expected turn in degrees, got {turn}.")
+        self.size, self.mirror, self.turn = image.size, mirror, float(turn)
         shape = (1, self.size, self.size)
         super().__init__(labels, self.architecture.dim, shape, frames=frames, floor=floor, doubt=doubt)
 
@@ -127,7 +130,7 @@ class FaceEncoder(GrayCropEncoder["FaceNetwork"]):
         card: whatever else belongs into the ``config.json`` of the weights: corpora, split, scores.
 
     Raises:
-        ArgumentError: if labels and network differ in the number of classes.
+        ArgumentError: if labels and network differ in the number of classes, or ``turn`` is not finite.
 
     >>> from mmemo.encoders.face.encoder import FaceEncoder
     >>> from mmemo.encoders.face.architecture import FaceArchitecture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -218,6 +219,12 @@ def test_a_single_mirrored_face_that_is_turned_scores_the_same() -> None:
     crop = noise(1)
     first, second = (encoder.prepare(evidence(c)) for c in (crop, np.ascontiguousarray(crop[:, :, ::-1])))
     assert encoder.encode([first]).logits == pytest.approx(encoder.encode([second]).logits, abs=1e-4)
+
+
+@pytest.mark.parametrize("turn", [math.nan, -math.inf])
+def test_a_turn_that_is_no_angle_is_refused(turn: float) -> None:
+    with pytest.raises(ArgumentError, match="turn in degrees"):
+        FaceEncoder(trained_looking(), EKMAN7, turn=turn)
 
 
 def test_images_are_turned_about_their_middle() -> None:
