@@ -194,7 +194,7 @@ def test_a_voice_alone_is_recorded(visit: Callable[[], Page]) -> None:
     page.click("button:visible:has-text('Stop')")
     page.click("#start")  # waits for the upload
     shown(page)
-    assert page.locator("#result .mmemo table tr", has_text="Voice").count() == 1
+    assert page.locator("#result .mmemo table", has_text="coverage").locator("tr", has_text="Voice").count() == 1
 
 
 def verdict_of(page: Page) -> str:
