@@ -18,7 +18,7 @@ _UNCOVERED = (0.08, 0.2)
 _LEAST = 0.01  # what is left of the trust where the eyes, or the mouth, are covered
 _EYES, _MOUTH = (0.31, 0.43, 0.2, 0.8), (0.64, 0.84, 0.32, 0.68)  # top, bottom, left, right in shares of the crop
 _SIDE = 56  # pixels at which crops of any size are measured
-_CONTRAST = (3.0, 15.0)  # standard deviation of a crop, on the scale 0 to 255, in which detail can be told from noise
+_CONTRAST = (3.0, 15.0)  # standard deviation of a crop, on the scale 0 to 255, in which detail stands out from noise
 
 
 def quality(

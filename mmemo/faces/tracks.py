@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,7 +46,8 @@ class _Track:
     latest: np.ndarray  # appearance in the last frame
     followed: bool = True  # False while it is missed
     doubts: int = 0  # searches in a row without a detection of it
-    scores: list[float] = field(default_factory=list)  # of the detector, 0 where it did not detect the face
+    score_sum: float = 0.0  # of the detector, 0 where it did not detect the face
+    looks: int = 0  # of the detector
 
     @property
     def box(self) -> np.ndarray:
@@ -56,13 +57,17 @@ class _Track:
         self.mesh, self.seen, self.followed = mesh, time, True
         self.latest = appearance(face.crop)
         self.average = unit((1 - _LEARNING) * self.average + _LEARNING * self.latest)
-        if mesh.score:
-            self.scores.append(mesh.score)
+        if mesh.score or not self.looks:
+            self.rate(mesh.score)
 
     @property
     def score(self) -> float:
         """Mean of the detector's scores so far."""
-        return float(np.mean(self.scores))
+        return self.score_sum / self.looks
+
+    def rate(self, score: float) -> None:
+        """Count one look of the detector."""
+        self.score_sum, self.looks = self.score_sum + score, self.looks + 1
 
     def rated(self, face: Face) -> Face:
         """The face with the confidence of the whole track so far."""
@@ -259,7 +264,7 @@ class FaceTracker:
         self._confirmed = self._time
         for track in [track for track in self._tracks if track.followed]:
             detection = self._search.confirm(image, track.box, turn_of(track.mesh.landmarks))
-            track.scores.append(0.0 if detection is None else detection.score)
+            track.rate(0.0 if detection is None else detection.score)
             track.doubts = 0 if detection is not None else track.doubts + 1
             if track.doubts >= _MAX_DOUBTS:
                 track.doubts = 0

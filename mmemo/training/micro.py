@@ -25,7 +25,7 @@ class MicroSchedule:
         batch: images in a batch.
         shift: largest shift of an image either way, in pixels.
         smoothing: label smoothing of the loss.
-        balance: power of the inverse class frequencies in the loss; 1 makes classes count alike.
+        balance: power of the inverse class frequencies in the loss; 1 makes classes count equally.
     """
 
     epochs: int = 40

@@ -200,8 +200,9 @@ class FaceEncoder(GrayCropEncoder["FaceNetwork"]):
         images = np.concatenate(windows)
         if not self.turn:
             return self._in_chunks(images)
-        sides = np.concatenate([np.resize([1.0, -1.0], len(window)) for window in windows])
-        alone = np.flatnonzero(np.repeat([len(window) == 1 for window in windows], [len(window) for window in windows]))
+        lengths = np.array([len(window) for window in windows])
+        sides = np.concatenate([np.resize([1.0, -1.0], length) for length in lengths])
+        alone = np.flatnonzero(np.repeat(lengths == 1, lengths))
         views = np.concatenate([turned(images, self.turn * sides), turned(images[alone], -self.turn * sides[alone])])
         features, scores = self._in_chunks(views)
         own, other = slice(len(images)), slice(len(images), None)

@@ -267,7 +267,7 @@ class TorchaudioBackbone(nn.Module):
 
 
 class DenseHead(nn.Module):
-    """The head of audEERING's model, and of classifiers made alike: dense layer, hyperbolic tangent, linear layer.
+    """The head of audEERING's model, and of classifiers of that shape: dense layer, hyperbolic tangent, linear layer.
 
     Source: Wagner et al., "Dawn of the transformer era in speech emotion recognition", IEEE TPAMI 2023.
     """
