@@ -50,7 +50,7 @@ MODELS = {
         {
             "face": Weights(
                 WEIGHTS / "face",
-                "8df43fbdc8d1daba45657546bf712117fe6d1948809a1875ba61cd9170defe25",
+                "d7f795d2c81acf2dccfce9fca8a395a8810b09e5c31f584f1bb669054b76e25a",
                 "docs/models/face.md",
             ),
             "voice": Weights(

@@ -751,6 +751,7 @@ def main(
             "fer2013": _without_confusion(report["test"]["fer2013"]),
             "ferplus": _without_confusion(report["test"]["ferplus"]),
             "combined": {name: _without_confusion(row) for name, row in report["test"]["combined"].items()},
+            "balanced": {name: report[name]["all"] for name in strangers},
         },
     }
     export_classifier(encoder, out)
