@@ -130,6 +130,9 @@ def analyze(
     prosody: Annotated[bool, typer.Option("--prosody", help="Measure pitch, speaking rate and pauses too.")] = False,
     people: Annotated[int | None, typer.Option(help="How many people are seen, if you know it.", min=1)] = None,
     max_faces: Annotated[int | None, typer.Option(help="The most faces at once; 8 in a video.", min=1)] = None,
+    channel: Annotated[
+        str, typer.Option(help="left or right: that channel of the sound alone, as of a recorded call; mix by default.")
+    ] = "mix",
     workers: Annotated[
         int | None, typer.Option(help="Of many clips: processes; half of the cores by default.", min=1)
     ] = None,
@@ -176,7 +179,7 @@ def analyze(
             "micro": micro, "prosody": prosody, "people": people, "max-faces": max_faces,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
-        how |= {"workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
+        how |= {"channel": channel, "workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
         how |= _personal(prior, baseline, adaptation, ("auto", *get_args(By)))
         for file in (out, summary):
             if file is not None:
@@ -203,7 +206,7 @@ def analyze(
     known = _personal(prior, baseline, adaptation) | {"people": people, "max_faces": max_faces}
     analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **known)
     with _progress() as progress:
-        result = analyzer(path, text=text, subtitles=subtitles, progress=progress)
+        result = analyzer(path, text=text, subtitles=subtitles, channel=channel, progress=progress)  # type: ignore[arg-type]
     for file in (out, plot):
         if file is not None:
             result.save(file, anonymize=anonymize, raw_cells=raw_cells)  # type: ignore[arg-type]  # it was checked above

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import get_args
 
-from mmemo.errors import ArgumentError
-from mmemo.evidence import Seconds
+from mmemo.errors import ArgumentError, expected_one_of
+from mmemo.evidence import Channel, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Clip:
         text: the spoken words, if they are known.
         subtitles: a subtitle or text file, if there is one; a file of the same name beside the media is taken anyway.
         audio: the sound, where it is in a file of its own; ``path`` is then the picture.
+        channel: of the sound: "mix" of all, or "left" or "right" alone, where each party of a call has its own.
         id: unique in its corpus.
         corpus: its short name, such as "ravdess".
         label: the target class.
@@ -57,6 +59,7 @@ class Clip:
     subtitles: Path | None = None
     _: KW_ONLY
     audio: Path | None = None
+    channel: Channel = "mix"
     id: str = ""
     corpus: str | None = None
     label: str | None = None
@@ -91,6 +94,8 @@ class Clip:
             yield "Nothing to analyze: give a media file, or text=…."
         if self.path is None and self.audio is not None:
             yield "A clip of sound alone has the sound as its path, not as its audio."
+        if self.channel not in get_args(Channel):
+            yield expected_one_of("channel", get_args(Channel), self.channel)
         if self.text is not None and self.subtitles is not None:
             yield "Give text=… or subtitles=…, not both."
         if not 0 <= self.start < math.inf or (self.end is not None and not self.start < self.end < math.inf):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from mmemo.document import rounded_to
 Seconds = Annotated[float, rounded_to(3, description="Seconds.")]
 SAMPLE_RATE = 16_000
 """Hz. Every waveform in mmemo is mono float32 at this rate."""
+Channel = Literal["mix", "left", "right"]
+"""Which channels of a sound are used: the mean of all, or one alone; of more than two the front ones."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from mmemo.document import (
     to_document,
 )
 from mmemo.errors import ArgumentError, MissingExtraError, require_extra
-from mmemo.evidence import Seconds
+from mmemo.evidence import Channel, Seconds
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.speech.prosody import Prosody
@@ -207,6 +207,7 @@ class AnalysisSettings:
         adapted: whether a correction learned from labeled clips was applied.
         people: how many there are, where that was given; None otherwise.
         max_faces: the most faces at once, where that was given; None otherwise.
+        channel: of the sound: "mix" of all, or "left" or "right" alone.
     """
 
     window: Seconds
@@ -217,6 +218,7 @@ class AnalysisSettings:
     adapted: bool = field(default=False, metadata=OMIT_DEFAULT)
     people: int | None = field(default=None, metadata=OMIT_DEFAULT)
     max_faces: int | None = field(default=None, metadata=OMIT_DEFAULT)
+    channel: Channel = field(default="mix", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True)

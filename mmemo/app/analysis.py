@@ -79,18 +79,24 @@ class Analyst:
         return self.settings.analyzer().adjusted(self.personal.prior).model
 
     def document(
-        self, visitor: Visitor, file: Path | None, text: str | None, modalities: Sequence[str] = ()
+        self,
+        visitor: Visitor,
+        file: Path | None,
+        text: str | None,
+        modalities: Sequence[str] = (),
+        channel: str = "mix",
     ) -> dict[str, Any]:
         """The document of the result of one upload, with the file's name as its source.
 
         Args:
             modalities: those analyzed; all by default.
+            channel: of the sound; see `mmemo.Clip`.
 
         Raises:
             MmemoError: with the upload's own name, never with where it was put.
             StoppedError: if it was stopped.
         """
-        request = {"modalities": list(modalities), "folder": None, "anonymize": None}
+        request = {"modalities": list(modalities), "channel": channel, "folder": None, "anonymize": None}
         reply = self._analyze(visitor, file, text, request, _no_progress)
         document: dict[str, Any] = reply["result"]
         return document
@@ -120,7 +126,7 @@ class Analyst:
                 moved = folder / "upload" / plain_name(file.name)
                 moved.parent.mkdir()
                 shutil.move(file, moved)
-            request: Values = {"modalities": [], "folder": str(folder), "anonymize": anonymize}
+            request: Values = {"modalities": [], "channel": "mix", "folder": str(folder), "anonymize": anonymize}
             reply = self._analyze(visitor, moved, text, request, progress, earlier)
             if moved is not None:
                 shutil.rmtree(moved.parent)

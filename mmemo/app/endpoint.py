@@ -27,6 +27,7 @@ from mmemo.app.middleware import session_of
 from mmemo.app.sessions import Visitor
 from mmemo.document import schemas
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError, TimeLimitError
+from mmemo.evidence import Channel
 from mmemo.result import EmotionResult
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,9 @@ def _routes(analyst: Analyst) -> APIRouter:
         modalities: Annotated[
             str | None, Form(description="Some of face,voice,text with commas between; all by default.")
         ] = None,
+        channel: Annotated[
+            Channel, Form(description="left or right: that channel of the sound alone, as of a recorded call.")
+        ] = "mix",
     ) -> Response:
         """Send a file as `multipart/form-data`; the response is the same document as `mmemo analyze --json` prints.
 
@@ -117,13 +121,13 @@ def _routes(analyst: Analyst) -> APIRouter:
 
         def work() -> dict[str, Any]:
             if file is None or not file.filename:
-                return analyst.document(visitor, None, text, chosen)
+                return analyst.document(visitor, None, text, chosen, channel)
             folder = analyst.results.folder()
             try:
                 path = folder / plain_name(file.filename)
                 with path.open("wb") as out:
                     shutil.copyfileobj(file.file, out)
-                return analyst.document(visitor, path, text, chosen)
+                return analyst.document(visitor, path, text, chosen, channel)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from mmemo.batch.process import Handler, Report, Values, serve
 from mmemo.batch.settings import Settings
+from mmemo.clip import Clip
 from mmemo.document import from_document, to_document
 from mmemo.errors import MmemoError
 from mmemo.media import probe
@@ -59,8 +60,7 @@ def _analyze(analyzer: Analyzer, file: Path | None, request: Values, progress: P
     share = 0.6 if request["folder"] else 1.0
     progress(0.0, "listening for speech and words")
     result, encodings = analyzer.analyze_and_encode(
-        file,
-        text=request["text"],
+        Clip(file, text=request["text"], channel=request["channel"]),
         progress=lambda done: progress(share * (0.2 + 0.8 * done), "looking at faces, scoring"),
     )
     named = replace(result, source=file.name if file else None)

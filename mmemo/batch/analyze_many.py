@@ -18,7 +18,7 @@ from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
 from mmemo.batch.sources import By
 from mmemo.errors import ArgumentError, expected_one_of
-from mmemo.evidence import Seconds
+from mmemo.evidence import Channel, Seconds
 from mmemo.files import check_file
 from mmemo.model import Prior
 from mmemo.personal.adaptation import Adaptation
@@ -51,6 +51,7 @@ def analyze_many(
     device: str = "auto",
     window: Seconds = 2.0,
     hop: Seconds = 1.0,
+    channel: Channel = "mix",
     workers: int | None = None,
     threads: int = 1,
     ray: str | None = None,
@@ -76,6 +77,7 @@ def analyze_many(
         out: the table to write at the end, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``.
         summary: the summary page to write too, ``.html``.
         model: "default", or a folder; ``modalities``, ``device``, ``window`` and ``hop`` as for `Analyzer`.
+        channel: as for calling an `Analyzer`, of the clips that name none of their own.
         workers: processes, or actors of a cluster; by default half of this machine's cores, or all that the
             cluster has room for.
         threads: CPU threads of each process.
@@ -124,7 +126,7 @@ def analyze_many(
     settings = Settings.of(model, modalities, device, window, hop, threads, classes, prior, baseline, adaptation)
     own = outputs if out is None else [*outputs, journal_of(out)]
     given = listed(sources)
-    planned = plan(given, own)
+    planned = plan(given, own, channel)
     tasks = planned.tasks
     inputs = [model_folder(model), *files_read(task.clip for task in tasks)]
     inputs += [Path(source) for source in given if isinstance(source, str | Path) and Path(source).is_file()]

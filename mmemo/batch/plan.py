@@ -20,6 +20,7 @@ from mmemo.data.corpora.gathering import walk
 from mmemo.data.interchange.frames import from_frame
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
+from mmemo.evidence import Channel
 from mmemo.media import AUDIO, IMAGE, VIDEO
 from mmemo.speech.transcript import SIDECARS
 
@@ -47,7 +48,7 @@ class Task:
     def identity(self) -> str:
         """Stays the same when the content of the files changes."""
         one = self.clip
-        values = [str(one.path), str(one.audio), str(one.subtitles), one.start, one.end, one.text, one.id]
+        values = [str(one.path), str(one.audio), str(one.subtitles), one.start, one.end, one.channel, one.text, one.id]
         return sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -65,7 +66,7 @@ class Plan:
     passed_over: Mapping[str, int]
 
 
-def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> Plan:
+def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = (), channel: Channel = "mix") -> Plan:
     """Every clip once, in order: as the sources are given, and by path within each.
 
     Args:
@@ -74,6 +75,7 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> 
             folders and patterns, files with a suffix of `MEDIA` are taken. A file that is missing is a clip too, whose
             row has an error.
         leave_out: files that are no clips, such as those to be written.
+        channel: of the sound of those clips that name none of their own.
 
     Raises:
         ArgumentError: if a folder or pattern has no media, nothing is given, or a source is of another type.
@@ -84,7 +86,8 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = ()) -> 
     others: set[Path] = set()
     for source in listed(sources):
         for clip in _clips(source, others):
-            task = Task(_absolute(clip), None if clip.path is None else str(clip.path))
+            chosen = clip if clip.channel != "mix" else replace(clip, channel=channel)
+            task = Task(_absolute(chosen), None if clip.path is None else str(clip.path))
             if task.clip.path not in excluded:
                 tasks.setdefault(task.identity, task)
     if not tasks:

@@ -174,4 +174,4 @@ def cache_key(clip: Clip) -> Iterator[Any]:
     sidecar = None if clip.path is None or clip.subtitles or clip.text is not None else find_sidecar(clip.path)
     for file in (clip.path, clip.audio, clip.subtitles or sidecar):
         yield file and hash_file(file)
-    yield from (clip.start, clip.end, clip.text, clip.language)
+    yield from (clip.start, clip.end, clip.channel, clip.text, clip.language)

@@ -5,6 +5,7 @@ upright, with square pixels; waveforms are mono float32 at 16 kHz. Only local fi
 address is refused.
 """
 
+from mmemo.media.channel_levels import ChannelLevels
 from mmemo.media.container import Damage
 from mmemo.media.info import AudioStream, MediaInfo, SubtitleStream, VideoStream, probe
 from mmemo.media.limits import LIMITS, Limits
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_SIDE",
     "VIDEO",
     "AudioStream",
+    "ChannelLevels",
     "Cue",
     "Damage",
     "Frame",

@@ -15,8 +15,9 @@ from typing import Any
 import av
 import numpy as np
 
-from mmemo.errors import MediaError
-from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.errors import ArgumentError, MediaError
+from mmemo.evidence import SAMPLE_RATE, Channel, Seconds
+from mmemo.media.channel_levels import ChannelLevels
 from mmemo.media.container import Damage, decode, open_media, origin
 from mmemo.media.limits import LIMITS
 from mmemo.media.sound_track import sound_track
@@ -42,7 +43,9 @@ def waveform_blocks(
     end: Seconds | None = None,
     *,
     seconds: Seconds = 10.0,
+    channel: Channel = "mix",
     damage: Damage | None = None,
+    levels: ChannelLevels | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode the sound of a file as consecutive blocks of float32 (N,), 16 kHz mono, in [-1, 1].
 
@@ -54,15 +57,21 @@ def waveform_blocks(
         path: a video or audio file; a file without a sound track has no blocks.
         start: seconds; ``end`` as well, None for the end of the file.
         seconds: length of a block; the last one is shorter.
+        channel: "mix", "left" or "right"; of 5.1 and the like the front ones.
         damage: is filled in with what could not be decoded.
+        levels: is filled in with the levels of both channels of a stereo sound.
 
     Raises:
+        ArgumentError: if one channel is wanted, and the sound has no more than one.
         MediaError: if the file can't be opened, or its pauses make it longer than its `LIMITS`.
     """
     damage = damage if damage is not None else Damage()
     size, pending, count = int(seconds * SAMPLE_RATE), [], 0
-    mono = _Mono(damage)
-    for piece in map(mono, _samples(Path(path), SAMPLE_RATE, None, start, end, damage)):
+    mono = _Mono(damage) if channel == "mix" else _OneChannel(Path(path), channel)
+    for samples in _samples(Path(path), SAMPLE_RATE, None, start, end, damage):
+        if levels is not None:
+            levels.add(samples)
+        piece = mono(samples)
         while len(piece):
             part, piece = piece[: size - count], piece[size - count :]
             pending.append(part)
@@ -74,9 +83,9 @@ def waveform_blocks(
         yield np.concatenate(pending)
 
 
-def waveform(path: str | Path) -> np.ndarray:
+def waveform(path: str | Path, channel: Channel = "mix") -> np.ndarray:
     """The whole sound of a short file: float32 (N,), 16 kHz mono, empty if there is none. See `waveform_blocks`."""
-    blocks = list(waveform_blocks(path))
+    blocks = list(waveform_blocks(path, channel=channel))
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
@@ -253,4 +262,21 @@ class _Mono:
                 self._damage.anti_phase = True
                 mono = samples[:, 0]
         clipped: np.ndarray = np.clip(mono, -1.0, 1.0)
+        return clipped
+
+
+class _OneChannel:
+    """Takes the left or the right channel, the first two of every layout that has them."""
+
+    def __init__(self, path: Path, channel: Channel) -> None:
+        self._path, self._channel, self._place = path, channel, ("left", "right").index(channel)
+        self._several = False
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        self._several |= samples.shape[1] > 1
+        if not self._several and samples.any():
+            raise ArgumentError(
+                f"The sound of {self._path} has one channel, so there is no {self._channel} one. Leave channel out."
+            )
+        clipped: np.ndarray = np.clip(samples[:, min(self._place, samples.shape[1] - 1)], -1.0, 1.0)
         return clipped

@@ -16,7 +16,7 @@ from mmemo.encoders.base import Encoding
 from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.errors import ArgumentError, MissingStreamError, require_extra
-from mmemo.evidence import Seconds
+from mmemo.evidence import Channel, Seconds
 from mmemo.faces.identity import check_people
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
@@ -128,6 +128,7 @@ class Analyzer:
         *,
         text: str | None = None,
         subtitles: str | Path | None = None,
+        channel: Channel = "mix",
         progress: Progress | None = None,
     ) -> EmotionResult:
         """Analyze one clip.
@@ -136,15 +137,18 @@ class Analyzer:
             path: a video, audio or image file, or a `Clip`. Without one, ``text`` alone is analyzed.
             text: the words that are spoken in it, if they are known.
             subtitles: an ``.srt``, ``.vtt``, ``.ass`` or ``.txt`` file with the words.
+            channel: "left" or "right" for that channel of the sound alone, as where each party of a call has its own;
+                of 5.1 and the like the front ones.
             progress: is called with the share done, 0 to 1.
 
         Raises:
             MediaError: if the file can't be read.
             TranscriptError: if the subtitles can't be read.
             MissingStreamError: if there is no face, no voice and no words at all.
-            ArgumentError: if nothing is given, or the words twice: as ``text``, as ``subtitles`` or in the `Clip`.
+            ArgumentError: if nothing is given, or the words twice: as ``text``, as ``subtitles`` or in the `Clip`; if
+                one channel is wanted, and the sound has no more than one.
         """
-        clip = _clip(path, text, subtitles)
+        clip = _clip(path, text, subtitles, channel)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
         with closing(self._extract(clip, info)) as extraction:
@@ -166,7 +170,7 @@ class Analyzer:
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
             weights=self.model.weights,
-            settings=self._settings,
+            settings=self._settings(clip.channel),
             start=extraction.grid.start,
             speech=None if extraction.activity is None else extraction.activity.spans,
             micro_expressions=micro,
@@ -184,13 +188,12 @@ class Analyzer:
     def _folder(self) -> Path | None:
         return None if isinstance(self._given, EmotionModel) else model_folder(self._given)
 
-    @property
-    def _settings(self) -> AnalysisSettings:
+    def _settings(self, channel: Channel) -> AnalysisSettings:
         prior = self._prior
         named = prior if isinstance(prior, str) else ", ".join(f"{label} {share:g}" for label, share in prior.items())
         baseline = self._baseline.of if isinstance(self._baseline, Baseline) else self._baseline
         adapted = self._adaptation is not None
-        known = self._people, self._max_faces
+        known = self._people, self._max_faces, channel
         return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, *known)
 
     def _personal_notes(self, running: RunningBaseline | None, modalities: Iterable[str]) -> list[Note]:
@@ -237,7 +240,7 @@ class Analyzer:
 
         The arguments and errors are those of a call, but that there may be nothing at all.
         """
-        clip = _clip(path, text, None)
+        clip = _clip(path, text)
         info = None if clip.path is None else probe(clip.path)
         plain = self.without_baseline()
         with closing(self._extract(clip, info)) as extraction:
@@ -302,6 +305,7 @@ def analyze(
     *,
     text: str | None = None,
     subtitles: str | Path | None = None,
+    channel: Channel = "mix",
     model: str | Path | EmotionModel = "default",
     modalities: Sequence[str] | None = None,
     device: str = "auto",
@@ -344,13 +348,17 @@ def analyze(
         baseline=baseline,
         adaptation=adaptation,
     )
-    return analyzer(path, text=text, subtitles=subtitles, progress=progress)
+    return analyzer(path, text=text, subtitles=subtitles, channel=channel, progress=progress)
 
 
-def _clip(path: str | Path | Clip | None, text: str | None, subtitles: str | Path | None) -> Clip:
+def _clip(
+    path: str | Path | Clip | None, text: str | None, subtitles: str | Path | None = None, channel: Channel = "mix"
+) -> Clip:
     file = None if subtitles is None else Path(subtitles)
     if not isinstance(path, Clip):
-        return Clip(path=None if path is None else Path(path), text=text, subtitles=file)
+        return Clip(path=None if path is None else Path(path), text=text, subtitles=file, channel=channel)
+    if channel != "mix":
+        path = replace(path, channel=channel)
     if text is None and file is None:
         return path
     if path.text is not None or path.subtitles is not None:

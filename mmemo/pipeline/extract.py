@@ -289,7 +289,7 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
         extraction.notes.append(Note("sound-tracks", message))
     # The last samples may lie a little after the end; a damaged timestamp lies far after it.
     end = min(source.duration + 1.0, math.inf if clip.end is None else clip.end)
-    extraction.sound = sound = ClipSound(source.path, clip.start, end)
+    extraction.sound = sound = ClipSound(source.path, clip.start, end, clip.channel)
     activity = speech_spans(sound.blocks())
     shifted = tuple((start + clip.start, end + clip.start) for start, end in activity.spans)
     extraction.activity = replace(activity, spans=shifted)
@@ -301,6 +301,14 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     if sound.damage.anti_phase:
         message = "The two channels of the sound cancel each other, so the first alone was used."
         extraction.notes.append(Note("anti-phase", message))
+    if clip.channel != "mix":
+        extraction.notes.append(Note("one-channel", f"The {clip.channel} channel of the sound alone was used."))
+    elif sound.levels.hold_different_voices(activity.spans):
+        message = (
+            "The left and the right channel hold different voices, which were mixed. Analyze each on its own, with "
+            'channel="left" and channel="right".'
+        )
+        extraction.notes.append(Note("stereo-parties", message))
     _note_damage(info, sound.damage, "sound", extraction)
 
 

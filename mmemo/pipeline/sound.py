@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mmemo import media
-from mmemo.evidence import SAMPLE_RATE, Seconds
-from mmemo.media import Damage
+from mmemo.evidence import SAMPLE_RATE, Channel, Seconds
+from mmemo.media import ChannelLevels, Damage
 
 KEPT: Seconds = 600.0
 """The longest sound that is kept in memory, 38 MB; a longer one is decoded again for each use."""
@@ -21,15 +21,17 @@ class ClipSound:
     Args:
         path: a video or audio file.
         start, end: seconds from the start of the file; None for its end.
+        channel: which is used, see `mmemo.media.waveform_blocks`.
 
     Attributes:
         damage: what could not be decoded, once the blocks were taken.
+        levels: of both channels of a stereo sound, once the blocks were taken.
     """
 
-    def __init__(self, path: Path, start: Seconds = 0.0, end: Seconds | None = None) -> None:
-        self._path, self._start, self._end = path, start, end
+    def __init__(self, path: Path, start: Seconds = 0.0, end: Seconds | None = None, channel: Channel = "mix") -> None:
+        self._path, self._start, self._end, self._channel = path, start, end, channel
         self._kept: list[np.ndarray] | None = None
-        self.damage = Damage()
+        self.damage, self.levels = Damage(), ChannelLevels()
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Consecutive blocks (N,) float32, 16 kHz mono; see `mmemo.media.waveform_blocks`. Not to be changed.
@@ -41,14 +43,15 @@ class ClipSound:
             yield from self._kept
             return
         blocks: list[np.ndarray] = []
-        samples, damage = 0, Damage()
-        for block in media.waveform_blocks(self._path, self._start, self._end, damage=damage):
+        samples, damage, levels = 0, Damage(), ChannelLevels()
+        span = self._start, self._end
+        for block in media.waveform_blocks(self._path, *span, channel=self._channel, damage=damage, levels=levels):
             samples += len(block)
             if samples <= KEPT * SAMPLE_RATE:
                 blocks.append(block)
             else:
                 blocks.clear()
             yield block
-        self.damage = damage
+        self.damage, self.levels = damage, levels
         if samples <= KEPT * SAMPLE_RATE:
             self._kept = blocks

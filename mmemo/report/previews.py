@@ -64,7 +64,10 @@ class Previews:
             return None
         peaks, position = np.zeros(bins, np.float32), 0
         total = max(1, round(result.duration * SAMPLE_RATE))
-        for block in media.waveform_blocks(self.info.path, result.start, result.start + result.duration):
+        several = self.info.audio.channels > 1  # not so where the sound that was analyzed is in a file of its own
+        channel = result.settings.channel if result.settings is not None and several else "mix"
+        span = result.start, result.start + result.duration
+        for block in media.waveform_blocks(self.info.path, *span, channel=channel):
             places = np.minimum((position + np.arange(len(block))) * bins // total, bins - 1)
             firsts = np.flatnonzero(np.diff(places, prepend=-1))
             loudest = np.maximum.reduceat(np.abs(block), firsts)

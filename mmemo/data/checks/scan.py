@@ -119,7 +119,7 @@ def _scan_recording(clip: Clip, content: str, digest: str) -> MediaScan:
         pictures = [shot.image for shot in shots]
         motion = motion_fingerprint(pictures) if pictures else None
     if info.audio is not None or clip.audio is not None:
-        blocks = list(media.waveform_blocks(clip.audio or clip.path, clip.start, clip.end))
+        blocks = list(media.waveform_blocks(clip.audio or clip.path, clip.start, clip.end, channel=clip.channel))
         if blocks:
             waveform = np.concatenate(blocks)
             sound = sound_fingerprint(waveform)
