@@ -118,6 +118,7 @@ class Segment(_Scored):
         scores: fused scores, summing to 1.
         affect: that of the modalities fused, see `fused_affect`; None where none has any.
         modalities: scores by modality; an absent modality has no key.
+        speaker: of a window of the clip, id of the person in view who speaks, as far as that is known; None otherwise.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -129,6 +130,7 @@ class Segment(_Scored):
     scores: Scores
     affect: Affect | None = field(init=False, default=None, metadata=OMIT_DEFAULT)
     modalities: dict[str, ModalityScores]
+    speaker: int | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -38,7 +38,7 @@ def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[st
         there = [modality for modality in modalities if modality in segment.modalities]
         if there:
             fused, own = _fused(model, segment.modalities, there)
-            segments.append(Segment(segment.start, segment.end, fused, own))
+            segments.append(Segment(segment.start, segment.end, fused, own, segment.speaker))
     settings = result.settings and replace(result.settings, modalities=tuple(modalities))
     return replace(result, scores=scores, modalities=kept, segments=tuple(segments), settings=settings)
 

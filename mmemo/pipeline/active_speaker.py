@@ -13,13 +13,14 @@ one by a tenth in all draws.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mmemo.evidence import SAMPLE_RATE, Evidence, FaceEvidence, Seconds
 from mmemo.faces.landmarks import LOWER_LIP, UPPER_LIP, eye_centers
+from mmemo.notes import Note
 from mmemo.pipeline.windows import Span
 
 CONTEXT: Seconds = 2.0
@@ -31,6 +32,10 @@ TURN: Seconds = 4.0
 """A window whose speaker is certain decides uncertain ones up to so far away."""
 MIN_FRAMES = 24
 """With fewer nobody counts as speaking."""
+UNSEEN = 5
+"""Windows from which a clip in which no visible mouth ever moves with the sound has a note."""
+SHOWN = 5
+"""Spans that a note names; more would not be read."""
 LAGS = np.arange(-3, 4) / 15
 """Seconds by which the sound may be late, or early."""
 _FRAME: Seconds = 0.066
@@ -46,6 +51,56 @@ class _Mouth:
     """One person's mouth by time: how far it is open, and the power of the sound at each lag."""
 
     moments: dict[Seconds, tuple[float, float, np.ndarray]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who speaks in the windows with a voice and a face.
+
+    Attributes:
+        speakers: the speaker of each window where that is known.
+        several: windows in which the mouths of several people move with the sound, so that it is not known.
+        none: windows in which no visible mouth moves with the sound, or too few frames show one.
+        crowded: windows with several people in view.
+    """
+
+    speakers: Mapping[Span, int]
+    several: Sequence[Span]
+    none: Sequence[Span]
+    crowded: Set[Span]
+
+    def note(self) -> Note | None:
+        """A note where the voice is credited to nobody though people are in view, with the times; None otherwise."""
+        if not self.speakers and not self.several and len(self.none) >= UNSEEN:
+            message = (
+                f"In none of the {len(self.none)} windows with a face and a voice does a visible mouth move with the "
+                "sound: who speaks seems to be out of view. Fused scores mix the face with another person's voice."
+            )
+            return Note("unseen-speaker", message)
+        reasons = {
+            "the mouths of several move with the sound": [span for span in self.several if span in self.crowded],
+            "no visible mouth moves with it": [span for span in self.none if span in self.crowded],
+        }
+        count = sum(map(len, reasons.values()))
+        if not count:
+            return None
+        why = "; ".join(f"{reason} ({_times(spans)})" for reason, spans in reasons.items() if spans)
+        message = (
+            f"In {count} of {len(self.crowded)} windows with a voice and several people in view it is not known who "
+            f"speaks, so voice and words count for none of them there: {why}."
+        )
+        return Note("unknown-speaker", message)
+
+
+def _times(spans: Sequence[Span]) -> str:
+    """Spans that overlap as one, such as "1.0 to 4.0, 7.0 to 9.0 s"; the first few of many."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            start = joined.pop()[0]
+        joined.append((start, end))
+    more = " …" if len(joined) > SHOWN else ""
+    return ", ".join(f"{start:.1f} to {end:.1f}" for start, end in joined[:SHOWN]) + f"{more} s"
 
 
 class ActiveSpeakerDetector:
@@ -76,12 +131,19 @@ class ActiveSpeakerDetector:
         A window whose best mouth has the margin but too little agreement goes to that person if the nearest certain
         window is theirs: people speak for longer than a window.
         """
+        return self.decide().speakers
+
+    def decide(self) -> Decision:
+        """Who speaks in which window, and why it is not known in the others; see `speakers`."""
         tracks = {person: _Track.of(mouth.moments) for person, mouth in self._mouths.items()}
         certain: dict[Span, int] = {}
         ahead: dict[Span, int] = {}
+        agreeing: set[Span] = set()
         for span, people in self._present.items():
             ranked = sorted(((*tracks[person].agreement(span), person) for person in people), reverse=True)
             best, least, person = ranked[0]
+            if best >= least:
+                agreeing.add(span)
             if best - max((score for score, _, _ in ranked[1:]), default=0.0) >= MARGIN:
                 ahead[span] = person
                 if best >= least:
@@ -91,7 +153,12 @@ class ActiveSpeakerDetector:
             nearest = min(certain, key=lambda other: abs(other[0] - span[0]))
             if abs(nearest[0] - span[0]) <= TURN and certain[nearest] == person:
                 speakers[span] = person
-        return speakers
+        return Decision(
+            speakers,
+            several=tuple(span for span in self._present if span in agreeing and span not in speakers),
+            none=tuple(span for span in self._present if span not in agreeing and span not in speakers),
+            crowded=frozenset(span for span, people in self._present.items() if len(people) > 1),
+        )
 
     def voiced(self, person: int) -> Sequence[Span]:
         """The windows with a voice in which a person is in view."""

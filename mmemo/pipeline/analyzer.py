@@ -155,6 +155,7 @@ class Analyzer:
             running = RunningBaseline() if self._baseline == "auto" else None
             scored = score(self.model, extraction.windows(progress), running)
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
+        notes += [] if scored.note is None else [scored.note]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
 from mmemo.encoders.softmax import log_softmax
 from mmemo.evidence import Evidence, Seconds
 from mmemo.model import EmotionModel, absent
+from mmemo.notes import Note
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.active_speaker import ActiveSpeakerDetector
 from mmemo.pipeline.windows import Span, prominence
@@ -120,6 +121,7 @@ class ClipScores:
 
     Attributes:
         encodings: of each modality, B = 1: see `WindowScores.encoding`.
+        note: says where it is not known who speaks; None if that is known.
     """
 
     scores: Scores
@@ -127,6 +129,7 @@ class ClipScores:
     segments: tuple[Segment, ...]
     people: tuple[Person, ...]
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    note: Note | None = None
 
 
 def score(
@@ -159,7 +162,8 @@ def score(
     if not whole:
         return ClipScores({}, {}, (), ())
     shares = model.fusion.shares(whole)
-    speakers = detector.speakers()
+    decision = detector.decide()
+    speakers = decision.speakers
     return ClipScores(
         scores=model.labels.scores(model.fuse(whole)[0]),
         modalities={
@@ -172,12 +176,13 @@ def score(
             )
             for modality, encoding in whole.items()
         },
-        segments=tuple(segments),
+        segments=tuple(replace(one, speaker=speakers.get((one.start, one.end))) for one in segments),
         people=tuple(
             _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities), total)
             for number, face in sorted(faces.items())
         ),
         encodings=whole,
+        note=decision.note(),
     )
 
 
