@@ -93,6 +93,27 @@ def test_two_mouths_alike_are_not_decided(moved: np.ndarray, sound: np.ndarray) 
     assert search({0: moved, 1: moved + 1e-4}, sound).speakers() == {}
 
 
+def test_a_note_says_where_it_is_not_known_who_speaks(moved: np.ndarray, sound: np.ndarray) -> None:
+    assert search({0: chewing(), 1: moved}, sound).decide().note() is None
+    both = search({0: moved, 1: moved + 1e-4}, sound).decide().note()
+    assert both is not None
+    assert both.code == "unknown-speaker"
+    assert "In 5 of 5 windows" in both.message
+    assert "the mouths of several move with the sound (0.0 to 6.0 s)" in both.message
+    twice = np.concatenate([sound, sound])
+    unseen = {0: np.concatenate([moved, chewing(3)]), 1: np.concatenate([chewing(), chewing(5)])}
+    later = search(unseen, twice, 2 * SECONDS).decide().note()
+    assert later is not None
+    assert later.code == "unknown-speaker"
+    assert "several" not in later.message.split(":")[1]
+    assert "no visible mouth moves with it" in later.message
+    nobody = search({0: chewing()}, sound).decide().note()
+    assert nobody is not None
+    assert nobody.code == "unseen-speaker"
+    assert search({0: chewing()[:75]}, sound, 5.0).decide().note() is None  # too few windows to say so
+    assert search({0: np.concatenate([moved, chewing(3)])}, twice, 2 * SECONDS).decide().note() is None
+
+
 def test_too_few_frames_decide_nothing(moved: np.ndarray, sound: np.ndarray) -> None:
     found = ActiveSpeakerDetector()
     times = np.arange(20) / 10
@@ -168,6 +189,7 @@ def check_speaker(result: EmotionResult, place: float) -> None:
     assert silent.speaking == 0
     assert all("voice" not in segment.modalities and "text" not in segment.modalities for segment in silent.segments)
     assert any(set(segment.modalities) == {"face", "voice", "text"} for segment in speaks.segments)
+    assert speaks.id in {segment.speaker for segment in result.segments} <= {speaks.id, None}
     assert sum(one.weight or 0 for one in speaks.modalities.values()) == pytest.approx(1, abs=1e-3)
     assert {"voice", "text"} <= set(result.modalities)  # the clip as a whole keeps them
     again = EmotionResult.from_dict(result.to_dict())

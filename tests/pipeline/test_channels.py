@@ -1,0 +1,82 @@
+"""Recordings of calls: each party's channel gives that party's voice and words, and a mix says that it is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmemo import Analyzer, Clip, EmotionResult, media
+from mmemo.batch.plan import pack, plan, unpack
+from mmemo.data import Manifest
+from mmemo.data.cache import cache_key
+from mmemo.errors import ArgumentError
+from mmemo.labels import EKMAN7
+from mmemo.pipeline.extract import Extraction, extract
+from mmemo.report.previews import Previews
+from mmemo.samples import make_clip, speech
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Left speaks in the first four seconds, right in the last four."""
+    silence = np.zeros_like(speech())
+    left, right = np.concatenate([speech(), silence]), np.concatenate([silence, 0.5 * speech()])
+    return make_clip(tmp_path_factory.mktemp("calls") / "call.wav", picture=False, sound=np.stack([left, right]))
+
+
+def extracted(clip: Clip) -> Extraction:
+    assert clip.path is not None
+    return extract(clip, media.probe(clip.path), ("voice",), 2.0, 1.0, None)
+
+
+def codes(extraction: Extraction) -> list[str]:
+    return [note.code for note in extraction.notes]
+
+
+def test_the_mix_says_that_each_channel_has_a_voice_of_its_own(call: Path) -> None:
+    mixed = extracted(Clip(call))
+    assert codes(mixed) == ["stereo-parties"]
+    assert 'channel="left"' in mixed.notes[0].message
+    assert codes(extracted(Clip(call, end=4.0))) == []  # one of them speaks there
+
+
+def test_a_channel_has_the_speech_of_its_party(call: Path) -> None:
+    for channel, first in (("left", 0.0), ("right", 4.0)):
+        extraction = extracted(Clip(call, channel=channel))  # type: ignore[arg-type]
+        assert codes(extraction) == ["one-channel"]
+        assert extraction.activity is not None
+        assert all(first <= start < end <= first + 4 for start, end in extraction.activity.spans)
+        assert extraction.activity.spans
+
+
+def test_the_result_names_the_channel(call: Path, analyzer: Analyzer) -> None:
+    voice = Analyzer(analyzer.model, ("voice",))
+    result = voice(call, channel="right")
+    assert [note.code for note in result.notes] == ["one-channel"]
+    assert "The right channel" in result.notes[0].message
+    assert [segment.start >= 3.0 for segment in result.segments] == [True] * len(result.segments)
+    assert result == voice(Clip(call, channel="right"))
+    assert result.settings is not None
+    assert result.settings.channel == result.to_dict()["settings"]["channel"] == "right"
+    assert EmotionResult.from_dict(result.to_dict()).settings == result.settings
+    envelope = Previews(result).envelope(8)
+    assert envelope is not None
+    assert (envelope > 0.01).tolist() == [False] * 4 + [True] * 4
+
+
+def test_a_clip_may_name_its_channel_and_no_other(call: Path, tmp_path: Path) -> None:
+    left, right = (Clip(call, id=channel, channel=channel) for channel in ("left", "right"))  # type: ignore[arg-type]
+    Manifest((left, right), EKMAN7).write(tmp_path / "calls.csv")
+    assert Manifest.read(tmp_path / "calls.csv").clips == (left, right)
+    assert unpack(pack(left)) == left
+    assert list(cache_key(left)) != list(cache_key(right))
+    with pytest.raises(ArgumentError, match="Did you mean 'right'"):
+        Clip(call, channel="rigth")  # type: ignore[arg-type]
+
+
+def test_a_batch_takes_one_channel_of_all_that_name_none(call: Path) -> None:
+    tasks = plan([call, Clip(call, channel="left")], channel="right").tasks
+    assert [task.clip.channel for task in tasks] == ["right", "left"]
+    assert len({task.identity for task in tasks}) == 2
