@@ -53,41 +53,44 @@ class _Mouth:
     moments: dict[Seconds, tuple[float, float, np.ndarray]] = field(default_factory=dict)
 
 
+_SEVERAL = "the mouths of several move with the sound"
+_NONE = "no visible mouth moves with it"
+_FEW = "too few frames show a mouth"
+
+
 @dataclass(frozen=True)
 class Decision:
     """Who speaks in the windows with a voice and a face.
 
     Attributes:
         speakers: the speaker of each window where that is known.
-        several: windows in which the mouths of several people move with the sound, so that it is not known.
-        none: windows in which no visible mouth moves with the sound, or too few frames show one.
+        unknown: why it is not known, in each other window.
         crowded: windows with several people in view.
     """
 
     speakers: Mapping[Span, int]
-    several: Sequence[Span]
-    none: Sequence[Span]
+    unknown: Mapping[Span, str]
     crowded: Set[Span]
 
     def note(self) -> Note | None:
         """A note where the voice is credited to nobody though people are in view, with the times; None otherwise."""
-        if not self.speakers and not self.several and len(self.none) >= UNSEEN:
+        reasons = list(self.unknown.values())
+        if not self.speakers and _SEVERAL not in reasons and reasons.count(_NONE) >= UNSEEN:
             message = (
-                f"In none of the {len(self.none)} windows with a face and a voice does a visible mouth move with the "
+                f"In none of {reasons.count(_NONE)} windows with a face and a voice does a visible mouth move with the "
                 "sound: who speaks seems to be out of view. Fused scores mix the face with another person's voice."
             )
             return Note("unseen-speaker", message)
-        reasons = {
-            "the mouths of several move with the sound": [span for span in self.several if span in self.crowded],
-            "no visible mouth moves with it": [span for span in self.none if span in self.crowded],
-        }
-        count = sum(map(len, reasons.values()))
-        if not count:
+        undecided = {span: reason for span, reason in self.unknown.items() if span in self.crowded}
+        if not undecided:
             return None
-        why = "; ".join(f"{reason} ({_times(spans)})" for reason, spans in reasons.items() if spans)
+        why = "; ".join(
+            f"{reason} ({_times([span for span in undecided if undecided[span] == reason])})"
+            for reason in dict.fromkeys(undecided.values())
+        )
         message = (
-            f"In {count} of {len(self.crowded)} windows with a voice and several people in view it is not known who "
-            f"speaks, so voice and words count for none of them there: {why}."
+            f"In {len(undecided)} of {len(self.crowded)} windows with a voice and several people in view it is not "
+            f"known who speaks, so voice and words count for none of them there: {why}."
         )
         return Note("unknown-speaker", message)
 
@@ -138,12 +141,11 @@ class ActiveSpeakerDetector:
         tracks = {person: _Track.of(mouth.moments) for person, mouth in self._mouths.items()}
         certain: dict[Span, int] = {}
         ahead: dict[Span, int] = {}
-        agreeing: set[Span] = set()
+        unknown: dict[Span, str] = {}
         for span, people in self._present.items():
             ranked = sorted(((*tracks[person].agreement(span), person) for person in people), reverse=True)
             best, least, person = ranked[0]
-            if best >= least:
-                agreeing.add(span)
+            unknown[span] = _SEVERAL if best >= least else _NONE if np.isfinite(least) else _FEW
             if best - max((score for score, _, _ in ranked[1:]), default=0.0) >= MARGIN:
                 ahead[span] = person
                 if best >= least:
@@ -155,9 +157,8 @@ class ActiveSpeakerDetector:
                 speakers[span] = person
         return Decision(
             speakers,
-            several=tuple(span for span in self._present if span in agreeing and span not in speakers),
-            none=tuple(span for span in self._present if span not in agreeing and span not in speakers),
-            crowded=frozenset(span for span, people in self._present.items() if len(people) > 1),
+            {span: reason for span, reason in unknown.items() if span not in speakers},
+            {span for span, people in self._present.items() if len(people) > 1},
         )
 
     def voiced(self, person: int) -> Sequence[Span]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from mmemo import Analyzer, EmotionResult, media
 from mmemo.evidence import SAMPLE_RATE, Evidence, FaceEvidence, VoiceEvidence
 from mmemo.faces import FaceFinder
 from mmemo.media import Frame
-from mmemo.pipeline.active_speaker import ActiveSpeakerDetector, correlation
+from mmemo.pipeline.active_speaker import _FEW, ActiveSpeakerDetector, Decision, correlation
 from mmemo.samples import portrait, speech
 
 pytestmark = pytest.mark.slow
@@ -111,6 +112,9 @@ def test_a_note_says_where_it_is_not_known_who_speaks(moved: np.ndarray, sound: 
     assert nobody is not None
     assert nobody.code == "unseen-speaker"
     assert search({0: chewing()[:75]}, sound, 5.0).decide().note() is None  # too few windows to say so
+    few = Decision({}, dict.fromkeys([(0.0, 2.0), (1.0, 3.0), (5.0, 7.0)], _FEW), {(0.0, 2.0), (1.0, 3.0), (5.0, 7.0)})
+    assert "too few frames show a mouth (0.0 to 3.0, 5.0 to 7.0 s)" in getattr(few.note(), "message", "")
+    assert replace(few, crowded=set()).note() is None
     assert search({0: np.concatenate([moved, chewing(3)])}, twice, 2 * SECONDS).decide().note() is None
 
 

@@ -91,7 +91,7 @@ def scan_clip(clip: Clip, *, fingerprints: bool = True) -> MediaScan:
         digest = hashlib.sha256(data).hexdigest()
         if clip.path.suffix.lower() in media.IMAGE:
             return _scan_picture(clip.path, data, digest, fingerprints)
-        content = hashlib.sha256(f"{digest} {clip.start} {clip.end}".encode())
+        content = hashlib.sha256(f"{digest} {clip.start} {clip.end} {clip.channel}".encode())
         if clip.audio is not None:
             content.update(clip.audio.read_bytes())
         if not fingerprints:
