@@ -189,7 +189,7 @@ def _locate(
     if media.probe(path).audio is None:
         raise MissingStreamError(f"{path} has no sound, so there is no voice to explain.")
     start = at if at is not None else _clearest(result) if result is not None else 0.0
-    channel = result.settings.channel if result is not None and result.settings is not None else "mix"
+    channel: Channel = result.settings.channel if result is not None and result.settings is not None else "mix"
     blocks = list(media.waveform_blocks(path, start, start + length, channel=channel))
     return start, np.nan_to_num(np.concatenate(blocks)) if blocks else np.zeros(0, np.float32)
 

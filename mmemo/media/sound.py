@@ -7,7 +7,7 @@ starts in the same phase, and what decoders need from before the span is decoded
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def waveform_blocks(
     """
     damage = damage if damage is not None else Damage()
     size, pending, count = int(seconds * SAMPLE_RATE), [], 0
-    mono = _Mono(damage) if channel == "mix" else _OneChannel(Path(path), channel)
+    mono: Callable[[np.ndarray], np.ndarray] = _Mono(damage) if channel == "mix" else _OneChannel(Path(path), channel)
     for samples in _samples(Path(path), SAMPLE_RATE, None, start, end, damage):
         if levels is not None:
             levels.add(samples)

@@ -15,7 +15,7 @@ import numpy as np
 from mmemo import media
 from mmemo.box_tracks import Box
 from mmemo.errors import MediaError
-from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.evidence import SAMPLE_RATE, Channel, Seconds
 from mmemo.faces.warp import warp
 from mmemo.media import MediaInfo
 from mmemo.report.style.wording import source_name
@@ -65,7 +65,7 @@ class Previews:
         peaks, position = np.zeros(bins, np.float32), 0
         total = max(1, round(result.duration * SAMPLE_RATE))
         several = self.info.audio.channels > 1  # not so where the sound that was analyzed is in a file of its own
-        channel = result.settings.channel if result.settings is not None and several else "mix"
+        channel: Channel = result.settings.channel if result.settings is not None and several else "mix"
         span = result.start, result.start + result.duration
         for block in media.waveform_blocks(self.info.path, *span, channel=channel):
             places = np.minimum((position + np.arange(len(block))) * bins // total, bins - 1)
