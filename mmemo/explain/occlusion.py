@@ -15,7 +15,7 @@ from mmemo import media
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of, require_extra
-from mmemo.evidence import SAMPLE_RATE, Evidence, Seconds, VoiceEvidence
+from mmemo.evidence import SAMPLE_RATE, Channel, Evidence, Seconds, VoiceEvidence
 from mmemo.files import check_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
