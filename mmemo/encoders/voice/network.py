@@ -19,6 +19,8 @@ from mmemo.encoders.torch_network import Signature
 from mmemo.encoders.voice.architecture import HOP, VoiceArchitecture
 
 _WINDOW, _STEP = 400, 160
+_LEAST = 1e-7
+"""The smallest share of a class: its logarithm is finite."""
 
 
 class LogMel(nn.Module):
@@ -121,7 +123,11 @@ class WhisperEncoder(nn.Module):
 
 
 class VoiceNetwork(nn.Module):
-    """Whisper's encoder, mean and standard deviation over time of each of its layers, and one linear layer."""
+    """Whisper's encoder, mean and standard deviation over time of each of its layers, and linear layers on these.
+
+    Speech has scores of its own, and so have vocal bursts (laughs, cries, screams, sighs): a window's are their mean,
+    weighted by the probability that its voice is a burst.
+    """
 
     centre: Tensor
     spread: Tensor
@@ -138,6 +144,8 @@ class VoiceNetwork(nn.Module):
         self.register_buffer("spread", torch.ones(size))
         self.dropout = nn.Dropout(head_dropout)
         self.classifier = nn.Linear(size, classes)
+        self.burst_classifier = nn.Linear(size, classes)
+        self.burst_detector, self.arousal = nn.Linear(size, 1), nn.Linear(size, 1)
 
     def layers(self, waveforms: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         """Input of the first layer and output of each, (B, T, D), and the mask (B, T), True = valid.
@@ -154,21 +162,32 @@ class VoiceNetwork(nn.Module):
         width = (self.architecture.d_model,)
         return torch.stack([functional.layer_norm(layer.float(), width) for layer in layers]).mean(0)
 
-    def classify(self, layers: Sequence[Tensor], windows: Tensor) -> Tensor:
-        """Logits (B, W, K) from the statistics of all layers over each of W windows; see `statistics`."""
-        logits: Tensor = self.classifier(self.dropout((statistics(layers, windows) - self.centre) / self.spread))
+    def standardized(self, layers: Sequence[Tensor], windows: Tensor) -> Tensor:
+        """`statistics` of all layers over each window, with the mean 0 and deviation 1 of the training sounds."""
+        return (statistics(layers, windows) - self.centre) / self.spread
+
+    def classify_speech(self, layers: Sequence[Tensor], windows: Tensor) -> Tensor:
+        """Logits (B, W, K), or (B, K), of windows that hold speech; see `statistics`."""
+        logits: Tensor = self.classifier(self.dropout(self.standardized(layers, windows)))
         return logits
 
-    def forward(self, waveforms: Tensor, valid: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (B, T, D) and the logits of each window (B, W, K).
+    def forward(self, waveforms: Tensor, valid: Tensor, windows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens (B, T, D), and of each window the log scores (B, W, K), the probability of a burst and the arousal.
 
         Args:
             waveforms: (B, N) float32 at 16 kHz, zero beyond each length.
             valid: (B, T) bool, True for the frames with sound.
             windows: (B, W, T) bool, the frames of each of W windows of a waveform.
+
+        Returns:
+            The probability that a window's voice is a vocal burst, 0 to 1, and its arousal, -1 to 1, are (B, W).
         """
         layers = self.encoder(self.spectrum(waveforms), valid)
-        return self.tokens(layers), self.classify(layers, windows)
+        features = self.standardized(layers, windows)
+        burst = self.burst_detector(features).sigmoid()
+        speech = (1 - burst) * self.classifier(features).softmax(-1)
+        scores = speech + burst * self.burst_classifier(features).softmax(-1)
+        return self.tokens(layers), scores.clamp(min=_LEAST).log(), burst[..., 0], self.arousal(features)[..., 0].tanh()
 
     def signature(self) -> Signature:
         """Its inputs and outputs."""
@@ -179,9 +198,11 @@ class VoiceNetwork(nn.Module):
             "windows": {0: "sounds", 1: "windows", 2: "frames"},
             "tokens": {0: "sounds", 1: "frames"},
             "logits": {0: "sounds", 1: "windows"},
+            "vocal_burst": {0: "sounds", 1: "windows"},
+            "arousal": {0: "sounds", 1: "windows"},
         }
         inputs = {"waveforms": waveforms, "valid": valid, "windows": valid[:, None].repeat(1, 3, 1)}
-        return Signature(inputs, ("tokens", "logits"), axes)
+        return Signature(inputs, ("tokens", "logits", "vocal_burst", "arousal"), axes)
 
 
 def statistics(layers: Sequence[Tensor], windows: Tensor) -> Tensor:
