@@ -229,6 +229,29 @@ def test_the_shipped_network_is_the_output_of_the_recipe(tmp_path: Path, monkeyp
     assert (tmp_path / "model.onnx").read_bytes() == NETWORK.read_bytes()
 
 
+def test_noises_and_machines_of_the_recipe_are_no_voice(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe = importlib.import_module("vocal_bursts")
+    random = np.random.default_rng(99)
+    for sound in (*recipe._noises(random), *recipe._machines(random)):
+        found = speech_spans([(sound[: 5 * RATE] / np.abs(sound).max() / 2).astype(np.float32)])
+        assert found.vocal_bursts == ()
+
+
+def test_the_layer_of_the_recipe_is_a_logistic_regression(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe = importlib.import_module("vocal_bursts")
+    random = np.random.default_rng(0)
+    x, weight = random.standard_normal((500, 3)), random.uniform(0.5, 2, 500)
+    target = (x @ [1.0, -2.0, 0.0] + 0.5 + random.logistic(size=500) > 0).astype(float)
+    layer = recipe.logistic_regression(x, target, weight)
+    probability = 1 / (1 + np.exp(-(x @ layer[:-1] + layer[-1])))
+    slope = x.T @ (weight * (probability - target)) + recipe.RIDGE * layer[:-1]
+    np.testing.assert_allclose(slope, 0, atol=1e-6)
+    assert layer[0] > 0.5
+    assert layer[1] < -1
+
+
 def test_the_recipe_writes_nothing_that_differs_from_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     onnx = pytest.importorskip("onnx")
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
