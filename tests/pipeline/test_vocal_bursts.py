@@ -124,7 +124,7 @@ def test_reports_mark_them(result: EmotionResult, tmp_path: Path):
     (start, end), *_ = result.vocal_bursts
     drawing = timeline_svg(result)
     assert f"<title>vocal burst, {start:.1f} to {end:.1f} s</title>" in drawing
-    assert ">speech, vocal bursts<" in drawing
+    assert ">speech, bursts<" in drawing
     assert "(vocal burst)" in page(result)
     assert "(vocal burst)" in str(result)
     assert b"vocal bursts" in eaf(result, tmp_path)

@@ -50,7 +50,7 @@ def label_with_share(scores: EmotionResult | ModalityScores | Person) -> str:
 def sound_shading(result: EmotionResult) -> str:
     """What the shades behind the sound mean, in a few words; empty without any."""
     if result.vocal_bursts:
-        return "speech, vocal bursts" if result.speech else "vocal bursts"
+        return "speech, bursts" if result.speech else "vocal bursts"
     return "speech is shaded" if result.speech else ""
 
 
