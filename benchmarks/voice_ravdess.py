@@ -55,7 +55,7 @@ SECONDS = 32.0
 def read_sound(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The waveform, and as encoders get it: its speech at level, or all of it where none is detected."""
     sound = media.waveform(path)
-    mask = speech_mask(speech_spans([sound]).spans, 0.0, len(sound))
+    mask = speech_mask(speech_spans([sound]).voice, 0.0, len(sound))
     for speech in (mask, np.ones(len(sound), bool)):
         prepared = prepare(VoiceEvidence(sound, speech, 1.0))
         if prepared is not None:

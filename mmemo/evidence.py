@@ -48,13 +48,13 @@ class FaceEvidence:
 
 @dataclass(frozen=True, eq=False)
 class VoiceEvidence:
-    """Audio of one window that contains speech.
+    """Audio of one window that contains a voice: speech, or a vocal burst (a laugh, a cry, a sigh).
 
     Attributes:
         waveform: (N,) float32 mono at 16 kHz, as decoded; encoders normalize its level with
             `mmemo.speech.level.normalize`.
-        speech: (N,) bool speech activity: True where somebody speaks.
-        coverage: share of the window with speech activity, 0 to 1.
+        speech: (N,) bool voice activity: True where there is speech or a vocal burst.
+        coverage: share of the window with voice activity, 0 to 1.
     """
 
     waveform: np.ndarray
@@ -99,7 +99,7 @@ class Evidence:
         start: seconds from the start of the file; ``end`` likewise.
         face: of one person, or None without a face. Of several persons each has a window of its own, with the same
             voice and text.
-        voice: None where nobody speaks.
+        voice: None where there is none.
         text: None without words.
         source: the file the window is of, for encoders that read features stored beside it; None for text alone.
     """

@@ -341,7 +341,11 @@ def _encode(encoder: Encoder, windows: Sequence[Evidence]) -> Encoding:
     if part.affect is not None:
         affect = np.zeros((len(windows), 3), np.float32)
         affect[rows] = part.affect
-    return Encoding(tokens, mask, logits, affect=affect)
+    vocal_burst = None
+    if part.vocal_burst is not None:
+        vocal_burst = np.zeros(len(windows), np.float32)
+        vocal_burst[rows] = part.vocal_burst
+    return Encoding(tokens, mask, logits, affect=affect, vocal_burst=vocal_burst)
 
 
 def load_settings(folder: str | Path) -> Checkpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -69,6 +69,8 @@ class ModalityScores(_Scored):
         affect: valence, arousal and dominance: predicted, where the encoder does so, as that of the text; otherwise
             derived from the scores, see `mmemo.affect.derive_affect`; None where a label has no place among them.
         trust: confidence of the recognized words, 0 to 1; None where it is no probability.
+        vocal_burst: probability that the voice is a vocal burst, a sound without words such as a laugh, a cry or a
+            sigh, 0 to 1; None where the encoder does not predict it.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -83,6 +85,7 @@ class ModalityScores(_Scored):
     weight: Share | None = None
     affect: Affect | None = field(default=None, metadata=OMIT_DEFAULT)
     trust: Share | None = field(default=None, metadata=OMIT_DEFAULT)
+    vocal_burst: Share | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +95,11 @@ class ModalityScores(_Scored):
     def __repr__(self) -> str:
         weight = "" if self.weight is None else f", weight {self.weight:.0%}"
         return f"<ModalityScores {self._verdict()}, coverage {self.coverage:.0%}{weight}>"
+
+    @property
+    def is_vocal_burst(self) -> bool:
+        """Whether it is more probably a vocal burst than speech."""
+        return (self.vocal_burst or 0.0) > 0.5
 
 
 def fused_affect(modalities: Mapping[str, ModalityScores]) -> Affect | None:
@@ -138,6 +146,32 @@ class Segment(_Scored):
 
     def __repr__(self) -> str:
         return f"<Segment {self.start:.1f} to {self.end:.1f} s: {self._verdict()}{_labels(self.modalities)}>"
+
+
+def slots(segments: Sequence[Segment]) -> list[tuple[Seconds, Seconds]]:
+    """The time that belongs to each window, start and end: what is nearest to its middle, as windows overlap."""
+    middles = [(segment.start + segment.end) / 2 for segment in segments]
+    slots = []
+    for place, segment in enumerate(segments):
+        start, end = segment.start, segment.end
+        if place and segments[place - 1].end > segment.start:
+            start = (middles[place - 1] + middles[place]) / 2
+        if place + 1 < len(segments) and segments[place + 1].start < segment.end:
+            end = (middles[place] + middles[place + 1]) / 2
+        slots.append((start, end))
+    return slots
+
+
+def vocal_bursts(segments: Sequence[Segment]) -> tuple[tuple[Seconds, Seconds], ...]:
+    """Spans of the windows whose voice is a vocal burst, start and end; those of neighbors are joined."""
+    spans: list[tuple[Seconds, Seconds]] = []
+    for segment, (start, end) in zip(segments, slots(segments), strict=True):
+        if not any(scores.is_vocal_burst for scores in segment.modalities.values()):
+            continue
+        if spans and abs(spans[-1][1] - start) < 1e-6:
+            start, _ = spans.pop()
+        spans.append((start, end))
+    return tuple(spans)
 
 
 @dataclass(frozen=True)
@@ -291,6 +325,15 @@ class EmotionResult(_Scored):
             raise ArgumentError("EmotionResult: expected the same labels in all scores, of every part and modality.")
         object.__setattr__(self, "affect", fused_affect(self.modalities))
 
+    @property
+    def vocal_bursts(self) -> tuple[tuple[Seconds, Seconds], ...]:
+        """Spans in which the voice is a sound without words (a laugh, a cry, a sigh), start and end in seconds.
+
+        They are those of the windows with a `ModalityScores.vocal_burst` above 0.5, as the timeline shows windows: each
+        has the time that is nearest to its middle.
+        """
+        return vocal_bursts(self.segments)
+
     def _parts(self) -> Iterator[_Scored]:
         """All that has scores within this result."""
         parts: tuple[EmotionResult | Segment | Person, ...] = (self, *self.segments, *self.people)
@@ -377,8 +420,8 @@ class EmotionResult(_Scored):
 
         Columns: ``start``, ``end``, ``what`` ("clip", "segment", "person" or "micro"), ``modality`` ("fused", "face"
         …), ``person`` (id or missing), ``coverage``, ``label``, and one of each label's score; where there is affect,
-        ``valence``, ``arousal``, ``dominance`` and ``derived``. A micro-expression has a label of its own classes and
-        no scores.
+        ``valence``, ``arousal``, ``dominance`` and ``derived``; where it is predicted, ``vocal_burst``. A
+        micro-expression has a label of its own classes and no scores.
 
         Raises:
             MissingExtraError: if pandas is not installed.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmemo.batch.row import Row
 from mmemo.report.export.cells import printable
-from mmemo.report.export.tables import AFFECT
+from mmemo.report.export.tables import AFFECT, VOCAL_BURST
 
 if TYPE_CHECKING:
     import pandas
@@ -44,12 +44,17 @@ class Batch:
     def columns(self) -> tuple[str, ...]:
         """Columns of the table; see `records`."""
         felt = {m for row in self.rows for m, scores in row.modalities.items() if scores.affect is not None}
+        burst = {m for row in self.rows for m, scores in row.modalities.items() if scores.vocal_burst is not None}
         fused = (*self.labels, *(AFFECT if felt else ()))
         first = ("path", "id", "annotated", "speaker", "start", "duration", "label", *fused)
         each = (
             f"{m}.{name}"
             for m in self.modalities
-            for name in ("label", "coverage", "weight", *self.labels, *(AFFECT if m in felt else ()))
+            for name in (
+                *("label", "coverage", "weight", *self.labels),
+                *(AFFECT if m in felt else ()),
+                *([VOCAL_BURST] if m in burst else []),
+            )
         )
         return (*first, *each, "people", "notes", "error")
 
@@ -58,9 +63,9 @@ class Batch:
 
         Columns: ``path``, ``id``, ``annotated``, ``speaker``, ``start``, ``duration``, ``label``, one of each label's
         fused score, and where there is affect ``valence``, ``arousal``, ``dominance``, ``derived``; for each modality
-        ``face.label``, ``face.coverage``, ``face.weight``, and ``face.`` with each label and with affect; ``people``,
-        ``notes`` (codes with spaces between them), ``error``. In a file name, a byte that is no text is written
-        ``\udce9``.
+        ``face.label``, ``face.coverage``, ``face.weight``, and ``face.`` with each label and with affect;
+        ``voice.vocal_burst`` where it is predicted; ``people``, ``notes`` (codes with spaces between them), ``error``.
+        In a file name, a byte that is no text is written ``\udce9``.
         """
         columns = self.columns
         for row in self.rows:
@@ -72,6 +77,7 @@ class Batch:
             for modality, one in row.modalities.items():
                 own = {"label": one.label, "coverage": one.coverage, "weight": one.weight, **one.scores}
                 own |= asdict(one.affect) if one.affect else {}
+                own[VOCAL_BURST] = one.vocal_burst
                 values |= {f"{modality}.{name}": value for name, value in own.items()}
             cells = {column: values.get(column) for column in columns}
             yield {column: printable(cell) if isinstance(cell, str) else cell for column, cell in cells.items()}

@@ -88,6 +88,7 @@ class Row:
                 scores["weight"],
                 Affect(**scores["affect"]) if scores.get("affect") else None,
                 scores.get("trust"),
+                scores.get("vocal_burst"),
             )
             for name, scores in values["modalities"].items()
         }

@@ -26,7 +26,7 @@ from mmemo.speech.recognition import Transcriber
 
 Arrays = dict[str, np.ndarray]
 """Tokens (T, D), logits (K,) and quality (2,) of one clip and modality; empty where it is absent."""
-EVIDENCE_VERSION = 2
+EVIDENCE_VERSION = 3
 """Version of the evidence that encoders get from media; to be increased by each change of it. A part of cache keys."""
 
 
@@ -42,6 +42,8 @@ class EncodedClips:
         faults: one message for each clip that was left out.
         affect: for each modality whose encoder predicts it (N, 3) float32, valence, arousal and dominance from -1 to 1;
             NaN where it is absent.
+        vocal_burst: for each modality whose encoder predicts it (N,) float32, see `Encoding.vocal_burst`; NaN where it
+            is absent.
 
     Examples:
         >>> from mmemo import Clip
@@ -61,6 +63,7 @@ class EncodedClips:
     faults: tuple[str, ...] = ()
     quality: Mapping[str, np.ndarray] = field(default_factory=dict)
     affect: Mapping[str, np.ndarray] = field(default_factory=dict)
+    vocal_burst: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def target(self) -> np.ndarray:
@@ -251,8 +254,9 @@ def encode_prepared(encoder: Encoder, prepared: np.ndarray | None, quality: np.n
     if prepared is None:
         return {}
     encoding = encoder.encode([prepared])
-    affect = {} if encoding.affect is None else {"affect": encoding.affect[0]}
-    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality, **affect}
+    predicted = {"affect": encoding.affect, "vocal_burst": encoding.vocal_burst}
+    more = {name: values[0] for name, values in predicted.items() if values is not None}
+    return {"tokens": encoding.tokens[0][encoding.mask[0]], "logits": encoding.logits[0], "quality": quality, **more}
 
 
 def gather(
@@ -263,6 +267,7 @@ def gather(
     logits: dict[str, np.ndarray] = {}
     quality: dict[str, np.ndarray] = {}
     affect: dict[str, np.ndarray] = {}
+    vocal_burst: dict[str, np.ndarray] = {}
     for encoder in encoders:
         arrays = [clip[encoder.modality] for clip in rows.values()]
         tokens[encoder.modality] = [one.get("tokens") for one in arrays]
@@ -273,6 +278,9 @@ def gather(
         if any("affect" in one for one in arrays):
             unknown = np.full(3, np.nan, np.float32)
             affect[encoder.modality] = np.stack([one.get("affect", unknown) for one in arrays])
+        if any("vocal_burst" in one for one in arrays):
+            bursts = [one.get("vocal_burst", np.nan) for one in arrays]
+            vocal_burst[encoder.modality] = np.array(bursts, np.float32)
     clips = tuple(manifest[row] for row in rows)
     dims = {encoder.modality: encoder.dim for encoder in encoders}
-    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, faults, quality, affect)
+    return EncodedClips(Manifest(clips, manifest.labels), tokens, logits, dims, faults, quality, affect, vocal_burst)

@@ -32,6 +32,8 @@ class Encoding:
             (`mmemo.encoders.modality`). An encoder leaves it out; the model fills it in. None counts as all 1.
         affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that predicts them; else
             None.
+        vocal_burst: (B,) float32 in [0, 1], the probability that a window's voice is a vocal burst (a laugh, a cry, a
+            sigh) rather than speech, of an encoder that predicts it; else None.
 
     Raises:
         ArgumentError: if the shapes don't agree, or a valid value is not finite.
@@ -52,6 +54,7 @@ class Encoding:
     logits: np.ndarray
     quality: np.ndarray | None = None
     affect: np.ndarray | None = None
+    vocal_burst: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.tokens.ndim != 3 or self.mask.shape != self.tokens.shape[:2] or self.mask.dtype != bool:
@@ -81,6 +84,14 @@ class Encoding:
                 f"Encoding: expected affect (B, 3) of finite numbers with B = {len(self.tokens)}, "
                 f"got {self.affect.shape}."
             )
+        if self.vocal_burst is not None and (
+            self.vocal_burst.shape != (len(self.tokens),)
+            or not ((self.vocal_burst[present] >= 0) & (self.vocal_burst[present] <= 1)).all()
+        ):
+            raise ArgumentError(
+                f"Encoding: expected vocal_burst (B,) within 0 to 1 with B = {len(self.tokens)}, "
+                f"got {self.vocal_burst.shape}."
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -94,7 +105,8 @@ class Encoding:
         """Some rows, by their indices or by a (B,) bool."""
         quality = None if self.quality is None else self.quality[chosen]
         affect = None if self.affect is None else self.affect[chosen]
-        return Encoding(self.tokens[chosen], self.mask[chosen], self.logits[chosen], quality, affect)
+        burst = None if self.vocal_burst is None else self.vocal_burst[chosen]
+        return Encoding(self.tokens[chosen], self.mask[chosen], self.logits[chosen], quality, affect, burst)
 
     def only(self, kept: np.ndarray) -> Encoding:
         """A copy with the modality absent from all rows but those where ``kept`` (B,) bool is True."""
@@ -186,8 +198,14 @@ def concatenate(encodings: Sequence[Encoding]) -> Encoding:
     for row, valid in enumerate(valid for one in encodings for valid in one.mask):
         mask[row, : len(valid)] = valid
     affect = [one.affect for one in encodings if one.affect is not None]
-    logits = np.concatenate([one.logits for one in encodings])
-    return Encoding(tokens, mask, logits, affect=np.concatenate(affect) if affect else None)
+    bursts = [one.vocal_burst for one in encodings if one.vocal_burst is not None]
+    return Encoding(
+        tokens,
+        mask,
+        np.concatenate([one.logits for one in encodings]),
+        affect=np.concatenate(affect) if affect else None,
+        vocal_burst=np.concatenate(bursts) if bursts else None,
+    )
 
 
 @runtime_checkable

@@ -116,7 +116,7 @@ def voice(
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
     start, sound = _locate(source, at, length)
-    mask = speech_mask(speech_spans([sound]).spans, 0.0, len(sound))
+    mask = speech_mask(speech_spans([sound]).voice, 0.0, len(sound))
     evidence = VoiceEvidence(sound, mask, float(mask.mean()) if len(mask) else 0.0)
     whole = _logits(loaded, encoder, [evidence])[0]
     if whole is None:

@@ -31,11 +31,13 @@ from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.score import EncodingRecorder, score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model, model_folder
-from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person
+from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person, Segment, vocal_bursts
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
 
 Progress = Callable[[float], None]
+MOST_LISTED = 4
+"""Vocal bursts whose times a note gives."""
 
 
 class Analyzer:
@@ -159,7 +161,7 @@ class Analyzer:
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
-        notes += [*micro_notes, *self._personal_notes(running, scored.modalities)]
+        notes += [*_burst_notes(scored.segments), *micro_notes, *self._personal_notes(running, scored.modalities)]
         return EmotionResult(
             source=None if clip.path is None else str(clip.path),
             duration=extraction.grid.duration,
@@ -395,10 +397,23 @@ def _micro_expressions(
 
 
 def _measure_prosody(extraction: Extraction) -> Prosody | None:
-    """The prosody of a clip; None where nobody speaks, or no modality needed the sound."""
+    """The prosody of the speech of a clip; None where nobody speaks, or no modality needed the sound."""
     if extraction.sound is None or extraction.activity is None or not extraction.activity.spans:
         return None
     return measure(extraction.sound.blocks(), extraction.activity.spans, extraction.grid.start)
+
+
+def _burst_notes(segments: Sequence[Segment]) -> list[Note]:
+    """A note on the voices without words."""
+    bursts = vocal_bursts(segments)
+    if not bursts:
+        return []
+    listed = [f"from {start:.1f} to {end:.1f} s" for start, end in bursts[:MOST_LISTED]]
+    more = len(bursts) - len(listed)
+    listed += [f"{more} more time{'s' if more > 1 else ''}"] if more else []
+    times = " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+    message = f"The voice {times} is a sound without words (a laugh, a cry, a sigh), scored as such."
+    return [Note("vocal-bursts", message)]
 
 
 def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> str:
@@ -431,6 +446,6 @@ def _unscored(
                 "A face was found, but not seen well enough to be scored: too small, blurred, dark or turned away.",
             )
         )
-    if "voice" in modalities and "voice" not in scored and extraction.activity and extraction.activity.spans:
-        notes.append(Note("short-speech", "There is too little speech to score the voice."))
+    if "voice" in modalities and "voice" not in scored and extraction.activity and extraction.activity.voice:
+        notes.append(Note("short-speech", "There is too little of the voice to score it."))
     return notes

@@ -44,7 +44,7 @@ _NO_VOICE = {
     "empty": ("no-audio", "The sound track holds no sound, so voice was not scored."),
     "digital-silence": ("silent-audio", "The sound track is digital silence, so voice was not scored."),
     "too-quiet": ("quiet-audio", "The sound is too quiet to tell speech from noise, so voice was not scored."),
-    "no-speech": ("no-speech", "Nobody speaks in the sound track, so voice was not scored."),
+    "no-speech": ("no-speech", "There is no voice in the sound track, so it was not scored."),
 }
 
 
@@ -56,7 +56,7 @@ class Extraction:
         grid: the spans of the windows.
         source: the clip's file; None for text alone.
         sound: its sound, if it was used.
-        activity: where somebody speaks, in seconds of the file; None where nothing needed the sound.
+        activity: where there is a voice, in seconds of the file; None where nothing needed the sound.
         transcript: the words, wherever they came from.
         notes: what was missing or damaged.
         box_tracks: where the faces were.
@@ -148,8 +148,8 @@ def extract(
             _detect_speech(clip, info, extraction, note=needs_voice)
         if needs_text and extraction.transcript is None:
             extraction.transcript = _recognize(clip, info, extraction, transcriber)
-        if needs_voice and extraction.sound and extraction.activity and extraction.activity.spans:
-            extraction.voices = voice_windows(extraction.sound.blocks(), extraction.activity.spans, extraction.grid)
+        if needs_voice and extraction.sound and extraction.activity and extraction.activity.voice:
+            extraction.voices = voice_windows(extraction.sound.blocks(), extraction.activity.voice, extraction.grid)
     except BaseException:
         extraction.close()
         raise
@@ -290,9 +290,7 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     # The last samples may lie a little after the end; a damaged timestamp lies far after it.
     end = min(source.duration + 1.0, math.inf if clip.end is None else clip.end)
     extraction.sound = sound = ClipSound(source.path, clip.start, end, clip.channel)
-    activity = speech_spans(sound.blocks())
-    shifted = tuple((start + clip.start, end + clip.start) for start, end in activity.spans)
-    extraction.activity = replace(activity, spans=shifted)
+    activity = extraction.activity = speech_spans(sound.blocks()).shifted(clip.start)
     if activity.absence and note:
         extraction.notes.append(Note(*_NO_VOICE[activity.absence]))
     if sound.damage.samples:

@@ -40,6 +40,7 @@ class WindowScores:
         quality: (2,) float32 of each window, as `Encoding.quality`, or none at all.
         coverage: share of each window with evidence, 0 to 1.
         affect: (3,) float32 of each window, as `Encoding.affect`, or none at all.
+        vocal_burst: of each window, as `Encoding.vocal_burst`, or none at all.
         boxes: (4,) of a person's face in each window: left, top, right, bottom as shares of the picture.
         times: of a person's first and last frame in each window, in seconds.
         segments: of a person, the face's scores in each window.
@@ -51,6 +52,7 @@ class WindowScores:
     quality: list[np.ndarray] = field(default_factory=list)
     coverage: list[float] = field(default_factory=list)
     affect: list[np.ndarray] = field(default_factory=list)
+    vocal_burst: list[float] = field(default_factory=list)
     boxes: list[np.ndarray] = field(default_factory=list)
     times: list[Seconds] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
@@ -65,6 +67,8 @@ class WindowScores:
             self.quality.append(encoding.quality[row])
         if encoding.affect is not None:
             self.affect.append(encoding.affect[row])
+        if encoding.vocal_burst is not None:
+            self.vocal_burst.append(float(encoding.vocal_burst[row]))
 
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
@@ -73,7 +77,11 @@ class WindowScores:
         tokens = np.stack(self.tokens)[None].astype(np.float32)
         quality = np.mean(self.quality, axis=0, keepdims=True).astype(np.float32) if self.quality else None
         affect = np.average(self.affect, axis=0, weights=weights)[None].astype(np.float32) if self.affect else None
-        return Encoding(tokens, np.ones(tokens.shape[:2], bool), logits[None].astype(np.float32), quality, affect)
+        burst = None
+        if self.vocal_burst:
+            burst = np.average(self.vocal_burst, weights=weights, keepdims=True).astype(np.float32)
+        mask = np.ones(tokens.shape[:2], bool)
+        return Encoding(tokens, mask, logits[None].astype(np.float32), quality, affect, burst)
 
     def select(self, rows: Sequence[int]) -> WindowScores:
         """The scores of some windows, by their indices."""
@@ -84,6 +92,7 @@ class WindowScores:
             [self.quality[row] for row in rows] if self.quality else [],
             [self.coverage[row] for row in rows],
             [self.affect[row] for row in rows] if self.affect else [],
+            [self.vocal_burst[row] for row in rows] if self.vocal_burst else [],
         )
 
     def share(self, total: Seconds) -> float:
@@ -173,6 +182,7 @@ def score(
                 float(shares[modality][0]),
                 _affect(encoding, 0),
                 _trust(modality, encoding, 0),
+                _vocal_burst(encoding, 0),
             )
             for modality, encoding in whole.items()
         },
@@ -287,6 +297,7 @@ def _segments(
                 float(shares[modality][place]),
                 _affect(encoding, place),
                 _trust(modality, encoding, place),
+                _vocal_burst(encoding, place),
             )
             for modality, encoding in kept.items()
             if encoding.present[place]
@@ -369,6 +380,7 @@ def _fused(
             float(shares[name][0]),
             _affect(encodings[name], 0),
             _trust(name, encodings[name], 0),
+            _vocal_burst(encodings[name], 0),
         )
         for name, windows in parts.items()
     }
@@ -385,6 +397,10 @@ def _trust(modality: str, encoding: Encoding, row: int) -> float | None:
     if encoding.quality is None or not modality_named(modality).trust_is_probability:
         return None
     return float(encoding.quality[row, QUALITIES.index("trust")])
+
+
+def _vocal_burst(encoding: Encoding, row: int) -> float | None:
+    return None if encoding.vocal_burst is None else float(encoding.vocal_burst[row])
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

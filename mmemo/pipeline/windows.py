@@ -81,7 +81,7 @@ def face_windows(sightings: Iterable[Sighting], grid: Grid) -> Iterator[tuple[Fa
 
 
 def voice_windows(blocks: Iterable[np.ndarray], spans: Sequence[Span], grid: Grid) -> Iterator[VoiceEvidence | None]:
-    """The sound of each window with its speech marked; None where nobody speaks."""
+    """The sound of each window with its voice marked; None where there is none."""
     for (start, end), sound in zip(grid, cut(blocks, grid, grid.start), strict=True):
         speech = speech_mask([span for span in spans if span[1] > start and span[0] < end], start, len(sound))
         coverage = float(speech.sum()) / max(1, round((end - start) * SAMPLE_RATE))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CLEAR = 0.4
 """Share below which no label stands out."""
 _MOST_LISTED = 4
-_EVIDENCE = {"face": "a face", "voice": "speech", "text": "words"}
+_EVIDENCE = {"face": "a face", "voice": "a voice", "text": "words"}
 _WEIGHTS = Path(__file__).parent.parent / "weights"
 _VARIANTS = ("with_", "prepared", "end_to_end", "windows", "tfidf")
 """Parts of the names of scores that repeat others under other conditions."""

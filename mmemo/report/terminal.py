@@ -102,7 +102,10 @@ def _windows(result: EmotionResult) -> Table:
     every = -(-len(result.segments) // _MOST_ROWS)
     for segment in result.segments[::every]:
         modalities = (segment.modalities.get(name) for name in result.modalities)
-        labels = (_label(scores.label) if scores else "-" for scores in modalities)
+        labels = (
+            Text.assemble(_label(scores.label), " (vocal burst)" if scores.is_vocal_burst else "") if scores else "-"
+            for scores in modalities
+        )
         span, share = f"{segment.start:.1f} to {segment.end:.1f}", f"{segment.scores[segment.label]:.0%}"
         table.add_row(span, _label(segment.label), share, *labels)
     if every > 1:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmemo.evidence import Seconds
-from mmemo.result import Scores
+from mmemo.result import Scores, slots
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult, ModalityScores, Person, Segment
@@ -78,7 +78,7 @@ def spans(segments: Sequence[Segment], band: str) -> list[Span]:
     """Spans of one label each, in order of time; neighboring windows with the same label are one span."""
     spans: list[Span] = []
     weights: list[float] = []
-    for (start, end), segment in zip(_slots(segments), segments, strict=True):
+    for (start, end), segment in zip(slots(segments), segments, strict=True):
         scores = _of_band(segment, band)
         if scores is None:
             continue
@@ -132,7 +132,7 @@ def _runs(segments: Sequence[Segment], values: Sequence[list[float] | None]) -> 
     """The runs of the windows that have values."""
     runs: list[Run] = []
     members: list[tuple[Slot, float, list[float]]] = []
-    for slot, segment, value in zip(_slots(segments), segments, values, strict=True):
+    for slot, segment, value in zip(slots(segments), segments, values, strict=True):
         if value is None:
             continue
         if members and slot[0] > members[-1][0][1] + 1e-6:  # between them there were no values
@@ -146,17 +146,3 @@ def _run(members: Sequence[tuple[Slot, float, list[float]]]) -> Run:
     times = [members[0][0][0], *(middle for _, middle, _ in members), members[-1][0][1]]
     values = [members[0][2], *(value for *_, value in members), members[-1][2]]
     return Run(np.array(times, float), np.array(values, float))
-
-
-def _slots(segments: Sequence[Segment]) -> list[Slot]:
-    """Where each window is drawn: the time nearest to its middle, as windows overlap."""
-    middles = [(segment.start + segment.end) / 2 for segment in segments]
-    slots = []
-    for place, segment in enumerate(segments):
-        start, end = segment.start, segment.end
-        if place and segments[place - 1].end > segment.start:
-            start = (middles[place - 1] + middles[place]) / 2
-        if place + 1 < len(segments) and segments[place + 1].start < segment.end:
-            end = (middles[place] + middles[place + 1]) / 2
-        slots.append((start, end))
-    return slots

@@ -1,16 +1,18 @@
-"""Speech activity detection: where in a sound somebody speaks, or why nobody does.
+"""Voice activity detection: where in a sound are speech and vocal bursts (laughs, cries, screams, sighs), or why none.
 
-The detector is Silero's network for 16 kHz, rewritten for speed by recipes/speech_activity_onnx.py, at two speeds on
-sound brought to one level; see docs/models/speech_activity.md.
+Speech is detected by Silero's network for 16 kHz, rewritten for speed by recipes/speech_activity_onnx.py, at two speeds
+on sound brought to one level; vocal bursts by a linear layer on the state of the same network's LSTM, which
+recipes/vocal_bursts.py fits. See docs/models/speech_activity.md.
 
 Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024, MIT license.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,8 +23,10 @@ from mmemo.errors import ArgumentError, WeightsError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.onnx_network import OnnxNetwork, usable_threads
 
-NETWORK = Path(__file__).parents[1] / "weights" / "speech_activity" / "model.onnx"
-NETWORK_SHA256 = "d8a2544dcf92eadc02e982cae11c2b789ba087caf7b02e9e3508954ab61101a3"
+FOLDER = Path(__file__).parents[1] / "weights" / "speech_activity"
+NETWORK, VOCAL_BURSTS = FOLDER / "model.onnx", FOLDER / "vocal_bursts.npy"
+NETWORK_SHA256 = "d2d5b4a3e76fdbd0e181ba779d079363f679312c014c0cdd2c155e4b3c64b540"
+VOCAL_BURSTS_SHA256 = "a6ad4df434fc14efb9ec4e796a27120624315e4ef3cdfaaca6e058bdbb453b29"
 
 CHUNK, CONTEXT = 512, 64
 """Samples the detector judges at once, and those before them that it sees as well."""
@@ -31,10 +35,12 @@ CHUNK_SECONDS: Seconds = CHUNK / SAMPLE_RATE / 1.5
 BLOCK = 131_072
 """Samples computed together: 8.2 s."""
 
-ENTER, LEAVE = 0.5, 0.35
+SPEECH = 0.5, 0.35
 """Probability at which speech begins, and below which it ends (the detector's published defaults)."""
+BURST = 0.98, 0.9
+"""The same of a voice of any kind: see docs/models/speech_activity.md for how they were chosen."""
 SHORTEST_SPEECH, SHORTEST_PAUSE, MARGIN = 0.25, 0.2, 0.06
-"""Seconds: shorter speech is dropped, shorter pauses are bridged, and each span is widened by the margin."""
+"""Seconds: a shorter voice is dropped, shorter pauses are bridged, and each span is widened by the margin."""
 
 SILENCE_DB = -90.0
 """dBFS: a recording below this holds nothing but the rounding of 16 bits."""
@@ -46,24 +52,38 @@ TARGET_DB, HIGHEST_GAIN_DB = -20.0, 55.0
 
 @dataclass(frozen=True)
 class SpeechActivity:
-    """Where somebody speaks in one recording.
+    """Where there are speech and vocal bursts in one recording.
 
     Attributes:
-        spans: (start, end) in seconds from the first sample, in order, not overlapping.
+        spans: of speech: (start, end) in seconds from the first sample, in order, not overlapping.
+        vocal_bursts: of voices without words outside the speech (laughs, cries, screams, sighs), in the same form.
         duration: seconds of sound that were given.
         peak_db: level of the loudest 32 ms in dBFS; minus infinity for digital silence or no sound at all.
         invalid: number of samples that were NaN or infinite; they count as silence.
     """
 
     spans: tuple[tuple[Seconds, Seconds], ...]
+    vocal_bursts: tuple[tuple[Seconds, Seconds], ...]
     duration: Seconds
     peak_db: float
     invalid: int
 
     @property
+    def voice(self) -> tuple[tuple[Seconds, Seconds], ...]:
+        """Spans with a voice, speech and vocal bursts, in order, not overlapping."""
+        return tuple(sorted(self.spans + self.vocal_bursts))
+
+    def shifted(self, seconds: Seconds) -> SpeechActivity:
+        """The same spans, later by some seconds."""
+        spans, bursts = (
+            tuple((start + seconds, end + seconds) for start, end in each) for each in (self.spans, self.vocal_bursts)
+        )
+        return replace(self, spans=spans, vocal_bursts=bursts)
+
+    @property
     def absence(self) -> str | None:
         """Why there is no voice: "empty", "digital-silence", "too-quiet" or "no-speech"; None where there is one."""
-        if self.spans:
+        if self.voice:
             return None
         if self.duration == 0:
             return "empty"
@@ -73,16 +93,16 @@ class SpeechActivity:
 
 
 def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
-    """Detect speech in a stream of sound; memory does not grow with its length.
+    """Detect speech and vocal bursts in a stream of sound; memory does not grow with its length.
 
     Args:
         blocks: float32 mono arrays of shape (N,) at 16 kHz, in order, of any lengths.
 
     Raises:
         ArgumentError: if a block is not one-dimensional.
-        WeightsError: if the network's file is missing, or not the one that mmemo was released with.
+        WeightsError: if a file of weights is missing, or not the one that mmemo was released with.
     """
-    detectors, spans = (_ScaledDetector(), _ScaledDetector()), _Spans()
+    detectors, speech, bursts = (_ScaledDetector(), _ScaledDetector()), _Spans(*SPEECH), _Spans(*BURST)
     samples, invalid, peak = 0, 0, 0.0
     with ThreadPoolExecutor(len(detectors)) as pool:  # starts threads only when it is used
         map_both = pool.map if usable_threads() > 1 else map
@@ -90,22 +110,36 @@ def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
             valid = np.isfinite(sound)
             samples, invalid = samples + len(sound), invalid + len(sound) - int(valid.sum())
             sound = np.where(valid, sound, 0)
-            (level, plain), (_, slow) = map_both(_ScaledDetector.__call__, detectors, (sound, _slowed(sound)))
+            (level, plain, burst), (_, slow, _) = map_both(_ScaledDetector.__call__, detectors, (sound, _slowed(sound)))
             peak = max(peak, float(level.max()))
             # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
-            spans.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
+            speech.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
+            bursts.add(np.repeat(burst, 3)[::2][: len(slow)])
     duration = samples / SAMPLE_RATE
     peak_db = 20 * float(np.log10(peak)) if peak > 0 else -np.inf
-    return SpeechActivity(spans.finish(duration), duration, peak_db, invalid)
+    spoken = speech.finish(duration)
+    return SpeechActivity(spoken, _outside(bursts.finish(duration), spoken), duration, peak_db, invalid)
 
 
 def speech_mask(spans: Sequence[tuple[Seconds, Seconds]], start: Seconds, samples: int) -> np.ndarray:
-    """(samples,) bool, True where somebody speaks, for a stretch of sound that begins at ``start`` seconds."""
+    """(samples,) bool, True within the spans, for a stretch of sound that begins at ``start`` seconds."""
     mask = np.zeros(samples, bool)
     for begin, end in spans:
         first, last = (round((time - start) * SAMPLE_RATE) for time in (begin, end))
         mask[max(0, first) : max(0, last)] = True
     return mask
+
+
+def _outside(
+    spans: Iterable[tuple[Seconds, Seconds]], covered: Sequence[tuple[Seconds, Seconds]]
+) -> tuple[tuple[Seconds, Seconds], ...]:
+    """The parts of the spans between those that are covered, without the short ones."""
+    ends = [0.0, *(end for _, end in covered)]
+    starts = [*(start for start, _ in covered), math.inf]
+    parts = (
+        (max(start, free), min(end, until)) for start, end in spans for free, until in zip(ends, starts, strict=True)
+    )
+    return tuple((start, end) for start, end in parts if end - start >= SHORTEST_SPEECH)
 
 
 def _amplitude(level_db: float) -> float:
@@ -162,13 +196,15 @@ class _ScaledDetector:
     def __init__(self) -> None:
         self.detector, self.gain = _Detector(), _Gain()
 
-    def __call__(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Level (root mean square) and probability of speech of each chunk, both (C,), of the next sound (N,)."""
+    def __call__(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Level (root mean square) and probabilities of speech and of any voice of each chunk of a sound; each (C,)."""
         chunks = _chunks(sound)
         level: np.ndarray = np.sqrt(np.mean(np.square(chunks), axis=1, dtype=np.float64))
         if level.max() < _amplitude(QUIET_DB):
-            return level, 0 * level
-        return level, self.detector(chunks * self.gain(level)[:, None])
+            return level, 0 * level, 0 * level
+        speech, states = self.detector(chunks * self.gain(level)[:, None])
+        *weight, bias = _burst_layer()
+        return level, speech, 1 / (1 + np.exp(-(states @ weight + bias)))
 
 
 class _Gain:
@@ -200,19 +236,48 @@ class _Gain:
 @cache
 def _network() -> OnnxNetwork:
     """The network, loaded once in each process; it keeps no state between calls and is shared by threads."""
+    return OnnxNetwork(_checked(NETWORK, NETWORK_SHA256), threads=1)  # each run in the thread that calls it
+
+
+@cache
+def _burst_layer() -> np.ndarray:
+    """(129,) float32: the weights of the LSTM's 128 units, and the bias, of the probability of a voice."""
+    layer: np.ndarray = np.load(_checked(VOCAL_BURSTS, VOCAL_BURSTS_SHA256))
+    return layer
+
+
+def _checked(file: Path, expected: str) -> Path:
+    """The file, if it has this SHA-256."""
     try:
-        sha256 = sha256_of(NETWORK)
+        sha256 = sha256_of(file)
     except OSError as error:
         raise WeightsError(
-            f"The network for speech activity can't be read from {NETWORK}: {error.strerror}. "
+            f"The network for speech activity can't be read from {file}: {error.strerror}. "
             "Reinstall with: pip install --force-reinstall mmemo"
         ) from error
-    if sha256 != NETWORK_SHA256:
+    if sha256 != expected:
         raise WeightsError(
-            f"{NETWORK} is not the network for speech activity that this version of mmemo was released with. "
+            f"{file} is not the network for speech activity that this version of mmemo was released with. "
             "Reinstall with: pip install --force-reinstall mmemo"
         )
-    return OnnxNetwork(NETWORK, threads=1)  # each run in the thread that calls it
+    return file
+
+
+def network_states(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the layer for vocal bursts is fitted on: see recipes/vocal_bursts.py.
+
+    Args:
+        sound: (N,) float32 mono at 16 kHz.
+
+    Returns:
+        level (C,) float64, root mean square of each chunk of 32 ms, and the network's state (C, 128) float32 after it.
+    """
+    gain, detector, levels, states = _Gain(), _Detector(), [], []
+    for block in _regrouped([sound]):
+        chunks = _chunks(block)
+        levels.append(np.sqrt(np.mean(np.square(chunks), axis=1, dtype=np.float64)))
+        states.append(detector(chunks * gain(levels[-1])[:, None])[1])
+    return np.concatenate(levels), np.concatenate(states)
 
 
 class _Detector:
@@ -223,19 +288,24 @@ class _Detector:
         self.context = np.zeros(CONTEXT, np.float32)
         self.hidden = self.cell = np.zeros((1, 1, 128), np.float32)
 
-    def __call__(self, chunks: np.ndarray) -> np.ndarray:
-        """Probability of speech (C,) of the next C chunks, (C, CHUNK) float32."""
+    def __call__(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probability of speech (C,) and state of the LSTM (C, 128) of the next C chunks, (C, CHUNK) float32."""
         before = np.concatenate([self.context[None], chunks[:-1, -CONTEXT:]])
         self.context = chunks[-1, -CONTEXT:].copy()
         sound = np.concatenate([before, chunks], axis=1)
-        probabilities, self.hidden, self.cell = self.network(sound, self.hidden, self.cell)
-        return probabilities
+        probabilities, self.hidden, self.cell, states = self.network(sound, self.hidden, self.cell)
+        return probabilities, states
 
 
 class _Spans:
-    """Turns probabilities into spans with a hysteresis, as they come."""
+    """Turns probabilities into spans with a hysteresis, as they come.
 
-    def __init__(self) -> None:
+    Args:
+        enter: probability at which a span begins; ``leave``: below which it ends.
+    """
+
+    def __init__(self, enter: float, leave: float) -> None:
+        self.enter, self.leave = enter, leave
         self.spans: list[tuple[Seconds, Seconds]] = []
         self.chunk = 0
         self.start: Seconds | None = None
@@ -243,9 +313,9 @@ class _Spans:
     def add(self, probabilities: np.ndarray) -> None:
         for probability in probabilities.tolist():
             time = self.chunk * CHUNK_SECONDS
-            if self.start is None and probability >= ENTER:
+            if self.start is None and probability >= self.enter:
                 self.start = time
-            elif self.start is not None and probability < LEAVE:
+            elif self.start is not None and probability < self.leave:
                 self._close(self.start, time)
                 self.start = None
             self.chunk += 1

@@ -15,7 +15,7 @@ def test_the_summary_says_what_matters(made: EmotionResult) -> None:
     assert "say happiness (50%)" in text
     assert "the voice says anger (70%): they differ" in text
     assert "happiness (0.0 s to 2.5 s), surprise (2.5 s to 4.0 s) and anger (7.0 s to 9.0 s)" in text
-    assert "a face in 90% and speech in 40%" in text
+    assert "a face in 90% and a voice in 40%" in text
     flat = dict.fromkeys(made.scores, 1 / 7)
     alone = EmotionResult(None, 0.0, made.scores, {"text": made.modalities["face"]})
     assert "Only the words were scored." in summary(alone)

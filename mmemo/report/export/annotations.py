@@ -42,7 +42,7 @@ def rttm(result: EmotionResult) -> str:
 
 
 def eaf(result: EmotionResult, folder: Path) -> bytes:
-    """An ELAN document (EAF 3.0): tiers of the fused label, of each modality, of each person, of speech and words.
+    """An ELAN document (EAF 3.0): tiers of the fused label, each modality, each person, speech, vocal bursts and words.
 
     The labels are a controlled vocabulary. Neighboring windows with the same label are one annotation. Times are
     those of the media file.
@@ -62,6 +62,9 @@ def eaf(result: EmotionResult, folder: Path) -> bytes:
         document.tier(f"person {person.id}", "emotion", _labels(spans(person.segments, "fused")))
     if result.speech is not None:
         document.tier("speech", "speech", [(start, end, "speech") for start, end in result.speech])
+    if result.vocal_bursts:
+        bursts = [(start, end, "vocal burst") for start, end in result.vocal_bursts]
+        document.tier("vocal bursts", "speech", bursts)
     for number, lines in enumerate(_lanes(result.transcript.lines if result.transcript else ()), 1):
         name = "words" if number == 1 else f"words {number}"  # lines that overlap, as a tier holds none
         document.tier(name, "words", [(line.start, line.end, line.text) for line in lines])

@@ -13,8 +13,10 @@ from mmemo.errors import ArgumentError, TranscriptError
 from mmemo.evidence import Seconds
 from mmemo.labels import LABEL_SETS
 from mmemo.report.style.colors import colors, ink
+from mmemo.report.style.wording import VOCAL_BURST
 from mmemo.report.timeline import label_between, spans
 from mmemo.speech.subtitle_file import read_text
+from mmemo.speech.transcript import Line
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
@@ -91,7 +93,8 @@ def _lines(result: EmotionResult) -> Iterator[TaggedLine]:
         for span in spans(result.segments, "fused"):
             yield TaggedLine(span.start, span.end, span.label, "")
         return
-    for line in result.transcript.lines:
+    bursts = [Line(start, end, VOCAL_BURST) for start, end in result.vocal_bursts]
+    for line in sorted((*result.transcript.lines, *bursts), key=lambda line: line.start):
         label = label_between(result, line.start, max(line.end, line.start + 0.001))
         yield TaggedLine(line.start, line.end, label, " ".join(line.text.split()))
 

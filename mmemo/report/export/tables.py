@@ -17,6 +17,8 @@ COLUMNS = ("start", "end", "what", "modality", "person", "coverage", "label")
 """Columns of a result's table before those of the scores."""
 AFFECT = ("valence", "arousal", "dominance", "derived")
 """Columns after them, where there is affect: fields of `mmemo.affect.Affect`."""
+VOCAL_BURST = "vocal_burst"
+"""Last column, where an encoder predicts it: `mmemo.result.ModalityScores.vocal_burst`."""
 
 
 def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
@@ -46,7 +48,8 @@ def frame(result: EmotionResult) -> pandas.DataFrame:
 
 def columns(result: EmotionResult) -> list[str]:
     """Columns of a result's table."""
-    return [*COLUMNS, *result.scores, *(AFFECT if result.affect else ())]
+    predicted = any(scores.vocal_burst is not None for scores in result.modalities.values())
+    return [*COLUMNS, *result.scores, *(AFFECT if result.affect else ()), *([VOCAL_BURST] if predicted else [])]
 
 
 def _rows(what: str, start: float, end: float, part: EmotionResult | Segment) -> Iterator[dict[str, Any]]:
@@ -72,5 +75,7 @@ def _row(
     coverage: float | None,
     scored: EmotionResult | Segment | Person | ModalityScores,
 ) -> dict[str, Any]:
-    affect = asdict(scored.affect) if scored.affect else {}
-    return span | {"modality": modality, "coverage": coverage, "label": scored.label} | scored.scores | affect
+    more = asdict(scored.affect) if scored.affect else {}
+    burst = getattr(scored, VOCAL_BURST, None)
+    more |= {} if burst is None else {VOCAL_BURST: burst}
+    return span | {"modality": modality, "coverage": coverage, "label": scored.label} | scored.scores | more

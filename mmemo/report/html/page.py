@@ -12,13 +12,13 @@ from mmemo.report.html.svg import LEFT, MOST_POINTS, WIDTH, bands, data_url, tim
 from mmemo.report.html.templating import render
 from mmemo.report.previews import Previews
 from mmemo.report.style.colors import FAINT, colors
-from mmemo.report.style.wording import source_name, transcript_source
+from mmemo.report.style.wording import VOCAL_BURST, source_name, transcript_source
 from mmemo.report.summary import model_cards, summary
 from mmemo.report.timeline import longest_seen, runs, scores_between, thin
+from mmemo.speech.transcript import Line
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
-    from mmemo.speech.transcript import Line
 
 _THUMBNAILS, _BINS = 12, 880
 _MOST_PEOPLE = 12
@@ -95,9 +95,11 @@ def _timeline_data(result: EmotionResult) -> dict[str, Any]:
 
 
 def _lines(result: EmotionResult) -> Sequence[tuple[Line, str, str]]:
-    """Each line of the transcript with the color and the text of its fused label."""
+    """Each line of the transcript, and each vocal burst, with the color and the text of its fused label."""
     lines, palette = [], colors(result.scores)
-    for line in result.transcript.lines if result.transcript else ():
+    words = result.transcript.lines if result.transcript else ()
+    bursts = [Line(start, end, VOCAL_BURST) for start, end in result.vocal_bursts]
+    for line in sorted((*words, *bursts), key=lambda line: line.start):
         scores = scores_between(result, line.start, line.end) if result.duration else result.scores
         label = max(scores, key=scores.__getitem__) if scores else ""
         lines.append((line, palette.get(label, FAINT), f"{label} {scores[label]:.0%}" if scores else ""))

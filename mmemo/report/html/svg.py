@@ -13,8 +13,8 @@ from markupsafe import Markup
 from mmemo.report.html.templating import element
 from mmemo.report.previews import Thumbnail, jpeg
 from mmemo.report.style.clock import ticks, unit
-from mmemo.report.style.colors import AXIS, EMPTY, FAINT, HATCH, SPEECH, TEXT, WAVEFORM, colors, ink
-from mmemo.report.style.wording import label_with_share, micro_expression_title, name_of
+from mmemo.report.style.colors import AXIS, BURST, EMPTY, FAINT, HATCH, SPEECH, TEXT, WAVEFORM, colors, ink
+from mmemo.report.style.wording import label_with_share, micro_expression_title, name_of, sound_shading
 from mmemo.report.timeline import Run, Span, label_between, longest_seen, runs, spans, thin
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def timeline_svg(
         drawing.band(band, bold=number == 0)
     if result.micro_expressions:
         drawing.micro_expressions()
-    if envelope is not None or result.speech:
+    if envelope is not None or result.speech or result.vocal_bursts:
         drawing.sound(envelope)
     if result.transcript is not None and result.transcript.lines:
         drawing.words()
@@ -155,12 +155,14 @@ class _Drawing:
         self._end_row("Micro", "", 12)
 
     def sound(self, envelope: np.ndarray | None) -> None:
-        """The envelope, on a scale that shows quiet speech, too, with the spans of speech behind it."""
+        """The envelope, on a scale that shows quiet speech, too, with speech and vocal bursts shaded behind it."""
         top, height = self._y, 44
-        for start, end in self._result.speech or ():
+        shades = [("speech", span, SPEECH) for span in self._result.speech or ()]
+        shades += [("vocal burst", span, BURST) for span in self._result.vocal_bursts]
+        for what, (start, end), color in shades:
             width = _px(max(0.5, self.x(end) - self.x(start)))
             box = {"x": _px(self.x(start)), "y": _px(top), "width": width, "height": height}
-            self._add("rect", element("title", f"speech, {start:.1f} to {end:.1f} s"), **box, fill=SPEECH)
+            self._add("rect", element("title", f"{what}, {start:.1f} to {end:.1f} s"), **box, fill=color)
         middle = top + height / 2
         if envelope is not None and len(envelope):
             heights = np.sqrt(envelope / max(float(envelope.max()), 1e-4)) * height / 2
@@ -168,7 +170,7 @@ class _Drawing:
             points = f"{_points(xs, middle - heights)} {_points(xs[::-1], middle + heights[::-1])}"
             self._add("polygon", points=points, fill=WAVEFORM)
         self._add("path", d=f"M{LEFT} {_px(middle)}H{WIDTH}", stroke=AXIS, stroke_width=0.6)
-        self._end_row("Sound", "speech is shaded" if self._result.speech else "", height)
+        self._end_row("Sound", sound_shading(self._result), height)
 
     def words(self) -> None:
         """A bar a line of the transcript, in the color of its label."""

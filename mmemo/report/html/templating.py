@@ -11,7 +11,14 @@ from markupsafe import Markup
 
 from mmemo.report.style import colors
 from mmemo.report.style.clock import timestamp, total
-from mmemo.report.style.wording import LIMITS, label_with_share, micro_expression_title, name_of, speaking_share
+from mmemo.report.style.wording import (
+    LIMITS,
+    VOCAL_BURST,
+    label_with_share,
+    micro_expression_title,
+    name_of,
+    speaking_share,
+)
 
 _PAGES = "mmemo.report.html"
 
@@ -37,6 +44,7 @@ def environment(package: str) -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.globals |= {"asset": partial(_asset, environment), "LIMITS": LIMITS, "colors": colors.colors}
+    environment.globals["VOCAL_BURST"] = VOCAL_BURST
     environment.globals |= {
         name: getattr(colors, name) for name in ("TEXT", "FAINT", "OUTLINE", "RULE", "EMPTY", "ACCENT")
     }

@@ -15,9 +15,9 @@ from mmemo.report.plots.prosody import draw_prosody
 from mmemo.report.plots.scores import plot_scores
 from mmemo.report.previews import Previews
 from mmemo.report.style.clock import ticks, unit
-from mmemo.report.style.colors import AXIS, EMPTY, FAINT, HATCH, OUTLINE, SPEECH, TEXT, WAVEFORM, colors, ink
+from mmemo.report.style.colors import AXIS, BURST, EMPTY, FAINT, HATCH, OUTLINE, SPEECH, TEXT, WAVEFORM, colors, ink
 from mmemo.report.style.fonts import families
-from mmemo.report.style.wording import label_with_share, name_of
+from mmemo.report.style.wording import label_with_share, name_of, sound_shading
 from mmemo.report.timeline import Run, label_between, longest_seen, runs, scores_at, spans, thin
 
 if TYPE_CHECKING:
@@ -173,14 +173,15 @@ def _name_span(
 def _sound(axes: Axes, result: EmotionResult, envelope: np.ndarray | None) -> None:
     start, end = result.start, result.start + result.duration
     axes.set(xlim=(start, end), ylim=(-1.05, 1.05))
-    for onset, offset in result.speech or ():
-        axes.add_patch(Rectangle((onset, -1.05), offset - onset, 2.1, facecolor=SPEECH, linewidth=0))
+    for shaded, color in ((result.speech or (), SPEECH), (result.vocal_bursts, BURST)):
+        for onset, offset in shaded:
+            axes.add_patch(Rectangle((onset, -1.05), offset - onset, 2.1, facecolor=color, linewidth=0))
     axes.axhline(0, color=AXIS, linewidth=0.8)
     if envelope is not None:
         height = np.sqrt(envelope / max(float(envelope.max()), 1e-4))  # quiet speech shows, too
         times = np.linspace(start, end, len(envelope))
         axes.fill_between(times, -height, height, facecolor=WAVEFORM, linewidth=0)
-    heading(axes, "Sound", "speech is shaded" if result.speech else "no speech" if result.speech is not None else "")
+    heading(axes, "Sound", sound_shading(result) or ("no speech" if result.speech is not None else ""))
 
 
 def _seconds(axes: Axes, result: EmotionResult) -> None:

@@ -22,6 +22,8 @@ LIMITS = (
 )
 """What every page states about its figures."""
 _NAMES = {"text": "Words"}
+VOCAL_BURST = "(vocal burst)"
+"""What a transcript has in place of words for a laugh, a cry or a sigh."""
 _SOURCES = {
     "given": "as given",
     "sidecar": "from the subtitle file",
@@ -43,6 +45,13 @@ def source_name(result: EmotionResult) -> str:
 def label_with_share(scores: EmotionResult | ModalityScores | Person) -> str:
     """Label and its score, such as ``"happiness 57%"``."""
     return f"{scores.label} {scores.scores[scores.label]:.0%}"
+
+
+def sound_shading(result: EmotionResult) -> str:
+    """What the shades behind the sound mean, in a few words; empty without any."""
+    if result.vocal_bursts:
+        return "speech, bursts" if result.speech else "vocal bursts"
+    return "speech is shaded" if result.speech else ""
 
 
 def speaking_share(person: Person) -> str:
