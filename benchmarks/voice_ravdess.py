@@ -86,7 +86,7 @@ def outputs_of(network: VoiceNetwork, sounds: list[np.ndarray], kind: str) -> np
     for first in range(0, len(order), 16):
         rows = order[first : first + 16]
         layers, mask = network.layers(*map(torch.from_numpy, pad([sounds[row] for row in rows])))
-        values = statistics(layers, mask) if kind == "statistics" else network.classify(layers, mask)
+        values = statistics(layers, mask) if kind == "statistics" else network.classify_speech(layers, mask)
         by_row |= dict(zip(rows.tolist(), values.numpy(), strict=True))
     return np.stack([by_row[row] for row in range(len(sounds))])
 
@@ -124,7 +124,7 @@ def fine_tune(
         assert isinstance(model, VoiceNetwork)
         waveforms, lengths, labels = batch
         mask = frames_mask(lengths)
-        logits = model.classify(model.encoder(model.spectrum(waveforms), mask), mask)
+        logits = model.classify_speech(model.encoder(model.spectrum(waveforms), mask), mask)
         return functional.cross_entropy(logits.float(), labels, label_smoothing=0.1)
 
     encoder = network.encoder

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mmemo import __version__
-from mmemo.affect import Affect, derive_affect, mean_affect
+from mmemo.affect import Affect, Degree, derive_affect, mean_affect
 from mmemo.box_tracks import Box, BoxTrack
 from mmemo.document import (
     NOT_IN_DOCUMENT,
@@ -71,6 +71,7 @@ class ModalityScores(_Scored):
         trust: confidence of the recognized words, 0 to 1; None where it is no probability.
         vocal_burst: probability that the voice is a vocal burst, a sound without words such as a laugh, a cry or a
             sigh, 0 to 1; None where the encoder does not predict it.
+        arousal: that of ``affect`` where the encoder predicts it, as that of the voice, but not the other two; else None.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -86,11 +87,15 @@ class ModalityScores(_Scored):
     affect: Affect | None = field(default=None, metadata=OMIT_DEFAULT)
     trust: Share | None = field(default=None, metadata=OMIT_DEFAULT)
     vocal_burst: Share | None = field(default=None, metadata=OMIT_DEFAULT)
+    arousal: Degree | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.affect is None or self.affect.derived:
-            object.__setattr__(self, "affect", derive_affect(self.scores))
+            affect = derive_affect(self.scores)
+            if affect is not None and self.arousal is not None:
+                affect = replace(affect, arousal=self.arousal)
+            object.__setattr__(self, "affect", affect)
 
     def __repr__(self) -> str:
         weight = "" if self.weight is None else f", weight {self.weight:.0%}"

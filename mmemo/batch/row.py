@@ -89,6 +89,7 @@ class Row:
                 Affect(**scores["affect"]) if scores.get("affect") else None,
                 scores.get("trust"),
                 scores.get("vocal_burst"),
+                scores.get("arousal"),
             )
             for name, scores in values["modalities"].items()
         }

@@ -123,13 +123,14 @@ def predict_dimensions(
     """The dimensions of some clips by each modality: predicted, or derived from its scores and named so."""
     places, values = places_of(model.labels), {}
     for modality, encoding in encodings.items():
-        if modality in clips.affect:
-            predicted = dict(zip(DIMENSIONS, clips.affect[modality][rows].T.astype(float), strict=True))
-            values[modality] = {name: predicted[name] for name in DIMENSIONS if name in names}
-        elif places is not None:
-            derived = np.where(encoding.present[:, None], model.scores(encoding) @ places, np.nan)
-            columns = zip(DIMENSIONS, derived.T, strict=True)
-            values[modality] = {name + DERIVED: column for name, column in columns if name in names}
+        predicted = clips.affect[modality][rows].astype(float) if modality in clips.affect else None
+        columns: dict[str, np.ndarray] = {}
+        for place, name in enumerate(DIMENSIONS):
+            if predicted is not None and not np.isnan(predicted[encoding.present, place]).all():
+                columns[name] = predicted[:, place]
+            elif places is not None:
+                columns[name + DERIVED] = np.where(encoding.present, model.scores(encoding) @ places[:, place], np.nan)
+        values[modality] = {name: column for name, column in columns.items() if name.removesuffix(DERIVED) in names}
     return {modality: of for modality, of in values.items() if of}
 
 

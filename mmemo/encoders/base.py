@@ -30,8 +30,8 @@ class Encoding:
         logits: (B, K) float32, unnormalized log scores in the order of the encoder's labels.
         quality: (B, 2) float32 in [0, 1]: the share of the window with evidence, and how far that can be trusted
             (`mmemo.encoders.modality`). An encoder leaves it out; the model fills it in. None counts as all 1.
-        affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that predicts them; else
-            None.
+        affect: (B, 3) float32, valence, arousal and dominance from -1 to 1, of an encoder that predicts them; NaN for
+            one that it doesn't predict; None where it predicts none.
         vocal_burst: (B,) float32 in [0, 1], the probability that a window's voice is a vocal burst (a laugh, a cry, a
             sigh) rather than speech, of an encoder that predicts it; else None.
 
@@ -78,10 +78,12 @@ class Encoding:
                 f"got {self.quality.shape}."
             )
         if self.affect is not None and (
-            self.affect.shape != (len(self.tokens), 3) or not np.isfinite(self.affect[present]).all()
+            self.affect.shape != (len(self.tokens), 3)
+            or np.isinf(self.affect[present]).any()
+            or (np.isnan(self.affect[present]).any(0) != np.isnan(self.affect[present]).all(0)).any()
         ):
             raise ArgumentError(
-                f"Encoding: expected affect (B, 3) of finite numbers with B = {len(self.tokens)}, "
+                f"Encoding: expected affect (B, 3) of numbers, or NaN in a whole column, with B = {len(self.tokens)}, "
                 f"got {self.affect.shape}."
             )
         if self.vocal_burst is not None and (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -180,9 +181,7 @@ def score(
                 model.labels.scores(model.scores(encoding)[0]),
                 modalities[modality].share(total),
                 float(shares[modality][0]),
-                _affect(encoding, 0),
-                _trust(modality, encoding, 0),
-                _vocal_burst(encoding, 0),
+                **_predicted(modality, encoding, 0),
             )
             for modality, encoding in whole.items()
         },
@@ -269,7 +268,7 @@ def _encode_faces(
         own.times += [float(face.times[0]), float(face.times[-1])]
         own.boxes.append(face.box.mean(axis=0) / np.tile(face.frame_size, 2))
         labeled = model.labels.scores(scores[row])
-        parts = {modality: ModalityScores(labeled, face.coverage, 1.0, _affect(encoding, row))}
+        parts = {modality: ModalityScores(labeled, face.coverage, 1.0, **_predicted("face", encoding, row))}
         own.segments.append(Segment(evidence.start, evidence.end, labeled, parts))
     total = np.maximum(weight, 1e-9)[:, None].astype(np.float32)
     return Encoding(tokens, mask, logits / total, quality, None if encoding.affect is None else affect / total)
@@ -295,9 +294,7 @@ def _segments(
                 model.labels.scores(scores[modality][place]),
                 coverage[modality][row],
                 float(shares[modality][place]),
-                _affect(encoding, place),
-                _trust(modality, encoding, place),
-                _vocal_burst(encoding, place),
+                **_predicted(modality, encoding, place),
             )
             for modality, encoding in kept.items()
             if encoding.present[place]
@@ -378,9 +375,7 @@ def _fused(
             scores[name],
             windows.share(total),
             float(shares[name][0]),
-            _affect(encodings[name], 0),
-            _trust(name, encodings[name], 0),
-            _vocal_burst(encodings[name], 0),
+            **_predicted(name, encodings[name], 0),
         )
         for name, windows in parts.items()
     }
@@ -389,18 +384,20 @@ def _fused(
     return model.labels.scores(model.fuse(encodings)[0]), modalities
 
 
-def _affect(encoding: Encoding, row: int) -> Affect | None:
-    return None if encoding.affect is None else Affect(*np.clip(encoding.affect[row], -1, 1).tolist())
-
-
-def _trust(modality: str, encoding: Encoding, row: int) -> float | None:
-    if encoding.quality is None or not modality_named(modality).trust_is_probability:
-        return None
-    return float(encoding.quality[row, QUALITIES.index("trust")])
-
-
-def _vocal_burst(encoding: Encoding, row: int) -> float | None:
-    return None if encoding.vocal_burst is None else float(encoding.vocal_burst[row])
+def _predicted(modality: str, encoding: Encoding, row: int) -> dict[str, Any]:
+    """What an encoder predicts beside class scores, as arguments of `ModalityScores`."""
+    found: dict[str, Any] = {}
+    if encoding.affect is not None:
+        values = np.clip(encoding.affect[row], -1, 1).tolist()
+        if not any(map(math.isnan, values)):
+            found["affect"] = Affect(*values)
+        elif not math.isnan(values[1]):
+            found["arousal"] = values[1]
+    if encoding.quality is not None and modality_named(modality).trust_is_probability:
+        found["trust"] = float(encoding.quality[row, QUALITIES.index("trust")])
+    if encoding.vocal_burst is not None:
+        found["vocal_burst"] = float(encoding.vocal_burst[row])
+    return found
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

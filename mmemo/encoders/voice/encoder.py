@@ -124,11 +124,12 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
             frames.append(-(-lengths // HOP))
             valid = np.arange(frames[-1].max()) < frames[-1][:, None]
             inputs.append((waveforms, valid, valid[:, None]))
-        thinned, scores = [], []
-        for counts, (tokens, logits) in zip(frames, self._run_each(inputs), strict=True):
+        thinned, found = [], []
+        for counts, (tokens, *each) in zip(frames, self._run_each(inputs), strict=True):
             thinned += [self._thin(row[:count]) for row, count in zip(tokens, counts, strict=True)]
-            scores.append(logits[:, 0])
-        return Encoding(*pad_tokens(thinned, self.dim), np.concatenate(scores))
+            found.append([values[:, 0] for values in each])
+        logits, burst, arousal = map(np.concatenate, zip(*found, strict=True))
+        return Encoding(*pad_tokens(thinned, self.dim), logits, affect=_affect(arousal), vocal_burst=burst)
 
     def encode_windows(self, windows: Sequence[Evidence]) -> Encoding:
         """Encode B windows, those that overlap together: each second of sound goes through the network about once.
@@ -138,14 +139,16 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
         """
         tokens = [np.zeros((0, self.dim), np.float32)] * len(windows)
         logits = np.zeros((len(windows), len(self.labels)), np.float32)
+        burst, arousal = np.zeros(len(windows), np.float32), np.zeros(len(windows), np.float32)
         parts = list(stretches(windows, TOGETHER))
-        for stretch, (of_all, scores) in zip(parts, self._run_each([_inputs(part) for part in parts]), strict=True):
+        for stretch, (of_all, *each) in zip(parts, self._run_each([_inputs(part) for part in parts]), strict=True):
             for place, (row, (first, last)) in enumerate(zip(stretch.rows, stretch.frames, strict=True)):
-                tokens[row], logits[row] = self._thin(of_all[0, first:last]), scores[0, place]
+                tokens[row] = self._thin(of_all[0, first:last])
+                logits[row], burst[row], arousal[row] = (values[0, place] for values in each)
         padded, mask = pad_tokens(tokens, self.dim)
         if not mask.size:  # no window has a voice
             padded, mask = np.zeros((len(windows), 1, self.dim), np.float32), np.zeros((len(windows), 1), bool)
-        return Encoding(padded, mask, logits)
+        return Encoding(padded, mask, logits, affect=_affect(arousal), vocal_burst=burst)
 
     def _thin(self, tokens: np.ndarray) -> np.ndarray:
         """The mean of each run of so many frames (T, D) as make a token; the last run may be shorter."""
@@ -173,6 +176,13 @@ class VoiceEncoder(NetworkClassifier["VoiceNetwork"]):
             "level": "mmemo.speech.level.normalize",
         }
         return Parts({"architecture": asdict(self.architecture), "preprocessing": preprocessing}, {}, {})
+
+
+def _affect(arousal: np.ndarray) -> np.ndarray:
+    """Arousal (B,) as `Encoding.affect`, which has no valence and no dominance then."""
+    affect = np.full((len(arousal), 3), np.nan, np.float32)
+    affect[:, 1] = arousal
+    return affect
 
 
 def _inputs(stretch: Stretch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

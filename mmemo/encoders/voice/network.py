@@ -146,6 +146,9 @@ class VoiceNetwork(nn.Module):
         self.classifier = nn.Linear(size, classes)
         self.burst_classifier = nn.Linear(size, classes)
         self.burst_detector, self.arousal = nn.Linear(size, 1), nn.Linear(size, 1)
+        for layer, offset in ((self.burst_detector, -10.0), (self.arousal, 0.0)):  # until it is trained: all is speech
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, offset)
 
     def layers(self, waveforms: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         """Input of the first layer and output of each, (B, T, D), and the mask (B, T), True = valid.

@@ -67,6 +67,8 @@ def affect_origin(modalities: Mapping[str, ModalityScores]) -> str:
     for name, scores in modalities.items():
         if scores.affect is not None:
             origin = "derived from scores" if scores.affect.derived else "predicted"
+            if scores.arousal is not None:
+                origin = "arousal predicted, else derived from scores"
             names.setdefault(origin, []).append(name_of(name).lower())
     return "; ".join(f"{', '.join(each)}: {origin}" for origin, each in names.items())
 

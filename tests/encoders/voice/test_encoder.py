@@ -228,7 +228,7 @@ def test_other_shapes_train():
     waveforms, lengths = torch.randn(4, 8000), torch.tensor([8000, 8000, 4000, 900])
     layers, mask = network.layers(waveforms, lengths)
     assert mask.sum(1).tolist() == [25, 25, 13, 3]
-    torch.nn.functional.cross_entropy(network.classify(layers, mask), torch.tensor([0, 1, 2, 3])).backward()
+    torch.nn.functional.cross_entropy(network.classify_speech(layers, mask), torch.tensor([0, 1, 2, 3])).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
