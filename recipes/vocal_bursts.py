@@ -207,29 +207,34 @@ def _played(instrument: Instrument, random: np.random.Generator, step: float, vo
 
 def _plucked(pitch: float, time: np.ndarray) -> np.ndarray:
     parts = [np.sin(2 * np.pi * pitch * part * time) / part * np.exp(-3 * part * time) for part in range(1, 9)]
-    return np.sum(parts[: int(HIGHEST / pitch)], axis=0)
+    sound: np.ndarray = np.sum(parts[: int(HIGHEST / pitch)], axis=0)
+    return sound
 
 
 def _organ(pitch: float, time: np.ndarray) -> np.ndarray:
     parts = [np.sin(2 * np.pi * pitch * part * time) / part for part in (1, 2, 3, 4, 6) if part * pitch < HIGHEST]
-    return np.sum(parts, axis=0) * np.minimum(1, 50 * time) * np.minimum(1, 50 * (time[-1] - time))
+    sound: np.ndarray = np.sum(parts, axis=0) * np.minimum(1, 50 * time) * np.minimum(1, 50 * (time[-1] - time))
+    return sound
 
 
 def _string(pitch: float, time: np.ndarray) -> np.ndarray:
     vibrato = pitch * (1 + 0.006 * np.sin(2 * np.pi * 5.5 * time))
-    return _harmonics(vibrato, 19, 1) * np.sin(np.pi * time / time[-1])
+    sound: np.ndarray = _harmonics(vibrato, 19, 1) * np.sin(np.pi * time / time[-1])
+    return sound
 
 
 def _flute(pitch: float, time: np.ndarray) -> np.ndarray:
     vibrato = pitch * (1 + 0.004 * np.sin(2 * np.pi * 5 * time))
-    return _harmonics(vibrato, 2, 1.7) * np.sqrt(np.maximum(0, np.sin(np.pi * time / time[-1])))
+    sound: np.ndarray = _harmonics(vibrato, 2, 1.7) * np.sqrt(np.maximum(0, np.sin(np.pi * time / time[-1])))
+    return sound
 
 
 def _harmonics(pitch: np.ndarray, count: int, fall: float) -> np.ndarray:
     """Harmonics of a pitch (N,) in Hz, whose amplitudes fall as 1 / number ** fall; (N,)."""
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     count = max(1, min(count, int(HIGHEST / pitch.max())))
-    return np.sum([np.sin(number * phase) / number**fall for number in range(1, count + 1)], axis=0)
+    sound: np.ndarray = np.sum([np.sin(number * phase) / number**fall for number in range(1, count + 1)], axis=0)
+    return sound
 
 
 def _noise(random: np.random.Generator, color: float, low: float = 0.0, high: float = SAMPLE_RATE) -> np.ndarray:
@@ -237,8 +242,9 @@ def _noise(random: np.random.Generator, color: float, low: float = 0.0, high: fl
     spectrum = np.fft.rfft(random.standard_normal(len(TIME)))
     frequency = np.fft.rfftfreq(len(TIME), 1 / SAMPLE_RATE)
     spectrum *= np.maximum(frequency, 0.1) ** (-color / 2) * ((frequency >= low) & (frequency <= high))
-    sound = np.fft.irfft(spectrum, len(TIME))
-    return sound / np.abs(sound).max()
+    sound: np.ndarray = np.fft.irfft(spectrum, len(TIME))
+    sound /= np.abs(sound).max()
+    return sound
 
 
 def _add(sound: np.ndarray, start: float, part: np.ndarray) -> None:
