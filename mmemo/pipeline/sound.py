@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from mmemo import media
 from mmemo.evidence import SAMPLE_RATE, Seconds
+from mmemo.in_memory import Media
 from mmemo.media import Damage
 
 KEPT: Seconds = 600.0
@@ -19,15 +19,15 @@ class ClipSound:
     """The sound of a span of a file, as blocks that may be taken several times.
 
     Args:
-        path: a video or audio file.
+        source: a video or audio file, or sound in memory.
         start, end: seconds from the start of the file; None for its end.
 
     Attributes:
         damage: what could not be decoded, once the blocks were taken.
     """
 
-    def __init__(self, path: Path, start: Seconds = 0.0, end: Seconds | None = None) -> None:
-        self._path, self._start, self._end = path, start, end
+    def __init__(self, source: Media, start: Seconds = 0.0, end: Seconds | None = None) -> None:
+        self._source, self._start, self._end = source, start, end
         self._kept: list[np.ndarray] | None = None
         self.damage = Damage()
 
@@ -42,7 +42,7 @@ class ClipSound:
             return
         blocks: list[np.ndarray] = []
         samples, damage = 0, Damage()
-        for block in media.waveform_blocks(self._path, self._start, self._end, damage=damage):
+        for block in media.waveform_blocks(self._source, self._start, self._end, damage=damage):
             samples += len(block)
             if samples <= KEPT * SAMPLE_RATE:
                 blocks.append(block)
