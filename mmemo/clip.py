@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import cast
 
 from mmemo.errors import ArgumentError, MediaError, shown
 from mmemo.evidence import Seconds
@@ -106,6 +107,16 @@ class Clip:
         if faults:
             raise ArgumentError(" ".join(faults))
 
+    @property
+    def file(self) -> Path | None:
+        """The media file; None for text alone, and for media in memory."""
+        return self.path if isinstance(self.path, Path) else None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files it names: media, sound and subtitles."""
+        return tuple(one for one in (self.path, self.audio, self.subtitles) if isinstance(one, Path))
+
     @classmethod
     def download(cls, url: str) -> Clip:
         """Fetch a media file over HTTP into memory. Nothing else in mmemo follows an address.
@@ -141,8 +152,9 @@ class Clip:
         return cls(Encoded(data, f"<{name}>" if name else ""))
 
     def _faults(self) -> Iterator[str]:
-        if not (self.text is None or isinstance(self.text, str)):
-            yield f"text: expected a str, got {type(self.text).__name__}: {shown(self.text)}."
+        text, subtitles = cast(object, self.text), cast(object, self.subtitles)  # as users give them
+        if not (text is None or isinstance(text, str)):
+            yield f"text: expected a str, got {type(text).__name__}: {shown(text)}."
         if self.path is None and self.text is None:
             yield "Nothing to analyze: give a media file, or text=…."
         if self.path is None and self.audio is not None:
@@ -151,8 +163,8 @@ class Clip:
             yield f"The audio of a clip is its sound, got {self.audio}: pictures are its path."
         if isinstance(self.path, Sound) and self.audio is not None:
             yield "There are two sounds, the path and the audio: the path is the picture."
-        if self.subtitles is not None and not isinstance(self.subtitles, Path):
-            yield f"Subtitles are read from a file, got {self.subtitles}: give its path, or the words as text=…."
+        if not (subtitles is None or isinstance(subtitles, Path)):
+            yield f"Subtitles are read from a file, got {subtitles}: give its path, or the words as text=…."
         if self.text is not None and self.subtitles is not None:
             yield "Give text=… or subtitles=…, not both."
         if not 0 <= self.start < math.inf or (self.end is not None and not self.start < self.end < math.inf):

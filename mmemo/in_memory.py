@@ -234,6 +234,20 @@ def was_in_memory(source: str | None) -> bool:
     return source is not None and source.startswith("<") and source.endswith(">")
 
 
+def readable(source: str) -> str:
+    """The source of a result, to be read again.
+
+    Raises:
+        ArgumentError: if it was in memory.
+    """
+    if was_in_memory(source):
+        raise ArgumentError(
+            f"{source} was in memory, and a result keeps no media. To explain it give the picture or sound itself; for "
+            "a video with the result drawn into it analyze a file."
+        )
+    return source
+
+
 def is_missing(value: object) -> bool:
     """Whether this is what pandas puts where there is no value."""
     return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and math.isnan(value))
@@ -308,8 +322,9 @@ def _array(given: object) -> np.ndarray:
     if _is_image(given):
         from PIL import ImageOps
 
+        image: Any = given
         try:
-            return np.asarray(ImageOps.exif_transpose(given).convert("RGB"))  # type: ignore[attr-defined]
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:  # a file that is cut short is decoded only now
             raise ArgumentError(f"The PIL image can't be decoded: {reason(error)}.") from None
     try:
@@ -325,7 +340,7 @@ def _array(given: object) -> np.ndarray:
 def _listed(pictures: Any) -> Sequence[np.ndarray]:
     """The pictures of `Frames`, each checked by itself."""
     if isinstance(pictures, list | tuple) and any(_is_picture(one) for one in pictures):
-        arrays: Sequence[np.ndarray] = [_array(one) for one in pictures]
+        arrays: Any = [_array(one) for one in pictures]
     elif _is_picture(pictures) and not isinstance(pictures, list | tuple):
         array = _array(pictures)
         first, last = array.shape[0] if array.ndim else 0, array.shape[-1] if array.ndim else 0
@@ -342,7 +357,8 @@ def _listed(pictures: Any) -> Sequence[np.ndarray]:
         raise ArgumentError("Frames: expected one picture or more, got none.")
     for picture in arrays:
         _check_picture(picture)
-    return arrays
+    listed: Sequence[np.ndarray] = arrays
+    return listed
 
 
 def _check_picture(picture: np.ndarray) -> None:

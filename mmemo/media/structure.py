@@ -13,7 +13,6 @@ from mmap import mmap
 
 from mmemo.media.container import File, mapped
 
-
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _SOME = 100_000
 """Boxes or chunks that are looked at: a file of nothing else is no media."""
