@@ -57,7 +57,9 @@ class Clip:
     >>> Clip(text="What a lovely day!").path is None
     True
     >>> import mmemo
-    >>> Clip(mmemo.Frames([mmemo.samples.portrait()] * 50, fps=25), audio=mmemo.Sound(mmemo.samples.speech(), 16_000)).path
+    >>> frames = mmemo.Frames([mmemo.samples.portrait()] * 50, fps=25)
+    >>> sound = mmemo.Sound(mmemo.samples.speech(), 16_000)
+    >>> Clip(frames, audio=sound, label="happiness").path
     <50 frames 300x300>
     """
 
@@ -146,7 +148,8 @@ class Clip:
             with urlopen(url, timeout=_TIMEOUT) as response:
                 data = response.read(_LARGEST + 1)
         except (OSError, HTTPException, ValueError) as error:
-            raise MediaError(f"{url} can't be downloaded: {reason(error)}.") from None
+            why = reason(error).removeprefix("<urlopen error ").removesuffix(">")
+            raise MediaError(f"{url} can't be downloaded: {why}.") from None
         if len(data) > _LARGEST:
             raise MediaError(f"{url} has more than 2 GB: download it to a file, and give its path.")
         return cls(Encoded(data, f"<{name}>" if name else ""))

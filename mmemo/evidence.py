@@ -99,8 +99,8 @@ class Evidence:
             voice and text.
         voice: None where nobody speaks.
         text: None without words.
-        source: the file the window is of, for encoders that read features stored beside it; None for text alone and for media in
-            memory.
+        source: the file the window is of, for encoders that read features stored beside it; None for text alone and
+            for media in memory.
     """
 
     start: Seconds

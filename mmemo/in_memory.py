@@ -210,8 +210,8 @@ def as_media(given: object, color: Color | None = None) -> Media:
         media = _as_file(given)
         if color is not None:
             raise ArgumentError(
-                f"color: only of pictures that are arrays; {type(given).__name__} has its own. For frames: "
-                "mmemo.Frames(…, color=…)."
+                f"color: only for a picture that is an array, got {described(given)}. For frames: mmemo.Frames(…, "
+                "color=…)."
             )
         return media
     pictures: Any = given
@@ -272,7 +272,16 @@ def _as_file(given: object) -> Media:
         hint = " For the audio of a dataset: mmemo.Sound(audio['array'], audio['sampling_rate'])."
     elif isinstance(given, list | tuple) and given:
         hint = " Of several clips each needs a call; mmemo.analyze_many takes many files."
-    raise ArgumentError(f"Expected {_EXPECTED}; got {type(given).__name__}: {shown(given)}.{hint}")
+    raise ArgumentError(f"Expected {_EXPECTED}; got {described(given)}.{hint}")
+
+
+def described(given: object) -> str:
+    """What came, for a message: the content of a list or a table would fill it."""
+    kind = type(given).__name__
+    if isinstance(given, list | tuple):
+        inside = dict.fromkeys(type(one).__name__ for one in given)
+        return f"{kind} of {', '.join(inside)}" if inside else f"empty {kind}"
+    return f"{kind}: {shown(given)}" if given is None or isinstance(given, str | int | float) else kind
 
 
 def _read(file: Any) -> Encoded:
@@ -291,11 +300,15 @@ def _read(file: Any) -> Encoded:
     except (OSError, ValueError) as error:
         if isinstance(error, ArgumentError):
             raise
-        raise ArgumentError(f"The file object can't be read: {reason(error)}.") from None
+        raise ArgumentError(f"The file object can't be read: {_reason(error)}.") from None
     if not chunks:
         raise ArgumentError("The file object holds nothing from where it stands. Was it read before? file.seek(0)")
     name = getattr(file, "name", None)
     return Encoded(b"".join(chunks), f"<{Path(name).name}>" if isinstance(name, str) and name else "")
+
+
+def _reason(error: Exception) -> str:
+    return reason(error).rstrip(".")
 
 
 def _is_image(given: object) -> bool:
@@ -326,12 +339,12 @@ def _array(given: object) -> np.ndarray:
         try:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:  # a file that is cut short is decoded only now
-            raise ArgumentError(f"The PIL image can't be decoded: {reason(error)}.") from None
+            raise ArgumentError(f"The PIL image can't be decoded: {_reason(error)}.") from None
     try:
         array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
         hint = " Of a tensor give tensor.detach().cpu()." if type(given).__module__.startswith("torch") else ""
-        raise ArgumentError(f"{type(given).__name__} can't be taken as an array: {error}.{hint}") from None
+        raise ArgumentError(f"{type(given).__name__} can't be taken as an array: {_reason(error)}.{hint}") from None
     if array.dtype.kind not in "buif":
         raise ArgumentError(f"Expected an array of numbers, got {type(given).__name__} of {array.dtype}.")
     return array
@@ -351,7 +364,7 @@ def _listed(pictures: Any) -> Sequence[np.ndarray]:
         single = array.ndim == 2 or (array.ndim == 3 and last in _CHANNELS)
         arrays = [array] if single or array.ndim < 2 else array
     else:
-        what = f"{type(pictures).__name__}: {shown(pictures)}"
+        what = described(pictures)
         raise ArgumentError(f"Frames: expected an array (N, H, W, 3) or (N, H, W), or a list of pictures; got {what}.")
     if not len(arrays):
         raise ArgumentError("Frames: expected one picture or more, got none.")

@@ -19,8 +19,8 @@ from mmemo.data.columns import from_record, to_record
 from mmemo.data.corpora.gathering import walk
 from mmemo.data.interchange.frames import from_frame
 from mmemo.data.manifest import Manifest
-from mmemo.errors import ArgumentError, shown
-from mmemo.in_memory import Media
+from mmemo.errors import ArgumentError
+from mmemo.in_memory import Media, described
 from mmemo.media import AUDIO, IMAGE, VIDEO
 from mmemo.speech.transcript import SIDECARS
 
@@ -138,8 +138,8 @@ def _clips(source: object, others: set[Path]) -> Iterator[Clip]:
         return
     if not isinstance(source, str | Path):
         raise ArgumentError(
-            f"Can't analyze {shown(source)} of type {type(source).__name__}: expected a path, a pattern, a Clip, a "
-            f"Manifest or a pandas DataFrame. Media in memory: {_ONE_BY_ONE}"
+            f"Can't analyze {described(source)}; expected a path, a pattern, a Clip, a Manifest or a pandas DataFrame. "
+            f"Media in memory: {_ONE_BY_ONE}"
         )
     path = Path(source)
     if path.suffix.lower() in MANIFESTS and not path.is_dir():

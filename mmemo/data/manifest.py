@@ -30,7 +30,8 @@ class Manifest(Sequence[Clip]):
         labels: the label set; every label of every clip is one of it.
 
     Raises:
-        ManifestError: if ids repeat or are missing, a clip is in memory, or a label is not of the set; it names every fault.
+        ManifestError: if ids repeat or are missing, a clip is in memory, or a label is not of the set; it names every
+            fault.
 
     Examples:
         >>> from mmemo import Clip

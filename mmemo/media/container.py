@@ -40,7 +40,7 @@ _HEAD = 512
 """Bytes by which what is no media file is known."""
 _LONGEST = 300
 """Characters of a name in a message: it may be content that was taken for a name."""
-_ADDRESS = re.compile(r"(?a)([A-Za-z][A-Za-z0-9+.-]+):/{1,3}(.+)", re.DOTALL)
+_ADDRESS = re.compile(r"(?a)([A-Za-z][A-Za-z0-9+.-]+):/+(.+)", re.DOTALL)
 """A URL, of which a path has fewer slashes. A drive has one letter."""
 
 
@@ -142,7 +142,10 @@ def _missing(name: str) -> str:
     if name.startswith("data:"):
         return "A data: URL is no file. Give its bytes: base64.b64decode(url.partition(',')[2])."
     shortened = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
-    if address := _ADDRESS.match(shortened):
+    address = _ADDRESS.match(shortened)
+    if address and address[1].lower() == "file":
+        return f"{shortened} is a URL; give the path itself, /{address[2]}."
+    if address:
         return (
             f"{address[1]}://{address[2]} is an address, and mmemo opens local files only; download it first, or call "
             "mmemo.Clip.download(url)."
