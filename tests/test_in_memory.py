@@ -378,8 +378,10 @@ def test_a_result_of_media_in_memory_is_saved_and_read(analyzer: Analyzer, tmp_p
     assert EmotionResult.load(result.save(tmp_path / "a.json")).source == "<picture 300x300>"
     page = result.save(tmp_path / "a.html").read_text(encoding="utf-8")
     assert "&lt;picture 300x300&gt; was in memory, so its pictures and sound are not shown." in page
-    assert "MEDIA_DESCRIPTOR" not in result.save(tmp_path / "a.eaf").read_text(encoding="utf-8")
-    result.save(tmp_path / "a.csv")
+    moving = replace(result, duration=1.0)  # a still has no tiers
+    assert "MEDIA_DESCRIPTOR" not in moving.save(tmp_path / "a.eaf").read_text(encoding="utf-8")
+    with pytest.raises(ArgumentError, match="was in memory, and a result keeps no media"):
+        moving.save(tmp_path / "a.mp4")
     with pytest.raises(ArgumentError, match="was in memory, and a result keeps no media"):
         mmemo.explain.voice(result, model=analyzer.model)
 
