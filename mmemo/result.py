@@ -226,7 +226,7 @@ class EmotionResult(_Scored):
     Attributes:
         format: version of the JSON document, see `json_schema`.
         mmemo: version of mmemo that made it; None if that was not recorded.
-        source: the file, or None for text alone.
+        source: the file, or the name of what was in memory, such as ``<picture 112x112>``; None for text alone.
         model: name of the model.
         weights: SHA-256 of the model's weights by part, as far as they are known.
         settings: those of the analysis; None if they were not recorded.

@@ -21,6 +21,7 @@ import pytest
 
 import mmemo
 from mmemo import Analyzer, Clip, EmotionResult, Frames, Sound
+from mmemo.batch.sources import is_many
 from mmemo.errors import ArgumentError, ManifestError, MediaError, MissingStreamError
 from mmemo.in_memory import Encoded, as_media
 from mmemo.media import frames, probe, waveform, waveform_blocks
@@ -112,6 +113,12 @@ def test_a_picture_scores_as_its_file_does(analyzer: Analyzer, folder: Path) -> 
     assert result.source == "<picture 300x300>"
     assert same(result, file)
     assert same(analyzer((folder / "face.png").read_bytes()), file)
+
+
+def test_a_still_has_no_length_for_a_sound(analyzer: Analyzer) -> None:
+    result = analyzer((Frames(portrait()), Sound(stereo(), 44_100)))
+    assert set(result.modalities) == {"face"}
+    assert [note.code for note in result.notes] == ["still-with-sound"]
 
 
 @pytest.mark.slow
@@ -347,6 +354,7 @@ def test_what_is_no_media_is_refused_as_a_file_is(data: Any, says: str) -> None:
 
 
 def test_an_address_is_not_followed() -> None:
+    assert not is_many("https://example.com/a.mp4?token=1")
     for address in ("https://example.com/a/b.mp4", Path("https://example.com/a/b.mp4")):
         with pytest.raises(
             MediaError, match=r"^https://example\.com/a/b\.mp4 is an address.*local files only; download"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from mmemo.in_memory import Encoded, Sound
 from mmemo.media.clock import continued
 from mmemo.media.limits import LIMITS
 from mmemo.media.suffixes import IMAGE
-from mmemo.reading import stand_in
+from mmemo.reading import address, stand_in
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +39,6 @@ _HEAD = 512
 """Bytes by which what is no media file is known."""
 _LONGEST = 300
 """Characters of a name in a message: it may be content that was taken for a name."""
-_ADDRESS = re.compile(r"(?a)([A-Za-z][A-Za-z0-9+.-]+):/+(.+)", re.DOTALL)
-"""A URL, of which a path has fewer slashes. A drive has one letter."""
 
 
 @dataclass
@@ -142,12 +139,12 @@ def _missing(name: str) -> str:
     if name.startswith("data:"):
         return "A data: URL is no file. Give its bytes: base64.b64decode(url.partition(',')[2])."
     shortened = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
-    address = _ADDRESS.match(shortened)
-    if address and address[1].lower() == "file":
-        return f"{shortened} is a URL; give the path itself, /{address[2]}."
-    if address:
+    scheme, rest = address(shortened) or ("", "")
+    if scheme == "file":
+        return f"{shortened} is a URL; give the path itself, /{rest}."
+    if scheme:
         return (
-            f"{address[1]}://{address[2]} is an address, and mmemo opens local files only; download it first, or call "
+            f"{scheme}://{rest} is an address, and mmemo opens local files only; download it first, or call "
             "mmemo.Clip.download(url)."
         )
     return f"{shortened} does not exist. Check the spelling; relative paths start at {Path.cwd()}."

@@ -274,6 +274,12 @@ def _size(frame: media.Frame) -> tuple[int, int]:
 
 
 def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note: bool) -> None:
+    if clip.audio is not None and info.kind == "image":
+        message = (
+            "The picture is a still, which has no length, so the sound beside it was not used; analyze it by itself."
+        )
+        extraction.notes.append(Note("still-with-sound", message))
+        return
     source = media.probe(clip.audio) if clip.audio else info
     if clip.audio:
         extraction.notes.extend(source.notes)
