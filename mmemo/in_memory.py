@@ -139,7 +139,7 @@ class Sound:
             or not 0 < sample_rate <= _HIGHEST_RATE
             or sample_rate != int(sample_rate)
         ):
-            raise ArgumentError(f"Sound: expected a sample rate in Hz such as 16000, got {shown(sample_rate)}.")
+            raise ArgumentError(f"Sound: expected a sample rate in Hz such as 16000, got {_short(sample_rate)}.")
         if array.nbytes > _LARGEST:
             raise ArgumentError(f"Sound: at most 4 GB are read, got {array.nbytes / 1e9:.1f} GB. Give it in parts.")
         self.samples, self.sample_rate = array, int(sample_rate)
@@ -281,7 +281,7 @@ def described(given: object) -> str:
     if isinstance(given, list | tuple):
         inside = dict.fromkeys(type(one).__name__ for one in given)
         return f"{kind} of {', '.join(inside)}" if inside else f"empty {kind}"
-    return f"{kind}: {shown(given)}" if given is None or isinstance(given, str | int | float) else kind
+    return f"{kind}: {_short(given)}" if given is None or isinstance(given, str | int | float) else kind
 
 
 def _read(file: Any) -> Encoded:
@@ -305,6 +305,11 @@ def _read(file: Any) -> Encoded:
         raise ArgumentError("The file object holds nothing from where it stands. Was it read before? file.seek(0)")
     name = getattr(file, "name", None)
     return Encoded(b"".join(chunks), f"<{Path(name).name}>" if isinstance(name, str) and name else "")
+
+
+def _short(value: object) -> str:
+    """The value for a message, on one line: arrays have several."""
+    return " ".join(shown(value).split())
 
 
 def _reason(error: Exception) -> str:
@@ -337,7 +342,9 @@ def _array(given: object) -> np.ndarray:
 
         image: Any = given
         try:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            deep = upright.mode.startswith(("I", "F"))  # PIL would cut such values off
+            return np.asarray(upright if deep else upright.convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:  # a file that is cut short is decoded only now
             raise ArgumentError(f"The PIL image can't be decoded: {_reason(error)}.") from None
     try:
@@ -416,7 +423,7 @@ def _times(count: int, fps: Any, times: Any) -> tuple[np.ndarray, Seconds]:
         except (TypeError, ValueError):
             rate = math.nan
         if isinstance(fps, bool) or not 0 < rate < math.inf:
-            raise ArgumentError(f"Frames: expected fps, pictures a second, above 0; got {shown(fps)}.")
+            raise ArgumentError(f"Frames: expected fps, pictures a second, above 0; got {_short(fps)}.")
         moments, step = np.arange(count) / rate, 1 / rate
     elif times is not None:
         try:
@@ -425,7 +432,7 @@ def _times(count: int, fps: Any, times: Any) -> tuple[np.ndarray, Seconds]:
             moments = np.zeros(0)
         if moments.shape != (count,) or not np.isfinite(moments).all() or moments[0] < 0:
             raise ArgumentError(
-                f"Frames: expected times of {count} pictures in seconds, 0 or more; got {shown(times)}, of shape "
+                f"Frames: expected times of {count} pictures in seconds, 0 or more; got {_short(times)}, of shape "
                 f"{moments.shape}."
             )
         if (steps := np.diff(moments)).size and not steps.min() > 0:

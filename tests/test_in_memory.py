@@ -172,6 +172,12 @@ def test_a_pil_image_is_the_picture_that_its_file_shows(tmp_path: Path, mode: st
     assert not np.array_equal(turned, next(frames(as_media(image))).image)  # EXIF turned it
 
 
+def test_a_deep_pil_image_is_not_cut_off() -> None:
+    pil = pytest.importorskip("PIL.Image", reason="needs the extra dev")
+    with pytest.raises(ArgumentError, match="got uint16"):
+        as_media(pil.fromarray(np.full((64, 64), 30_000, np.uint16)))
+
+
 def test_gray_pictures_are_those_of_their_files(tmp_path: Path) -> None:
     gray = cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY)
     cv2.imwrite(str(tmp_path / "gray.png"), gray)
