@@ -330,6 +330,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "text that is none": (lambda: Clip(text=5), "text: expected a str, got int: 5"),  # type: ignore[arg-type]
     "several to analyze_many": (lambda: mmemo.analyze_many([PICTURE]), "one mmemo.Analyzer with each"),  # type: ignore[list-item]
     "a clip to analyze_many": (lambda: mmemo.analyze_many([Clip(PICTURE)]), "other processes analyze files"),
+    "a file to analyze_many": (lambda: mmemo.analyze_many(io.BytesIO(b"a\nb")), "analyze BytesIO"),  # type: ignore[arg-type]
     "after its end": (lambda: mmemo.analyze(Clip(Frames([PICTURE] * 2, 2), start=5)), "<2 frames 48x64> ends at 1.00"),
     "times of a clock": (lambda: mmemo.analyze(Frames([PICTURE] * 2, times=[1.7e9, 1.7e9 + 1])), "windows"),
 }  # fmt: skip
