@@ -258,7 +258,7 @@ def _as_file(given: object) -> Media:
     if isinstance(given, Frames | Sound | Encoded):
         return given
     if isinstance(given, str | os.PathLike):
-        path = Path(os.fsdecode(given))
+        path = given if isinstance(given, Path) else Path(os.fsdecode(given))
         try:
             return path.expanduser()
         except RuntimeError:  # there is no such user
