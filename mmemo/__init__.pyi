@@ -12,6 +12,8 @@ from .clip import Clip as Clip
 from .comparison.compare import compare as compare
 from .comparison.predictions import Predictions as Predictions
 from .downloads import download as download
+from .in_memory import Frames as Frames
+from .in_memory import Sound as Sound
 from .micro.spot import spot_micro as spot_micro
 from .model import EmotionModel as EmotionModel
 from .personal.adaptation import Adaptation as Adaptation

@@ -630,7 +630,7 @@ def _names(text: str) -> list[str]:
 
 
 def _is_among(clip: Clip, files: set[Path]) -> bool:
-    return clip.path is not None and clip.path.resolve() in files
+    return clip.file is not None and clip.file.resolve() in files
 
 
 def _can_be_read(clip: Clip) -> bool:

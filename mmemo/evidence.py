@@ -101,7 +101,8 @@ class Evidence:
             voice and text.
         voice: None where there is none.
         text: None without words.
-        source: the file the window is of, for encoders that read features stored beside it; None for text alone.
+        source: the file the window is of, for encoders that read features stored beside it; None for text alone and
+            for media in memory.
     """
 
     start: Seconds

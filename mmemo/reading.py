@@ -24,6 +24,8 @@ DEEPEST = 100
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_ADDRESS = re.compile(r"(?a)([a-z][a-z0-9+.-]+):/+(.+)", re.IGNORECASE | re.DOTALL)
+"""A URL, also as a path, which has one slash after the scheme. A drive has one letter."""
 
 
 def open_plain(path: str | Path) -> BufferedReader:
@@ -122,6 +124,12 @@ def stand_in(head: bytes) -> str | None:
     if _HTML.match(head):
         return "it is a web page (HTML), as a failed download leaves; download the file itself"
     return None
+
+
+def address(name: str) -> tuple[str, str] | None:
+    """Scheme and rest of a URL, also where it was made a path, which loses a slash; None for any other name."""
+    match = _ADDRESS.match(name)
+    return None if match is None else (match[1].lower(), match[2])
 
 
 def well_formed(text: str) -> str:

@@ -71,7 +71,7 @@ class ModalityScores(_Scored):
         trust: confidence of the recognized words, 0 to 1; None where it is no probability.
         vocal_burst: probability that the voice is a vocal burst, a sound without words such as a laugh, a cry or a
             sigh, 0 to 1; None where the encoder does not predict it.
-        arousal: that of ``affect`` where the encoder predicts it, as that of the voice, but not the other two; else None.
+        arousal: that of ``affect`` where the encoder predicts that alone, as that of the voice does; else None.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -269,7 +269,7 @@ class EmotionResult(_Scored):
     Attributes:
         format: version of the JSON document, see `json_schema`.
         mmemo: version of mmemo that made it; None if that was not recorded.
-        source: the file, or None for text alone.
+        source: the file, or the name of what was in memory, such as ``<picture 112x112>``; None for text alone.
         model: name of the model.
         weights: SHA-256 of the model's weights by part, as far as they are known.
         settings: those of the analysis; None if they were not recorded.

@@ -21,6 +21,7 @@ from mmemo.data.interchange.frames import from_frame
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError
 from mmemo.evidence import Channel
+from mmemo.in_memory import Media, described
 from mmemo.media import AUDIO, IMAGE, VIDEO
 from mmemo.speech.transcript import SIDECARS
 
@@ -30,6 +31,7 @@ MEDIA = (*VIDEO, *AUDIO, *IMAGE)
 """Suffixes of the files that are taken from folders and patterns."""
 Source: TypeAlias = "str | Path | Clip | Manifest | pandas.DataFrame"
 _ROOT = Path(os.path.abspath(os.sep))
+_ONE_BY_ONE = "call one mmemo.Analyzer with each."
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ def unpack(record: dict[str, Any]) -> Clip:
 
 
 def listed(sources: Iterable[Source] | Source) -> list[Source]:
-    """Several sources, or one, as a list; bytes and mappings are iterable too, and no source at all."""
+    """Several sources, or one, as a list; bytes, mappings and open files are iterable too, and no source at all."""
     single = isinstance(sources, str | Path | Clip | Manifest | bytes | Mapping) or _is_frame(sources)
+    single = single or hasattr(sources, "read")  # an open file gives its lines
     several: list[Source] = [sources] if single or not isinstance(sources, Iterable) else list(sources)  # type: ignore[arg-type,list-item]
     return several
 
@@ -126,6 +129,8 @@ def _is_frame(source: object) -> bool:
 def _clips(source: object, others: set[Path]) -> Iterator[Clip]:
     """The clips of a source; files of a folder or pattern that are none go into ``others``."""
     if isinstance(source, Clip):
+        if not all(one is None or isinstance(one, Path) for one in (source.path, source.audio)):
+            raise ArgumentError(f"{source.path} is in memory, and other processes analyze files: {_ONE_BY_ONE}")
         yield source
         return
     if isinstance(source, Manifest):
@@ -136,8 +141,8 @@ def _clips(source: object, others: set[Path]) -> Iterator[Clip]:
         return
     if not isinstance(source, str | Path):
         raise ArgumentError(
-            f"Can't analyze {source!r} of type {type(source).__name__}: "
-            "expected a path, a pattern, a Clip, a Manifest or a pandas DataFrame."
+            f"Can't analyze {described(source)}; expected a path, a pattern, a Clip, a Manifest or a pandas DataFrame. "
+            f"Media in memory: {_ONE_BY_ONE}"
         )
     path = Path(source)
     if path.suffix.lower() in MANIFESTS and not path.is_dir():
@@ -164,7 +169,7 @@ def _hidden(name: str, source: str | Path) -> bool:
 
 
 def _absolute(clip: Clip) -> Clip:
-    def full(file: Path | None) -> Path | None:
-        return None if file is None else Path(os.path.abspath(file))
+    def full(file: Media | None) -> Path | None:
+        return Path(os.path.abspath(file)) if isinstance(file, Path) else None
 
     return replace(clip, path=full(clip.path), audio=full(clip.audio), subtitles=full(clip.subtitles))

@@ -26,7 +26,7 @@ def people_of(tasks: Sequence[Task], by: By) -> list[str]:
         ArgumentError: if it is known of no clip, though it must be, or there are too few people for a place.
     """
     if by == "folder":
-        people = ["" if task.clip.path is None else str(task.clip.path.parent) for task in tasks]
+        people = ["" if task.clip.file is None else str(task.clip.file.parent) for task in tasks]
     else:
         people = [task.clip.speaker or "" for task in tasks]
     count = len(set(people) - {""})

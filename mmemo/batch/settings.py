@@ -146,8 +146,8 @@ class Settings:
         Raises:
             OSError: if a file can't be read, or is a device or a pipe, which may never end.
         """
-        for file in (clip.path, clip.audio, clip.subtitles):
-            if file is not None and not file.is_file():
+        for file in clip.files:
+            if not file.is_file():
                 raise OSError(f"{file} is no regular file")
         return sha256(json.dumps([self.surroundings, *cache_key(clip)]).encode()).hexdigest()
 

@@ -6,6 +6,8 @@ import glob
 from pathlib import Path
 from typing import Literal
 
+from mmemo.reading import address
+
 MANIFESTS = (".jsonl", ".csv")
 By = Literal["speaker", "folder", "place"]
 """Whose other clips are a clip's baseline: the manifest's speaker, all of the folder, all of the batch."""
@@ -14,4 +16,5 @@ By = Literal["speaker", "folder", "place"]
 def is_many(source: str | Path) -> bool:
     """Whether a path stands for clips rather than for one file."""
     path = Path(source)
-    return path.is_dir() or path.suffix.lower() in MANIFESTS or (glob.has_magic(str(source)) and not path.exists())
+    pattern = glob.has_magic(str(source)) and not path.exists() and not address(str(source))
+    return path.is_dir() or path.suffix.lower() in MANIFESTS or pattern

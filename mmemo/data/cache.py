@@ -170,8 +170,11 @@ def cache_key(clip: Clip) -> Iterator[Any]:
 
     Raises:
         OSError: if a file can't be read.
+        ArgumentError: if the clip is in memory.
     """
-    sidecar = None if clip.path is None or clip.subtitles or clip.text is not None else find_sidecar(clip.path)
+    sidecar = None if clip.file is None or clip.subtitles or clip.text is not None else find_sidecar(clip.file)
     for file in (clip.path, clip.audio, clip.subtitles or sidecar):
+        if not (file is None or isinstance(file, Path)):
+            raise ArgumentError(f"{file} is in memory: only what is in files can be known again.")
         yield file and hash_file(file)
     yield from (clip.start, clip.end, clip.channel, clip.text, clip.language)

@@ -30,7 +30,8 @@ class Manifest(Sequence[Clip]):
         labels: the label set; every label of every clip is one of it.
 
     Raises:
-        ManifestError: if ids repeat or are missing, or a label is not of the set; it names every fault.
+        ManifestError: if ids repeat or are missing, a clip is in memory, or a label is not of the set; it names every
+            fault.
 
     Examples:
         >>> from mmemo import Clip
@@ -54,6 +55,8 @@ class Manifest(Sequence[Clip]):
         if "" in counts:
             faults.append("every clip needs an id")
         for clip in self.clips:
+            if not all(one is None or isinstance(one, Path) for one in (clip.path, clip.audio)):
+                faults.append(f"clip {clip.id!r} is in memory: a manifest names files, so write it to one")
             faults += [f"clip {clip.id!r}: {fault}" for fault in unknown_labels(clip, self.labels)]
         if faults:
             raise ManifestError("The manifest", faults)

@@ -255,7 +255,7 @@ def _beyond_values(
     if labels is not None:
         faults += unknown_labels(clip, labels)
     if check_media:
-        missing = [file for file in (clip.path, clip.audio, clip.subtitles) if file and not os.path.isfile(file)]
+        missing = [file for file in clip.files if not os.path.isfile(file)]
         faults += [f"{file} does not exist; paths are relative to the manifest" for file in missing]
     return faults
 

@@ -22,6 +22,7 @@ from mmemo.faces import Face, FaceFinder
 from mmemo.faces.align import alignment
 from mmemo.faces.warp import transform
 from mmemo.files import replacing_file
+from mmemo.in_memory import Media, MediaInput, as_media, readable
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores, Segment
@@ -97,7 +98,7 @@ class FaceExplanation:
 
 
 def face(
-    source: EmotionResult | np.ndarray | str | Path,
+    source: EmotionResult | MediaInput,
     *,
     label: str | None = None,
     person: int | None = None,
@@ -107,8 +108,8 @@ def face(
     """Heat map of a label on a face: the pixels that its score rests on.
 
     Args:
-        source: a result of `mmemo.analyze` with a picture, whose file is read again; an image or video file; or a
-            picture (H, W, 3) uint8 RGB.
+        source: a result of `mmemo.analyze` with a picture, whose file is read again; or an image or video file, a
+            picture or `mmemo.Frames`, as `mmemo.analyze` takes them.
         label: to explain; by default the one with the highest score in the crop that is chosen.
         person: id of a person of the result, or, in a picture, the place in the order of size; by default the most
             prominent one.
@@ -135,7 +136,9 @@ def face(
         )
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
-    time, detected = _locate(source, person, at)
+    result = source if isinstance(source, EmotionResult) else None
+    shown = _media(source)
+    time, detected = _locate(result, shown, person, at)
     gray = gray_crops(detected.crop[None], encoder.size)
     logits = encoder.encode([np.stack([gray, np.ones_like(gray)], axis=1)]).logits[0]
     scores = encoder.labels.scores(softmax(loaded.calibrate_logits("face", logits).astype(float)))
@@ -150,13 +153,16 @@ def face(
         on_face=float(heat[outline(detected)].sum() / max(float(heat.sum()), 1e-9)),
         time=time,
         box=(float(detected.box[0]), float(detected.box[1]), float(detected.box[2]), float(detected.box[3])),
-        source=_file(source),
+        source=shown if isinstance(shown, Path) else None,
     )
 
 
-def _file(source: EmotionResult | np.ndarray | str | Path) -> Path | None:
-    path = source.source if isinstance(source, EmotionResult) else source
-    return Path(path) if isinstance(path, str | Path) else None
+def _media(source: EmotionResult | MediaInput) -> Media:
+    if not isinstance(source, EmotionResult):
+        return as_media(source)
+    if source.source is None:
+        raise MissingStreamError("This result is of text alone: it has no face to explain.")
+    return Path(readable(source.source))
 
 
 def heat_map(encoder: FaceEncoder, crop: np.ndarray, label: str) -> np.ndarray:
@@ -196,16 +202,10 @@ def outline(detected: Face) -> np.ndarray:
 
 
 def _locate(
-    source: EmotionResult | np.ndarray | str | Path, person: int | None, at: Seconds | None
+    result: EmotionResult | None, source: Media, person: int | None, at: Seconds | None
 ) -> tuple[Seconds, Face]:
     """Time and face to explain."""
     finder = FaceFinder()
-    if isinstance(source, np.ndarray):
-        return 0.0, _choose(finder.find(source), person, "The picture")
-    result = source if isinstance(source, EmotionResult) else None
-    path = source.source if isinstance(source, EmotionResult) else source
-    if path is None:
-        raise MissingStreamError("This result is of text alone: it has no face to explain.")
     place = None
     start = at or 0.0
     if result is not None and result.duration:
@@ -218,18 +218,18 @@ def _locate(
         if at is None:
             start = _clearest(segments)
     candidates: list[tuple[Seconds, Face]] = []
-    side = None if media.probe(path).kind == "image" else media.MAX_SIDE
-    for frame in media.frames(path, start, max_side=side, max_rate=3.0):
+    side = None if media.probe(source).kind == "image" else media.MAX_SIDE
+    for frame in media.frames(source, start, max_side=side, max_rate=3.0):
         faces = finder.find(frame.image)
         if place is not None and faces:
             faces = [_nearest(faces, place, frame.image.shape)]
             candidates.append((frame.time, faces[0]))
         elif faces:
-            candidates.append((frame.time, _choose(faces, person, str(path))))
+            candidates.append((frame.time, _choose(faces, person, str(source))))
         if at is not None or frame.time - start > 2.0 or len(candidates) >= _CANDIDATES:
             break
     if not candidates:
-        raise MissingStreamError(f"{path} shows no face at {start:.1f} s. Give another time with at=….")
+        raise MissingStreamError(f"{source} shows no face at {start:.1f} s. Give another time with at=….")
     return max(candidates, key=lambda pair: pair[1].quality)
 
 

@@ -17,6 +17,7 @@ from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError, MissingStreamError, expected_one_of, require_extra
 from mmemo.evidence import SAMPLE_RATE, Channel, Evidence, Seconds, VoiceEvidence
 from mmemo.files import check_file
+from mmemo.in_memory import Media, MediaInput, as_media, readable
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores
@@ -79,7 +80,7 @@ class VoiceExplanation:
 
 
 def voice(
-    source: EmotionResult | np.ndarray | str | Path,
+    source: EmotionResult | MediaInput,
     *,
     label: str | None = None,
     at: Seconds | None = None,
@@ -89,8 +90,8 @@ def voice(
     """Curve over time of the evidence for a label in a sound.
 
     Args:
-        source: a result of `mmemo.analyze`, whose file is read again; an audio or video file; or a waveform (N,)
-            float32 mono at 16 kHz.
+        source: a result of `mmemo.analyze`, whose file is read again; an audio or video file, or `mmemo.Sound`, as
+            `mmemo.analyze` takes them; or a waveform (N,) float32 mono at 16 kHz.
         label: to explain; by default the one with the highest score of the voice.
         at: seconds at which the stretch begins; by default the window of a result in which the voice has its highest
             score, or the beginning of anything else.
@@ -115,7 +116,9 @@ def voice(
         raise ArgumentError(f"The model has no voice encoder to explain; its modalities are {list(loaded.modalities)}.")
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
-    start, sound = _locate(source, at, length)
+    given = source if isinstance(source, np.ndarray) else _media(source)
+    result = source if isinstance(source, EmotionResult) else None
+    start, sound = _locate(result, given, at, length)
     mask = speech_mask(speech_spans([sound]).voice, 0.0, len(sound))
     evidence = VoiceEvidence(sound, mask, float(mask.mean()) if len(mask) else 0.0)
     whole = _logits(loaded, encoder, [evidence])[0]
@@ -135,8 +138,7 @@ def voice(
         hidden = [replace(evidence, waveform=_without(sound, float(times[i]))) for i in chosen]
         for i, logits in zip(chosen, _logits(loaded, encoder, hidden), strict=True):
             curve[i] = 0 if logits is None else odds - _odds(logits, encoder.labels.index(label))
-    file = source.source if isinstance(source, EmotionResult) else source
-    path = Path(file) if isinstance(file, str | Path) else None
+    path = given if isinstance(given, Path) else None
     return VoiceExplanation(label, scores[label], scores, start, sound, start + times, curve, path)
 
 
@@ -172,8 +174,16 @@ def _without(sound: np.ndarray, time: Seconds) -> np.ndarray:
     return quieter
 
 
+def _media(source: EmotionResult | MediaInput) -> Media:
+    if not isinstance(source, EmotionResult):
+        return as_media(source)
+    if source.source is None:
+        raise MissingStreamError("This result is of text alone: it has no voice to explain.")
+    return Path(readable(source.source))
+
+
 def _locate(
-    source: EmotionResult | np.ndarray | str | Path, at: Seconds | None, length: Seconds
+    result: EmotionResult | None, source: np.ndarray | Media, at: Seconds | None, length: Seconds
 ) -> tuple[Seconds, np.ndarray]:
     """Start of the stretch to explain, and its sound."""
     if isinstance(source, np.ndarray):
@@ -182,15 +192,11 @@ def _locate(
         start = at or 0.0
         first = round(start * SAMPLE_RATE)
         return start, np.asarray(source[first : first + round(length * SAMPLE_RATE)], np.float32)
-    result = source if isinstance(source, EmotionResult) else None
-    path = source.source if isinstance(source, EmotionResult) else source
-    if path is None:
-        raise MissingStreamError("This result is of text alone: it has no voice to explain.")
-    if media.probe(path).audio is None:
-        raise MissingStreamError(f"{path} has no sound, so there is no voice to explain.")
+    if media.probe(source).audio is None:
+        raise MissingStreamError(f"{source} has no sound, so there is no voice to explain.")
     start = at if at is not None else _clearest(result) if result is not None else 0.0
     channel: Channel = result.settings.channel if result is not None and result.settings is not None else "mix"
-    blocks = list(media.waveform_blocks(path, start, start + length, channel=channel))
+    blocks = list(media.waveform_blocks(source, start, start + length, channel=channel))
     return start, np.nan_to_num(np.concatenate(blocks)) if blocks else np.zeros(0, np.float32)
 
 

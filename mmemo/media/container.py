@@ -8,19 +8,22 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import av.format
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
+from mmemo.in_memory import Encoded, Sound
 from mmemo.media.clock import continued
 from mmemo.media.limits import LIMITS
 from mmemo.media.suffixes import IMAGE
-from mmemo.reading import stand_in
+from mmemo.reading import address, stand_in
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,10 @@ _PADDING = 10_000_000
 """Pixels that FFmpeg may count beyond the picture: it rounds rows up to 64."""
 _GROUP = 1_000
 """Packets between two key frames that are kept; more than any encoder writes."""
+_HEAD = 512
+"""Bytes by which what is no media file is known."""
+_LONGEST = 300
+"""Characters of a name in a message: it may be content that was taken for a name."""
 
 
 @dataclass
@@ -51,27 +58,62 @@ class Damage:
     anti_phase: bool = False
 
 
+File: TypeAlias = Path | Encoded | Sound
+"""A media file on disk or in memory; sound that is in memory is a WAV file."""
+
+
 @contextmanager
-def open_media(path: Path) -> Iterator[Any]:
-    """Open a local file for reading, as a PyAV container.
+def open_media(file: File) -> Iterator[Any]:
+    """Open a local file, or one in memory, for reading, as a PyAV container.
 
     Raises:
         MediaError: with the reason why the file can't be read, or which of its `LIMITS` it exceeds.
     """
-    _check_file(path)
     options = {"protocol_whitelist": "file", "max_pixels": str(LIMITS.still_pixels + _PADDING)}
-    if path.suffix.lower() in IMAGE:
-        options["pattern_type"] = "none"  # a % in an image's name is a name, not a sequence
+    if isinstance(file, Path):
+        _check_file(file)
+        source: str | BytesIO = f"file:{file}"
+        if file.suffix.lower() in IMAGE:
+            options["pattern_type"] = "none"  # a % in an image's name is a name, not a sequence
+    else:
+        data = content(file)
+        _check_head(file, data[:_HEAD])
+        source = BytesIO(data)
     try:
-        container = av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=20.0)
+        container = av.open(source, options=options, metadata_errors="replace", timeout=20.0)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(
-            f"{path} can't be read as video, audio or image ({_reason(error)}). It may be damaged, cut short, or of "
+            f"{file} can't be read as video, audio or image ({_reason(error)}). It may be damaged, cut short, or of "
             "another kind; play it in a media player to see."
         ) from None
     with container:
-        _check_limits(path, container)
+        _check_limits(file, container)
         yield container
+
+
+def file_of(source: str | File) -> File:
+    """The same with a name as a path."""
+    return Path(source) if isinstance(source, str) else source
+
+
+def content(file: Encoded | Sound) -> bytes:
+    """The bytes of a file in memory."""
+    return file.file.data if isinstance(file, Sound) else file.data
+
+
+def size_of(file: File) -> int:
+    """Bytes of a file that can be opened."""
+    return file.stat().st_size if isinstance(file, Path) else len(content(file))
+
+
+@contextmanager
+def mapped(file: File) -> Iterator[mmap | bytes]:
+    """The bytes of a file that can be opened; those of one on disk are read as they are used."""
+    if not isinstance(file, Path):
+        yield content(file)
+        return
+    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as data:
+        yield data
 
 
 def _check_file(path: Path) -> None:
@@ -81,34 +123,65 @@ def _check_file(path: Path) -> None:
     except PermissionError:
         raise MediaError(f"{path} may not be read by this user. Change its permissions, or copy it.") from None
     except (OSError, ValueError):
-        raise MediaError(f"{path} does not exist. Check the spelling; relative paths start at {Path.cwd()}.") from None
+        raise MediaError(_missing(str(path))) from None
     if S_ISDIR(status.st_mode):
         raise MediaError(f"{path} is a folder. Give one file, or loop over the files with mmemo.Analyzer.")
     if not S_ISREG(status.st_mode):  # opening a pipe would wait for a writer, and a device may never end
         raise MediaError(f"{path} is a pipe, a socket or a device, not a file. Write what it holds to a file first.")
     if not os.access(path, os.R_OK):
         raise MediaError(f"{path} may not be read by this user. Change its permissions, or copy it.")
-    if status.st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes). The recording or the copy failed; get the file again.")
     with path.open("rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \r\n")
+        _check_head(path, file.read(_HEAD))
+
+
+def _missing(name: str) -> str:
+    """Why there is no file of a name, and what to do."""
+    if name.startswith("data:"):
+        return "A data: URL is no file. Give its bytes: base64.b64decode(url.partition(',')[2])."
+    shortened = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+    scheme, rest = address(shortened) or ("", "")
+    if scheme == "file":
+        return f"{shortened} is a URL; give the path itself, /{rest}."
+    if scheme:
+        return (
+            f"{scheme}://{rest} is an address, and mmemo opens local files only; download it first, or call "
+            "mmemo.Clip.download(url)."
+        )
+    return f"{shortened} does not exist. Check the spelling; relative paths start at {Path.cwd()}."
+
+
+def _check_head(path: File, head: bytes) -> None:
+    """Refuse what is no media file by its first bytes."""
+    if not head:
+        raise MediaError(f"{path} is empty (0 bytes). The recording or the copy failed; get the file again.")
+    head = head.lstrip(b"\xef\xbb\xbf \r\n")
     if head.lower().startswith(_PLAYLISTS):
         raise MediaError(f"{path} is a playlist: it names media elsewhere. Give the media files themselves.")
     if what := stand_in(head):
         raise MediaError(f"{path} can't be read as media: {what}.")
 
 
-def _check_limits(path: Path, container: Any) -> None:
+def check_pixels(name: object, width: int, height: int, *, still: bool) -> int:
+    """The most pixels that a picture may have.
+
+    Raises:
+        MediaError: if it has more.
+    """
+    most = LIMITS.still_pixels if still else LIMITS.video_pixels
+    if width * height > most:
+        raise MediaError(
+            f"{name} has a picture of {width} x {height} pixels; at most {most / 1e6:.0f} megapixels are read, as "
+            "more takes too much memory. Make it smaller; a face needs 200 pixels."
+        )
+    return most
+
+
+def _check_limits(path: File, container: Any) -> None:
     for stream in container.streams.video:
         if stream.codec_context is None:
             continue
         width, height = stream.codec_context.width, stream.codec_context.height
-        most = LIMITS.still_pixels if is_still(container) else LIMITS.video_pixels
-        if width * height > most:
-            raise MediaError(
-                f"{path} has a picture of {width} x {height} pixels; at most {most / 1e6:.0f} megapixels are read, as "
-                "more takes too much memory. Make it smaller; a face needs 200 pixels."
-            )
+        most = check_pixels(path, width, height, still=is_still(container))
         stream.codec_context.options = {"max_pixels": str(most + _PADDING)}  # pictures may grow midway
         if width * height > _LARGE:
             stream.codec_context.thread_count = 4

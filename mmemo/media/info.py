@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import av
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
-from mmemo.media.container import audio_streams, clock_may_jump, is_still, open_media, origin, packets, video_stream
+from mmemo.in_memory import Frames, Media
+from mmemo.media.container import (
+    File,
+    audio_streams,
+    check_pixels,
+    clock_may_jump,
+    file_of,
+    is_still,
+    open_media,
+    origin,
+    packets,
+    size_of,
+    video_stream,
+)
 from mmemo.media.limits import LIMITS
 from mmemo.media.sound_track import sound_track
 from mmemo.media.structure import cut_short
@@ -63,15 +75,16 @@ class SubtitleStream:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """The streams of a file.
+    """The streams of a file, or of media in memory.
 
     Attributes:
+        source: the file, or what is in memory.
         duration: in seconds, to the last picture or sample that is there, whatever the header says; 0 for a still.
         audio: the sound track that is used, where there are several.
         notes: what is missing at the end of the file.
     """
 
-    path: Path
+    source: Media
     kind: Literal["video", "audio", "image"]
     duration: Seconds
     video: VideoStream | None
@@ -80,21 +93,23 @@ class MediaInfo:
     notes: tuple[Note, ...] = ()
 
 
-def probe(path: str | Path) -> MediaInfo:
-    """The streams of a file, from its headers.
+def probe(source: str | Media) -> MediaInfo:
+    """The streams of a file, from its headers, or of media in memory.
 
     Raises:
         MediaError: if the file is missing, empty, a folder, not readable, or neither video, audio nor image;
             or if it exceeds one of `mmemo.media.limits`.
     """
-    path = Path(path)
-    with open_media(path) as container:
-        video, audio = video_stream(container), sound_track(path, container)
+    if isinstance(source, Frames):
+        return _of_frames(source)
+    file = file_of(source)
+    with open_media(file) as container:
+        video, audio = video_stream(container), sound_track(file, container)
         if container.format.name in _TEXT_FORMATS or (video is None and audio is None):
-            raise MediaError(_unreadable(path, container))
+            raise MediaError(_unreadable(file, container))
         still = video is not None and is_still(container)
         info = MediaInfo(
-            path=path,
+            source=file,
             kind="image" if still else "video" if video is not None else "audio",
             duration=0.0,
             video=None
@@ -112,19 +127,26 @@ def probe(path: str | Path) -> MediaInfo:
             ),
         )
         duration, lost = (0.0, "") if still else _duration(container)
-    longest = LIMITS.seconds(path.stat().st_size)
+    longest = LIMITS.seconds(size_of(file))
     if duration > longest:
         raise MediaError(
-            f"{path} lasts {duration:.0f} s by its timestamps; a file of its size may last {longest:.0f} s at most. "
+            f"{file} lasts {duration:.0f} s by its timestamps; a file of its size may last {longest:.0f} s at most. "
             "They are damaged, or hold hours without picture or sound. Convert it at a constant frame rate, or cut it."
         )
-    if not lost and cut_short(path):
+    if not lost and cut_short(file):
         lost = "It ends before its header says."
     damaged = Note("damaged", f"{lost} The file was cut short, or its header is damaged.")
     return replace(info, duration=duration, notes=(damaged,) if lost else ())
 
 
-def _unreadable(path: Path, container: Any) -> str:
+def _of_frames(frames: Frames) -> MediaInfo:
+    still, (width, height) = len(frames) == 1, frames.size
+    check_pixels(frames, width, height, still=still)
+    video = VideoStream(width, height, frames.rate)
+    return MediaInfo(frames, "image" if still else "video", frames.duration, video, None, (), frames.notes)
+
+
+def _unreadable(path: File, container: Any) -> str:
     """Why nothing of a file can be decoded, and what to do."""
     kind = f"(it looks like {container.format.long_name})"
     if container.streams.video and _too_large(container):

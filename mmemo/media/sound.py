@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
-from pathlib import Path
 from typing import Any
 
 import av
@@ -17,8 +16,9 @@ import numpy as np
 
 from mmemo.errors import ArgumentError, MediaError
 from mmemo.evidence import SAMPLE_RATE, Channel, Seconds
+from mmemo.in_memory import Frames, Media
 from mmemo.media.channel_levels import ChannelLevels
-from mmemo.media.container import Damage, decode, open_media, origin
+from mmemo.media.container import Damage, decode, file_of, open_media, origin, size_of
 from mmemo.media.limits import LIMITS
 from mmemo.media.sound_track import sound_track
 
@@ -38,7 +38,7 @@ Placed = tuple[int, np.ndarray]
 
 
 def waveform_blocks(
-    path: str | Path,
+    source: str | Media,
     start: Seconds = 0.0,
     end: Seconds | None = None,
     *,
@@ -54,7 +54,7 @@ def waveform_blocks(
     ``damage.samples``. Two channels that cancel each other are not mixed: the first is taken.
 
     Args:
-        path: a video or audio file; a file without a sound track has no blocks.
+        source: a video or audio file, or sound in memory; what has no sound track has no blocks.
         start: seconds; ``end`` as well, None for the end of the file.
         seconds: length of a block; the last one is shorter.
         channel: "mix", "left" or "right"; of 5.1 and the like the front ones.
@@ -67,8 +67,8 @@ def waveform_blocks(
     """
     damage = damage if damage is not None else Damage()
     size, pending, count = int(seconds * SAMPLE_RATE), [], 0
-    mono: Callable[[np.ndarray], np.ndarray] = _Mono(damage) if channel == "mix" else _OneChannel(Path(path), channel)
-    for samples in _samples(Path(path), SAMPLE_RATE, None, start, end, damage):
+    mono: Callable[[np.ndarray], np.ndarray] = _Mono(damage) if channel == "mix" else _OneChannel(source, channel)
+    for samples in _samples(source, SAMPLE_RATE, None, start, end, damage):
         if levels is not None:
             levels.add(samples)
         piece = mono(samples)
@@ -83,14 +83,14 @@ def waveform_blocks(
         yield np.concatenate(pending)
 
 
-def waveform(path: str | Path, channel: Channel = "mix") -> np.ndarray:
+def waveform(source: str | Media, channel: Channel = "mix") -> np.ndarray:
     """The whole sound of a short file: float32 (N,), 16 kHz mono, empty if there is none. See `waveform_blocks`."""
-    blocks = list(waveform_blocks(path, channel=channel))
+    blocks = list(waveform_blocks(source, channel=channel))
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
 def sound_blocks(
-    path: str | Path, sample_rate: int, channels: int, start: Seconds = 0.0, end: Seconds | None = None
+    source: str | Media, sample_rate: int, channels: int, start: Seconds = 0.0, end: Seconds | None = None
 ) -> Iterator[np.ndarray]:
     """Decode the sound of a file for writing it again: blocks of float32 (N, channels) at ``sample_rate`` Hz.
 
@@ -100,15 +100,15 @@ def sound_blocks(
         channels: 1 or 2; more channels than that are mixed down by FFmpeg's matrix.
     """
     layout = "mono" if channels == 1 else "stereo"
-    yield from _samples(Path(path), sample_rate, layout, start, end, Damage())
+    yield from _samples(source, sample_rate, layout, start, end, Damage())
 
 
 def _samples(
-    path: Path, rate: int, layout: str | None, start: Seconds, end: Seconds | None, damage: Damage
+    source: str | Media, rate: int, layout: str | None, start: Seconds, end: Seconds | None, damage: Damage
 ) -> Iterator[np.ndarray]:
     """The samples (N, channels) float32 at ``rate`` Hz from ``start`` to ``end``."""
     first, past = round(start * rate), None if end is None else round(end * rate)
-    for place, piece in _placed(path, rate, layout, start, damage):
+    for place, piece in _placed(source, rate, layout, start, damage):
         if past is not None and place >= past:
             return
         wanted = piece[max(0, first - place) : None if past is None else past - place]
@@ -116,18 +116,21 @@ def _samples(
             yield wanted
 
 
-def _placed(path: Path, rate: int, layout: str | None, start: Seconds, damage: Damage) -> Iterator[Placed]:
+def _placed(source: str | Media, rate: int, layout: str | None, start: Seconds, damage: Damage) -> Iterator[Placed]:
     """The sound from ``start`` or somewhat earlier on; pauses of the track are silence."""
-    with open_media(path) as container:
-        stream = sound_track(path, container)
+    if isinstance(source, Frames):
+        return
+    file = file_of(source)
+    with open_media(file) as container:
+        stream = sound_track(file, container)
         if stream is None:
             return
-        longest = LIMITS.seconds(path.stat().st_size)
+        longest = LIMITS.seconds(size_of(file))
         zero, pieces, place = origin(container), None, 0
         if start > _PREROLL:
             pieces, place = _sought(container, stream, start, rate, damage) or (None, 0)
             if pieces is None:
-                yield from _placed(path, rate, layout, 0.0, damage)
+                yield from _placed(file, rate, layout, 0.0, damage)
                 return
         pieces = pieces or decode(container, stream, damage)
         resampler, channels, started = _resampler(rate, layout), 1, False
@@ -148,7 +151,7 @@ def _placed(path: Path, rate: int, layout: str | None, start: Seconds, damage: D
             channels, started = resampled[0].shape[1] if resampled else channels, True
             if pause and piece.time - zero > longest:
                 raise MediaError(
-                    f"{path} has pauses that make it longer than {longest:.0f} s, the most for a file of its size: its "
+                    f"{file} has pauses that make it longer than {longest:.0f} s, the most for a file of its size: its "
                     "timestamps are damaged. Save it again with an audio editor."
                 )
             if pause:
@@ -268,15 +271,15 @@ class _Mono:
 class _OneChannel:
     """Takes the left or the right channel, the first two of every layout that has them."""
 
-    def __init__(self, path: Path, channel: Channel) -> None:
-        self._path, self._channel, self._place = path, channel, ("left", "right").index(channel)
+    def __init__(self, source: str | Media, channel: Channel) -> None:
+        self._source, self._channel, self._place = source, channel, ("left", "right").index(channel)
         self._several = False
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         self._several |= samples.shape[1] > 1
         if not self._several and samples.any():
             raise ArgumentError(
-                f"The sound of {self._path} has one channel, so there is no {self._channel} one. Leave channel out."
+                f"The sound of {self._source} has one channel, so there is no {self._channel} one. Leave channel out."
             )
         clipped: np.ndarray = np.clip(samples[:, min(self._place, samples.shape[1] - 1)], -1.0, 1.0)
         return clipped

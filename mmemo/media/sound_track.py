@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import Damage, audio_streams, decode, is_default, open_media
+from mmemo.media.container import Damage, File, audio_streams, decode, is_default, open_media
 
 _LISTEN: Seconds = 60.0
 _SILENT = 1e-3
 """Peak of a track that nobody spoke into: -60 dB of full scale."""
 
 
-def sound_track(path: Path, container: Any) -> Any:
+def sound_track(file: File, container: Any) -> Any:
     """The audio stream to use, or None: the one that the file marks as its default.
 
     Where it marks several, or none, the first that is not silent in its first minute; the first if all are.
@@ -23,12 +22,12 @@ def sound_track(path: Path, container: Any) -> Any:
     streams = audio_streams(container)
     marked = [stream for stream in streams if is_default(stream)] or streams
     if len(marked) > 1:
-        return next((stream for stream in marked if _has_sound(path, stream.index)), marked[0])
+        return next((stream for stream in marked if _has_sound(file, stream.index)), marked[0])
     return marked[0] if marked else None
 
 
-def _has_sound(path: Path, index: int) -> bool:
-    with open_media(path) as container:
+def _has_sound(file: File, index: int) -> bool:
+    with open_media(file) as container:
         seconds = 0.0
         for piece in decode(container, container.streams[index], Damage()):
             samples = piece.to_ndarray()

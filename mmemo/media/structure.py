@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from mmap import ACCESS_READ, mmap
-from pathlib import Path
+from mmap import mmap
+
+from mmemo.media.container import File, mapped
 
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _SOME = 100_000
@@ -24,9 +25,9 @@ _UNKNOWN = 0x7FFF_0000
 """Sizes from here on stand in files that were written to a pipe, where nobody knew the size."""
 
 
-def cut_short(path: Path) -> bool:
+def cut_short(file: File) -> bool:
     """Whether a file ends before its own headers say; False for a kind that does not say, or is not known here."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with mapped(file) as data:
         if data[:2] == b"\xff\xd8":
             scan = next((start for marker, start, _ in _jpeg_segments(data) if marker == 0xDA), None)
             return scan is not None and data.find(b"\xff\xd9", scan) < 0
@@ -50,9 +51,9 @@ def cut_short(path: Path) -> bool:
         return False
 
 
-def exif(path: Path) -> bytes | None:
+def exif(file: File) -> bytes | None:
     """The EXIF of a JPEG, PNG, WebP or TIFF picture, as a TIFF structure; None if there is none."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with mapped(file) as data:
         if data[:4] in (b"II*\x00", b"MM\x00*"):
             return bytes(data)
         if data[:2] == b"\xff\xd8":
@@ -68,7 +69,7 @@ def exif(path: Path) -> bytes | None:
         return segment if segment is None else segment.removeprefix(b"Exif\x00\x00")
 
 
-def _jpeg_segments(data: mmap) -> Iterator[tuple[int, int, int]]:
+def _jpeg_segments(data: mmap | bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of each segment, the first start of scan being the last."""
     place, marker = 2, 0
     while place + 4 <= len(data) and data[place] == 0xFF and marker != 0xDA:
@@ -77,7 +78,7 @@ def _jpeg_segments(data: mmap) -> Iterator[tuple[int, int, int]]:
         place += 2 + length
 
 
-def _chunks(data: mmap, place: int, header: str, checksum: int = 0) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(data: mmap | bytes, place: int, header: str, checksum: int = 0) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the contents of chunks of PNG (with checksums), RIFF or CAF."""
     head = struct.calcsize(header)
     for _ in range(_SOME):
@@ -92,7 +93,7 @@ def _chunks(data: mmap, place: int, header: str, checksum: int = 0) -> Iterator[
         place += size + checksum + (size % 2 if header[0] == "<" else 0)
 
 
-def _boxes(data: mmap) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(data: mmap | bytes) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the outermost boxes of an MP4 file."""
     place = 0
     for _ in range(_SOME):
@@ -106,7 +107,7 @@ def _boxes(data: mmap) -> Iterator[tuple[bytes, int, int]]:
         place += size
 
 
-def _gif_ends(data: mmap) -> bool:
+def _gif_ends(data: mmap | bytes) -> bool:
     """Whether the blocks of a GIF go on to its trailer."""
     if len(data) < 13:
         return False
@@ -130,7 +131,7 @@ def _color_table(packed: int) -> int:
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
-def _asf_ends(data: mmap) -> Iterator[int]:
+def _asf_ends(data: mmap | bytes) -> Iterator[int]:
     """Where the outermost objects of an ASF file end; one of no size was written by a live encoder."""
     place = 0
     for _ in range(_SOME):
@@ -143,7 +144,7 @@ def _asf_ends(data: mmap) -> Iterator[int]:
         yield place
 
 
-def _mxf_ends(data: mmap) -> Iterator[int]:
+def _mxf_ends(data: mmap | bytes) -> Iterator[int]:
     """Where the keys, lengths and values of an MXF file end."""
     place = 0
     for _ in range(_SOME):
@@ -161,7 +162,7 @@ def _mxf_ends(data: mmap) -> Iterator[int]:
         yield place
 
 
-def _matroska_end(data: mmap) -> int:
+def _matroska_end(data: mmap | bytes) -> int:
     """Where the segment ends that follows the header of EBML; 0 where its size is unknown."""
     size, place = _variable_integer(data, 4)
     place += size
@@ -171,7 +172,7 @@ def _matroska_end(data: mmap) -> int:
     return start + size if size else 0
 
 
-def _variable_integer(data: mmap, place: int) -> tuple[int, int]:
+def _variable_integer(data: mmap | bytes, place: int) -> tuple[int, int]:
     """An EBML size and the place after it; 0 for an unknown one."""
     if place + 8 > len(data) or not data[place]:
         return 0, place

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import open_media, origin, packets
+from mmemo.in_memory import Frames, Media
+from mmemo.media.container import file_of, open_media, origin, packets
 from mmemo.media.info import SubtitleStream
 
 
@@ -19,17 +19,18 @@ class Cue:
     text: str
 
 
-def cues(path: str | Path, stream: SubtitleStream) -> list[Cue]:
+def cues(source: str | Media, stream: SubtitleStream) -> list[Cue]:
     """The cues of one embedded text subtitle stream (mov_text, SubRip, WebVTT, ASS), in order of time.
 
     Raises:
         MediaError: if the file can't be opened.
     """
-    lines_in_time = []
-    with open_media(Path(path)) as container:
+    lines_in_time: list[Cue] = []
+    if isinstance(source, Frames):
+        return lines_in_time
+    with open_media(file_of(source)) as container:
         first = origin(container)
-        source = container.streams[stream.index]
-        for packet in packets(container, source):
+        for packet in packets(container, container.streams[stream.index]):
             if packet.pts is None or packet.time_base is None:
                 continue
             start = float(packet.pts * packet.time_base) - first

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
+import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmemo.evidence import Seconds
-from mmemo.media.container import Damage, decode, is_still, open_media, origin, video_stream
+from mmemo.in_memory import Frames, Media
+from mmemo.media.container import Damage, File, decode, file_of, is_still, open_media, origin, video_stream
 from mmemo.media.orientation import exif_orientation, frame_orientation, upright
 from mmemo.media.structure import exif
 from mmemo.media.tone import HLG, PQ, standard_range
@@ -37,7 +40,7 @@ class Frame:
 
 
 def frames(
-    path: str | Path,
+    source: str | Media,
     start: Seconds = 0.0,
     end: Seconds | None = None,
     *,
@@ -45,10 +48,10 @@ def frames(
     max_rate: float | None = None,
     damage: Damage | None = None,
 ) -> Iterator[Frame]:
-    """Decode the frames of a file one after the other.
+    """Decode the frames of a file one after the other, or give those in memory.
 
     Args:
-        path: a video or image file; a file without a picture has no frames.
+        source: a video or image file, or media in memory; what has no picture has no frames.
         start: seconds; ``end`` as well, None for the end of the file. Times are always those of the file.
         max_side: shrink frames whose longer side has more pixels than this; None keeps their size.
         max_rate: leave out frames so that at most about this many a second remain, in Hz; None keeps all.
@@ -58,22 +61,10 @@ def frames(
         MediaError: if the file can't be opened.
     """
     damage = damage if damage is not None else Damage()
-    path = Path(path)
-    with open_media(path) as container:
-        stream = video_stream(container)
-        if stream is None:
-            return
-        still = is_still(container)
-        stream.thread_type = "NONE" if still else "AUTO"  # threads take longer to start than a still
-        first = origin(container)
-        step = float(1 / stream.average_rate) if stream.average_rate else 0.04
-        last, due, number = -step, 0.0, -1
-        develop = _Development(max_side, 1.0 if still else _pixel_aspect(stream), _orientation(path) if still else None)
-        for picture in decode(container, stream, damage, start if start > 0 else None):
-            time = last + step if picture.time is None else max(0.0, picture.time - first)
-            if time <= last:
-                continue  # a clock that steps back: a repeated or damaged timestamp
-            damage.seconds = last = time
+    due, number = 0.0, -1
+    with closing(_pictures(source, start, max_side, damage)) as pictures:
+        for time, develop in pictures:
+            damage.seconds = time
             number += 1
             if end is not None and time >= end:
                 return
@@ -81,7 +72,45 @@ def frames(
                 continue
             if max_rate:
                 due = time + 0.9 / max_rate  # a little early: real frame times jitter
-            yield Frame(time, develop(picture), number)
+            yield Frame(time, develop(), number)
+
+
+_Picture = tuple[Seconds, Callable[[], np.ndarray]]
+"""A time, and what makes the picture: not each is wanted."""
+
+
+def _pictures(
+    source: str | Media, start: Seconds, max_side: int | None, damage: Damage
+) -> Generator[_Picture, None, None]:
+    """The pictures from ``start`` or somewhat earlier on."""
+    if isinstance(source, Frames):
+        shrink = _Development(max_side, 1.0, 1)
+        small = max_side is None or max(source.size) <= max_side
+        for number, time in enumerate(source.times.tolist()):
+            yield time, partial(_of_array, source, number, None if small else shrink)
+        return
+    file = file_of(source)
+    with open_media(file) as container:
+        stream = video_stream(container)
+        if stream is None:
+            return
+        still = is_still(container)
+        stream.thread_type = "NONE" if still else "AUTO"  # threads take longer to start than a still
+        first = origin(container)
+        step = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        last = -step
+        develop = _Development(max_side, 1.0 if still else _pixel_aspect(stream), _orientation(file) if still else None)
+        for picture in decode(container, stream, damage, start if start > 0 else None):
+            time = last + step if picture.time is None else max(0.0, picture.time - first)
+            if time <= last:
+                continue  # a clock that steps back: a repeated or damaged timestamp
+            last = time
+            yield time, partial(develop, picture)
+
+
+def _of_array(frames: Frames, number: int, develop: _Development | None) -> np.ndarray:
+    image = frames.image(number)
+    return image if develop is None else develop(av.VideoFrame.from_ndarray(image, format="rgb24"))
 
 
 class _Development:
@@ -111,9 +140,9 @@ class _Development:
         return upright(image, self._orientation or frame_orientation(picture))
 
 
-def _orientation(path: Path) -> int | None:
+def _orientation(file: File) -> int | None:
     """Of a still; FFmpeg reports how EXIF turns it, but not how it mirrors it."""
-    data = exif(path)
+    data = exif(file)
     return None if data is None else exif_orientation(data)
 
 

@@ -19,6 +19,7 @@ from mmemo.evidence import Seconds
 from mmemo.faces import Face, FaceTracker
 from mmemo.faces.align import EYE_LEFT, EYE_RIGHT, alignment
 from mmemo.faces.identity import PersonGallery
+from mmemo.in_memory import Media, MediaInput, as_media
 from mmemo.media import Frame
 from mmemo.micro.flow_image import flow_image
 from mmemo.micro.intervals import MIN_RATE, RATE, Candidate, find_micro_expressions, frame_rate
@@ -51,7 +52,7 @@ class MicroResult:
     """The micro-expressions of one clip.
 
     Attributes:
-        source: the file.
+        source: the file, or the name of what was in memory.
         duration: seconds that were looked at.
         frame_rate: pictures a second that differ from the one before, by the median; 0 if no face was followed.
         expressions: in order of their onset.
@@ -80,7 +81,7 @@ class MicroResult:
 
 
 def spot_micro(
-    path: str | Path,
+    source: MediaInput,
     start: Seconds = 0.0,
     end: Seconds | None = None,
     *,
@@ -94,7 +95,7 @@ def spot_micro(
     measured). At 25 to 30 frames a second only the longer ones can be seen, and a note says so.
 
     Args:
-        path: a video file.
+        source: a video file, or `mmemo.Frames`.
         start: seconds; ``end`` as well, None for the end of the file. Numbers of frames count from ``start``.
         recognizer: classifies them; "default" is the embedded one, None gives no class.
         magnification: factor of Eulerian motion magnification before the classification; strengths are those of the
@@ -112,18 +113,20 @@ def spot_micro(
         >>> result.expressions, [note.code for note in result.notes]
         ((), ['repeated-frames', 'frame-rate-too-low', 'small-face'])
     """
-    info = media.probe(path)
+    info = media.probe(as_media(source))
     if info.video is None or info.kind == "image":
-        raise MissingStreamError(f"{path} holds no moving picture, so there is no movement to look for. Give a video.")
+        raise MissingStreamError(
+            f"{info.source} holds no moving picture, so there is no movement to look for. Give a video."
+        )
     if start < 0 or (end is not None and end <= start) or start >= info.duration:
         raise ArgumentError(f"A clip of {info.duration:.2f} s needs 0 <= start < end, got start={start}, end={end}.")
     if magnification < 0:
         raise ArgumentError(f"spot_micro: expected a magnification of 0 or more, got {magnification}.")
-    read = partial(_frames, info.path)
+    read = partial(_frames, info.source)
     chosen = embedded_recognizer() if recognizer == "default" else recognizer
     rate, expressions, notes = spot_frames(read, start, end, chosen, magnification, people)
     until = info.duration if end is None else min(end, info.duration)
-    return MicroResult(str(path), until - start, rate, expressions, notes)
+    return MicroResult(str(info.source), until - start, rate, expressions, notes)
 
 
 def spot_frames(
@@ -209,8 +212,8 @@ def embedded_recognizer() -> MicroRecognizer:
     return load_micro()
 
 
-def _frames(path: Path, start: Seconds, end: Seconds | None) -> Iterator[Frame]:
-    return media.frames(path, start, end, max_side=media.MAX_SIDE, max_rate=RATE * 1.2)
+def _frames(source: Media, start: Seconds, end: Seconds | None) -> Iterator[Frame]:
+    return media.frames(source, start, end, max_side=media.MAX_SIDE, max_rate=RATE * 1.2)
 
 
 def _described(

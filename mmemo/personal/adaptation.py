@@ -19,6 +19,7 @@ from mmemo.encoders.base import Encoding
 from mmemo.encoders.softmax import log_softmax
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.files import check_json, replacing_file
+from mmemo.in_memory import MediaInput
 from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.personal.statistics import SHRINKAGE, centered, equalizing, margins
@@ -126,7 +127,7 @@ class Adaptation:
     @classmethod
     def fit(
         cls,
-        clips: Mapping[str | Path, str] | Iterable[tuple[str | Path | Clip, str]],
+        clips: Mapping[str | Path, str] | Iterable[tuple[MediaInput | Clip, str]],
         *,
         modalities: Sequence[str] | None = None,
         analyzer: Analyzer | None = None,
@@ -153,7 +154,7 @@ class Adaptation:
             )
         pairs = list(pairs)
         for clip, label in pairs:
-            if not isinstance(label, str) or not isinstance(clip, str | Path | Clip):
+            if not isinstance(label, str) or clip is None:
                 raise ArgumentError(f"A labeled clip is a file or clip and a label, got {clip!r} and {label!r}.")
             if label.removeprefix(NOT) not in analyzer.labels:
                 raise ArgumentError(expected_one_of("Label of a clip", analyzer.labels, label.removeprefix(NOT)))

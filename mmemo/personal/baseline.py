@@ -16,6 +16,7 @@ from mmemo.document import OMIT_DEFAULT, from_document, load_document, to_docume
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.files import check_json, replacing_file
+from mmemo.in_memory import MediaInput
 from mmemo.model import EmotionModel, differ
 from mmemo.notes import Note
 from mmemo.personal.statistics import ScoreCorrection, ScoreStatistics, centered, correction, neutral_share
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """Version of the JSON document."""
 Of = Literal["person", "place"]
-Source = str | Path | Clip | EmotionResult
+Source = MediaInput | Clip | EmotionResult
 LONGEST_CLIP: Seconds = 8.0
 """Of a longer recording each window that does not overlap the one before counts as a clip."""
 NEUTRAL = "neutral"

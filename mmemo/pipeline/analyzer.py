@@ -1,4 +1,4 @@
-"""`analyze` and `Analyzer`: a media file in, an `EmotionResult` out."""
+"""`analyze` and `Analyzer`: a media file, or media in memory, in, an `EmotionResult` out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from mmemo.clip import Clip
 from mmemo.encoders.base import Encoding
@@ -18,6 +18,7 @@ from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.errors import ArgumentError, MissingStreamError, require_extra
 from mmemo.evidence import Channel, Seconds
 from mmemo.faces.identity import check_people
+from mmemo.in_memory import Color, Frames, MediaInput, Sound, as_media, is_missing
 from mmemo.labels import LabelSet
 from mmemo.media import MediaInfo, probe
 from mmemo.micro_expression import MicroExpression
@@ -38,6 +39,7 @@ from mmemo.speech.recognition import Transcriber, default_transcriber
 Progress = Callable[[float], None]
 MOST_LISTED = 4
 """Vocal bursts whose times a note gives."""
+Source: TypeAlias = MediaInput | tuple[Frames, Sound] | Clip
 
 
 class Analyzer:
@@ -126,31 +128,37 @@ class Analyzer:
 
     def __call__(
         self,
-        path: str | Path | Clip | None = None,
+        source: Source | None = None,
         *,
         text: str | None = None,
         subtitles: str | Path | None = None,
         channel: Channel = "mix",
+        color: Color | None = None,
         progress: Progress | None = None,
     ) -> EmotionResult:
         """Analyze one clip.
 
         Args:
-            path: a video, audio or image file, or a `Clip`. Without one, ``text`` alone is analyzed.
+            source: a video, audio or image file, as its path, its bytes or a file object in binary mode; a picture, as
+                an array (H, W, 3) or (H, W), uint8 or floats in 0 to 1, or a PIL image; a list of pictures, for one
+                recording; `Frames`, `Sound`, or both, as ``(frames, sound)``; or a `Clip`. Without one, ``text`` alone
+                is analyzed.
             text: the words that are spoken in it, if they are known.
             subtitles: an ``.srt``, ``.vtt``, ``.ass`` or ``.txt`` file with the words.
             channel: "left" or "right" for that channel of the sound alone, as where each party of a call has its own;
                 of 5.1 and the like the front ones.
+            color: "bgr" for a picture as OpenCV reads it; "rgb" by default.
             progress: is called with the share done, 0 to 1.
 
         Raises:
             MediaError: if the file can't be read.
             TranscriptError: if the subtitles can't be read.
             MissingStreamError: if there is no face, no voice and no words at all.
-            ArgumentError: if nothing is given, or the words twice: as ``text``, as ``subtitles`` or in the `Clip`; if
-                one channel is wanted, and the sound has no more than one.
+            ArgumentError: if nothing is given, something else than the above, a picture or sound of another shape, type
+                or range, or the words twice: as ``text``, as ``subtitles`` or in the `Clip`; if one channel is wanted,
+                and the sound has no more than one.
         """
-        clip = _clip(path, text, subtitles, channel)
+        clip = _clip(source, text, subtitles, color, channel)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
         with closing(self._extract(clip, info)) as extraction:
@@ -179,7 +187,7 @@ class Analyzer:
             micro_expressions=micro,
             prosody=_measure_prosody(extraction) if self._prosody else None,
             inputs=tuple(
-                str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if file is not None
+                str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if isinstance(file, Path)
             ),
         )
 
@@ -226,7 +234,7 @@ class Analyzer:
         return other
 
     def analyze_and_encode(
-        self, path: str | Path | Clip | None = None, *, text: str | None = None, progress: Progress | None = None
+        self, source: Source | None = None, *, text: str | None = None, progress: Progress | None = None
     ) -> tuple[EmotionResult, dict[str, Encoding]]:
         """The result of a call, and from the same analysis what `encode` gives: encodings without baseline or prior.
 
@@ -235,15 +243,15 @@ class Analyzer:
         recorders = {name: EncodingRecorder() for name in self.modalities}
         other = self.adjusted(self._prior, self._baseline, self._adaptation)
         other.model = self._adjusted_model(recorders)
-        result = other(path, text=text, progress=progress)
+        result = other(source, text=text, progress=progress)
         return result, {name: one.encoding() for name, one in recorders.items() if name in result.modalities}
 
-    def encode(self, path: str | Path | Clip, *, text: str | None = None) -> dict[str, Encoding]:
+    def encode(self, source: Source, *, text: str | None = None) -> dict[str, Encoding]:
         """The whole clip's encoding by modality (B = 1): a token, and calibrated log scores without baseline or prior.
 
         The arguments and errors are those of a call, but that there may be nothing at all.
         """
-        clip = _clip(path, text)
+        clip = _clip(source, text)
         info = None if clip.path is None else probe(clip.path)
         plain = self.without_baseline()
         with closing(self._extract(clip, info)) as extraction:
@@ -304,11 +312,12 @@ class Analyzer:
 
 
 def analyze(
-    path: str | Path | Clip | None = None,
+    source: Source | None = None,
     *,
     text: str | None = None,
     subtitles: str | Path | None = None,
     channel: Channel = "mix",
+    color: Color | None = None,
     model: str | Path | EmotionModel = "default",
     modalities: Sequence[str] | None = None,
     device: str = "auto",
@@ -334,6 +343,8 @@ def analyze(
         >>> result = mmemo.analyze("clip.mp4", modalities=("voice",))
         >>> sorted(result.modalities), len(result.scores)
         (['voice'], 7)
+        >>> mmemo.analyze(mmemo.samples.portrait())  # a picture in memory, RGB; color="bgr" for OpenCV's
+        <EmotionResult '<picture 300x300>': happiness 9...% (face happiness), 1 segment, 1 person>
     """
     analyzer = Analyzer(
         model,
@@ -351,22 +362,28 @@ def analyze(
         baseline=baseline,
         adaptation=adaptation,
     )
-    return analyzer(path, text=text, subtitles=subtitles, channel=channel, progress=progress)
+    return analyzer(source, text=text, subtitles=subtitles, channel=channel, color=color, progress=progress)
 
 
 def _clip(
-    path: str | Path | Clip | None, text: str | None, subtitles: str | Path | None = None, channel: Channel = "mix"
+    source: Source | None,
+    text: str | None,
+    subtitles: str | Path | None = None,
+    color: Color | None = None,
+    channel: Channel = "mix",
 ) -> Clip:
-    file = None if subtitles is None else Path(subtitles)
-    if not isinstance(path, Clip):
-        return Clip(path=None if path is None else Path(path), text=text, subtitles=file, channel=channel)
+    words: dict[str, Any] = {"text": text, "subtitles": subtitles}
+    words = {name: value for name, value in words.items() if not (value is None or is_missing(value))}
+    if not isinstance(source, Clip):
+        media: Any = source if color is None else as_media(source, color)
+        return Clip(media, **words, channel=channel)
+    if color is not None:
+        raise ArgumentError("color: of a picture that is given by itself; a Clip has Clip(mmemo.Frames(…, color=…)).")
     if channel != "mix":
-        path = replace(path, channel=channel)
-    if text is None and file is None:
-        return path
-    if path.text is not None or path.subtitles is not None:
+        source = replace(source, channel=channel)
+    if words and (source.text is not None or source.subtitles is not None):
         raise ArgumentError("The words are given twice: in the Clip, and as text=… or subtitles=…. Give them once.")
-    return replace(path, text=text, subtitles=file)
+    return replace(source, **words) if words else source
 
 
 def _load_ahead(loading: Future[EmotionModel], modalities: Iterable[str]) -> None:

@@ -54,7 +54,7 @@ class Extraction:
 
     Attributes:
         grid: the spans of the windows.
-        source: the clip's file; None for text alone.
+        source: the clip's file; None for text alone and for media in memory.
         sound: its sound, if it was used.
         activity: where there is a voice, in seconds of the file; None where nothing needed the sound.
         transcript: the words, wherever they came from.
@@ -124,19 +124,19 @@ def extract(
     own = any(name not in MODALITIES for name in modalities)
     needs_face, needs_voice, needs_text = (own or name in modalities for name in MODALITIES)
     if clip.start and clip.start >= info.duration:
-        raise ArgumentError(f"The clip starts at {clip.start} s, {info.path} ends at {info.duration:.2f} s.")
+        raise ArgumentError(f"The clip starts at {clip.start} s, {info.source} ends at {info.duration:.2f} s.")
     end = info.duration if clip.end is None else min(clip.end, info.duration)
     grid = Grid(max(0.0, end - clip.start), window, hop, clip.start)
     if len(grid) > media.LIMITS.windows:
         raise ArgumentError(
-            f"{info.path} has {len(grid)} windows, one each {hop:g} s; at most {media.LIMITS.windows} are analyzed. "
+            f"{info.source} has {len(grid)} windows, one each {hop:g} s; at most {media.LIMITS.windows} are analyzed. "
             "Take a longer hop, or analyze it in parts, with start and end of a Clip."
         )
-    extraction = Extraction(grid, clip.path, notes=list(info.notes))
+    extraction = Extraction(grid, clip.path if isinstance(clip.path, Path) else None, notes=list(info.notes))
     if needs_text:
         extraction.transcript = _given_transcript(clip, info)
     if needs_face and info.video is None:
-        extraction.notes.append(Note("no-video", "The file has no picture, so no face was scored."))
+        extraction.notes.append(Note("no-video", "There is no picture, so no face was scored."))
     elif needs_face:
         windows = face_windows(_sightings(clip, info, extraction, people, max_faces), extraction.grid)
         # Video in a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
@@ -160,7 +160,7 @@ def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
     """The words that come with a clip, or lie beside it."""
     if clip.text is not None:
         return given(clip.text, info.duration)
-    file = clip.subtitles or find_sidecar(info.path)
+    file = clip.subtitles or (find_sidecar(info.source) if isinstance(info.source, Path) else None)
     return None if file is None else read_subtitles(file, info.duration)
 
 
@@ -170,7 +170,7 @@ def _sightings(
     """The faces of every frame; absence and damage are noted at the end."""
     damage, frames, with_face, denoised = Damage(), 0, 0, 0
     side = None if info.kind == "image" else media.MAX_SIDE
-    images = media.frames(info.path, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
+    images = media.frames(info.source, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
     still = info.kind == "image"
     most = min(people or math.inf, max_faces or people or (MAX_FACES_STILL if still else MAX_FACES))
     faces = _StillFaces(int(most)) if still else _TrackedFaces(int(most), people)
@@ -274,12 +274,18 @@ def _size(frame: media.Frame) -> tuple[int, int]:
 
 
 def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note: bool) -> None:
+    if clip.audio is not None and info.kind == "image":
+        message = (
+            "The picture is a still, which has no length, so the sound beside it was not used; analyze it by itself."
+        )
+        extraction.notes.append(Note("still-with-sound", message))
+        return
     source = media.probe(clip.audio) if clip.audio else info
     if clip.audio:
         extraction.notes.extend(source.notes)
     if source.audio is None:
         if note and info.kind != "image":
-            extraction.notes.append(Note("no-audio", "The file has no sound track, so voice was not scored."))
+            extraction.notes.append(Note("no-audio", "There is no sound track, so voice was not scored."))
         return
     if source.audio.tracks > 1:
         message = (
@@ -289,7 +295,7 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
         extraction.notes.append(Note("sound-tracks", message))
     # The last samples may lie a little after the end; a damaged timestamp lies far after it.
     end = min(source.duration + 1.0, math.inf if clip.end is None else clip.end)
-    extraction.sound = sound = ClipSound(source.path, clip.start, end, clip.channel)
+    extraction.sound = sound = ClipSound(source.source, clip.start, end, clip.channel)
     activity = extraction.activity = speech_spans(sound.blocks()).shifted(clip.start)
     if activity.absence and note:
         extraction.notes.append(Note(*_NO_VOICE[activity.absence]))
@@ -312,7 +318,7 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
 
 def _embedded_transcript(info: MediaInfo) -> Transcript | None:
     for stream in info.subtitles:
-        lines = media.cues(info.path, stream)
+        lines = media.cues(info.source, stream)
         if lines:
             return from_cues(lines, "subtitle stream", str(stream.index))
     return None

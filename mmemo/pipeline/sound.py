@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from mmemo import media
 from mmemo.evidence import SAMPLE_RATE, Channel, Seconds
+from mmemo.in_memory import Media
 from mmemo.media import ChannelLevels, Damage
 
 KEPT: Seconds = 600.0
@@ -19,7 +19,7 @@ class ClipSound:
     """The sound of a span of a file, as blocks that may be taken several times.
 
     Args:
-        path: a video or audio file.
+        source: a video or audio file, or sound in memory.
         start, end: seconds from the start of the file; None for its end.
         channel: which is used, see `mmemo.media.waveform_blocks`.
 
@@ -28,8 +28,10 @@ class ClipSound:
         levels: of both channels of a stereo sound, once the blocks were taken.
     """
 
-    def __init__(self, path: Path, start: Seconds = 0.0, end: Seconds | None = None, channel: Channel = "mix") -> None:
-        self._path, self._start, self._end, self._channel = path, start, end, channel
+    def __init__(
+        self, source: Media, start: Seconds = 0.0, end: Seconds | None = None, channel: Channel = "mix"
+    ) -> None:
+        self._source, self._start, self._end, self._channel = source, start, end, channel
         self._kept: list[np.ndarray] | None = None
         self.damage, self.levels = Damage(), ChannelLevels()
 
@@ -45,7 +47,7 @@ class ClipSound:
         blocks: list[np.ndarray] = []
         samples, damage, levels = 0, Damage(), ChannelLevels()
         span = self._start, self._end
-        for block in media.waveform_blocks(self._path, *span, channel=self._channel, damage=damage, levels=levels):
+        for block in media.waveform_blocks(self._source, *span, channel=self._channel, damage=damage, levels=levels):
             samples += len(block)
             if samples <= KEPT * SAMPLE_RATE:
                 blocks.append(block)

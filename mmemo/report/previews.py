@@ -17,6 +17,7 @@ from mmemo.box_tracks import Box
 from mmemo.errors import MediaError
 from mmemo.evidence import SAMPLE_RATE, Channel, Seconds
 from mmemo.faces.warp import warp
+from mmemo.in_memory import was_in_memory
 from mmemo.media import MediaInfo
 from mmemo.report.style.wording import source_name
 
@@ -52,6 +53,9 @@ class Previews:
         self.missing = ""
         if result.source is None:
             return
+        if was_in_memory(result.source):
+            self.missing = f"{source_name(result)} was in memory, so its pictures and sound are not shown."
+            return
         try:
             self.info = media.probe(result.source)
         except MediaError:
@@ -67,7 +71,7 @@ class Previews:
         several = self.info.audio.channels > 1  # not so where the sound that was analyzed is in a file of its own
         channel: Channel = result.settings.channel if result.settings is not None and several else "mix"
         span = result.start, result.start + result.duration
-        for block in media.waveform_blocks(self.info.path, *span, channel=channel):
+        for block in media.waveform_blocks(self.info.source, *span, channel=channel):
             places = np.minimum((position + np.arange(len(block))) * bins // total, bins - 1)
             firsts = np.flatnonzero(np.diff(places, prepend=-1))
             loudest = np.maximum.reduceat(np.abs(block), firsts)
@@ -113,7 +117,7 @@ class Previews:
         waiting = list(times)
         side = None if self.info.kind == "image" else media.MAX_SIDE
         while waiting:
-            for frame in media.frames(self.info.path, max(0.0, waiting[0] - 1e-3), max_side=side):
+            for frame in media.frames(self.info.source, max(0.0, waiting[0] - 1e-3), max_side=side):
                 while waiting and frame.time >= waiting[0] - 1e-3:
                     yield waiting.pop(0), frame
                 if not waiting or waiting[0] - frame.time > _ONE_PASS:

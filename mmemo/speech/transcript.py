@@ -203,9 +203,9 @@ def files_read(clips: Iterable[Clip]) -> Iterator[Path]:
     """Every file that analyzing clips may read: media, sound, subtitles, and all subtitle files beside the media."""
     folders: set[Path] = set()
     for clip in clips:
-        yield from (file for file in (clip.path, clip.audio, clip.subtitles) if file is not None)
-        if clip.path is not None:
-            folders.add(clip.path.parent)
+        yield from clip.files
+        if clip.file is not None:
+            folders.add(clip.file.parent)
     for folder in folders:
         yield from (folder / name for name in _subtitle_files(folder))
 

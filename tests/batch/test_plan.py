@@ -124,4 +124,4 @@ def test_a_source_of_another_type_is_one_error_that_names_it(source: object) -> 
     wrong = source[-1] if isinstance(source, list) else source
     with pytest.raises(ArgumentError, match="expected a path, a pattern, a Clip") as caught:
         plan(source)  # type: ignore[arg-type]
-    assert f"{wrong!r} of type {type(wrong).__name__}" in str(caught.value)
+    assert f"analyze {type(wrong).__name__}" in str(caught.value)

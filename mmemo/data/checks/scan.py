@@ -84,15 +84,15 @@ def _scan_chunk(clips: Sequence[Clip], fingerprints: bool) -> list[MediaScan]:
 
 def scan_clip(clip: Clip, *, fingerprints: bool = True) -> MediaScan:
     """Scan one clip's media."""
-    if clip.path is None:
+    if clip.file is None:
         return MediaScan()
     try:
-        data = clip.path.read_bytes()
+        data = clip.file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        if clip.path.suffix.lower() in media.IMAGE:
-            return _scan_picture(clip.path, data, digest, fingerprints)
+        if clip.file.suffix.lower() in media.IMAGE:
+            return _scan_picture(clip.file, data, digest, fingerprints)
         content = hashlib.sha256(f"{digest} {clip.start} {clip.end} {clip.channel}".encode())
-        if clip.audio is not None:
+        if isinstance(clip.audio, Path):
             content.update(clip.audio.read_bytes())
         if not fingerprints:
             return MediaScan(content.hexdigest(), sha256=digest)

@@ -45,9 +45,8 @@ def read(path: str | Path, columns: Mapping[str, str] | None = None) -> Reading:
             if clip.id in first:
                 wrong.append(f"id {clip.id!r} is that of line {first[clip.id]} already; give every clip a column id")
             first.setdefault(clip.id, row.line)
-            for file in (clip.path, clip.audio, clip.subtitles):
-                if file is not None and not os.path.isfile(file):
-                    wrong.append(f"{file} does not exist; paths are relative to the table")
+            missing = [file for file in clip.files if not os.path.isfile(file)]
+            wrong += [f"{file} does not exist; paths are relative to the table" for file in missing]
             gathering.clips.append(clip)
         faults += [f"line {row.line}: {fault}" for fault in wrong]
     if faults:

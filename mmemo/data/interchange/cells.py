@@ -67,7 +67,7 @@ def to_manifest(
         if clip is not None:
             clips.append(clip)
             if check_media:
-                files = [file for file in (clip.path, clip.audio) if file and not os.path.isfile(file)]
+                files = [file for file in clip.files if not os.path.isfile(file)]
                 wrong += [f"{file} does not exist; say where files are with root=…" for file in files]
         faults += [f"{where}: {fault}" for fault in wrong]
     if not clips and not faults:

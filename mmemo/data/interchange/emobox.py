@@ -127,7 +127,7 @@ def write_emobox(manifest: Manifest, path: str | Path, *, root: str | Path | Non
     lines, faults = [], []
     for clip in manifest:
         file = clip.audio or clip.path
-        if file is None or clip.label is None:
+        if not isinstance(file, Path) or clip.label is None:
             faults.append(f"clip {clip.id!r} has no {'file' if file is None else 'label'}; EmoBox needs both")
             continue
         try:

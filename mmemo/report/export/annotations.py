@@ -13,6 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from mmemo.errors import ArgumentError
+from mmemo.in_memory import was_in_memory
 from mmemo.report.style.wording import source_name
 from mmemo.report.timeline import Span, spans
 
@@ -87,7 +88,7 @@ class _Document:
             },
         )
         header = ElementTree.SubElement(self._root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-        if result.source is not None:
+        if result.source is not None and not was_in_memory(result.source):
             path = Path(result.source).resolve()
             media = {
                 "MEDIA_URL": path.as_uri(),

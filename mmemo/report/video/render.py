@@ -13,6 +13,7 @@ from mmemo.errors import ArgumentError
 from mmemo.evidence import Seconds
 from mmemo.faces.anonymize import Method, hide_faces
 from mmemo.files import check_file
+from mmemo.in_memory import readable
 from mmemo.media import Frame, SoundOf
 from mmemo.report.formats import VIDEOS, check_anonymize, check_suffix, inputs_of
 from mmemo.report.video.overlay import Overlay, faces_at
@@ -32,7 +33,7 @@ def save_video(
     check_anonymize(anonymize)
     if result.source is None:
         raise ArgumentError("A result of text alone has no video to draw on.")
-    source = Path(result.source)
+    source = Path(readable(result.source))
     info = media.probe(source)
     if info.kind != "video":
         raise ArgumentError(f"{source} is no video ({info.kind}); result.save writes its plot as .png, .svg or .pdf.")
