@@ -134,7 +134,7 @@ class ActiveSpeakerDetector:
         A window whose best mouth has the margin but too little agreement goes to that person if the nearest certain
         window is theirs: people speak for longer than a window.
         """
-        return self.decide().speakers
+        return dict(self.decide().speakers)
 
     def decide(self) -> Decision:
         """Who speaks in which window, and why it is not known in the others; see `speakers`."""
