@@ -68,6 +68,12 @@ def test_what_was_predicted_is_kept_and_what_is_derived_follows_the_scores() -> 
     assert replace(derived, scores={"anger": 0.0, "neutral": 1.0}).affect == Affect(0.0, 0.0, 0.0, derived=True)
 
 
+def test_a_predicted_arousal_stays_while_the_rest_follows_the_scores() -> None:
+    voice = ModalityScores(HALF_ANGRY, 1.0, arousal=-0.5)
+    assert voice.affect == Affect(-0.255, -0.5, 0.125, derived=True)
+    assert replace(voice, scores={"anger": 0.0, "neutral": 1.0}).affect == Affect(0.0, -0.5, 0.0, derived=True)
+
+
 def test_clip_windows_and_people_are_fused_by_weight() -> None:
     face = ModalityScores(HALF_ANGRY, 0.9, 0.25)
     text = ModalityScores(HALF_ANGRY, 0.5, 0.75, PREDICTED)

@@ -1,4 +1,4 @@
-"""The default voice encoder: the encoder of Whisper, fine-tuned for emotion, over the speech of one window."""
+"""The default voice encoder: the encoder of Whisper, with linear layers for emotion, over the voice of one window."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_it_is_an_encoder(encoder: VoiceEncoder):
 
 
 def test_size(encoder: VoiceEncoder):
-    assert sum(parameter.numel() for parameter in encoder.network.parameters()) <= 15_000_000
+    assert sum(parameter.numel() for parameter in encoder.network.parameters()) <= 20_000_000
     assert sum(file.stat().st_size for file in EMBEDDED.iterdir()) <= 30_000_000
 
 
@@ -183,7 +183,7 @@ def test_damaged_folders(encoder: VoiceEncoder, tmp_path: Path):
         VoiceEncoder.load(tmp_path)
     folder = encoder.save(tmp_path / "copy")
     config = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(config.replace('"d_model": 384', '"d_model": 192'))
+    (folder / "config.json").write_text(config.replace('"d_model": 512', '"d_model": 256'))
     with pytest.raises(WeightsError, match="not those that its network was exported with"):
         VoiceEncoder.load(folder).encode([sound(1.0)])
     (folder / "config.json").write_text(config.replace('"labels"', '"names"'))
@@ -229,7 +229,38 @@ def test_other_shapes_train():
     layers, mask = network.layers(waveforms, lengths)
     assert mask.sum(1).tolist() == [25, 25, 13, 3]
     torch.nn.functional.cross_entropy(network.classify_speech(layers, mask), torch.tensor([0, 1, 2, 3])).backward()
-    assert all(parameter.grad is not None for parameter in network.parameters())
+    learned = [*network.encoder.parameters(), *network.classifier.parameters()]
+    assert all(parameter.grad is not None for parameter in learned)
+
+
+def test_the_scores_of_bursts_and_of_speech_are_weighted_by_what_the_voice_is():
+    network = small(7).eval()
+    with torch.no_grad():
+        network.classifier.weight.zero_()
+        network.burst_classifier.weight.zero_()
+        network.classifier.bias.copy_(torch.tensor([9.0, 0, 0, 0, 0, 0, 0]))
+        network.burst_classifier.bias.copy_(torch.tensor([0, 9.0, 0, 0, 0, 0, 0]))
+        network.arousal.bias.fill_(0.5)
+        network.burst_detector.bias.fill_(0.0)
+    encoding = VoiceEncoder(network, EKMAN7).encode([sound(1.0)])
+    shares = np.exp(encoding.logits[0])
+    np.testing.assert_allclose(shares[:2], 0.5, atol=0.01)
+    np.testing.assert_allclose(encoding.vocal_burst, 0.5, atol=1e-6)
+    np.testing.assert_allclose(encoding.affect, [[np.nan, np.tanh(0.5), np.nan]], atol=1e-6)
+
+
+def test_a_new_network_takes_all_for_speech():
+    encoding = VoiceEncoder(small(7), EKMAN7).encode([sound(1.0)])
+    assert encoding.vocal_burst is not None
+    assert encoding.vocal_burst[0] < 1e-3
+
+
+def test_reading_aloud_is_speech_and_neither_angry_nor_afraid(encoder: VoiceEncoder, spoken: VoiceEvidence):
+    encoding = encoder.encode([encoder.prepare(Evidence(0.0, 2.0, voice=spoken))])
+    assert encoding.vocal_burst is not None
+    assert encoding.vocal_burst[0] < 0.5
+    shares = np.exp(encoding.logits[0])
+    assert shares[EKMAN7.index("anger")] + shares[EKMAN7.index("fear")] < 0.5
 
 
 def test_the_longest_window_of_an_analysis_and_more(encoder: VoiceEncoder):
