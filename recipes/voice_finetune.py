@@ -3,12 +3,12 @@
     pip install 'mmemo[train]'
     mmemo prepare ravdess FOLDER --out ravdess.jsonl
     mmemo prepare emodb FOLDER --out emodb.jsonl
-    python recipes/voice_finetune.py ravdess.jsonl emodb.jsonl --checkpoint facebook/wav2vec2-base --out runs/mine
+    python recipes/voice_finetune.py ravdess.jsonl emodb.jsonl --checkpoint torchaudio:WAVLM_BASE_PLUS --out runs/mine
     mmemo analyze clip.mp4 --model runs/mine
 
 A manifest is one of your own (``.jsonl`` or ``.csv``), or what ``mmemo prepare`` wrote of a corpus. CHECKPOINT is a
-folder as transformers writes it (``voice_pretrain.py`` does, too), the name of one on the Hugging Face Hub, which is
-fetched, or ``torchaudio:WAVLM_BASE``.
+bundle of torchaudio, which is fetched; a folder as transformers writes it (``voice_pretrain.py`` does, too); or the
+name of one on the Hugging Face Hub, which is fetched if it has safetensors.
 
 The head is a softmax-weighted sum of the layers, mean and standard deviation over time, and a linear layer. It is
 trained alone first, then together with the uppermost ``--unfreeze`` layers (Kumar et al., "Fine-tuning can distort

@@ -40,6 +40,7 @@ from mmemo.encoders.linear_probe import LinearProbe
 from mmemo.encoders.voice.network import LogMel, WhisperEncoder, frames_mask, statistics
 from mmemo.encoders.voice.waveform import pad, prepare
 from mmemo.encoders.voice.whisper_weights import find_whisper, whisper_encoder
+from mmemo.errors import ArgumentError
 from mmemo.evaluation.bootstrap import bootstrap
 from mmemo.evaluation.metrics import uar
 from mmemo.evidence import SAMPLE_RATE, Seconds, VoiceEvidence
@@ -348,6 +349,10 @@ def main(
     unlabeled = cache.sound[: cache.starts[sum(row["speaker"] not in TEST for row in rows)]]
     size = min(int(VALIDATION * SAMPLE_RATE), len(unlabeled) // 4)
     training, validation = unlabeled[:-size], unlabeled[-size:]
+    if len(validation) <= CROP * SAMPLE_RATE:
+        raise ArgumentError(
+            f"{data} has {len(unlabeled) / SAMPLE_RATE:.1f} s of unlabeled speech: too little to learn."
+        )
     hours = len(training) / SAMPLE_RATE / 3600
     log.info("%.1f hours of speech of %d files", hours, sum(row["speaker"] not in TEST for row in rows))
 
