@@ -123,7 +123,7 @@ def test_a_student_learns_without_labels_resumes_and_loads(tmp_path: Path, monke
     rows = [("savee", "dc_a01.wav", "angry", "savee_dc")]  # its file is not even there
     for number, actor in enumerate(("rav01", "rav02", "rav03")):
         for place, emotion in enumerate(("calm", "angry")):
-            path = write_wav(tmp_path / "data" / f"{actor}-{emotion}.wav", 1.0 + 0.6 * place, number, 3.0)
+            path = write_wav(tmp_path / "data" / f"{actor}-{emotion}.wav", 1.0 + 0.2 * place, number, 4.0)
             rows.append(("ravdess", path.name, emotion, actor))
     with (tmp_path / "data" / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("corpus", "path", "emotion", "speaker"), *rows])

@@ -113,7 +113,9 @@ class TransformersBackbone(nn.Module):
         has_head = any(name.endswith(("ForSequenceClassification", "ForAudioClassification")) for name in kinds)
         auto: Any = AutoModelForAudioClassification if has_head else AutoModel
         if kinds == ["WhisperEncoder"]:  # as `save` leaves one without a head
-            from transformers.models.whisper.modeling_whisper import WhisperEncoder as auto
+            from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+            auto = WhisperEncoder
         extractors: Any = AutoFeatureExtractor  # untyped in transformers
         try:
             model, report = auto.from_pretrained(
