@@ -168,7 +168,8 @@ class Student(nn.Module):
             hidden_size=width, num_hidden_layers=depth, num_attention_heads=width // 64, intermediate_size=4 * width,
             # wav2vec 2.0 has seven convolutions, the first of a step of 5 samples: most of the time on a CPU.
             conv_dim=(64, 96, 128, 160, 160), conv_kernel=(40, 4, 4, 4, 2), conv_stride=(10, 4, 2, 2, 2),
-            num_feat_extract_layers=5, feat_extract_norm="layer", do_stable_layer_norm=True,
+            # Layer norm takes the level away but for these biases.
+            num_feat_extract_layers=5, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True,
             num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=16, layerdrop=0.0, mask_time_prob=0.0,
             hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0,
         )  # fmt: skip

@@ -75,9 +75,8 @@ def fine_tune(
     def loss(model: nn.Module, rows: list[int]) -> Tensor:
         assert isinstance(model, SpeechNetwork)
         logits = model([inputs[row] for row in rows]).float()
-        of_batch = (part[rows].to(logits.device) for part in (target, permitted))
-        losses = masked_cross_entropy(logits, *of_batch, smoothing=0.1)
-        return (losses * weight[rows].to(logits.device)).mean()
+        true, possible, share = (part[rows].to(logits.device) for part in (target, permitted, weight))
+        return (masked_cross_entropy(logits, true, possible, smoothing=0.1) * share).mean()
 
     def validate(model: nn.Module) -> float:
         assert model is network
