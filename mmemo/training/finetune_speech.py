@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mmemo.encoders.voice.backbone import SpeechBackboneEncoder, SpeechNetwork, group_by_length
 from mmemo.errors import ArgumentError
 from mmemo.evaluation.metrics import uar
 from mmemo.training.loop import Schedule, fit
+from mmemo.training.losses import masked_cross_entropy
 
 
 def fine_tune(
@@ -23,6 +23,8 @@ def fine_tune(
     held_out: tuple[Sequence[np.ndarray], Sequence[int]],
     run: str | Path,
     *,
+    weights: Sequence[float] | None = None,
+    allowed: np.ndarray | None = None,
     unfreeze: Sequence[int] = (0,),
     schedule: Schedule | None = None,
     backbone_rate: float = 3e-5,
@@ -37,6 +39,9 @@ def fine_tune(
         targets: the class index of each.
         held_out: windows and class indices of other speakers, on which the best epoch is chosen.
         run: folder for checkpoints; an interrupted run there is resumed.
+        weights: of each window in the loss; all 1 by default.
+        allowed: (N, K) bool, the classes that each window could have, such as those of its corpus; the scores of the
+            others are not trained on it. All by default.
         unfreeze: number of uppermost layers that are trained, epoch by epoch; the last one holds from there on. (0,)
             trains the head alone; (0, 1, 2, 4) unfreezes gradually, as Howard and Ruder do ("Universal language model
             fine-tuning for text classification", ACL 2018).
@@ -56,6 +61,10 @@ def fine_tune(
     network, backbone = encoder.network, encoder.network.backbone
     inputs = [backbone.input(window) for window in windows]
     target = torch.tensor(list(targets))
+    weight = torch.ones(len(target)) if weights is None else torch.tensor(list(weights), dtype=torch.float32)
+    permitted = torch.ones(len(target), len(encoder.labels), dtype=torch.bool)
+    if allowed is not None:
+        permitted = torch.from_numpy(allowed)
     steps = len(list(_batches([len(one) for one in inputs], backbone.exact, batch, 0)))
 
     def batches(epoch: int) -> Iterator[list[int]]:
@@ -65,8 +74,9 @@ def fine_tune(
 
     def loss(model: nn.Module, rows: list[int]) -> Tensor:
         assert isinstance(model, SpeechNetwork)
-        logits = model([inputs[row] for row in rows])
-        return functional.cross_entropy(logits.float(), target[rows].to(logits.device), label_smoothing=0.1)
+        logits = model([inputs[row] for row in rows]).float()
+        true, possible, share = (part[rows].to(logits.device) for part in (target, permitted, weight))
+        return (masked_cross_entropy(logits, true, possible, smoothing=0.1) * share).mean()
 
     def validate(model: nn.Module) -> float:
         assert model is network

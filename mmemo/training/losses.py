@@ -34,3 +34,24 @@ def triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: float = 0
     if not usable.any():
         return features.sum() * 0
     return functional.relu(margin + farthest - nearest)[usable].mean()
+
+
+def masked_cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, allowed: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """Cross-entropy of each sample among the classes that it could have; the logits of the others get no gradient.
+
+    For training on several corpora: one without disgust says nothing of disgust.
+
+    Args:
+        logits: (N, K).
+        target: (N,) int, each one of the allowed classes.
+        allowed: (N, K) bool.
+        smoothing: share of the target that is divided among the allowed classes (label smoothing).
+
+    Returns:
+        (N,).
+    """
+    log_shares = logits.masked_fill(~allowed, -torch.inf).log_softmax(dim=1)
+    even = torch.where(allowed, log_shares, 0).sum(dim=1) / allowed.sum(dim=1)
+    return -(1 - smoothing) * log_shares.gather(1, target[:, None])[:, 0] - smoothing * even

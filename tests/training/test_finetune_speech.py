@@ -83,3 +83,17 @@ def test_nothing_to_learn_from(encoder: SpeechBackboneEncoder, tmp_path: Path):
         fine_tune(encoder, windows, classes[:3], tones(2, 1), tmp_path)
     with pytest.raises(ArgumentError, match="0 held out"):
         fine_tune(encoder, windows, classes, ([], []), tmp_path)
+
+
+def test_a_class_that_a_window_could_not_have_is_not_trained(encoder: SpeechBackboneEncoder, tmp_path: Path):
+    allowed = np.zeros((8, len(EKMAN7)), bool)
+    allowed[:, [ANGER, SADNESS]] = True
+    weights = [1.0, 0.0] * 4  # only sadness, the low tones, counts
+    fine_tune(
+        encoder, *tones(8, 0), tones(4, 1), tmp_path / "run", weights=weights, allowed=allowed,
+        schedule=Schedule(2, 1e-2, bfloat16=False),
+    )  # fmt: skip
+    head = encoder.network.classifier
+    moved = {EKMAN7[i] for i in range(len(EKMAN7)) if head.weight[i].any() or head.bias[i]}
+    assert moved == {"anger", "sadness"}
+    assert head.bias[SADNESS] > 0 > head.bias[ANGER]

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
-from mmemo.training.losses import triplet_loss
+from mmemo.training.losses import masked_cross_entropy, triplet_loss
 
 
 def test_triplet_loss_by_its_definition() -> None:
@@ -45,3 +46,19 @@ def test_equal_features_have_a_finite_gradient() -> None:
     features = torch.ones(4, 3, requires_grad=True)
     triplet_loss(features, torch.tensor([0, 0, 1, 1])).backward()
     assert torch.isfinite(features.grad).all()
+
+
+def test_cross_entropy_of_the_classes_that_a_sample_could_have() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(5, 4, requires_grad=True), torch.tensor([0, 1, 2, 1, 0])
+    every = torch.ones(5, 4, dtype=torch.bool)
+    expected = functional.cross_entropy(logits, target, reduction="none", label_smoothing=0.1)
+    torch.testing.assert_close(masked_cross_entropy(logits, target, every, 0.1), expected)
+    allowed = every.clone()
+    allowed[:, 3] = False
+    among = functional.cross_entropy(logits[:, :3], target, reduction="none", label_smoothing=0.1)
+    losses = masked_cross_entropy(logits, target, allowed, 0.1)
+    torch.testing.assert_close(losses, among)
+    losses.sum().backward()
+    assert not logits.grad[:, 3].any()
+    assert logits.grad[:, :3].all()

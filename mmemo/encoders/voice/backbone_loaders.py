@@ -112,6 +112,10 @@ class TransformersBackbone(nn.Module):
         kinds = [str(name) for name in config.get("architectures") or []]
         has_head = any(name.endswith(("ForSequenceClassification", "ForAudioClassification")) for name in kinds)
         auto: Any = AutoModelForAudioClassification if has_head else AutoModel
+        if kinds == ["WhisperEncoder"]:  # as `save` leaves one without a head
+            from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+            auto = WhisperEncoder
         extractors: Any = AutoFeatureExtractor  # untyped in transformers
         try:
             model, report = auto.from_pretrained(
@@ -124,8 +128,8 @@ class TransformersBackbone(nn.Module):
         missing = [key for key in report["missing_keys"] if not key.endswith("masked_spec_embed")]
         if missing:
             raise WeightsError(f"{folder} has no weights for {sorted(missing)[:3]}: its scores would be random.")
-        encoder_only = self.family == "whisper" and not has_head
-        self.model: Any = (model.get_encoder() if encoder_only else model).eval()
+        with_decoder = self.family == "whisper" and not has_head and kinds != ["WhisperEncoder"]
+        self.model: Any = (model.get_encoder() if with_decoder else model).eval()
         self.rate = int(self._extractor.sampling_rate)
         settings = model.config
         named = getattr(settings, "id2label", {})
