@@ -55,7 +55,7 @@ MODELS = {
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "5e83a00b8dd6d5f005eeacccbda9b322ed4f91865e865e92585d208ad516a802",
+                "37e1abd725ebee0dbb54a8bb3f052144d2d4d2b80b512ff012e83a022e546844",
                 "docs/models/voice.md",
             ),
             "text": Weights(
@@ -65,7 +65,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "b4c5b5069edd08e6cfeacb56ea15b091a0edf8f0bcaf11cae687f41201953abd",
+                "897beec25ac7415c6e1ad6b9afba263349336588a7052941e4b3cdf2bf633ce8",
                 "docs/models/fusion.md",
             ),
         },
