@@ -80,7 +80,7 @@ class Encoding:
         if self.affect is not None and (
             self.affect.shape != (len(self.tokens), 3)
             or np.isinf(self.affect[present]).any()
-            or (np.isnan(self.affect[present]).any(0) != np.isnan(self.affect[present]).all(0)).any()
+            or (np.isnan(self.affect[present]).any(0) & ~np.isnan(self.affect[present]).all(0)).any()
         ):
             raise ArgumentError(
                 f"Encoding: expected affect (B, 3) of numbers, or NaN in a whole column, with B = {len(self.tokens)}, "

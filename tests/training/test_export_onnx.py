@@ -214,7 +214,7 @@ def test_int8_of_a_network_of_ones_own(tmp_path: Path) -> None:
     assert products.count("MatMulInteger") == 6  # query, key, value, output and the two of the feed-forward part
     assert "MatMulInteger" not in [node.op_type for node in onnx.load(folder / GRAPH).graph.node]
     plain = VoiceEncoder.load(folder, precision="float32").encode(sounds(1.0))
-    same(plain, encoder.encode(sounds(1.0)), tolerance=0.2)
+    same(plain, encoder.encode(sounds(1.0)), tolerance=0.5)  # logarithms of small shares
     same(VoiceEncoder.load(folder, precision="int8").encode(sounds(1.0)), plain, tolerance=0.5)
 
 
