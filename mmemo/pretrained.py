@@ -55,7 +55,7 @@ MODELS = {
             ),
             "voice": Weights(
                 WEIGHTS / "voice",
-                "37e1abd725ebee0dbb54a8bb3f052144d2d4d2b80b512ff012e83a022e546844",
+                "4cba3849761b5684f643b211db225c2992daa8c69b53e33568a8ea8579047e5d",
                 "docs/models/voice.md",
             ),
             "text": Weights(
@@ -65,7 +65,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "897beec25ac7415c6e1ad6b9afba263349336588a7052941e4b3cdf2bf633ce8",
+                "2e238a34e5bb9985ec6def6ce1f00b4995dd934a529527a5ffeb83237c23ecde",
                 "docs/models/fusion.md",
             ),
         },
