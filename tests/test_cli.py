@@ -77,7 +77,7 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         (["analyze", "none.mp4", "--out", "x" * 300 + ".json"], "There can be no file"),
         (["analyze", "--text", "x", "--device", "gpu"], "Did you mean 'cpu'"),
         (["analyze", "--text", "x", "--device", "mps"], "ONNX Runtime has"),
-        (["analyze", "none.mp4", "--channel", "rigth"], "Did you mean 'right'"),
+        (["analyze", "none.mp4", "--channel", "rihgt"], "Did you mean 'right'"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -119,7 +119,7 @@ def test_many_clips(clip: Path, tmp_path: Path) -> None:
         (["DIR", "--out", "x.csv", "--summary", "x.pdf"], "--summary FILE.html"),
         (["none.jsonl", "--out", "x.csv"], "there is no such file"),
         (["*.xyz", "--out", "x.csv"], "has no media"),
-        (["none.mp4", "none.wav", "--out", "x.csv", "--channel", "rigth"], "Did you mean 'right'"),
+        (["none.mp4", "none.wav", "--out", "x.csv", "--channel", "rihgt"], "Did you mean 'right'"),
         (["none.mp4", "--workers", "2"], "--workers: for many clips"),
         (["none.mp4", "--baseline", "speaker"], "--baseline speaker: for many clips"),
     ],

@@ -73,7 +73,7 @@ def test_a_clip_may_name_its_channel_and_no_other(call: Path, tmp_path: Path) ->
     assert unpack(pack(left)) == left
     assert list(cache_key(left)) != list(cache_key(right))
     with pytest.raises(ArgumentError, match="Did you mean 'right'"):
-        Clip(call, channel="rigth")  # type: ignore[arg-type]
+        Clip(call, channel="rihgt")  # type: ignore[arg-type]
 
 
 def test_a_batch_takes_one_channel_of_all_that_name_none(call: Path) -> None:
