@@ -14,6 +14,7 @@ import mmemo
 from mmemo.data import Manifest
 from mmemo.data.corpora import read_corpus
 from mmemo.errors import ArgumentError, LeakError, ManifestError, WeightsError
+from mmemo.fusion.boosting import BoostingFusion
 from mmemo.fusion.stacked import StackedFusion
 from mmemo.labels import EKMAN7, LabelSet
 from mmemo.samples import make_corpus
@@ -48,7 +49,7 @@ def test_a_head_trained_on_a_manifest_serves_analyze(tmp_path: Path) -> None:
     assert [system.name for system in comparison.systems] == ["voice", "text", "stacked", "boosted"]
     assert comparison["text"].accuracy.value == results["systems"]["text"]["accuracy"]["value"]
     model = mmemo.load_model(run)
-    assert isinstance(model.fusion, StackedFusion)
+    assert isinstance(model.fusion, {"stacked": StackedFusion, "boosted": BoostingFusion}[results["config"]["chosen"]])
     with pytest.raises(LeakError, match="fitted on"):
         mmemo.compare(run, on=manifest.split(by="speaker", shares=shares).part("train"))
     words = "I am so sad that I could cry"

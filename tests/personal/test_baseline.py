@@ -220,13 +220,15 @@ def test_nothing_to_fit() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_strangers_of_another_language(shared_data: Path) -> None:
-    """The six speakers of EMOVO: known moods help, and clips of one mood do no harm."""
+def test_strangers(shared_data: Path) -> None:
+    """Speakers of SAVEE, which no weights were fitted on: known moods help, and clips of one mood do no harm."""
     analyzer = Analyzer(modalities=("voice",))
     right = {"plain": 0, "mixed": 0, "one": 0}
     measured = 0
-    for speaker in ("f1", "m1"):
-        clips = {mood: sorted((shared_data / "voice" / "emovo").glob(f"{mood}-{speaker}-*.opus"))[:5] for mood in MOODS}
+    for speaker in ("DC", "JE"):
+        clips = {
+            mood: sorted((shared_data / "voice" / "savee").glob(f"{speaker}_{mood}[0-9]*.opus"))[:5] for mood in MOODS
+        }
         found = {mood: list(analyzed(analyzer, paths)) for mood, paths in clips.items()}
         for mood, label in MOODS.items():
             everything = [one for results in found.values() for one in results]
@@ -243,7 +245,7 @@ def test_strangers_of_another_language(shared_data: Path) -> None:
                     scores = np.log([one.scores[name] for name in baseline.labels])
                     corrected = (scores - scores.mean() - correction.offset) * correction.scale
                     right[kind] += baseline.labels[int(corrected.argmax())] == label
-    assert right["mixed"] >= right["plain"] + 0.1 * measured
+    assert right["mixed"] >= right["plain"] + 0.05 * measured
     assert right["one"] >= right["plain"] - 0.05 * measured
 
 
@@ -254,5 +256,11 @@ def analyzed(analyzer: Analyzer, paths: list[Path]) -> Iterator[EmotionResult]:
 
 
 MOODS = {
-    "neu": "neutral", "gio": "happiness", "tri": "sadness", "rab": "anger", "pau": "fear", "dis": "disgust", "sor": "surprise",
+    "n": "neutral",
+    "h": "happiness",
+    "sa": "sadness",
+    "a": "anger",
+    "f": "fear",
+    "d": "disgust",
+    "su": "surprise",
 }  # fmt: skip

@@ -101,7 +101,7 @@ def test_a_tenth_of_a_second(listener: Analyzer, tmp_path: Path):
 
 
 def test_music_alone_has_no_voice(listener: Analyzer, tmp_path: Path):
-    with pytest.raises(MissingStreamError, match="Nobody speaks"):
+    with pytest.raises(MissingStreamError, match="There is no voice"):
         listener(write(tmp_path / "music.wav", music(6.0)))
 
 

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 RATE = 16_000
 SPEECH = Path(__file__).parents[3] / "mmemo" / "sample_media" / "speech.opus"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "portrait.mp4"
 EMBEDDED = Path(__file__).parents[3] / "mmemo" / "weights" / "voice"
 
 
@@ -336,10 +337,24 @@ def windows(seconds: float, length: float = 2.0, hop: float = 1.0) -> list[Evide
     return made
 
 
+def windows_of_speech() -> list[Evidence]:
+    """Windows of two sentences read aloud, two seconds each second."""
+    samples = waveform(EXAMPLE)
+    speech = speech_mask(speech_spans([samples]).spans, 0.0, len(samples))
+    made = []
+    for start in range(int(len(samples) / RATE) - 1):
+        part = slice(start * RATE, (start + 2) * RATE)
+        voice = VoiceEvidence(samples[part], speech[part], float(speech[part].mean()))
+        made.append(Evidence(start, start + 2, voice=voice))
+    return made
+
+
 def test_windows_together_are_near_to_windows_alone(plain: VoiceEncoder):
-    together = plain.encode_windows(windows(9.0))
-    alone = plain.encode([plain.prepare(window) for window in windows(9.0)])
-    assert together.mask.sum(axis=1).tolist() == alone.mask.sum(axis=1).tolist()
+    read_aloud = windows_of_speech()
+    together = plain.encode_windows(read_aloud)
+    alone = plain.encode([plain.prepare(window) for window in read_aloud])
+    # a window's ends are rounded to frames of the sound that it shares
+    assert np.abs(together.mask.sum(axis=1) - alone.mask.sum(axis=1)).max() <= 1
     # frames attend to the windows beside them too, and the level is that of them all
     assert np.corrcoef(together.logits.ravel(), alone.logits.ravel())[0, 1] > 0.9
 
