@@ -117,7 +117,6 @@ class Utterance:
     target: int
     split: str
     arousal: float = float("nan")
-    gender: str = ""
 
     @property
     def burst(self) -> bool:
@@ -140,7 +139,7 @@ def read_manifest(data: Path) -> list[Utterance]:
         if label is not None or np.isfinite(arousal):
             target = -1 if label is None else EKMAN7.index(label)
             split = split_of(corpus, row["speaker"])
-            utterances.append(Utterance(corpus, row["path"], row["speaker"], target, split, arousal, row["gender"]))
+            utterances.append(Utterance(corpus, row["path"], row["speaker"], target, split, arousal))
     return utterances
 
 
@@ -261,16 +260,13 @@ class Features:
         values: (N, F) float16.
         index: (N,) of the utterance.
         whole: (N,) bool: the whole file, otherwise a window of it.
-        augmented: (N,) bool.
+        augmented: (N,) bool: of a changed or shortened copy.
     """
 
     values: np.ndarray
     index: np.ndarray
     whole: np.ndarray
     augmented: np.ndarray
-
-    def __getitem__(self, rows: np.ndarray) -> Features:
-        return Features(self.values[rows], self.index[rows], self.whole[rows], self.augmented[rows])
 
 
 def network_of(whisper: Path) -> VoiceNetwork:

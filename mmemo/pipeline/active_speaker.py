@@ -128,16 +128,12 @@ class ActiveSpeakerDetector:
             if before is None or distance < before[0]:
                 mouth.moments[time] = (distance, float(gap), sound)
 
-    def speakers(self) -> dict[Span, int]:
-        """The speaker of each window; windows in which nobody in view speaks, or that can't be decided, are left out.
+    def decide(self) -> Decision:
+        """Who speaks in which window, and why it is not known in the others.
 
         A window whose best mouth has the margin but too little agreement goes to that person if the nearest certain
         window is theirs: people speak for longer than a window.
         """
-        return dict(self.decide().speakers)
-
-    def decide(self) -> Decision:
-        """Who speaks in which window, and why it is not known in the others; see `speakers`."""
         tracks = {person: _Track.of(mouth.moments) for person, mouth in self._mouths.items()}
         certain: dict[Span, int] = {}
         ahead: dict[Span, int] = {}

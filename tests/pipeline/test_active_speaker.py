@@ -75,23 +75,23 @@ def chewing(seed: int = 1) -> np.ndarray:
 
 def test_the_mouth_that_moves_with_the_sound_speaks(moved: np.ndarray, sound: np.ndarray) -> None:
     found = search({0: chewing(), 1: moved}, sound)
-    assert set(found.speakers().values()) == {1}
-    assert len(found.speakers()) == len(found.voiced(1)) == 5
+    assert set(found.decide().speakers.values()) == {1}
+    assert len(found.decide().speakers) == len(found.voiced(1)) == 5
 
 
 def test_where_no_mouth_moves_with_the_sound_nobody_in_view_speaks(sound: np.ndarray) -> None:
     still = np.random.default_rng(2).normal(0.1, 0.01, round(SECONDS * RATE))
-    assert search({0: chewing(), 1: chewing(3), 2: still}, sound).speakers() == {}
-    assert search({0: np.full(len(still), 0.1)}, sound).speakers() == {}
+    assert search({0: chewing(), 1: chewing(3), 2: still}, sound).decide().speakers == {}
+    assert search({0: np.full(len(still), 0.1)}, sound).decide().speakers == {}
 
 
 def test_one_alone_must_move_with_the_sound_too(moved: np.ndarray, sound: np.ndarray) -> None:
-    assert set(search({7: moved}, sound).speakers().values()) == {7}
-    assert search({7: moved[::-1].copy()}, sound).speakers() == {}
+    assert set(search({7: moved}, sound).decide().speakers.values()) == {7}
+    assert search({7: moved[::-1].copy()}, sound).decide().speakers == {}
 
 
 def test_two_mouths_alike_are_not_decided(moved: np.ndarray, sound: np.ndarray) -> None:
-    assert search({0: moved, 1: moved + 1e-4}, sound).speakers() == {}
+    assert search({0: moved, 1: moved + 1e-4}, sound).decide().speakers == {}
 
 
 def test_a_note_says_where_it_is_not_known_who_speaks(moved: np.ndarray, sound: np.ndarray) -> None:
@@ -123,7 +123,7 @@ def test_too_few_frames_decide_nothing(moved: np.ndarray, sound: np.ndarray) -> 
     times = np.arange(20) / 10
     part = sound[: 2 * SAMPLE_RATE]
     found.add(Evidence(0.0, 2.0, face(0, times, level(sound, times)), VoiceEvidence(part, np.ones(len(part), bool), 1)))
-    assert found.speakers() == {}
+    assert found.decide().speakers == {}
     assert len(found.voiced(0)) == 1
 
 
@@ -131,7 +131,7 @@ def test_without_a_voice_or_a_face_there_is_nothing_to_hear(moved: np.ndarray) -
     found = ActiveSpeakerDetector()
     found.add(Evidence(0.0, 2.0, face(0, np.arange(30) / 15, moved[:30])))
     found.add(Evidence(0.0, 2.0, None, VoiceEvidence(np.ones(100, np.float32), np.ones(100, bool), 1.0)))
-    assert found.speakers() == {}
+    assert found.decide().speakers == {}
     assert found.voiced(0) == []
 
 
@@ -139,7 +139,7 @@ def test_turns_are_told_apart(moved: np.ndarray, sound: np.ndarray) -> None:
     twice = np.concatenate([sound, sound])
     still = np.full(len(moved), 0.1) + np.random.default_rng(4).normal(0, 0.01, len(moved))
     mouths = {0: np.concatenate([moved, still]), 1: np.concatenate([still, moved])}
-    said = search(mouths, twice, 2 * SECONDS).speakers()
+    said = search(mouths, twice, 2 * SECONDS).decide().speakers
     assert said[1.0, 3.0] == 0
     assert said[9.0, 11.0] == 1
 
