@@ -65,7 +65,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "2e238a34e5bb9985ec6def6ce1f00b4995dd934a529527a5ffeb83237c23ecde",
+                "5309b3f6cc16f7fc8e76dd4f51f282720f0913fc87ffabe23cc1650f8a0f2fc7",
                 "docs/models/fusion.md",
             ),
         },

@@ -435,6 +435,28 @@ class EmotionResult(_Scored):
 
         return frame(self)
 
+    def smooth(self, dwell: Seconds = 8.5) -> EmotionResult:
+        """The same result with fused scores of its windows that are smooth over time, people's too.
+
+        A hidden Markov model whose state is the emotion takes the flicker of single windows away; scores of the whole
+        clip, and those of each modality, stay as they are. See `mmemo.report.smoothing.smooth`.
+
+        Args:
+            dwell: seconds for which an emotion stays on the average; 8.5 is that of speakers in MELD.
+
+        Raises:
+            ArgumentError: if ``dwell`` is not positive.
+
+        >>> import mmemo
+        >>> result = mmemo.analyze("clip.mp4")
+        >>> len(result.smooth(dwell=3).segments) == len(result.segments)
+        True
+        """
+        from mmemo.report.smoothing import smooth
+
+        people = tuple(replace(person, segments=smooth(person.segments, dwell)) for person in self.people)
+        return replace(self, segments=smooth(self.segments, dwell), people=people)
+
     def plot(self, *, faces: bool = True) -> Figure:
         """A picture of the course over time (extra ``report``): fused, each modality, sound with speech, words.
 

@@ -102,6 +102,10 @@ LAYERS = 5
 """Of the encoder's six: the last adds .002 to the mean of the corpora left out, and costs a seventh of the time."""
 WINDOW, STEP, LONGEST = 2.0, 1.0, 8.0
 """Seconds: the windows an analysis is made of, and what of a file is used at most."""
+LONGER = 1.25
+"""Windows: files that are longer are cut into windows."""
+FRAMES = 50
+"""Frames of the encoder a second."""
 RANK = 768
 """Directions of the statistics that the linear layers look at: those with the most variance."""
 PENALTIES = (0.01, 0.03, 0.1)
@@ -260,12 +264,14 @@ class Features:
         values: (N, F) float16.
         index: (N,) of the utterance.
         whole: (N,) bool: the whole file, otherwise a window of it.
+        seconds: (N,) length of the stretch.
         augmented: (N,) bool: of a changed or shortened copy.
     """
 
     values: np.ndarray
     index: np.ndarray
     whole: np.ndarray
+    seconds: np.ndarray
     augmented: np.ndarray
 
 
@@ -296,7 +302,7 @@ def features_of(
     if not kept.exists():
         order = sorted((i for i in chosen if sounds.lengths[i]), key=lambda i: int(sounds.lengths[i]))
         parts = [order[first : first + 8] for first in range(0, len(order), 8)]
-        values, index, whole = [], [], []
+        values, index, whole, seconds = [], [], [], []
         for part in parts:
             waveforms = [sounds[i][: int(LONGEST * SAMPLE_RATE)] for i in part]
             if change is not None:
@@ -313,21 +319,23 @@ def features_of(
                 values.append(found[row, : len(own)])
                 index += [i] * len(own)
                 whole += [True] + [False] * (len(own) - 1)
-        np.savez(kept, values=np.concatenate(values), index=np.array(index), whole=np.array(whole))
+                seconds += [(last - first) / FRAMES for first, last in own]
+        stretches = {"index": np.array(index), "whole": np.array(whole), "seconds": np.array(seconds)}
+        np.savez(kept, values=np.concatenate(values), **stretches)
     saved = np.load(kept)
     changed = np.full(len(saved["index"]), change is not None)
-    return Features(saved["values"], saved["index"], saved["whole"], changed)
+    return Features(saved["values"], saved["index"], saved["whole"], saved["seconds"], changed)
 
 
 def spans_of(frames: int) -> list[tuple[int, int]]:
     """First and last (exclusive) frame of the whole and, of what is longer than a window, of each window."""
-    size, step = int(WINDOW * 50), int(STEP * 50)
-    windows = [(first, first + size) for first in range(0, frames - size + 1, step)] if frames > size * 1.25 else []
+    size, step = int(WINDOW * FRAMES), int(STEP * FRAMES)
+    windows = [(first, first + size) for first in range(0, frames - size + 1, step)] if frames > size * LONGER else []
     return [(0, frames), *windows]
 
 
 def joined(parts: Sequence[Features]) -> Features:
-    names = ("values", "index", "whole", "augmented")
+    names = ("values", "index", "whole", "seconds", "augmented")
     return Features(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -414,18 +422,20 @@ def fit_speech(
 def scores_left_out(
     points: np.ndarray, features: Features, utterances: Sequence[Utterance], penalty: float, held: str
 ) -> dict[str, Any]:
-    """The corpus ``held`` by a layer fitted on the others: logits of all rows, and UAR of whole files and windows."""
+    """The corpus ``held`` by a layer fitted on the others: UAR of whole files, and logits up to a window's length."""
     matrix, offset = fit_speech(points, features, utterances, [c for c in SPEECH if c != held], penalty)
-    here = np.array([utterances[i].corpus == held for i in features.index]) & ~features.augmented
+    here = np.array([utterances[i].corpus == held for i in features.index])
     logits = points[here] @ matrix.T + offset
     target = np.array([utterances[i].target for i in features.index[here]])
-    whole = features.whole[here]
+    files = features.whole[here] & ~features.augmented[here]
+    seconds = features.seconds[here]
+    short = seconds <= WINDOW * LONGER
     return {
-        "logits": logits,
-        "target": target,
-        "whole": whole,
-        "index": features.index[here],
-        "uar": uar(target[whole], logits[whole].argmax(1), len(EKMAN7)),
+        "logits": logits[short],
+        "target": target[short],
+        "corpus": np.full(short.sum(), held),
+        "coverage": np.minimum(seconds[short] / WINDOW, 1.0),
+        "uar": uar(target[files], logits[files].argmax(1), len(EKMAN7)),
     }
 
 
@@ -616,15 +626,17 @@ def main(
     found, left_out = fit_layers(network, measured, utterances)
 
     # The temperature, and the weight in fusion, are those of a voice among strangers.
-    windows = [row for one in left_out for row in zip(one["logits"], one["target"], one["whole"], strict=True)]
-    logits, target = (np.array([row[k] for row in windows if not row[2]]) for k in (0, 1))
-    np.savez(run / "val_logits.npz", logits=logits, target=np.eye(len(EKMAN7), dtype=np.float32)[target])
+    strangers = {name: np.concatenate([one[name] for one in left_out]) for name in ("logits", "target", "corpus")}
+    coverage = np.concatenate([one["coverage"] for one in left_out])
+    logits, target = strangers["logits"], strangers.pop("target")
+    labels = np.eye(len(EKMAN7), dtype=np.float32)[target]
+    np.savez(run / "val_logits.npz", **strangers, target=labels, coverage=coverage)
 
     encoder = VoiceEncoder(network, EKMAN7)
     encoder = VoiceEncoder.load(export_classifier(encoder, run / "weights", int8=True))
     report = {
         "left_out": found,
-        "temperature": round(fit_temperature(logits, target), 4),
+        "temperature": round(fit_temperature(logits[coverage == 1], target[coverage == 1]), 4),
         "test": report_of(encoder, utterances, sounds, seed),
     }
     (run / "report.json").write_text(json.dumps(report, indent=2))

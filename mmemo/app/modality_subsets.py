@@ -9,7 +9,8 @@ from itertools import combinations
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.model import EmotionModel
 from mmemo.pipeline.rescore import check_rescorable, encoding_of
-from mmemo.result import EmotionResult, ModalityScores, Scores, Segment
+from mmemo.pipeline.score import over_time
+from mmemo.result import EmotionResult, Scores, Segment
 
 
 def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[str]) -> EmotionResult:
@@ -32,28 +33,33 @@ def narrowed(result: EmotionResult, model: EmotionModel, modalities: Sequence[st
     for modality in modalities:
         if modality not in result.modalities:
             raise ArgumentError(expected_one_of("Modality of this result", result.modalities, modality))
-    scores, kept = _fused(model, result.modalities, modalities)
-    segments = []
-    for segment in result.segments:
-        there = [modality for modality in modalities if modality in segment.modalities]
-        if there:
-            fused, own = _fused(model, segment.modalities, there)
-            segments.append(Segment(segment.start, segment.end, fused, own, segment.speaker))
+    segments = _segments(model, result, modalities)
+    scores, weights = over_time(segments)
+    kept = {name: replace(result.modalities[name], weight=weights[name]) for name in modalities}
+    shown = tuple(segments) if result.segments else ()
     settings = result.settings and replace(result.settings, modalities=tuple(modalities))
-    return replace(result, scores=scores, modalities=kept, segments=tuple(segments), settings=settings)
+    return replace(result, scores=scores, modalities=kept, segments=shown, settings=settings)
 
 
 def subsets(result: EmotionResult, model: EmotionModel) -> dict[tuple[str, ...], Scores]:
     """The fused scores of the whole clip by every subset of its modalities, the smallest first."""
     names = list(result.modalities)
     chosen = [group for size in range(1, len(names) + 1) for group in combinations(names, size)]
-    return {group: _fused(model, result.modalities, group)[0] for group in chosen}
+    return {group: over_time(_segments(model, result, group))[0] for group in chosen}
 
 
-def _fused(
-    model: EmotionModel, own: dict[str, ModalityScores], modalities: Sequence[str]
-) -> tuple[Scores, dict[str, ModalityScores]]:
-    encodings = {modality: encoding_of(model, [own[modality]]) for modality in modalities}
-    shares = model.fusion.shares(encodings)
-    weighted = {modality: replace(own[modality], weight=float(shares[modality][0])) for modality in modalities}
-    return model.labels.scores(model.fuse(encodings)[0]), weighted
+def _segments(model: EmotionModel, result: EmotionResult, modalities: Sequence[str]) -> list[Segment]:
+    """The windows that have any of these modalities, fused anew; a result without windows is one window."""
+    windows = result.segments or (Segment(result.start, result.start, result.scores, result.modalities),)
+    segments = []
+    for window in windows:
+        own = {modality: window.modalities[modality] for modality in modalities if modality in window.modalities}
+        if own:
+            encodings = {modality: encoding_of(model, [scores]) for modality, scores in own.items()}
+            shares = model.fusion.shares(encodings)
+            weighted = {
+                modality: replace(scores, weight=float(shares[modality][0])) for modality, scores in own.items()
+            }
+            fused = model.labels.scores(model.fuse(encodings)[0])
+            segments.append(Segment(window.start, window.end, fused, weighted, window.speaker))
+    return segments

@@ -19,7 +19,7 @@ _LEAST = 1e-12
 
 
 def check_rescorable(model: EmotionModel) -> None:
-    """Refuse a model whose fusion head reads more than log scores and the confidence of words: a result has no more.
+    """Refuse a model whose fusion head reads more than log scores, coverage and trust: a result has no more.
 
     Raises:
         ArgumentError: see above.
@@ -41,11 +41,10 @@ def encoding_of(model: EmotionModel, scores: Sequence[ModalityScores | None]) ->
     """
     present = np.array([one is not None for one in scores])
     shares = np.ones((len(scores), len(model.labels)))
-    trust = np.ones(len(scores))
+    quality = np.ones((len(scores), 2), np.float32)
     for row, one in enumerate(scores):
         if one is not None:
             shares[row] = [one.scores[label] for label in model.labels]
-            trust[row] = 1.0 if one.trust is None else one.trust
+            quality[row] = one.coverage, 1.0 if one.trust is None else one.trust
     logits = np.log(np.maximum(shares, _LEAST)) - np.log(model.prior)
-    quality = np.column_stack([np.ones(len(scores)), trust]).astype(np.float32)
-    return replace(scores_only(logits.astype(np.float32), present), quality=quality)
+    return replace(scores_only(logits, present), quality=quality)

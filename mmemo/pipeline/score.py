@@ -15,6 +15,7 @@ from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
 from mmemo.encoders.softmax import log_softmax
 from mmemo.evidence import Evidence, Seconds
+from mmemo.fusion.over_time import average, evidence_of, weights_over_time
 from mmemo.model import EmotionModel, absent
 from mmemo.notes import Note
 from mmemo.personal.running import RunningBaseline
@@ -171,20 +172,12 @@ def score(
     whole = {modality: windows.encoding() for modality, windows in modalities.items() if windows.logits}
     if not whole:
         return ClipScores({}, {}, (), ())
-    shares = model.fusion.shares(whole)
     decision = detector.decide()
     speakers = decision.speakers
+    scores, weights = over_time(segments)
     return ClipScores(
-        scores=model.labels.scores(model.fuse(whole)[0]),
-        modalities={
-            modality: ModalityScores(
-                model.labels.scores(model.scores(encoding)[0]),
-                modalities[modality].share(total),
-                float(shares[modality][0]),
-                **_predicted(modality, encoding, 0),
-            )
-            for modality, encoding in whole.items()
-        },
+        scores=scores,
+        modalities=_modality_scores(model, modalities, weights, total),
         segments=tuple(replace(one, speaker=speakers.get((one.start, one.end))) for one in segments),
         people=tuple(
             _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities), total)
@@ -193,6 +186,43 @@ def score(
         encodings=whole,
         note=decision.note(),
     )
+
+
+def over_time(segments: Sequence[Segment]) -> tuple[Scores, dict[str, float]]:
+    """Scores of a clip, or of a person, from the fused scores of its windows, and the weight of each modality in them.
+
+    A window counts by its evidence: the coverage of its modalities, by their weights.
+    """
+    names = dict.fromkeys(name for segment in segments for name in segment.modalities)
+    shares, coverage = (
+        {name: np.array([_number(segment, name, field) for segment in segments]) for name in names}
+        for field in ("weight", "coverage")
+    )
+    evidence = evidence_of(shares, coverage)
+    fused = average(np.array([list(segment.scores.values()) for segment in segments]), evidence)
+    return dict(zip(segments[0].scores, fused.tolist(), strict=True)), weights_over_time(shares, evidence)
+
+
+def _number(segment: Segment, modality: str, field: str) -> float:
+    """Weight or coverage of a modality in a window; 0 where it is absent."""
+    scores = segment.modalities.get(modality)
+    return 0.0 if scores is None else float(getattr(scores, field) or 0.0)
+
+
+def _modality_scores(
+    model: EmotionModel, windows: Mapping[str, WindowScores], weights: Mapping[str, float], total: Seconds
+) -> dict[str, ModalityScores]:
+    """The scores of each modality over all of its windows."""
+    encodings = {name: of.encoding() for name, of in windows.items() if of.logits}
+    return {
+        name: ModalityScores(
+            model.labels.scores(model.scores(encoding)[0]),
+            windows[name].share(total),
+            weights[name],
+            **_predicted(name, encoding, 0),
+        )
+        for name, encoding in encodings.items()
+    }
 
 
 def _coverage(modality: str, batch: Sequence[tuple[Evidence, ...]]) -> list[float]:
@@ -258,6 +288,7 @@ def _encode_faces(
         if not mask[number].any():
             tokens[number], mask[number] = encoding.tokens[row], encoding.mask[row]
             quality[number] = quality_of(evidence, modality)
+        quality[number, 0] = max(quality[number, 0], face.coverage)
         share = max(prominence(face), _MIN_PROMINENCE)
         logits[number] += share * log_softmax(encoding.logits[row])
         if encoding.affect is not None:
@@ -334,7 +365,8 @@ def _person(model: EmotionModel, number: int, evidence: _PersonEvidence, total: 
     face = evidence.face
     box = np.clip(np.mean(face.boxes, axis=0), 0, 1)
     parts = {"face": face, **evidence.spoken(number)}
-    scores, modalities = _fused(model, parts, total)
+    segments = tuple(_person_segments(model, face.segments, parts))
+    scores, weights = over_time(segments)
     speaking = sum(evidence.speakers.get(span) == number for span in evidence.voiced)
     return Person(
         id=number,
@@ -343,9 +375,9 @@ def _person(model: EmotionModel, number: int, evidence: _PersonEvidence, total: 
         coverage=face.share(total),
         box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
         scores=scores,
-        segments=tuple(_person_segments(model, face.segments, parts)),
+        segments=segments,
         speaking=speaking / len(evidence.voiced) if evidence.voiced else None,
-        modalities=modalities,
+        modalities=_modality_scores(model, parts, weights, total),
     )
 
 
@@ -355,33 +387,15 @@ def _person_segments(
     """The windows of a person; voice and text count in those in which the person speaks."""
     places = {name: {span: row for row, span in enumerate(windows.spans)} for name, windows in parts.items()}
     for segment in segments:
-        rows = {name: of.get((segment.start, segment.end)) for name, of in places.items()}
-        here = {name: parts[name].select([row]) for name, row in rows.items() if row is not None}
+        span = segment.start, segment.end
+        here = {name: parts[name].select([of[span]]) for name, of in places.items() if span in of}
         if len(here) > 1:
-            yield Segment(segment.start, segment.end, *_fused(model, here, segment.end - segment.start))
+            encodings = {name: windows.encoding() for name, windows in here.items()}
+            shares = {name: float(share[0]) for name, share in model.fusion.shares(encodings).items()}
+            modalities = _modality_scores(model, here, shares, segment.end - segment.start)
+            yield Segment(*span, model.labels.scores(model.fuse(encodings)[0]), modalities)
         else:
             yield segment
-
-
-def _fused(
-    model: EmotionModel, parts: Mapping[str, WindowScores], total: Seconds
-) -> tuple[Scores, dict[str, ModalityScores]]:
-    """Fused scores, and those of each part; one part alone gives its encoder's scores."""
-    encodings = {name: windows.encoding() for name, windows in parts.items()}
-    scores = {name: model.labels.scores(model.scores(encoding)[0]) for name, encoding in encodings.items()}
-    shares = {next(iter(parts)): np.ones(1)} if len(parts) == 1 else model.fusion.shares(encodings)
-    modalities = {
-        name: ModalityScores(
-            scores[name],
-            windows.share(total),
-            float(shares[name][0]),
-            **_predicted(name, encodings[name], 0),
-        )
-        for name, windows in parts.items()
-    }
-    if len(parts) == 1:
-        return scores[next(iter(parts))], modalities
-    return model.labels.scores(model.fuse(encodings)[0]), modalities
 
 
 def _predicted(modality: str, encoding: Encoding, row: int) -> dict[str, Any]:

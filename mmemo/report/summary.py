@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmemo.report.smoothing import smooth
 from mmemo.report.style.clock import clock, length
 from mmemo.report.style.wording import name_of
-from mmemo.report.timeline import Span, spans
+from mmemo.report.timeline import spans
 
 if TYPE_CHECKING:
-    from mmemo.result import EmotionResult
+    from mmemo.result import EmotionResult, Segment
 
-_CLEAR = 0.4
-"""Share below which no label stands out."""
+_CLEAR, _LEAD = 0.4, 0.1
+"""Share below which no label stands out, and its least lead over the next."""
 _MOST_LISTED = 4
 _EVIDENCE = {"face": "a face", "voice": "a voice", "text": "words"}
 _WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -29,7 +31,7 @@ def summary(result: EmotionResult) -> list[str]:
     """Plain sentences: the label, the modalities, changes over time, the people, and the coverage."""
     sentences = [_verdict(result), *_modalities(result)]
     if result.duration and len(result.segments) > 1:
-        sentences.append(_over_time(spans(result.segments, "fused"), result.duration))
+        sentences.append(_over_time(result.segments, result.duration))
     if len(result.people) > 1:
         sentences.append(_people(result))
     if result.modalities and result.duration:
@@ -81,10 +83,20 @@ def _verdict(result: EmotionResult) -> str:
     over = f"Over {length(result.duration)}, the" if result.duration else "The"
     if len(result.scores) == 1:
         return f"{over} fused scores have a single label: {result.label}."
-    (first, share), (second, next_share) = sorted(result.scores.items(), key=lambda item: -item[1])[:2]
-    if share < _CLEAR or share - next_share < 0.1:
+    (first, share), (second, next_share) = _highest(result)
+    if _undecided(result):
         return f"{over} fused scores are undecided: {first} has {share:.0%}, {second} {next_share:.0%}."
     return f"{over} fused scores say {first} ({share:.0%}), then {second} ({next_share:.0%})."
+
+
+def _highest(result: EmotionResult) -> list[tuple[str, float]]:
+    """The two labels with the highest fused scores."""
+    return sorted(result.scores.items(), key=lambda item: -item[1])[:2]
+
+
+def _undecided(result: EmotionResult) -> bool:
+    (_, share), *others = _highest(result)
+    return share < _CLEAR or any(share - other < _LEAD for _, other in others)
 
 
 def _modalities(result: EmotionResult) -> list[str]:
@@ -98,7 +110,11 @@ def _modalities(result: EmotionResult) -> list[str]:
         else:
             clauses.append(f"{_the(name)} {'say' if plural else 'says'} {scores.label} ({share:.0%})")
             labels.append(scores.label)
-    agreement = "" if len(labels) < 2 else ": they agree" if len(set(labels)) == 1 else ": they differ"
+    agreement = ""
+    if len(set(labels)) > 1:
+        agreement = ": they differ"
+    elif len(labels) == len(result.modalities) and labels[0] == result.label and not _undecided(result):
+        agreement = ": they agree"
     weights = {name: scores.weight for name, scores in result.modalities.items() if scores.weight is not None}
     return [f"{_capital(_join(clauses))}{agreement}.", *_heaviest(weights)]
 
@@ -112,17 +128,23 @@ def _heaviest(weights: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _over_time(fused: Sequence[Span], duration: float) -> str:
-    if len(fused) == 1:
+def _over_time(segments: Sequence[Segment], duration: float) -> str:
+    fused, order = spans(segments, "fused"), "In order of time"
+    if len(fused) > _MOST_LISTED:
+        fused, order = spans(smooth(segments), "fused"), "In order of time, without the flicker of single windows"
+    if len({span.label for span in fused}) == 1:
         return f"The fused label stays {fused[0].label} throughout."
     if len(fused) <= _MOST_LISTED:
-        return "In order of time: " + _join([f"{s.label} ({clock(s.start)} to {clock(s.end)})" for s in fused]) + "."
+        return f"{order}: " + _join([f"{s.label} ({clock(s.start)} to {clock(s.end)})" for s in fused]) + "."
     lengths: dict[str, float] = {}
     for span in fused:
         lengths[span.label] = lengths.get(span.label, 0.0) + span.end - span.start
     label = max(lengths, key=lambda label: lengths[label])
-    share = lengths[label] / duration
-    return f"The fused label changes {len(fused) - 1} times; {label} holds longest, for {share:.0%} of the clip."
+    changes = sum(one.label != other.label for one, other in pairwise(fused))
+    return (
+        f"Without the flicker of single windows the fused label changes {changes} times; {label} holds longest, for "
+        f"{lengths[label] / duration:.0%} of the clip."
+    )
 
 
 def _people(result: EmotionResult) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from mmemo.encoders.base import Encoding
 from mmemo.errors import ArgumentError
 from mmemo.fusion.gated import GatedFusion
-from mmemo.fusion.late import LateFusion, scores_only
+from mmemo.fusion.late import LateFusion, Trust, scores_only
 from mmemo.labels import LabelSet
 
 LABELS = LabelSet("three", ("a", "b", "c"))
@@ -159,3 +160,71 @@ def test_the_gates_weigh_unsure_words_less_too() -> None:
     head = GatedFusion(LABELS, {"face": 0.0, "text": 0.0}, zeros, 0.5)
     shares = head.shares({"face": encoding(P), "text": doubted(Q, 0.5)})
     assert shares["text"][0] == pytest.approx(1 / 3)
+
+
+FEELINGS = LabelSet("three feelings", ("neutral", "joy", "anger"))
+
+
+def both(face: np.ndarray, voice: np.ndarray, trust: dict[str, Trust], coverage: float = 1.0) -> np.ndarray:
+    """Fused scores of a face and a voice of equal weight, as of independent experts."""
+    head = LateFusion(FEELINGS, {"face": 1.0, "voice": 1.0}, 1.0, trust)
+    quality = np.array([[coverage, 1.0]], np.float32)
+    covered = replace(encoding(np.array([face])), quality=quality)
+    return np.asarray(head.fuse({"face": covered, "voice": encoding(np.array([voice]))})[0])
+
+
+def test_a_neutral_face_is_weak_evidence_for_neutral() -> None:
+    """With a face that stays neutral in 30% of all joy: p(neutral face | joy) = .7 * .05 + .3 * .9, by hand."""
+    face, voice = np.array([0.9, 0.05, 0.05]), np.array([0.25, 0.6, 0.15])
+    believed = np.array([0.9, 0.7 * 0.05 + 0.3 * 0.9, 0.7 * 0.05 + 0.3 * 0.9])
+    fused = both(face, voice, {"face": Trust(silent=0.3)})
+    np.testing.assert_allclose(fused, believed * voice / (believed * voice).sum(), atol=1e-6)
+    assert both(face, voice, {}).argmax() == 0
+    assert both(face, voice, {"face": Trust(silent=0.6)}).argmax() == 1
+
+
+def test_what_may_be_unrelated_decides_nothing_alone() -> None:
+    """Whatever the words are, no label can get more than (1 - u + u / K) / (u / K) times as likely by them."""
+    sure, voice = np.array([1e-6, 1e-6, 1 - 2e-6]), np.array([0.2, 0.6, 0.2])
+    fused = both(sure, voice, {"face": Trust(unrelated=0.3)})
+    most = (0.7 + 0.1) / 0.1
+    assert fused[2] / fused[1] == pytest.approx(most * voice[2] / voice[1], rel=1e-3)
+
+
+def test_trust_keeps_the_order_of_the_labels_and_one_modality_alone_as_it_is() -> None:
+    scores = np.log(np.random.default_rng(0).dirichlet(np.ones(3), 200))
+    believed = Trust(silent=0.4, unrelated=0.2).log_scores(scores, neutral=0)
+    np.testing.assert_array_equal(believed.argsort(axis=1), scores.argsort(axis=1))
+    np.testing.assert_allclose(np.exp(believed).sum(axis=1), 1)
+    head = LateFusion(FEELINGS, {"face": 1.0, "voice": 1.0}, 1.0, {"face": Trust(0.4, 0.2, 1.0)})
+    np.testing.assert_allclose(head.fuse({"face": encoding(P)}), P, atol=1e-6)
+
+
+@pytest.mark.parametrize(("exponent", "share"), [(0.0, 0.5), (1.0, 0.2 / 1.2), (0.5, 0.2**0.5 / (1 + 0.2**0.5))])
+def test_half_covered_windows_count_less(exponent: float, share: float) -> None:
+    head = LateFusion(FEELINGS, {"face": 1.0, "voice": 1.0}, 0.0, {"face": Trust(coverage=exponent)})
+    covered = replace(encoding(P), quality=np.array([[0.2, 1.0]], np.float32))
+    assert head.shares({"face": covered, "voice": encoding(Q)})["face"][0] == pytest.approx(share, abs=1e-6)
+
+
+def test_fitting_finds_how_often_a_modality_is_silent() -> None:
+    rng = np.random.default_rng(3)
+    target = rng.integers(0, 3, 3000)
+    shown = {name: np.where(rng.random(3000) < silent, 0, target) for name, silent in (("face", 0.4), ("voice", 0.0))}
+    logits = {name: 2.0 * (rng.normal(0, 1, (3000, 3)) + 2.0 * np.eye(3)[label]) for name, label in shown.items()}
+    head = LateFusion.fit(FEELINGS, {name: scores_only(one) for name, one in logits.items()}, target)
+    assert head.trust["face"].silent == pytest.approx(0.4, abs=0.05)
+    assert head.trust["voice"].silent < 0.05
+    again = LateFusion.from_state(FEELINGS, head.state()[0])
+    assert again.trust == head.trust
+
+
+@pytest.mark.parametrize("wrong", [{"silent": -0.1}, {"unrelated": 1.5}, {"coverage": float("nan")}, {"silent": "a"}])
+def test_trust_outside_its_range_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError, match=f"Trust.{next(iter(wrong))} goes from 0"):
+        Trust(**wrong)
+
+
+def test_trust_of_an_unknown_modality_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="'gaze'"):
+        LateFusion(FEELINGS, {"face": 1.0}, trust={"gaze": Trust()})

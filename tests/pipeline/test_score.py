@@ -162,6 +162,25 @@ def test_modalities_are_fused_where_both_are_there(model: EmotionModel) -> None:
     assert scored.modalities["text"].coverage == pytest.approx(0.25)
 
 
+def test_the_verdict_is_that_of_the_windows_by_their_evidence(model: EmotionModel) -> None:
+    """A face in a tenth of one window of three, words in all: it counts there, and hardly in the whole."""
+    windows = [
+        (Evidence(0.0, 2.0, face(0, 60, coverage=0.1), None, said("Good.")),),
+        (Evidence(2.0, 4.0, None, None, said("Bad.", 0.5)),),
+        (Evidence(4.0, 6.0, None, None, said("Not so good.")),),
+    ]
+    scored = score(model, windows)
+    evidence = np.array([0.1 / 3 + 2 / 3, 0.5, 1.0])
+    windowed = np.log([list(segment.scores.values()) for segment in scored.segments])
+    expected = softmax(evidence @ windowed / evidence.sum())
+    np.testing.assert_allclose(list(scored.scores.values()), expected, atol=1e-6)
+    weight = evidence[0] / 3 / evidence.sum()
+    assert scored.modalities["face"].weight == pytest.approx(weight)
+    assert scored.modalities["text"].weight == pytest.approx(1 - weight)
+    (person,) = scored.people
+    assert person.scores == pytest.approx(person.segments[0].scores)
+
+
 def test_a_modality_of_ones_own_covers_its_windows() -> None:
     model = EmotionModel([TinyEncoder(modality="gaze")], LateFusion(EKMAN7, {"gaze": 1.0}))
     scored = score(model, [(Evidence(0.0, 2.0, None, None, said("a", 0.1)),), (Evidence(1.0, 3.0),)])
