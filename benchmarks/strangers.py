@@ -125,8 +125,13 @@ def _faces(folder: Path, corpus: str) -> list[tuple[Callable[[], Clip], str, str
     for file in sorted(path for path in (folder / corpus).rglob("*") if path.suffix in (".jpg", ".png")):
         label = LABELS.get(file.parent.name.lower(), file.parent.name.lower())
         if label in EKMAN7:
-            clips.append((lambda file=file: Clip(file), label, file.stem.split("_")[0]))
+            clips.append((lambda file=file: Clip(file), label, _group(file)))
     return clips
+
+
+def _group(picture: Path) -> str:
+    """The film of SFEW, the person of CK+48 and Yale."""
+    return picture.stem.removeprefix("tmp_").split("_")[0]
 
 
 def _voices(folder: Path) -> list[tuple[Callable[[], Clip], str, str]]:
@@ -263,7 +268,8 @@ def print_left_out(model: EmotionModel, corpora: Mapping[str, Measured], fitted:
     for corpus in np.unique(voices.corpus):
         here = voices.corpus == corpus
         head, temperatures = fit_head({**fitted, "voice": voices.rows(~here)}, 7000, 0)
-        other = EmotionModel(tuple(model.encoders.values()), head, temperatures, priors=model.priors)
+        priors = {name: EKMAN7.scores(prior) for name, prior in model.priors.items()}
+        other = EmotionModel(tuple(model.encoders.values()), head, temperatures, priors=priors)
         left_out = voices.rows(here & (voices.coverage == 1))
         own = {
             "face": corpora["sfew"],

@@ -26,7 +26,7 @@ PUBLIC = {
         ImageBackboneEncoder LinearProbe ProbeEncoder SavableEncoder SpeechBackboneEncoder TextBackboneEncoder TextEncoder VoiceEncoder
         WhisperLayersEncoder load_image_backbone load_speech_backbone load_text_backbone""",
     "mmemo.fusion": """BoostingFusion ConcatFusion CrossAttentionFusion FittableHead FusionHead GatedFusion LateFusion
-        RuleFusion SavableHead StackedFusion""",
+        RuleFusion SavableHead StackedFusion Trust""",
     "mmemo.data": """Audit ClipDataset EncodedClips FeatureCache Manifest MmsaFeatures audit collate encode from_dataset
         from_frame prepare read_audformat read_corpus read_emobox read_mmsa_features read_mmsa_labels to_dataset to_frame
         write_audformat write_emobox write_mmsa_features write_mmsa_labels""",

@@ -7,4 +7,5 @@ from .cross_attention import CrossAttentionFusion as CrossAttentionFusion
 from .gated import GatedFusion as GatedFusion
 from .late import LateFusion as LateFusion
 from .late import RuleFusion as RuleFusion
+from .late import Trust as Trust
 from .stacked import StackedFusion as StackedFusion
