@@ -17,10 +17,11 @@ from mmemo.comparison.predictions import WITH_BASELINE, Predictions, merge
 from mmemo.comparison.result import Comparison
 from mmemo.comparison.run_folder import RUN_FILES, is_run, read_run
 from mmemo.comparison.significance import run_paired_tests
+from mmemo.comparison.verdict import describe_verdict
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
-from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, expected_one_of, require_extra
+from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, expected_one_of
 from mmemo.evaluation.bootstrap import Resamples
 from mmemo.labels import LabelSet, find_mapping
 from mmemo.model import EmotionModel
@@ -83,7 +84,7 @@ def compare(
         ManifestError: if clips can't be read, or none has a label.
         LeakError: if a run's model would predict clips that it was fitted on.
         UnknownModelError, WeightsError: if a source is none, damaged, or of a newer version.
-        MissingExtraError: if SciPy is not installed.
+        MissingExtraError: if a model needs packages that are not installed.
 
     >>> import numpy as np
     >>> from mmemo.comparison.predictions import Predictions
@@ -94,7 +95,6 @@ def compare(
     >>> comparison["fused"].accuracy.value, comparison.gain("fused").gain.value
     (1.0, 0.25)
     """
-    require_extra("A comparison", "compare", "scipy")
     if not sources:
         raise ArgumentError("Nothing to compare: give a run folder, a model, or several.")
     if draws < 1:
@@ -162,19 +162,21 @@ def compare_predictions(
     """Comparison of given predictions; ``curves`` are added to those of missing modalities."""
     resamples = Resamples(len(predictions), predictions.speakers, draws, seed)
     by = tuple(dict.fromkeys(column for column in (*GROUPS, *predictions.groups) if column in predictions.groups))
-    pairs = run_paired_tests(predictions, resamples)
+    systems = tuple(compute_metrics(predictions, name, resamples, by=by) for name in predictions.scores)
+    unimodal, pairs = _unimodal(predictions), run_paired_tests(predictions, resamples)
     return Comparison(
         title,
         predictions.labels,
         len(predictions),
         None if predictions.speakers is None else len(np.unique(predictions.speakers)),
-        tuple(compute_metrics(predictions, name, resamples, by=by) for name in predictions.scores),
-        _unimodal(predictions),
+        systems,
+        unimodal,
         pairs,
         (*missing_modality_curves(predictions, resamples), *curves),
         (*predictions.notes, *_notes(predictions), *_resolution(len(pairs), draws)),
         draws,
         seed,
+        describe_verdict(predictions, unimodal, systems, pairs, curves),
     )
 
 

@@ -13,6 +13,8 @@ Modalities = tuple[str, ...]
 """Names of modalities, in alphabetical order."""
 WITH_BASELINE = " (baseline)"
 """After the name of a system whose clips are relative to the others of their speaker."""
+CALIBRATED = " (calibrated)"
+"""After the name of a system that was corrected by other people's clips; see `mmemo.calibrate`."""
 
 DERIVED = " (derived)"
 """After the name of a dimension that follows from class scores by `mmemo.affect.PLACES`."""
