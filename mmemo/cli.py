@@ -584,7 +584,10 @@ def evaluate(
 
 @app.command()
 def compare(
-    sources: Annotated[list[str], typer.Argument(help="Run folders of recipes, folders of saved models, or default.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Run folders, folders of saved models, default, or score tables of other tools, .csv …"),
+    ],
     on: Annotated[Path | None, typer.Option(help="Manifest of labeled clips; a run has its held-out ones.")] = None,
     split: Annotated[str | None, typer.Option(help="Of the manifest: test if it has one; all for every clip.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Of models: face,voice …; all they have by default.")] = None,
@@ -604,6 +607,10 @@ def compare(
     cache: Annotated[Path | None, typer.Option(help="Keep encodings here, for the next comparison.")] = None,
     draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamplings.")] = 0,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD=LABEL", help="What a word of a score table stands for; repeatable. WORD= drops it."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     classes: Classes = None,
 ) -> None:
@@ -622,6 +629,7 @@ def compare(
         baseline=baseline,
         draws=draws,
         seed=seed,
+        label_names=_label_names(label or []),
         device=device,
     )
 
@@ -755,6 +763,13 @@ def _shares(text: str) -> dict[str, float]:
         return {label.strip(): float(share) for label, share in pairs}
     except ValueError:
         raise ArgumentError(f"--prior: expected shares such as neutral=0.6,anger=0.1, got {text!r}.") from None
+
+
+def _label_names(given: list[str]) -> dict[str, str | None]:
+    """The label that each word of a score table stands for, from ``WORD=LABEL``."""
+    if wrong := [one for one in given if "=" not in one]:
+        raise ArgumentError(f"--label: expected WORD=LABEL, such as cheerful=happiness, got {wrong[0]!r}.")
+    return {word.strip(): label.strip() or None for word, _, label in (one.rpartition("=") for one in given)}
 
 
 def _names(text: str) -> list[str]:

@@ -38,6 +38,7 @@ class Predictions:
         values: (N,) float for each system that predicts dimensions, and each dimension such as "valence", or
             "valence (derived)" where it follows from class scores; NaN where there is none.
         notes: what limits the comparison, for its readers.
+        unimodal: systems of one modality whose ablations are not known, as those of other tools.
 
     Raises:
         ArgumentError: if there is no clip or system, shapes don't agree, or rows of scores don't sum to 1.
@@ -57,6 +58,7 @@ class Predictions:
     true_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unimodal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count, classes = len(self.ids), len(self.labels)
@@ -101,6 +103,7 @@ class Predictions:
             {name: one[chosen] for name, one in self.true_values.items()},
             {name: {dimension: one[chosen] for dimension, one in of.items()} for name, of in self.values.items()},
             self.notes,
+            self.unimodal,
         )
 
     def select(self, systems: Sequence[str]) -> Predictions:
@@ -129,6 +132,7 @@ class Predictions:
             self.true_values,
             {new: self.values[old] for old, new in names.items() if old in self.values},
             self.notes,
+            tuple(new for old, new in names.items() if old in self.unimodal),
         )
 
 
@@ -189,4 +193,5 @@ def merge(parts: Sequence[Predictions]) -> Predictions:
         {name: one for part in reversed(joined) for name, one in part.true_values.items()},
         {name: one for part in joined for name, one in part.values.items()},
         tuple(dict.fromkeys(notes)),
+        tuple(name for part in joined for name in part.unimodal),
     )

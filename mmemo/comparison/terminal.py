@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmemo.comparison.predictions import CALIBRATED, WITH_BASELINE
+from mmemo.comparison.verdict import widest
 from mmemo.comparison.wording import describe_method, format_p, format_short, format_signed
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def render_terminal(comparison: Comparison, by_label: bool = False) -> Renderabl
         _systems(comparison),
     ]
     if by_label:
-        whole = " + ".join(comparison.unimodal)
-        chosen = whole if whole in comparison.by_name else comparison.best_fused or comparison.systems[0].name
+        whole = widest(comparison.by_name)
+        chosen = whole if " + " in whole else comparison.best_fused or comparison.systems[0].name
         best = comparison[chosen]
         parts += [Text(f"\nRecall of each label by {best.name}", style="bold"), _recalls(comparison, best.name)]
         if best.groups:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -33,18 +33,27 @@ def describe_verdict(
     if not fused or not unimodal:
         return ()
     best, alone = (max(names, key=lambda name: accuracy[name]) for names in (fused, unimodal))
-    whole = " + ".join(unimodal)
+    whole = widest(name for name in fused if name.rpartition(": ")[0] == best.rpartition(": ")[0])
     pair = next(one for one in pairs if {one.first, one.second} == {best, alone})
     gain, sign = pair.gain, 1 if pair.second == best else -1
     low, high = sorted((100 * sign * gain.low, 100 * sign * gain.high))
     return (
         _who_wins(predictions, best, alone, accuracy, (100 * sign * gain.value, low, high)),
-        *([f"{whole}, all together, is right in {accuracy[whole]:.1%}."] if whole in fused and whole != best else []),
+        *([f"{whole}, all together, is right in {accuracy[whole]:.1%}."] if whole != best and " + " in whole else []),
         *_by_label(predictions, best, alone),
         *_why(predictions, best, alone, unimodal),
         *_missing(predictions, unimodal),
         *_corrupted(best, unimodal, curves),
     )
+
+
+def widest(names: Iterable[str]) -> str:
+    """The system of the most modalities; the first of them.
+
+    >>> widest(["face + voice", "face + voice + text", "late"])
+    'face + voice + text'
+    """
+    return max(names, key=lambda name: name.count(" + "))
 
 
 def _who_wins(
