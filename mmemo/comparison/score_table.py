@@ -313,7 +313,7 @@ def _box_area(text: str) -> float:
 
 
 def _largest(readings: list[_Reading], still: bool) -> list[_Reading]:
-    """One reading a moment, of the largest face. Rows without a time or frame are moments; of a still they are faces."""
+    """One reading a moment, of the largest face. Without times, rows are moments; of a still they are faces."""
     best: dict[str, _Reading] = {}
     for one in readings:
         moment = one.moment or ("" if still else f"line {one.line}")
