@@ -64,7 +64,7 @@ def render_terminal(comparison: Comparison, by_label: bool = False) -> Renderabl
 
 def _table(*heads: str) -> Table:
     """A table whose first column wraps, so that the figures of the others are never cut."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for place, head in enumerate(heads):
         table.add_column(head, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
     return table

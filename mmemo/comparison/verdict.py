@@ -97,8 +97,8 @@ def _why(predictions: Predictions, best: str, alone: str, unimodal: Sequence[str
     absent = int((won & ~has_prediction(predictions.scores[alone])).sum())
     sentences = []
     if won.any():
-        which = "" if absent == won.sum() else f", in {absent} of them"
-        how = f"{which} because it is missing there" if absent else ""
+        part = "" if absent == won.sum() else f", in {absent} of them"
+        how = f"{part} because it is missing there" if absent else ""
         sentences.append(f"In {_clips(won)} fused is right and {alone} is not{how}.")
     if lost.any():
         others = {name: int((lost & (predicted[name] == predicted[best])).sum()) for name in unimodal if name != alone}

@@ -151,7 +151,8 @@ def train(
     """
     options = options or TrainOptions()
     packages = {package for name in options.heads for package in HEADS[name][1]}
-    require_extra(f"Fitting {', '.join(options.heads)}", "train", *sorted(packages))
+    extra = "train" if "torch" in packages else "fit"
+    require_extra(f"Fitting {', '.join(options.heads)}", extra, *sorted(packages))
     run = Path(run)
     clips, notes = read_labeled(manifest), list[str]()
     base = load_model(options.encoders, modalities=options.modalities, device=device, classes=classes)
@@ -160,7 +161,7 @@ def train(
     mapped, mapping_notes = with_labels(clips, base.labels)
     refit = options.refit or mapped is None
     if refit:
-        require_extra("Labels of your own", "train", "sklearn")
+        require_extra("A probe of your own labels", "fit", "sklearn")
         notes += (
             [] if options.refit else [f"The encoders don't have the labels {list(clips.labels)}: each has a probe."]
         )

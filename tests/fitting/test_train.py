@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import mmemo
 from mmemo import TrainOptions
+from mmemo.cli import app
 from mmemo.data import Manifest
 from mmemo.data.corpora import read_corpus
 from mmemo.errors import ArgumentError, LeakError, ManifestError, WeightsError
@@ -188,3 +190,24 @@ def test_without_torch_a_rule_is_trained_and_a_network_names_its_extra(tmp_path:
     assert int(trained) > 0
     assert (calibrated, compared) == ("24", "24")
     assert "mmemo[train]" in error
+
+
+def test_the_commands_train_and_evaluate(tmp_path: Path) -> None:
+    clips = Manifest(texts(("happiness", "sadness"), 6, 24), EKMAN7)
+    clips.write(tmp_path / "clips.jsonl")
+    others = clips.update(lambda clip: {"id": f"other {clip.id}", "gender": "female" if int(clip.id) % 3 else "male"})
+    others.write(tmp_path / "others.jsonl")
+    run, invoke = tmp_path / "run", CliRunner().invoke
+    given = ["--head", "mean,max", "--modalities", "text", "--allow", "text", "--draws", "20"]
+    done = invoke(app, ["train", str(tmp_path / "clips.jsonl"), "--run", str(run), *given], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1].endswith(f"mmemo analyze CLIP --model {run}")
+    done = invoke(app, ["evaluate", str(run), str(tmp_path / "others.jsonl"), "--draws", "20"], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    assert "24 clips of 6 speakers" in done.output
+    assert "Recall of each label by text" in done.output
+    assert "gender female" in done.output
+    assert max(map(len, done.output.splitlines())) <= 80
+    refused = invoke(app, ["evaluate", str(run), str(tmp_path / "clips.jsonl"), "--draws", "20", "--split", "all"])
+    assert refused.exit_code == 0  # the run's held-out clips are among them, and have scores
+    assert "held-out scores of" in refused.output
