@@ -120,6 +120,14 @@ def test_no_correction_changes_no_score(model: EmotionModel) -> None:
     assert after == pytest.approx(before, abs=1e-6)
 
 
+def test_a_scale_takes_the_prior_with_it(model: EmotionModel) -> None:
+    """Else a modality that is found too sure would lean to the labels that are rare in its training."""
+    encoding = samples(3, 3, BIAS).encodings["face"]
+    halved = Corrections(scales={"face": 0.5}).of(model)
+    before, after = (np.log(one.scores(one.calibrate("face", encoding))) for one in (model, halved))
+    assert np.diff(after, axis=1) == pytest.approx(0.5 * np.diff(before, axis=1), abs=1e-4)
+
+
 def test_of_labels_that_no_clip_has_nothing_is_learned(model: EmotionModel) -> None:
     given = samples(12, 20, BIAS)
     given = given.rows(np.flatnonzero(given.target < 2))
