@@ -12,6 +12,11 @@ from .clip import Clip as Clip
 from .comparison.compare import compare as compare
 from .comparison.predictions import Predictions as Predictions
 from .downloads import download as download
+from .fitting.calibrate import CalibrateOptions as CalibrateOptions
+from .fitting.calibrate import Calibration as Calibration
+from .fitting.calibrate import calibrate as calibrate
+from .fitting.train import TrainOptions as TrainOptions
+from .fitting.train import train as train
 from .in_memory import Frames as Frames
 from .in_memory import Sound as Sound
 from .micro.spot import spot_micro as spot_micro

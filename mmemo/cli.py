@@ -1,4 +1,4 @@
-"""The command line: `mmemo analyze`, `baseline`, `adapt`, `corrections`, `compare`, `app`, `audit` and more."""
+"""The command line: `mmemo analyze`, `baseline`, `adapt`, `compare`, `train`, `calibrate`, `app` and more."""
 
 from __future__ import annotations
 
@@ -470,8 +470,124 @@ def audit(
 
 
 @app.command()
+def train(
+    manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest of labeled clips, with their speakers.")],
+    run: Annotated[Path, typer.Option(help="Folder of cache, model, held-out scores and results.")],
+    head: Annotated[
+        str,
+        typer.Option(
+            help="mean, max, late, late per class, gated, stacked, boosted, concat, cross-attention: some, with commas "
+            "between them, or all. The best on the split val is taken."
+        ),
+    ] = "late",
+    encoders: Annotated[str, typer.Option(help="default, or a folder of a saved model.")] = "default",
+    modalities: Annotated[str, typer.Option(help="Those that are used.")] = "face,voice,text",
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Each encoder gets a probe of the clips' labels, though it has them.")
+    ] = False,
+    allow: Annotated[str, typer.Option(help="Codes of leaks between splits that are accepted, with commas.")] = "",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
+    workers: Annotated[int, typer.Option(help="Processes that read media.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    classes: Classes = None,
+) -> None:
+    """Fit fusion heads on your own clips, save the best as a model, and measure it on people it was not fitted on.
+
+    Then: mmemo analyze CLIP --model RUN
+    """
+    from rich.console import Console
+
+    from mmemo.fitting.train import HEADS, TrainOptions
+    from mmemo.fitting.train import train as fit
+
+    heads = tuple(HEADS) if head == "all" else tuple(_names(head))
+    options = TrainOptions(heads, encoders, tuple(_names(modalities)), refit, seed, draws, tuple(_names(allow)))
+    with _progress("encoding clips") as progress:
+        comparison = fit(
+            manifest, run, options, workers=workers, device=device, classes=_import(classes), progress=progress
+        )
+    Console(highlight=False).print(comparison.to_table())
+    print(f"{run}: mmemo analyze CLIP --model {run}")
+
+
+@app.command()
+def calibrate(
+    manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest of some labeled clips.")],
+    run: Annotated[Path, typer.Option(help="Folder of cache, model, held-out scores and results.")],
+    model: Annotated[str, typer.Option(help="default, large, or a folder of a saved model.")] = "default",
+    modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the division of the people.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes that read media.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    classes: Classes = None,
+) -> None:
+    """Correct a model's temperatures, priors and fusion weights by a few clips of yours, where that is sure to help.
+
+    Then: mmemo analyze CLIP --model RUN
+    """
+    from dataclasses import asdict
+
+    from mmemo.fitting.calibrate import CalibrateOptions
+    from mmemo.fitting.calibrate import calibrate as fit
+
+    chosen = None if modalities is None else tuple(_names(modalities))
+    options = CalibrateOptions(model, chosen, seed=seed)
+    with _progress("encoding clips") as progress:
+        calibration = fit(
+            manifest, run, options, workers=workers, device=device, classes=_import(classes), progress=progress
+        )
+    if json:
+        _print_json(escaped(asdict(calibration), indent=2))
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(calibration.to_table())
+    print(f"{run}: mmemo analyze CLIP --model {run}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, folder of a saved model, or default.")],
+    manifest: Annotated[Path, typer.Argument(help="A .jsonl or .csv manifest of labeled clips.")],
+    split: Annotated[str | None, typer.Option(help="test if the manifest has one; all for every clip.")] = None,
+    modalities: Annotated[str | None, typer.Option(help="face,voice …; all that the model has by default.")] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Write .html, .json, .csv, .md, .tex, .png, .svg, .pdf, or a folder of all figures."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the tables.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="Keep encodings here, for the next evaluation.")] = None,
+    draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
+    classes: Classes = None,
+) -> None:
+    """Measure one model on labeled clips: what is right, of which label and whom, and how far scores can be believed.
+
+    Clips that a run has held-out scores of are not predicted again; those that it was fitted on are refused.
+    """
+    _compare(
+        [model],
+        manifest,
+        out,
+        json,
+        cache,
+        classes,
+        True,
+        split=split,
+        modalities=modalities,
+        draws=draws,
+        device=device,
+    )
+
+
+@app.command()
 def compare(
-    sources: Annotated[list[str], typer.Argument(help="Run folders of recipes, folders of saved models, or default.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Run folders, folders of saved models, default, or score tables of other tools, .csv …"),
+    ],
     on: Annotated[Path | None, typer.Option(help="Manifest of labeled clips; a run has its held-out ones.")] = None,
     split: Annotated[str | None, typer.Option(help="Of the manifest: test if it has one; all for every clip.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Of models: face,voice …; all they have by default.")] = None,
@@ -491,10 +607,46 @@ def compare(
     cache: Annotated[Path | None, typer.Option(help="Keep encodings here, for the next comparison.")] = None,
     draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamplings.")] = 0,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD=LABEL", help="What a word of a score table stands for; repeatable. WORD= drops it."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
     classes: Classes = None,
 ) -> None:
     """Compare face only, voice only, words only, every pair, all, and each fusion head on the same clips."""
+    _compare(
+        sources,
+        on,
+        out,
+        json,
+        cache,
+        classes,
+        split=split,
+        modalities=modalities,
+        systems=None if systems is None else _names(systems),
+        corruptions=corruptions,
+        baseline=baseline,
+        draws=draws,
+        seed=seed,
+        label_names=_label_names(label or []),
+        device=device,
+    )
+
+
+def _compare(
+    sources: list[str],
+    on: Path | None,
+    out: list[Path] | None,
+    json: bool,
+    cache: Path | None,
+    classes: list[str] | None,
+    by_label: bool = False,
+    *,
+    modalities: str | None,
+    **how: Any,
+) -> None:
+    """Compare, write and print; ``how`` goes to `mmemo.compare`."""
     from mmemo.comparison.compare import compare as compare_systems
     from mmemo.comparison.compare import inputs_of
     from mmemo.comparison.export import check_output, check_suffix
@@ -507,21 +659,10 @@ def compare(
     inputs = inputs_of(sources, clips, (on, cache))
     for file in out or ():
         check_output(file, inputs)
+    chosen = None if modalities is None else _names(modalities)
     with _progress("encoding clips") as progress:
         comparison = compare_systems(
-            *sources,
-            on=clips,
-            split=split,
-            modalities=None if modalities is None else modalities.split(","),
-            systems=None if systems is None else [name.strip() for name in systems.split(",")],
-            corruptions=corruptions,
-            baseline=baseline,  # type: ignore[arg-type]  # it is checked there
-            draws=draws,
-            seed=seed,
-            cache=cache,
-            device=device,
-            classes=own,
-            progress=progress,
+            *sources, on=clips, modalities=chosen, cache=cache, classes=own, progress=progress, **how
         )
     for file in out or ():
         comparison.save(file)
@@ -530,7 +671,7 @@ def compare(
         return
     from rich.console import Console
 
-    Console(highlight=False).print(comparison.to_table())
+    Console(highlight=False).print(comparison.to_table(by_label=by_label))
 
 
 @app.command()
@@ -622,6 +763,13 @@ def _shares(text: str) -> dict[str, float]:
         return {label.strip(): float(share) for label, share in pairs}
     except ValueError:
         raise ArgumentError(f"--prior: expected shares such as neutral=0.6,anger=0.1, got {text!r}.") from None
+
+
+def _label_names(given: list[str]) -> dict[str, str | None]:
+    """The label that each word of a score table stands for, from ``WORD=LABEL``."""
+    if wrong := [one for one in given if "=" not in one]:
+        raise ArgumentError(f"--label: expected WORD=LABEL, such as cheerful=happiness, got {wrong[0]!r}.")
+    return {word.strip(): label.strip() or None for word, _, label in (one.rpartition("=") for one in given)}
 
 
 def _names(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +16,15 @@ from mmemo.comparison.predict import GROUPS, predict
 from mmemo.comparison.predictions import WITH_BASELINE, Predictions, merge
 from mmemo.comparison.result import Comparison
 from mmemo.comparison.run_folder import RUN_FILES, is_run, read_run
+from mmemo.comparison.score_table import is_score_table, read_score_table
 from mmemo.comparison.significance import run_paired_tests
+from mmemo.comparison.verdict import describe_verdict
 from mmemo.data.cache import FeatureCache
 from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
-from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, expected_one_of, require_extra
+from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, expected_one_of
 from mmemo.evaluation.bootstrap import Resamples
-from mmemo.labels import LabelSet, find_mapping
+from mmemo.labels import LABEL_SETS, LabelSet, find_mapping
 from mmemo.model import EmotionModel
 from mmemo.pretrained import MODELS, RUN, load_model
 from mmemo.speech.recognition import Transcriber, default_transcriber
@@ -51,6 +53,7 @@ def compare(
     device: str = "auto",
     transcriber: Transcriber | Literal["auto"] | None = "auto",
     classes: Sequence[type] = (),
+    label_names: Mapping[str, str | None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
     """Comparison of face only, voice only, text only, every pair, all, and each fusion head on the same clips.
@@ -59,7 +62,9 @@ def compare(
     predicts the clips of ``on``; make sure that it was not trained on them (a run's own training clips are refused).
 
     Args:
-        sources: run folders, folders of saved models, "default", models, or `Predictions` of your own.
+        sources: run folders, folders of saved models, "default", models, `Predictions` of your own, or score tables of
+            other tools (``.csv``, ``.tsv``, ``.txt``, ``.xlsx``, or a folder of them) for the clips of ``on``: of
+            DeepFace, py-feat, FER, FaceReader, emotion2vec, or any with a column for the clip and one for each label.
         on: the clips. For run folders it chooses among their clips, and gives gender, language and other groups.
         split: of the manifest; its "test" by default where it has one; "all" for every clip.
         modalities: of models; all that they have by default.
@@ -76,6 +81,8 @@ def compare(
         transcriber: recognizes speech of clips without words; "auto" uses the installed recognizer, None reads given
             words only.
         classes: of saved models' encoders and fusion heads, where they are not mmemo's own; see `mmemo.load_model`.
+        label_names: of score tables: for words that mmemo does not know the label that each stands for, or None to
+            leave it out, as in ``{"cheerful": "happiness"}``.
         progress: called with the share done, 0 to 1.
 
     Raises:
@@ -83,7 +90,7 @@ def compare(
         ManifestError: if clips can't be read, or none has a label.
         LeakError: if a run's model would predict clips that it was fitted on.
         UnknownModelError, WeightsError: if a source is none, damaged, or of a newer version.
-        MissingExtraError: if SciPy is not installed.
+        MissingExtraError: if a model needs packages that are not installed.
 
     >>> import numpy as np
     >>> from mmemo.comparison.predictions import Predictions
@@ -94,7 +101,6 @@ def compare(
     >>> comparison["fused"].accuracy.value, comparison.gain("fused").gain.value
     (1.0, 0.25)
     """
-    require_extra("A comparison", "compare", "scipy")
     if not sources:
         raise ArgumentError("Nothing to compare: give a run folder, a model, or several.")
     if draws < 1:
@@ -118,12 +124,18 @@ def compare(
         progress,
         tuple(classes),
     )
-    parts: list[Predictions] = []
+    tables = [source for source in sources if is_score_table(source)]
+    of_source: dict[int, Predictions] = {}
     curves: list[RobustnessCurve] = []
-    for source in sources:
-        predictions, corrupted = reader(source, _name(source) if len(sources) > 1 else "")
-        parts.append(predictions)
-        curves += corrupted
+    for place, source in enumerate(sources):
+        if source not in tables:
+            of_source[place], corrupted = reader(source, _name(source) if len(sources) > 1 else "")
+            curves += corrupted
+    for place, source in enumerate(sources):
+        if source in tables:
+            labels = next(iter(of_source.values())).labels if of_source else None
+            of_source[place] = _read_table(str(source), manifest, clips, labels, label_names)
+    parts = [of_source[place] for place in range(len(sources))]
     if baseline is not None and not any(name.endswith(WITH_BASELINE) for part in parts for name in part.scores):
         raise ArgumentError("baseline needs a model and a manifest to predict; these are held-out predictions.")
     predictions = merge(parts)
@@ -162,19 +174,21 @@ def compare_predictions(
     """Comparison of given predictions; ``curves`` are added to those of missing modalities."""
     resamples = Resamples(len(predictions), predictions.speakers, draws, seed)
     by = tuple(dict.fromkeys(column for column in (*GROUPS, *predictions.groups) if column in predictions.groups))
-    pairs = run_paired_tests(predictions, resamples)
+    systems = tuple(compute_metrics(predictions, name, resamples, by=by) for name in predictions.scores)
+    unimodal, pairs = _unimodal(predictions), run_paired_tests(predictions, resamples)
     return Comparison(
         title,
         predictions.labels,
         len(predictions),
         None if predictions.speakers is None else len(np.unique(predictions.speakers)),
-        tuple(compute_metrics(predictions, name, resamples, by=by) for name in predictions.scores),
-        _unimodal(predictions),
+        systems,
+        unimodal,
         pairs,
         (*missing_modality_curves(predictions, resamples), *curves),
         (*predictions.notes, *_notes(predictions), *_resolution(len(pairs), draws)),
         draws,
         seed,
+        describe_verdict(predictions, unimodal, systems, pairs, curves),
     )
 
 
@@ -320,13 +334,42 @@ def _map_to(labels: LabelSet, clips: Manifest) -> tuple[Manifest, list[str]]:
     return clips.map_labels(mapping), [note.strip()]
 
 
+def _read_table(
+    source: str,
+    manifest: Manifest | None,
+    everything: Manifest | None,
+    labels: Sequence[str] | None,
+    label_names: Mapping[str, str | None] | None,
+) -> Predictions:
+    """A score table's predictions of the clips to be compared, with the labels of the other sources."""
+    if manifest is None or everything is None:
+        raise ArgumentError(f"{source} is a score table: name the clips that it is of with on=MANIFEST (--on).")
+    labeled = manifest.filter(lambda clip: clip.label is not None)
+    if not labeled:
+        raise ManifestError("The manifest", ["no clip has a label to compare with"])
+    if labels is None or tuple(labels) == labeled.labels.labels:
+        clips, notes = labeled, list[str]()
+    else:
+        clips, notes = _map_to(_label_set(labels), labeled)
+    predictions = read_score_table(source, clips, clips.labels, everything=everything, label_names=label_names)
+    return replace(predictions, notes=(*notes, *predictions.notes))
+
+
+def _label_set(labels: Sequence[str]) -> LabelSet:
+    """The label set with these labels, in this order."""
+    known = (one for one in LABEL_SETS.values() if one.labels == tuple(labels))
+    return next(known, LabelSet("labels of the other sources", tuple(labels)))
+
+
 def _unimodal(predictions: Predictions) -> tuple[str, ...]:
     """Systems that use one modality: the only one that is missing in their ablations."""
     own = {name: {modality for missing in of for modality in missing} for name, of in predictions.ablations.items()}
     return tuple(
         name
         for name in predictions.scores
-        if len(own.get(name, ())) == 1 or (name not in own and name.rpartition(": ")[2] in _MODALITIES)
+        if len(own.get(name, ())) == 1
+        or name in predictions.unimodal
+        or (name not in own and name.rpartition(": ")[2] in _MODALITIES)
     )
 
 
@@ -369,4 +412,4 @@ def _name(source: Any) -> str:
     if isinstance(source, Predictions):
         return "predictions"
     path = Path(source)
-    return path.resolve().name if path.exists() else str(source)
+    return (path.stem if path.is_file() else path.resolve().name) if path.exists() else str(source)

@@ -35,13 +35,12 @@ _DEFINITIONS = (
 
 def page(comparison: Comparison) -> str:
     """HTML text of the report."""
-    best, alone = comparison.best_fused, comparison.best_unimodal
+    best, alone = (name or comparison.systems[0].name for name in (comparison.best_fused, comparison.best_unimodal))
     html = render(
         "comparison.html.jinja",
         "mmemo.comparison",
         comparison=comparison,
-        lead=comparison[best or alone or comparison.systems[0].name],
-        pair=comparison.pair(alone, best) if best and alone else None,
+        lead=max((comparison[best], comparison[alone]), key=lambda system: system.accuracy.value),
         figures={name: _image(figure) for name, figure in comparison.figures().items()},
         alt="; ".join(f"{system.name}: accuracy {system.accuracy}" for system in comparison.systems),
         measures={name: _HEADINGS[name] for name in METRICS},

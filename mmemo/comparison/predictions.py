@@ -13,6 +13,8 @@ Modalities = tuple[str, ...]
 """Names of modalities, in alphabetical order."""
 WITH_BASELINE = " (baseline)"
 """After the name of a system whose clips are relative to the others of their speaker."""
+CALIBRATED = " (calibrated)"
+"""After the name of a system that was corrected by other people's clips; see `mmemo.calibrate`."""
 
 DERIVED = " (derived)"
 """After the name of a dimension that follows from class scores by `mmemo.affect.PLACES`."""
@@ -36,6 +38,7 @@ class Predictions:
         values: (N,) float for each system that predicts dimensions, and each dimension such as "valence", or
             "valence (derived)" where it follows from class scores; NaN where there is none.
         notes: what limits the comparison, for its readers.
+        unimodal: systems of one modality whose ablations are not known, as those of other tools.
 
     Raises:
         ArgumentError: if there is no clip or system, shapes don't agree, or rows of scores don't sum to 1.
@@ -55,6 +58,7 @@ class Predictions:
     true_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unimodal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count, classes = len(self.ids), len(self.labels)
@@ -99,6 +103,7 @@ class Predictions:
             {name: one[chosen] for name, one in self.true_values.items()},
             {name: {dimension: one[chosen] for dimension, one in of.items()} for name, of in self.values.items()},
             self.notes,
+            self.unimodal,
         )
 
     def select(self, systems: Sequence[str]) -> Predictions:
@@ -127,6 +132,7 @@ class Predictions:
             self.true_values,
             {new: self.values[old] for old, new in names.items() if old in self.values},
             self.notes,
+            tuple(new for old, new in names.items() if old in self.unimodal),
         )
 
 
@@ -187,4 +193,5 @@ def merge(parts: Sequence[Predictions]) -> Predictions:
         {name: one for part in reversed(joined) for name, one in part.true_values.items()},
         {name: one for part in joined for name, one in part.values.items()},
         tuple(dict.fromkeys(notes)),
+        tuple(name for part in joined for name in part.unimodal),
     )

@@ -40,6 +40,7 @@ class Comparison:
         notes: what limits the comparison, for its readers.
         draws: bootstrap resamples of every interval.
         seed: of the resamples.
+        verdict: sentences on whether fusing wins, by how much, on how many people, from which labels, and why.
         inputs: files and folders that were read, which `save` does not overwrite. Not part of a document.
     """
 
@@ -54,6 +55,7 @@ class Comparison:
     notes: tuple[str, ...]
     draws: int
     seed: int
+    verdict: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = field(default=(), repr=False)
 
     @cached_property
@@ -119,11 +121,15 @@ class Comparison:
 
         return frame(self)
 
-    def to_table(self) -> RenderableType:
-        """The tables that `mmemo compare` prints, for rich."""
+    def to_table(self, *, by_label: bool = False) -> RenderableType:
+        """The tables that `mmemo compare` prints, for rich; they fit into 80 columns.
+
+        Args:
+            by_label: also show the recall of each label, and the groups, of the best system, as `mmemo evaluate` does.
+        """
         from mmemo.comparison.terminal import render_terminal
 
-        return render_terminal(self)
+        return render_terminal(self, by_label)
 
     def to_markdown(self) -> str:
         """The table of systems as Markdown."""

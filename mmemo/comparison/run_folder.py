@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mmemo.comparison.predictions import Modalities, Predictions
-from mmemo.errors import UnknownModelError, WeightsError
-from mmemo.files import replacing_file
+from mmemo.errors import ArgumentError, MmemoError, UnknownModelError, WeightsError
+from mmemo.files import check_file, check_folder, replacing_file
 from mmemo.pretrained import RUN
+from mmemo.reading import parse_json, read_bytes
 
-SCORES = "scores.npz"
-RUN_FILES = (SCORES, "results.json", "features.sqlite", RUN)
+SCORES, RESULTS = "scores.npz", "results.json"
+RUN_FILES = (SCORES, RESULTS, "features.sqlite", RUN)
 """What the recipes leave in a run folder; no comparison is written over it."""
 FORMAT = 1
 _WITHOUT, _AND, _OF = " without ", " and ", " of "
@@ -24,6 +25,38 @@ _FITTED = "fitted on"
 def is_run(folder: str | Path) -> bool:
     """Whether a folder holds held-out scores."""
     return (Path(folder) / SCORES).is_file()
+
+
+def check_run(folder: str | Path, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Refuse a run folder that may not be written, before any work is done.
+
+    Args:
+        inputs: files and folders that are read, which are never written over.
+
+    Raises:
+        ArgumentError: if a file of the user's own has the name of a run's, or see `mmemo.files.check_folder`.
+    """
+    folder, inputs = Path(folder), list(inputs)
+    check_folder(folder / RUN, inputs)
+    if not folder.is_dir():
+        return
+    for name in (SCORES, RESULTS):
+        check_file(folder / name, inputs)
+    results = folder / RESULTS
+    if results.exists() and not _is_ours(results):
+        raise ArgumentError(f"{results} was not written by mmemo, so it is not replaced: name another run folder.")
+    if is_run(folder):
+        try:
+            read_run(folder)
+        except MmemoError as error:
+            raise ArgumentError(f"{error} It is not replaced: name another run folder.") from None
+
+
+def _is_ours(results: Path) -> bool:
+    try:
+        return "mmemo" in parse_json(read_bytes(results))
+    except (OSError, TypeError, ValueError):
+        return False
 
 
 def write_run(folder: str | Path, predictions: Predictions, *, fitted_on: Iterable[str] = ()) -> Path:
@@ -119,5 +152,6 @@ def _systems(
         if name in modalities:
             ablations.setdefault(name, {})[name,] = uniform
         elif name in ablations:
-            ablations[name].setdefault(tuple(modalities), uniform)
+            own = sorted({modality for missing in ablations[name] for modality in missing})
+            ablations[name].setdefault(tuple(own), uniform)
     return scores, ablations

@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 
 from mmemo.comparison.predictions import Predictions, predicted_classes
-from mmemo.errors import require_extra
 from mmemo.evaluation.bootstrap import Interval, Resamples, percentile_interval
 from mmemo.evaluation.metrics import ConfusionMatrix, sample_confusions
 
@@ -83,11 +82,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
     >>> mcnemar(0, 5)
     0.0625
     """
-    require_extra("An exact test", "compare", "scipy")
-    from scipy.stats import binomtest
-
-    differing = only_first + only_second
-    return float(binomtest(only_first, differing).pvalue) if differing else 1.0
+    differing, fewer = only_first + only_second, min(only_first, only_second)
+    step = np.arange(1, fewer + 1)
+    log_ways = np.append(0.0, np.cumsum(np.log((differing - step + 1) / step)))  # of choosing 0, 1, … of them
+    return float(min(1.0, 2 * np.exp(log_ways - differing * np.log(2)).sum()))
 
 
 def bootstrap_p_value(differences: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mmemo.evaluation.bootstrap import Interval
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 def format_signed(interval: Interval) -> str:
     """``+0.120 [+0.088, +0.151]``."""
     return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def format_short(interval: Interval) -> str:
+    """``.833 [.750, .917]``: a share without the zero before the point, for narrow tables."""
+    return re.sub(r"\b0(?=\.)", "", str(interval))
 
 
 def format_p(p: float) -> str:

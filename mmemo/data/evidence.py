@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,8 +34,16 @@ def prepare_clip(
     return {**prepared, **quality}
 
 
-def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcriber | None = None) -> Evidence:
+def clip_evidence(
+    clip: Clip,
+    modalities: Sequence[str],
+    transcriber: Transcriber | None = None,
+    alter: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Evidence:
     """Evidence of a whole clip as one window, with the face of its most prominent person.
+
+    Args:
+        alter: changes each picture before faces are looked for, see `mmemo.pipeline.extract.extract`.
 
     Raises:
         MediaError: if the clip's file can't be read.
@@ -43,7 +51,7 @@ def clip_evidence(clip: Clip, modalities: Sequence[str], transcriber: Transcribe
     """
     info = None if clip.path is None else probe(clip.path)
     length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
-    extraction = extract(clip, info, modalities, length, length, transcriber)
+    extraction = extract(clip, info, modalities, length, length, transcriber, alter=alter)
     try:
         (people,) = extraction.windows()
     finally:

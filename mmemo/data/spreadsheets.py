@@ -74,7 +74,7 @@ class Row:
 
 
 def read_rows(
-    path: Path, columns: Iterable[str], *, delimiter: str | None = None, quoted: bool = True
+    path: Path, columns: Iterable[str], *, delimiter: str | None = None, quoted: bool = True, header: int = 1
 ) -> Iterator[Row]:
     """The rows of a ``.csv``, ``.tsv``, ``.txt`` or ``.xlsx`` file, streamed.
 
@@ -84,28 +84,29 @@ def read_rows(
         columns: those that must be there.
         delimiter: of a text file; by default the one of tab, semicolon and comma that its header has most of.
         quoted: whether quotation marks are quotes; in plain TSV they are part of the text.
+        header: line of a text file that has its header; those before it are passed over.
 
     Raises:
         ManifestError: if a column is missing, the file can't be read, or is no text in UTF-8.
     """
     wanted = list(columns)
-    lines = _sheet(path) if path.suffix.lower() == ".xlsx" else _text(path, delimiter, quoted)
-    header: list[str] | None = None
+    lines = _sheet(path) if path.suffix.lower() == ".xlsx" else _text(path, delimiter, quoted, header)
+    names: list[str] | None = None
     first: list[str] | None = None
     for number, cells in lines:
         first = first or cells
-        if header is None:
+        if names is None:
             if all(column in cells for column in wanted):
-                header = cells
-                twice = sorted({column for column in header if column and header.count(column) > 1})
+                names = cells
+                twice = sorted({column for column in names if column and names.count(column) > 1})
                 if twice:
                     raise ManifestError(path, [f"Column {column!r} is there more than once" for column in twice])
             elif path.suffix.lower() != ".xlsx":
                 break
         elif any(cells):
-            filled = [*cells, *[""] * (len(header) - len(cells))]
-            yield Row(number, dict(zip(header, filled, strict=False)), max(0, len(cells) - len(header)))
-    if header is None:
+            filled = [*cells, *[""] * (len(names) - len(cells))]
+            yield Row(number, dict(zip(names, filled, strict=False)), max(0, len(cells) - len(names)))
+    if names is None:
         missing = [expected_one_of("Column", first or [], column) for column in wanted if column not in (first or [])]
         raise ManifestError(path, missing or ["it has no header with " + ", ".join(wanted)])
 
@@ -159,24 +160,24 @@ def read_document(path: Path) -> str:
     return b"".join(lines_of(path)).decode("utf-8-sig", "replace")
 
 
-def _text(path: Path, delimiter: str | None, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    header = next(read_text_lines(path), (1, ""))[1]
+def _text(path: Path, delimiter: str | None, quoted: bool, first: int = 1) -> Iterator[tuple[int, list[str]]]:
+    header = next((line for number, line in read_text_lines(path) if number == first), "")
     chosen = delimiter or max("\t;,", key=header.count)
     reader = csv.reader(
-        (line for _, line in read_text_lines(path)),
+        (line for number, line in read_text_lines(path) if number >= first),
         delimiter=chosen,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=quoted,
     )
     while True:
-        number = reader.line_num + 1
+        number = reader.line_num + first
         try:
             cells = next(reader, None)
         except csv.Error as error:
             raise ManifestError(path, [f"line {number}: not CSV: {error}; is a quote left open?"]) from None
         if cells is None:
             return
-        yield number, cells if number > 1 else [cell.strip() for cell in cells]
+        yield number, cells if number > first else [cell.strip() for cell in cells]
 
 
 def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:

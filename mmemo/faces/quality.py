@@ -62,17 +62,6 @@ def quality(
     return math.sqrt(math.prod(parts))
 
 
-def after_blur(trust: float, clear: np.ndarray, blurred: np.ndarray) -> float:
-    """The `quality` of a crop that was blurred after it was cut out; nothing but the sharpness differs.
-
-    Args:
-        trust: of the clear crop.
-        clear, blurred: the crop before and after, (S, S, 3) uint8.
-    """
-    before, now = (_ramp(sharpness(crop), *_SHARPNESS) for crop in (clear, blurred))
-    return trust * float(np.sqrt(min(1.0, now / before))) if before > 0 else 0.0
-
-
 def sharpness(crop: np.ndarray) -> float:
     """Fine detail of an aligned crop relative to its contrast; about 0 for a blurred face.
 

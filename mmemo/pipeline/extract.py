@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 
+import numpy as np
+
 from mmemo import media
 from mmemo.box_tracks import Box, BoxTrackRecorder
 from mmemo.clip import Clip
@@ -103,6 +105,7 @@ def extract(
     transcriber: Transcriber | None,
     people: int | None = None,
     max_faces: int | None = None,
+    alter: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Extraction:
     """Open a clip, and detect speech and words; faces are detected while the windows are read.
 
@@ -113,6 +116,7 @@ def extract(
         transcriber: recognizes speech where no words are given; None for no recognition.
         people: how many are seen in the clip; None if that is not known.
         max_faces: at once; None for ``people``, else `MAX_FACES` or `MAX_FACES_STILL`.
+        alter: changes each picture (H, W, 3) uint8 before faces are looked for, as to test with worse ones.
 
     Raises:
         MediaError: if the file can't be read.
@@ -138,7 +142,7 @@ def extract(
     if needs_face and info.video is None:
         extraction.notes.append(Note("no-video", "There is no picture, so no face was scored."))
     elif needs_face:
-        windows = face_windows(_sightings(clip, info, extraction, people, max_faces), extraction.grid)
+        windows = face_windows(_sightings(clip, info, extraction, people, max_faces, alter), extraction.grid)
         # Video in a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
         extraction.faces = windows if info.kind == "image" else Prefetcher(windows, PREFETCH)
     try:
@@ -165,12 +169,19 @@ def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
 
 
 def _sightings(
-    clip: Clip, info: MediaInfo, extraction: Extraction, people: int | None, max_faces: int | None
+    clip: Clip,
+    info: MediaInfo,
+    extraction: Extraction,
+    people: int | None,
+    max_faces: int | None,
+    alter: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Iterator[Sighting]:
     """The faces of every frame; absence and damage are noted at the end."""
     damage, frames, with_face, denoised = Damage(), 0, 0, 0
     side = None if info.kind == "image" else media.MAX_SIDE
     images = media.frames(info.source, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
+    if alter is not None:
+        images = (replace(frame, image=alter(frame.image)) for frame in images)
     still = info.kind == "image"
     most = min(people or math.inf, max_faces or people or (MAX_FACES_STILL if still else MAX_FACES))
     faces = _StillFaces(int(most)) if still else _TrackedFaces(int(most), people)

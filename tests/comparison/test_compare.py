@@ -43,9 +43,9 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
     assert len(words.accuracy) == 6
     assert words.accuracy[0].value == 1
     assert min(one.value for one in words.accuracy[3:]) < 1
-    text_only = curves["noise in the voice", "text"]
+    text_only = curves["noise in the sound", "text"]
     assert all(one.value == 1 for one in text_only.accuracy)
-    assert ("blur of the face", "voice + text") not in curves
+    assert ("blur of the picture", "voice + text") not in curves
 
 
 def test_each_system_with_and_without_a_baseline(
