@@ -65,7 +65,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "5309b3f6cc16f7fc8e76dd4f51f282720f0913fc87ffabe23cc1650f8a0f2fc7",
+                "69be6024e908474698867ce38c1df2219933dc55ccaee42bfdbbbe42812316af",
                 "docs/models/fusion.md",
             ),
         },
