@@ -98,7 +98,8 @@ class FaceFrames:
 
     def __repr__(self) -> str:
         rate = "" if self.rate is None else f", {self.rate:.1f} frames a second"
-        return f"<FaceFrames of {len(set(self.person.tolist()))} people, {len(self)} rows{rate}>"
+        people = len(set(self.person.tolist()))
+        return f"<FaceFrames: {len(self)} rows, {people} {'person' if people == 1 else 'people'}{rate}>"
 
     @property
     def rate(self) -> float | None:
