@@ -117,7 +117,9 @@ def schemas(cls: type, reference: str = "#/$defs/{name}") -> dict[str, Any]:
         reference: template of a reference to one of them.
     """
     # The hook is for arrays in fields that no document has.
-    _, components = msgspec.json.schema_components([cls], ref_template=reference, schema_hook=lambda _: {"type": "array"})
+    _, components = msgspec.json.schema_components(
+        [cls], ref_template=reference, schema_hook=lambda _: {"type": "array"}
+    )
     kinds = _dataclasses(cls)
     for kind in kinds:
         schema = components[kind.__name__]

@@ -109,7 +109,7 @@ class FaceFrames:
 
     @property
     def action_units(self) -> np.ndarray:
-        """(N, 18) float32 in [0, 1], in the order of `mmemo.faces.action_units.ACTION_UNITS`, derived from blendshapes."""
+        """(N, 18) float32 in [0, 1], derived, in the order of `mmemo.faces.action_units.ACTION_UNITS`."""
         return action_units(self.blendshapes)
 
     def action_unit(self, name: str) -> np.ndarray:
@@ -187,8 +187,9 @@ class FaceFrames:
                 from mmemo.report.export.cells import write_csv
 
                 columns = self.columns()
-                cells = (map(_cell, row) for row in zip(*columns.values(), strict=True))
-                write_csv(partial, list(columns), (dict(zip(columns, row, strict=True)) for row in cells), raw_cells=False)
+                values = zip(*columns.values(), strict=True)
+                rows = (dict(zip(columns, map(_cell, row), strict=True)) for row in values)
+                write_csv(partial, list(columns), rows, raw_cells=False)
         return path
 
     @classmethod

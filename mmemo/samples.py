@@ -18,7 +18,17 @@ from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.media import Frame
 
-__all__ = ["ASSETS", "SPEECH_TEXT", "Sound", "make_clip", "make_corpus", "moved_portrait", "portrait", "sound", "speech"]
+__all__ = [
+    "ASSETS",
+    "SPEECH_TEXT",
+    "Sound",
+    "make_clip",
+    "make_corpus",
+    "moved_portrait",
+    "portrait",
+    "sound",
+    "speech",
+]
 
 
 def __dir__() -> list[str]:
@@ -83,7 +93,9 @@ def moved_portrait(*, turn: float = 0.0, lean: float = 0.0, look: float = 0.0, c
         x -= 0.2 * look * wide * np.exp(-((beside / 0.42) ** 4) - (above / 0.42) ** 4)
         lid = np.clip(1 - abs(down - points[lower, 1]) / (1.6 * tall), 0, 1)
         y -= 2.2 * closed * tall * np.exp(-((beside / 0.5) ** 4)) * lid
-    moved = cv2.remap(image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.remap(
+        image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     about = cv2.getRotationMatrix2D((width / 2, height / 2), -lean, 1.0)
     return np.asarray(cv2.warpAffine(moved, about, (width, height), borderMode=cv2.BORDER_REPLICATE))
 

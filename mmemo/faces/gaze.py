@@ -47,4 +47,5 @@ def gaze(landmarks: np.ndarray, pose: np.ndarray) -> np.ndarray:
     moved = (points[:, _PUPILS] - eye_centers(points)).mean(axis=1) * (1, -1) * scale[:, None]
     x, y = np.clip((moved + _FORWARD * ahead - _BELOW * up) / _RADIUS, -1.0, 1.0).T
     depth = np.sqrt(np.maximum(0.0, 1 - x**2 - y**2))
-    return np.degrees(np.stack([np.arctan2(x, depth), np.arcsin(y)], axis=1)).astype(np.float32)
+    angles: np.ndarray = np.degrees(np.stack([np.arctan2(x, depth), np.arcsin(y)], axis=1))
+    return angles.astype(np.float32)

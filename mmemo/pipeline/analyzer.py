@@ -56,8 +56,8 @@ class Analyzer:
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
-        frames: keep pose, gaze, blendshapes, action units and scores of each frame, in the result's ``frames``: of those
-            that are analyzed, at most 15 a second; of every frame of the file with "all".
+        frames: keep pose, gaze, blendshapes, action units and scores of each frame, in the result's ``frames``: of
+            those that are analyzed, at most 15 a second; of every frame of the file with "all".
         people: how many are seen in the clip, if that is known: no more ids are given.
         max_faces: the most faces at once, the largest; None for ``people``, else 8 in a video and 32 in a picture.
         transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra

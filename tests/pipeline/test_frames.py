@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import mmemo
 from mmemo import Analyzer, EmotionResult
 from mmemo.errors import ArgumentError
 from mmemo.face_frames import FaceFrames
+from mmemo.faces import FaceFinder
 from mmemo.pipeline.extract import MAX_RATE
+from mmemo.pipeline.frames import FrameRecorder
+from mmemo.pipeline.windows import Sighting
 from mmemo.samples import make_clip, moved_portrait, portrait
 
 pytestmark = pytest.mark.slow
@@ -30,7 +34,9 @@ def frames_of(result: EmotionResult) -> FaceFrames:
 def test_what_happens_in_a_clip_is_in_its_frames(model: mmemo.EmotionModel) -> None:
     """At 10 Hz: one second still, a blink, the eyes to the right, the head to the left."""
     still, closed = moved_portrait(), moved_portrait(closed=1.0)
-    pictures = [still] * 10 + [closed] * 2 + [still] * 4 + [moved_portrait(look=1.0)] * 4 + [moved_portrait(turn=-1.0)] * 4
+    pictures = (
+        [still] * 10 + [closed] * 2 + [still] * 4 + [moved_portrait(look=1.0)] * 4 + [moved_portrait(turn=-1.0)] * 4
+    )
     frames = frames_of(mmemo.analyze(mmemo.Frames(np.stack(pictures), 10), model=model, frames=True))
     assert frames.frame.tolist() == list(range(24))
     assert frames.time.tolist() == pytest.approx([number / 10 for number in range(24)])
@@ -91,9 +97,7 @@ def test_scores_of_a_frame_are_under_the_same_prior(model: mmemo.EmotionModel) -
 
 
 def test_encodings_are_those_without_frames(model: mmemo.EmotionModel) -> None:
-    plain, recorded = (
-        Analyzer(model, frames=on).analyze_and_encode(portrait())[1]["face"] for on in (False, True)
-    )
+    plain, recorded = (Analyzer(model, frames=on).analyze_and_encode(portrait())[1]["face"] for on in (False, True))
     np.testing.assert_allclose(recorded.logits, plain.logits)
     assert recorded.tokens.shape == plain.tokens.shape
 
@@ -104,3 +108,14 @@ def test_what_can_not_be_recorded_is_refused(model: mmemo.EmotionModel) -> None:
     with pytest.raises(ArgumentError, match='True, False or "all"'):
         Analyzer(model, frames="every")  # type: ignore[arg-type]
     assert MAX_RATE == 15  # as the documentation of `frames` has it
+
+
+def test_a_face_that_is_seen_too_badly_has_no_scores(model: mmemo.EmotionModel) -> None:
+    (face,) = FaceFinder().find(portrait())
+    recorder = FrameRecorder()
+    recorder.add(Sighting(0.0, (300, 300), [replace(face, person=1, quality=0.01), face], 7))
+    assert list(recorder.scoring(["window"], model)) == ["window"]
+    frames = recorder.frames(model.labels)
+    assert (frames.person.tolist(), frames.frame.tolist()) == ([0, 1], [7, 7])
+    assert np.isnan(frames.scores).all(axis=1).tolist() == [False, True]
+    assert not np.isnan(frames.pose).any()
