@@ -7,6 +7,9 @@ import pytest
 
 from mmemo.faces import Face, FaceFinder
 from mmemo.faces.gaze import gaze
+from mmemo.faces.landmarks import LEFT_EYE, RIGHT_EYE
+from mmemo.faces.model import canonical_face
+from mmemo.faces.pose import head_pose
 from mmemo.samples import moved_portrait
 
 
@@ -36,6 +39,31 @@ def test_the_gaze_goes_with_the_eyes_and_not_with_the_head(straight: np.ndarray)
     assert abs(right[1] - straight[1]) < 5
     leaning = _gaze(lean=20)
     assert abs(leaning - straight).max() < 5
+
+
+def _looking(head: float, eyes: float) -> np.ndarray:
+    """The gaze measured on a mean face whose head and eyes turn so many degrees to the right of the picture."""
+    face = canonical_face().astype(np.float64) * 10  # mm; x right, y up, z to the viewer
+
+    def turned(points: np.ndarray, degrees: float) -> np.ndarray:
+        sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+        return points @ np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
+
+    irises = []
+    for corners in (RIGHT_EYE, LEFT_EYE):
+        center = face[list(corners)].mean(axis=0) + np.array(
+            (0, 2, -5)
+        )  # of rotation, so far behind and above the corners
+        iris = np.array([(0, 0, 10), (5.85, 0, 10), (0, 5.85, 10), (-5.85, 0, 10), (0, -5.85, 10)])
+        irises.append(turned(center, head) + turned(iris, eyes))
+    landmarks = np.concatenate([turned(face, head), *irises]) * (3, -3, -3)
+    return gaze(landmarks[None].astype(np.float32), head_pose(landmarks)[None])[0]
+
+
+@pytest.mark.parametrize("head", [-30, 0, 20])
+@pytest.mark.parametrize("eyes", [-25, 0, 15])
+def test_the_direction_is_the_cameras_wherever_the_head_turns(head: float, eyes: float) -> None:
+    assert _looking(head, eyes) == pytest.approx([eyes, 0], abs=4)
 
 
 def test_arrays_of_faces(straight: np.ndarray) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import mmemo
-from mmemo import Analyzer, EmotionResult
+from mmemo import Analyzer, Clip, EmotionResult
 from mmemo.errors import ArgumentError
 from mmemo.face_frames import FaceFrames
 from mmemo.faces import FaceFinder
-from mmemo.pipeline.extract import MAX_RATE
+from mmemo.media import probe
+from mmemo.pipeline.extract import MAX_RATE, extract
 from mmemo.pipeline.frames import FrameRecorder
 from mmemo.pipeline.windows import Sighting
 from mmemo.samples import make_clip, moved_portrait, portrait
@@ -70,6 +71,19 @@ def test_recording_changes_nothing_else(model: mmemo.EmotionModel, tmp_path: Pat
         assert every.scores[label] == pytest.approx(score, abs=0.02)
     assert every.people[0].coverage == plain.people[0].coverage
     assert str(clip) in frames_of(recorded).inputs
+
+
+def test_windows_get_the_same_frames_where_every_frame_is_recorded(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", seconds=1.0, size=(160, 120), sound=None)
+    times = [
+        [window.face.times.tolist() for (window,) in extraction.windows() if window.face is not None]
+        for extraction in (
+            extract(Clip(clip), probe(clip), ("face",), 2.0, 1.0, None, recorder=recorder)
+            for recorder in (None, FrameRecorder(every=True))
+        )
+    ]
+    assert times[0] == times[1]
+    assert len(times[0][0]) == 13
 
 
 def test_a_picture_with_two_people(model: mmemo.EmotionModel) -> None:
