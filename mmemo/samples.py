@@ -79,11 +79,10 @@ def moved_portrait(*, turn: float = 0.0, lean: float = 0.0, look: float = 0.0, c
     height, width = image.shape[:2]
     points = FaceFinder(max_faces=1).find(image)[0].landmarks
     across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    relief, count = np.zeros((2, height, width), np.float32)
-    places = tuple(points[:, 1::-1].astype(int).T)
-    np.add.at(relief, places, points[:, 2].max() - points[:, 2])
-    np.add.at(count, places, 1)
-    relief, count = (cv2.GaussianBlur(one, (0, 0), 0.03 * width) for one in (relief, count))
+    splats = np.zeros((2, height, width), np.float32)
+    np.add.at(splats[0], tuple(points[:, 1::-1].astype(int).T), points[:, 2].max() - points[:, 2])
+    np.add.at(splats[1], tuple(points[:, 1::-1].astype(int).T), 1)
+    relief, count = (cv2.GaussianBlur(one, (0, 0), 0.03 * width) for one in splats)
     x, y = across - 0.35 * turn * relief / (count + 1e-4), down.copy()
     for corners, (upper, lower) in ((RIGHT_EYE, RIGHT_EYELIDS), (LEFT_EYE, LEFT_EYELIDS)):
         middle = points[list(corners), :2].mean(axis=0)

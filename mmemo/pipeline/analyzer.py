@@ -190,7 +190,9 @@ class Analyzer:
         )
         frames = None
         if recorder is not None:
-            frames = recorder.frames(self.labels, [str(file) for file in inputs_of(source, inputs) if file is not None])
+            frames = recorder.frames(
+                tuple(self.labels), [str(file) for file in inputs_of(source, inputs) if file is not None]
+            )
         return EmotionResult(
             source=source,
             duration=extraction.grid.duration,
