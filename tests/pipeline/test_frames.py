@@ -133,3 +133,25 @@ def test_a_face_that_is_seen_too_badly_has_no_scores(model: mmemo.EmotionModel) 
     assert (frames.person.tolist(), frames.frame.tolist()) == ([0, 1], [7, 7])
     assert np.isnan(frames.scores).all(axis=1).tolist() == [False, True]
     assert not np.isnan(frames.pose).any()
+
+
+@pytest.mark.data
+def test_what_was_seen_by_eye_in_real_clips(shared_data: Path, model: mmemo.EmotionModel) -> None:
+    """Two blinks; one blink; a smile; and a woman at a lectern who looks to the right of the picture."""
+
+    def frames(name: str, start: float = 0.0, end: float | None = None) -> FaceFrames:
+        clip = Clip(shared_data / "av" / name, start, end)
+        return frames_of(mmemo.analyze(clip, model=model, frames=True))
+
+    def blinks(table: FaceFrames) -> list[float]:
+        """When each begins."""
+        begins = np.diff(table.blink.astype(int), prepend=0) == 1
+        return table.time[begins].tolist()
+
+    assert blinks(frames("ravdess/02-01-01-01-01-01-01.mp4")) == pytest.approx([1.13, 1.8], abs=0.1)
+    neutral, happy = (frames(f"crema_d/1001_DFA_{label}_XX.flv") for label in ("NEU", "HAP"))
+    assert blinks(neutral) == pytest.approx([0.29], abs=0.1)
+    assert happy.action_unit("AU12").max() > 0.7 > 0.5 > neutral.action_unit("AU12").max()
+    turned = frames("misc/debate_cut_5s.mp4", 4.2)
+    assert turned.pose[:, 0].min() > 20
+    assert turned.gaze[:, 0].min() > 10
