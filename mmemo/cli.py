@@ -116,6 +116,12 @@ def analyze(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the timeline: .png, .svg or .pdf.")] = None,
     video: Annotated[Path | None, typer.Option(help="Also write the video with the result drawn in: .mp4.")] = None,
+    frames: Annotated[
+        Path | None, typer.Option(help="Also write the faces frame by frame, pose to action units: .csv or .parquet.")
+    ] = None,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="With --frames: every frame of the file, not at most 15 a second.")
+    ] = False,
     anonymize: Annotated[
         str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")
     ] = None,
@@ -176,7 +182,8 @@ def analyze(
 
         alone = {
             "json": json, "plot": plot, "video": video, "anonymize": anonymize, "text": text, "subtitles": subtitles,
-            "micro": micro, "prosody": prosody, "people": people, "max-faces": max_faces,
+            "micro": micro, "prosody": prosody, "people": people, "max-faces": max_faces, "frames": frames,
+            "every-frame": every_frame,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
         how |= {"channel": channel, "workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
@@ -194,22 +201,30 @@ def analyze(
     if given := [name for name, value in of_many.items() if value is not None]:
         raise ArgumentError(f"{', '.join(given)}: for many clips, and this is one.")
     path = paths[0] if paths else None
+    if every_frame and frames is None:
+        raise ArgumentError("--every-frame: of the table of --frames FILE.")
+    from mmemo.face_frames import SUFFIXES
     from mmemo.pipeline.analyzer import Analyzer
     from mmemo.pretrained import model_folder
     from mmemo.report.formats import PICTURES, VIDEOS, check_anonymize, check_output
 
     personal = (None if baseline in (None, "auto") else baseline, adaptation)
-    for file, suffixes in ((out, None), (plot, PICTURES), (video, VIDEOS)):
+    for file, suffixes in ((out, None), (frames, SUFFIXES), (plot, PICTURES), (video, VIDEOS)):
         if file is not None:
             check_output(file, path, (subtitles, model_folder(model), *personal), suffixes)
+    if frames is not None and out is not None and frames.resolve() == out.resolve():
+        raise ArgumentError(f"--out and --frames are both {out}: name two files.")
     check_anonymize(anonymize)
-    known = _personal(prior, baseline, adaptation) | {"people": people, "max_faces": max_faces}
+    recorded = {"frames": "all" if every_frame else frames is not None}
+    known = _personal(prior, baseline, adaptation) | recorded | {"people": people, "max_faces": max_faces}
     analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **known)
     with _progress() as progress:
         result = analyzer(path, text=text, subtitles=subtitles, channel=channel, progress=progress)  # type: ignore[arg-type]
     for file in (out, plot):
         if file is not None:
             result.save(file, anonymize=anonymize, raw_cells=raw_cells)  # type: ignore[arg-type]  # it was checked above
+    if frames is not None and result.frames is not None:
+        result.frames.save(frames)
     if video is not None:
         with _progress("writing the video") as progress:
             result.save_video(video, anonymize=anonymize, progress=progress)  # type: ignore[arg-type]

@@ -116,8 +116,12 @@ def schemas(cls: type, reference: str = "#/$defs/{name}") -> dict[str, Any]:
     Args:
         reference: template of a reference to one of them.
     """
-    _, components = msgspec.json.schema_components([cls], ref_template=reference)
-    for kind in _dataclasses(cls):
+    # The hook is for arrays in fields that no document has.
+    _, components = msgspec.json.schema_components(
+        [cls], ref_template=reference, schema_hook=lambda _: {"type": "array"}
+    )
+    kinds = _dataclasses(cls)
+    for kind in kinds:
         schema = components[kind.__name__]
         schema["description"], texts = _docstring(kind)
         schema["required"] = [name for name, _, default in _plan(kind) if default is _NEVER]
@@ -126,7 +130,8 @@ def schemas(cls: type, reference: str = "#/$defs/{name}") -> dict[str, Any]:
             | ({"description": texts[name]} if name in texts else {})
             for name, _, _ in _plan(kind)
         }
-    return components
+    names = {kind.__name__ for kind in kinds}
+    return {name: schema for name, schema in components.items() if name in names}
 
 
 _NEVER = object()
@@ -155,7 +160,8 @@ def _dataclasses(annotation: Any) -> set[type]:
     """All dataclasses in a type, itself included."""
     inside = [_dataclasses(part) for part in get_args(annotation)]
     if isinstance(annotation, type) and is_dataclass(annotation):
-        inside += [{annotation}, *map(_dataclasses, get_type_hints(annotation, include_extras=True).values())]
+        types = get_type_hints(annotation, include_extras=True)
+        inside += [{annotation}, *(_dataclasses(types[name]) for name, _, _ in _plan(annotation))]
     return set().union(*inside)
 
 

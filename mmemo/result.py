@@ -25,6 +25,7 @@ from mmemo.document import (
 )
 from mmemo.errors import ArgumentError, MissingExtraError, require_extra
 from mmemo.evidence import Channel, Seconds
+from mmemo.face_frames import FaceFrames
 from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.speech.prosody import Prosody
@@ -249,6 +250,7 @@ class AnalysisSettings:
         people: how many there are, where that was given; None otherwise.
         max_faces: the most faces at once, where that was given; None otherwise.
         channel: of the sound: "mix" of all, or "left" or "right" alone.
+        every_frame: whether faces were tracked in every frame of the file, not in at most 15 a second.
     """
 
     window: Seconds
@@ -260,6 +262,7 @@ class AnalysisSettings:
     people: int | None = field(default=None, metadata=OMIT_DEFAULT)
     max_faces: int | None = field(default=None, metadata=OMIT_DEFAULT)
     channel: Channel = field(default="mix", metadata=OMIT_DEFAULT)
+    every_frame: bool = field(default=False, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True)
@@ -287,6 +290,8 @@ class EmotionResult(_Scored):
             they were tracked at the full frame rate, mostly but not always as in ``people``.
         prosody: pitch, loudness, speaking rate and pauses; None unless it was measured and somebody speaks.
         notes: remarks that a reader must know.
+        frames: faces frame by frame; None unless they were recorded. Not part of a document: they have a table of
+            their own, `FaceFrames.save`.
         inputs: paths of what was read besides ``source``: sound, subtitles, the model's folder. `save` overwrites none
             of them, nor the source and its subtitles. Not part of a document.
 
@@ -322,6 +327,7 @@ class EmotionResult(_Scored):
     micro_expressions: tuple[MicroExpression, ...] | None = field(default=None, kw_only=True)
     prosody: Prosody | None = field(default=None, kw_only=True)
     notes: tuple[Note, ...] = ()
+    frames: FaceFrames | None = field(default=None, kw_only=True, repr=False, compare=False, metadata=NOT_IN_DOCUMENT)
     inputs: tuple[str, ...] = field(default=(), kw_only=True, repr=False, compare=False, metadata=NOT_IN_DOCUMENT)
 
     def __post_init__(self) -> None:

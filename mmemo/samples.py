@@ -18,7 +18,17 @@ from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.media import Frame
 
-__all__ = ["ASSETS", "SPEECH_TEXT", "Sound", "make_clip", "make_corpus", "portrait", "sound", "speech"]
+__all__ = [
+    "ASSETS",
+    "SPEECH_TEXT",
+    "Sound",
+    "make_clip",
+    "make_corpus",
+    "moved_portrait",
+    "portrait",
+    "sound",
+    "speech",
+]
 
 
 def __dir__() -> list[str]:
@@ -42,6 +52,51 @@ def portrait() -> np.ndarray:
         (300, 300, 3)
     """
     return next(media.frames(ASSETS / "portrait.jpg")).image
+
+
+def moved_portrait(*, turn: float = 0.0, lean: float = 0.0, look: float = 0.0, closed: float = 0.0) -> np.ndarray:
+    """The face of `portrait` with head and eyes moved, by warping the picture: (H, W, 3) uint8 RGB.
+
+    What is measured on it has a known sign, and grows with the movement.
+
+    Args:
+        turn: how far the head turns to the right of the picture, -1 to 1; 1 is about 8 degrees.
+        lean: degrees by which it leans to the right of the picture, clockwise.
+        look: how far the eyes look to the right of the picture, -1 to 1; 1 is about 20 degrees.
+        closed: how far the eyes are closed, 0 to 1.
+
+    Examples:
+        >>> from mmemo.samples import moved_portrait
+        >>> moved_portrait(turn=1.0).shape
+        (300, 300, 3)
+    """
+    import cv2
+
+    from mmemo.faces import FaceFinder
+    from mmemo.faces.landmarks import LEFT_EYE, LEFT_EYELIDS, RIGHT_EYE, RIGHT_EYELIDS
+
+    image = portrait()
+    height, width = image.shape[:2]
+    points = FaceFinder(max_faces=1).find(image)[0].landmarks
+    across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    splats = np.zeros((2, height, width), np.float32)
+    np.add.at(splats[0], tuple(points[:, 1::-1].astype(int).T), points[:, 2].max() - points[:, 2])
+    np.add.at(splats[1], tuple(points[:, 1::-1].astype(int).T), 1)
+    relief, count = (cv2.GaussianBlur(one, (0, 0), 0.03 * width) for one in splats)
+    x, y = across - 0.35 * turn * relief / (count + 1e-4), down.copy()
+    for corners, (upper, lower) in ((RIGHT_EYE, RIGHT_EYELIDS), (LEFT_EYE, LEFT_EYELIDS)):
+        middle = points[list(corners), :2].mean(axis=0)
+        wide = np.linalg.norm(points[corners[0], :2] - points[corners[1], :2])
+        tall = points[lower, 1] - points[upper, 1]
+        beside, above = (across - middle[0]) / wide, (down - middle[1]) / wide
+        x -= 0.2 * look * wide * np.exp(-((beside / 0.42) ** 4) - (above / 0.42) ** 4)
+        lid = np.clip(1 - abs(down - points[lower, 1]) / (1.6 * tall), 0, 1)
+        y -= 2.2 * closed * tall * np.exp(-((beside / 0.5) ** 4)) * lid
+    moved = cv2.remap(
+        image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    about = cv2.getRotationMatrix2D((width / 2, height / 2), -lean, 1.0)
+    return np.asarray(cv2.warpAffine(moved, about, (width, height), borderMode=cv2.BORDER_REPLICATE))
 
 
 def speech() -> np.ndarray:

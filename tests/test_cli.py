@@ -15,6 +15,7 @@ from mmemo import EmotionResult
 from mmemo.batch.analyze_many import BatchProgress
 from mmemo.batch.cli import progress_line
 from mmemo.cli import main
+from mmemo.face_frames import FaceFrames
 from mmemo.labels import LabelSet
 from mmemo.media import probe
 from mmemo.samples import make_clip
@@ -53,6 +54,34 @@ def test_pictures(monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path) -
     assert call(monkeypatch, "analyze", clip, *wanted) == 0
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert probe(video).audio is not None
+
+
+def test_frames_are_a_table_of_their_own(monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path) -> None:
+    table, out = tmp_path / "frames.csv", tmp_path / "out.json"
+    wanted = ["--modalities", "face", "--frames", table, "--every-frame", "--out", out]
+    assert call(monkeypatch, "analyze", clip, *wanted) == 0
+    frames = FaceFrames.load(table)
+    assert frames.frame.tolist() == list(range(75))
+    assert "blendshapes" not in out.read_text()
+    assert '"every_frame": true' in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--frames", "f.txt"], "Suffix of f.txt"),
+        (["--every-frame"], "--frames"),
+        (["--frames", "f.csv", "--out", "f.csv"], "name two files"),
+        (["--frames", "f.csv", "--modalities", "voice"], "modality face"),
+    ],
+)
+def test_frames_that_can_not_be_written(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clip: Path
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    assert call(monkeypatch, "analyze", clip, *arguments) == 2
+    assert says in capsys.readouterr().err
+    assert not (clip.parent / "f.csv").exists()
 
 
 def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clip: Path) -> None:

@@ -36,7 +36,7 @@ PUBLIC = {
     "mmemo.explain": "FaceExplanation TextExplanation VoiceExplanation face text voice",
     "mmemo.testing": """MadeSequence Movement TinyEncoder Unrest brow_raise check_encoder check_fusion corpus_flow
         smile_corner""",
-    "mmemo.samples": "ASSETS SPEECH_TEXT Sound make_clip make_corpus portrait sound speech",
+    "mmemo.samples": "ASSETS SPEECH_TEXT Sound make_clip make_corpus moved_portrait portrait sound speech",
 }
 NAMES = [(namespace, name) for namespace, names in PUBLIC.items() for name in names.split()]
 

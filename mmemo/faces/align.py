@@ -18,9 +18,7 @@ SIZE = 112
 EYE_LEFT, EYE_RIGHT = (0.3175, 0.37), (0.6825, 0.37)
 """Where the centers of the eyes lie in a crop, left and right in the picture, in shares of its side."""
 
-# Landmark -> place in the crop (shares of its side) and weight. The medians over FER2013's training images. The corners
-# of the mouth move with the expression, which the crop should show rather than undo: they count for less.
-_ANCHORS: dict[int, tuple[float, float, float]] = {
+ANCHORS: dict[int, tuple[float, float, float]] = {
     RIGHT_EYE[0]: (0.2389, 0.3643, 1.0),
     RIGHT_EYE[1]: (0.3934, 0.3764, 1.0),
     LEFT_EYE[0]: (0.6066, 0.3764, 1.0),
@@ -29,9 +27,11 @@ _ANCHORS: dict[int, tuple[float, float, float]] = {
     MOUTH_CORNERS[0]: (0.3478, 0.7476, 0.5),
     MOUTH_CORNERS[1]: (0.6522, 0.7476, 0.5),
 }
-_POINTS = np.array(list(_ANCHORS), dtype=np.intp)
-_TEMPLATE = np.array([place[:2] for place in _ANCHORS.values()])
-_WEIGHTS = np.array([place[2] for place in _ANCHORS.values()])
+"""Landmark -> place in the crop (shares of its side) and weight. The medians over FER2013's training images. The
+corners of the mouth move with the expression, which the crop should show rather than undo: they count for less."""
+_POINTS = np.array(list(ANCHORS), dtype=np.intp)
+_TEMPLATE = np.array([place[:2] for place in ANCHORS.values()])
+_WEIGHTS = np.array([place[2] for place in ANCHORS.values()])
 
 
 def align(image: np.ndarray, landmarks: np.ndarray, size: int = SIZE) -> np.ndarray:

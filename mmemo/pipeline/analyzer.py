@@ -29,9 +29,11 @@ from mmemo.personal.adaptation import Adaptation
 from mmemo.personal.baseline import Baseline
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.extract import Extraction, extract
+from mmemo.pipeline.frames import FrameRecorder
 from mmemo.pipeline.score import EncodingRecorder, score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model, model_folder
+from mmemo.report.formats import inputs_of
 from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person, Segment, vocal_bursts
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
@@ -54,6 +56,8 @@ class Analyzer:
         window: length of a window in seconds; ``hop``: seconds from one window's start to the next one's.
         micro: spot micro-expressions too, at the file's full frame rate; see `mmemo.spot_micro`.
         prosody: measure pitch, loudness, speaking rate and pauses too.
+        frames: keep pose, gaze, blendshapes, action units and scores of each frame, in the result's ``frames``: of
+            those that are analyzed, at most 15 a second; of every frame of the file with "all".
         people: how many are seen in the clip, if that is known: no more ids are given.
         max_faces: the most faces at once, the largest; None for ``people``, else 8 in a video and 32 in a picture.
         transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
@@ -90,6 +94,7 @@ class Analyzer:
         *,
         micro: bool = False,
         prosody: bool = False,
+        frames: bool | Literal["all"] = False,
         people: int | None = None,
         max_faces: int | None = None,
         transcriber: Transcriber | Literal["auto"] | None = "auto",
@@ -113,6 +118,11 @@ class Analyzer:
                 raise ArgumentError(f"The model has the modalities {list(model.modalities)}, not {missing}.")
         else:
             self.modalities = find_model(model, modalities, classes)
+        if not (isinstance(frames, bool) or frames == "all"):
+            raise ArgumentError(f'frames: expected True, False or "all", got {frames!r}.')
+        if frames and "face" not in self.modalities:
+            raise ArgumentError(f"frames: faces frame by frame take the modality face; there is {self.modalities}.")
+        self._frames = frames
         self._given = model
         self._classes = tuple(classes)
         self._device = device
@@ -161,17 +171,30 @@ class Analyzer:
         clip = _clip(source, text, subtitles, color, channel)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
-        with closing(self._extract(clip, info)) as extraction:
+        recorder = FrameRecorder(every=self._frames == "all") if self._frames else None
+        with closing(self._extract(clip, info, recorder)) as extraction:
             running = RunningBaseline() if self._baseline == "auto" else None
-            scored = score(self.model, extraction.windows(progress), running)
+            windows = extraction.windows(progress)
+            if recorder is not None:
+                windows = recorder.scoring(windows, self._adjusted_model())
+            scored = score(self.model, windows, running)
         notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
         notes += [] if scored.note is None else [scored.note]
         if not scored.modalities:
             raise MissingStreamError(_nothing(clip, self.modalities, notes))
         micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
         notes += [*_burst_notes(scored.segments), *micro_notes, *self._personal_notes(running, scored.modalities)]
+        source = None if clip.path is None else str(clip.path)
+        inputs = tuple(
+            str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if isinstance(file, Path)
+        )
+        frames = None
+        if recorder is not None:
+            frames = recorder.frames(
+                tuple(self.labels), [str(file) for file in inputs_of(source, inputs) if file is not None]
+            )
         return EmotionResult(
-            source=None if clip.path is None else str(clip.path),
+            source=source,
             duration=extraction.grid.duration,
             scores=scored.scores,
             modalities=scored.modalities,
@@ -186,13 +209,12 @@ class Analyzer:
             speech=None if extraction.activity is None else extraction.activity.spans,
             micro_expressions=micro,
             prosody=_measure_prosody(extraction) if self._prosody else None,
-            inputs=tuple(
-                str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if isinstance(file, Path)
-            ),
+            frames=frames,
+            inputs=inputs,
         )
 
-    def _extract(self, clip: Clip, info: MediaInfo | None) -> Extraction:
-        how = self.modalities, self.window, self.hop, self._recognizer, self._people, self._max_faces
+    def _extract(self, clip: Clip, info: MediaInfo | None, recorder: FrameRecorder | None = None) -> Extraction:
+        how = self.modalities, self.window, self.hop, self._recognizer, self._people, self._max_faces, recorder
         return extract(clip, info, *how)
 
     @property
@@ -204,7 +226,7 @@ class Analyzer:
         named = prior if isinstance(prior, str) else ", ".join(f"{label} {share:g}" for label, share in prior.items())
         baseline = self._baseline.of if isinstance(self._baseline, Baseline) else self._baseline
         adapted = self._adaptation is not None
-        known = self._people, self._max_faces, channel
+        known = self._people, self._max_faces, channel, self._frames == "all"
         return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, *known)
 
     def _personal_notes(self, running: RunningBaseline | None, modalities: Iterable[str]) -> list[Note]:
@@ -325,6 +347,7 @@ def analyze(
     hop: Seconds = 1.0,
     micro: bool = False,
     prosody: bool = False,
+    frames: bool | Literal["all"] = False,
     people: int | None = None,
     max_faces: int | None = None,
     transcriber: Transcriber | Literal["auto"] | None = "auto",
@@ -354,6 +377,7 @@ def analyze(
         hop,
         micro=micro,
         prosody=prosody,
+        frames=frames,
         people=people,
         max_faces=max_faces,
         transcriber=transcriber,

@@ -21,6 +21,7 @@ from mmemo.faces import Face, FaceFinder, FaceTracker
 from mmemo.faces.identity import PersonGallery
 from mmemo.media import Damage, MediaInfo
 from mmemo.notes import Note
+from mmemo.pipeline.frames import FrameRecorder
 from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pipeline.sound import ClipSound
 from mmemo.pipeline.windows import Grid, Sighting, face_windows, voice_windows
@@ -106,6 +107,7 @@ def extract(
     people: int | None = None,
     max_faces: int | None = None,
     alter: Callable[[np.ndarray], np.ndarray] | None = None,
+    recorder: FrameRecorder | None = None,
 ) -> Extraction:
     """Open a clip, and detect speech and words; faces are detected while the windows are read.
 
@@ -117,6 +119,7 @@ def extract(
         people: how many are seen in the clip; None if that is not known.
         max_faces: at once; None for ``people``, else `MAX_FACES` or `MAX_FACES_STILL`.
         alter: changes each picture (H, W, 3) uint8 before faces are looked for, as to test with worse ones.
+        recorder: gets the faces of each frame.
 
     Raises:
         MediaError: if the file can't be read.
@@ -142,7 +145,8 @@ def extract(
     if needs_face and info.video is None:
         extraction.notes.append(Note("no-video", "There is no picture, so no face was scored."))
     elif needs_face:
-        windows = face_windows(_sightings(clip, info, extraction, people, max_faces, alter), extraction.grid)
+        sightings = _sightings(clip, info, extraction, people, max_faces, alter, recorder)
+        windows = face_windows(sightings, extraction.grid)
         # Video in a thread of its own: decoding and landmarks run while the words are recognized and the encoders load.
         extraction.faces = windows if info.kind == "image" else Prefetcher(windows, PREFETCH)
     try:
@@ -175,11 +179,13 @@ def _sightings(
     people: int | None,
     max_faces: int | None,
     alter: Callable[[np.ndarray], np.ndarray] | None,
+    recorder: FrameRecorder | None,
 ) -> Iterator[Sighting]:
-    """The faces of every frame; absence and damage are noted at the end."""
-    damage, frames, with_face, denoised = Damage(), 0, 0, 0
+    """The faces of the frames that are analyzed; absence and damage are noted at the end."""
+    damage, frames, with_face, denoised, due = Damage(), 0, 0, 0, 0.0
     side = None if info.kind == "image" else media.MAX_SIDE
-    images = media.frames(info.source, clip.start, clip.end, max_side=side, max_rate=MAX_RATE, damage=damage)
+    rate = None if recorder is not None and recorder.every else MAX_RATE
+    images = media.frames(info.source, clip.start, clip.end, max_side=side, max_rate=rate, damage=damage)
     if alter is not None:
         images = (replace(frame, image=alter(frame.image)) for frame in images)
     still = info.kind == "image"
@@ -193,7 +199,11 @@ def _sightings(
         for face in sighting.faces:
             total, count = extraction.confidence.get(face.person, (0.0, 0))
             extraction.confidence[face.person] = total + face.confidence, count + 1
-        yield sighting
+        if recorder is not None:
+            recorder.add(sighting)
+        if sighting.time >= due:  # where every frame is recorded, windows get those that they get otherwise
+            due = sighting.time + (0.9 / MAX_RATE if rate is None else 0.0)
+            yield sighting
     if not frames:
         extraction.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
     elif not with_face:
@@ -237,7 +247,7 @@ class _StillFaces:
         for frame in images:
             faces = self._finder.find(frame.image)
             self.crowded |= len(faces) > self._most
-            yield Sighting(frame.time, _size(frame), faces[: self._most])
+            yield Sighting(frame.time, _size(frame), faces[: self._most], frame.number)
 
 
 class _TrackedFaces:
@@ -266,7 +276,7 @@ class _TrackedFaces:
             faces = self._tracker.update(frame.image, frame.time)
             self._confidence |= {face.person: face.confidence for face in faces}
             self._gallery.add(faces, frame.time)
-            self._held.append(Sighting(frame.time, _size(frame), faces))
+            self._held.append(Sighting(frame.time, _size(frame), faces, frame.number))
             yield from self._matched()
         self._gallery.finish()
         yield from self._matched()

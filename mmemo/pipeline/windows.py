@@ -56,11 +56,12 @@ class Grid(Sequence[Span]):
 
 @dataclass(frozen=True)
 class Sighting:
-    """The faces of one frame; ``size`` is the frame's width and height in pixels."""
+    """The faces of one frame; ``size`` is the frame's width and height in pixels, ``number`` its index in the file."""
 
     time: Seconds
     size: tuple[int, int]
     faces: Sequence[Face]
+    number: int = 0
 
 
 def face_windows(sightings: Iterable[Sighting], grid: Grid) -> Iterator[tuple[FaceEvidence, ...]]:

@@ -28,12 +28,13 @@ from mmemo.encoders.network_classifier import SHAPE, NetworkClassifier, shape_of
 from mmemo.encoders.probe_encoder import ProbeEncoder
 from mmemo.encoders.torch_network import Signature
 from mmemo.errors import ArgumentError
-from mmemo.files import GRAPH, GRAPH_INT8, TENSORS, check_folder
+from mmemo.files import GRAPH, GRAPH_INT8, TENSORS, replacing
 from mmemo.fusion.base import FusionHead
 from mmemo.fusion.network_fusion import NetworkFusion
 from mmemo.model import FUSION, EmotionModel, load_settings
 from mmemo.onnx_network import OnnxNetwork
 from mmemo.pretrained import model_folder
+from mmemo.training.runner import write_runner
 
 OPSET = 18
 LARGE = 65_536
@@ -45,6 +46,8 @@ _TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT, "I8": TensorProt
 
 def export_model(source: str | Path, out: str | Path, *, int8: bool = False, classes: Sequence[type] = ()) -> Path:
     """Write a saved model with every network as a graph, so that it runs without torch.
+
+    Beside it lies ``run.py``, which scores the face of a picture or video without mmemo either.
 
     Args:
         source: a folder that `EmotionModel.save` wrote, or the run folder of a recipe.
@@ -58,14 +61,15 @@ def export_model(source: str | Path, out: str | Path, *, int8: bool = False, cla
             replaced; see `mmemo.files.check_folder`.
     """
     folder = model_folder(source)
-    check_folder(out, (source, folder))
-    model = EmotionModel.load(folder, classes=classes)
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory() as scratch, replacing(out, (source, folder)) as partial:
+        model = EmotionModel.load(folder, classes=classes)
         encoders = [_exported(one, Path(scratch) / one.modality, int8) for one in model.encoders.values()]
         head = _exported_head(model.fusion, Path(scratch) / FUSION)
         priors = {modality: model.labels.scores(shares) for modality, shares in model.priors.items()}
         exported = EmotionModel(encoders, head, model.temperatures, model.name, priors)
-        return exported.save(out, card=load_settings(folder).config)
+        exported.save(partial, card=load_settings(folder).config)
+        write_runner(exported, partial)
+    return Path(out)
 
 
 def _exported(encoder: Encoder, folder: Path, int8: bool) -> Encoder:
