@@ -29,7 +29,7 @@ from mmemo.personal.adaptation import Adaptation
 from mmemo.personal.baseline import Baseline
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.extract import Extraction, extract
-from mmemo.pipeline.score import EncodingRecorder, score
+from mmemo.pipeline.score import ClipScores, EncodingRecorder, score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model, model_folder
 from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person, Segment, vocal_bursts
@@ -162,16 +162,46 @@ class Analyzer:
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
         with closing(self._extract(clip, info)) as extraction:
-            running = RunningBaseline() if self._baseline == "auto" else None
+            running = self.running_baseline()
             scored = score(self.model, extraction.windows(progress), running)
-        notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
+        result = self.result(None if clip.path is None else str(clip.path), extraction, scored, running, clip.channel)
+        micro, notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
+        inputs = (clip.audio, clip.subtitles, self._folder)
+        return replace(
+            result,
+            micro_expressions=micro,
+            notes=tuple(dict.fromkeys((*result.notes, *notes))),
+            inputs=tuple(str(file.absolute()) for file in inputs if isinstance(file, Path)),
+        )
+
+    def running_baseline(self) -> RunningBaseline | None:
+        """What takes the earlier windows of a clip off the later ones; None unless the baseline is "auto"."""
+        return RunningBaseline() if self._baseline == "auto" else None
+
+    def result(
+        self,
+        source: str | None,
+        extraction: Extraction,
+        scored: ClipScores,
+        running: RunningBaseline | None = None,
+        channel: Channel = "mix",
+    ) -> EmotionResult:
+        """The result of a clip whose windows were extracted and scored.
+
+        Args:
+            source: the file, or the name of what is none; None for text alone.
+            running: the baseline that its windows were scored with.
+
+        Raises:
+            MissingStreamError: if no window had anything to score.
+        """
+        notes = [*extraction.notes, *_unscored(source, self.modalities, scored.modalities, extraction)]
         notes += [] if scored.note is None else [scored.note]
         if not scored.modalities:
-            raise MissingStreamError(_nothing(clip, self.modalities, notes))
-        micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
-        notes += [*_burst_notes(scored.segments), *micro_notes, *self._personal_notes(running, scored.modalities)]
+            raise MissingStreamError(_nothing(source, self.modalities, notes))
+        notes += [*_burst_notes(scored.segments), *self._personal_notes(running, scored.modalities)]
         return EmotionResult(
-            source=None if clip.path is None else str(clip.path),
+            source=source,
             duration=extraction.grid.duration,
             scores=scored.scores,
             modalities=scored.modalities,
@@ -181,14 +211,10 @@ class Analyzer:
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
             weights=self.model.weights,
-            settings=self._settings(clip.channel),
+            settings=self._settings(channel),
             start=extraction.grid.start,
             speech=None if extraction.activity is None else extraction.activity.spans,
-            micro_expressions=micro,
             prosody=_measure_prosody(extraction) if self._prosody else None,
-            inputs=tuple(
-                str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if isinstance(file, Path)
-            ),
         )
 
     def _extract(self, clip: Clip, info: MediaInfo | None) -> Extraction:
@@ -433,14 +459,14 @@ def _burst_notes(segments: Sequence[Segment]) -> list[Note]:
     return [Note("vocal-bursts", message)]
 
 
-def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> str:
+def _nothing(source: str | None, modalities: Sequence[str], notes: Sequence[Note]) -> str:
     reasons = " ".join(note.message for note in notes)
-    what = clip.path or "The text"
+    what = source or "The text"
     return f"{what} has nothing to analyze; looked for: {', '.join(modalities)}. {reasons}".strip()
 
 
 def _unscored(
-    clip: Clip, modalities: Sequence[str], scored: Mapping[str, ModalityScores], extraction: Extraction
+    source: str | None, modalities: Sequence[str], scored: Mapping[str, ModalityScores], extraction: Extraction
 ) -> list[Note]:
     """Notes on evidence that is there and could not be scored."""
     notes = []
@@ -456,7 +482,7 @@ def _unscored(
             )
         )
     unseen = {"no-video", "no-face"} & {note.code for note in extraction.notes}
-    if clip.path is not None and "face" in modalities and "face" not in scored and not unseen:
+    if source is not None and "face" in modalities and "face" not in scored and not unseen:
         notes.append(
             Note(
                 "poor-face",

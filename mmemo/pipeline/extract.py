@@ -40,7 +40,7 @@ that; what was detected by .65, the least, and is not confirmed has .33."""
 PREFETCH = 8
 """Windows of faces that may wait for the encoders."""
 
-_NO_VOICE = {
+NO_VOICE = {
     "empty": ("no-audio", "The sound track holds no sound, so voice was not scored."),
     "digital-silence": ("silent-audio", "The sound track is digital silence, so voice was not scored."),
     "too-quiet": ("quiet-audio", "The sound is too quiet to tell speech from noise, so voice was not scored."),
@@ -259,10 +259,13 @@ class TrackedFaces:
     """The faces of each frame of a video by person, half a second late: so long a new track takes to be matched.
 
     Attributes:
+        most: the most faces at once.
+        is_all: whether there are no more people than these.
         crowded, unsure: as those of `_StillFaces`.
     """
 
     def __init__(self, most: int, people: int | None) -> None:
+        self.most, self.is_all = most, most == people
         self._tracker, self._gallery = FaceTracker(max_faces=most), PersonGallery(people)
         self._held: deque[Sighting] = deque()
         self._confidence: dict[int, float] = {}  # of each track, as far as it was followed
@@ -338,7 +341,7 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     extraction.sound = sound = ClipSound(source.source, clip.start, end, clip.channel)
     activity = extraction.activity = speech_spans(sound.blocks()).shifted(clip.start)
     if activity.absence and note:
-        extraction.notes.append(Note(*_NO_VOICE[activity.absence]))
+        extraction.notes.append(Note(*NO_VOICE[activity.absence]))
     if sound.damage.samples:
         message = f"{sound.damage.samples} samples of the sound are not numbers and were taken as silence."
         extraction.notes.append(Note("invalid-samples", message))

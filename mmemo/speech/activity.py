@@ -114,17 +114,22 @@ def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
     return detector.activity()
 
 
-class LiveSpeechDetector:
-    """Detects speech and vocal bursts in sound as it comes, of which nothing is known beforehand; see `speech_spans`.
+class SpeechDetector:
+    """Detects speech and vocal bursts in sound as it comes; see `speech_spans`.
 
     Args:
         start: seconds of the first sample.
-        keep: keep all spans; without, those that ended over a minute ago are forgotten.
+        block: samples that are judged together, a multiple of 1024. The shorter, the sooner it is known where somebody
+            speaks, and the less is known of the level; with BLOCK it is what `speech_spans` detects.
+        keep: keep the spans that ended over a minute ago, for `whole`.
     """
 
-    def __init__(self, start: Seconds = 0.0, *, keep: bool = False) -> None:
-        self._detector, self._start, self._keep = _SpeechDetector(_RunningGain, map), start, keep
-        self._waiting = np.zeros(0, np.float32)
+    def __init__(self, start: Seconds = 0.0, block: int = LIVE_BLOCK, *, keep: bool = False) -> None:
+        self._detector = _SpeechDetector(_Gain if block == BLOCK else _RunningGain, map)
+        self._start, self._block, self._keep = start, block, keep
+        self._waiting: list[np.ndarray] = []
+        self._past: list[tuple[Seconds, Seconds]] = []
+        self._past_bursts: list[tuple[Seconds, Seconds]] = []
 
     @property
     def end(self) -> Seconds:
@@ -133,23 +138,41 @@ class LiveSpeechDetector:
 
     def add(self, sound: np.ndarray) -> None:
         """Judge the next samples (N,) float32; what does not fill a block waits for more."""
-        held = np.concatenate([self._waiting, sound])
-        whole = len(held) - len(held) % LIVE_BLOCK
-        for first in range(0, whole, LIVE_BLOCK):
-            self._detector.add(held[first : first + LIVE_BLOCK])
-        self._waiting = held[whole:]
-        if whole and not self._keep:
-            self._detector.forget(self._detector.samples / SAMPLE_RATE - _REMEMBERED)
+        self._waiting.append(sound)
+        if sum(map(len, self._waiting)) < self._block:
+            return
+        held = np.concatenate(self._waiting)
+        whole = len(held) - len(held) % self._block
+        for first in range(0, whole, self._block):
+            self._detector.add(held[first : first + self._block])
+        self._waiting = [held[whole:]]
+        self._forget(self._detector.samples / SAMPLE_RATE - _REMEMBERED)
 
     def finish(self) -> None:
         """Judge the samples that wait, at the end of the sound."""
-        if len(self._waiting):
-            self._detector.add(self._waiting)
-            self._waiting = self._waiting[:0]
+        held = np.concatenate([np.zeros(0, np.float32), *self._waiting])
+        self._waiting = []
+        if len(held):
+            self._detector.add(held)
 
     def activity(self) -> SpeechActivity:
-        """What was detected so far; a voice that goes on ends here."""
+        """What was detected in the last minute; a voice that goes on ends here."""
         return self._detector.activity().shifted(self._start)
+
+    def whole(self) -> SpeechActivity:
+        """What was detected in all of the sound, if it is kept."""
+        recent = self._detector.activity()
+        spans, bursts = (*self._past, *recent.spans), (*self._past_bursts, *recent.vocal_bursts)
+        return replace(recent, spans=spans, vocal_bursts=bursts).shifted(self._start)
+
+    def _forget(self, before: Seconds) -> None:
+        if not self._detector.has_spans(before - MARGIN):
+            return
+        if self._keep:
+            activity = self._detector.activity()
+            self._past += [span for span in activity.spans if span[1] <= before]
+            self._past_bursts += [span for span in activity.vocal_bursts if span[1] <= before]
+        self._detector.forget(before - MARGIN)
 
 
 class _SpeechDetector:
@@ -185,6 +208,10 @@ class _SpeechDetector:
         spoken = self._speech.until(duration)
         bursts = _outside(self._bursts.until(duration), spoken)
         return SpeechActivity(spoken, bursts, duration, peak_db, self._invalid)
+
+    def has_spans(self, before: Seconds) -> bool:
+        """Whether a span ended before a time."""
+        return any(each.spans and each.spans[0][1] <= before for each in (self._speech, self._bursts))
 
     def forget(self, before: Seconds) -> None:
         """Forget the spans that ended before a time."""
@@ -316,7 +343,7 @@ class _RunningGain(_Gain):
 
     def _loudness(self, level: np.ndarray) -> float:
         self._recent.extend(level.tolist())
-        faded = self.reference * 0.5 ** (len(level) * CHUNK / BLOCK)
+        faded = self.reference * math.pow(0.5, len(level) * CHUNK / BLOCK)
         return max(float(np.quantile(np.array(self._recent), 0.95)), faded)
 
 
