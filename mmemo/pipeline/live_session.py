@@ -101,7 +101,8 @@ class LiveSession:
         self._words = None if transcriber is None else LiveWords(self._model, transcriber, keep=keep)
         self._recording: LiveRecording | None = None
         self._clocks = {"face": Clock(), "voice": Clock()}
-        self._due, self._size, self._rate = -math.inf, None, 0
+        self._due, self._rate = -math.inf, 0
+        self._size: tuple[int, ...] | None = None
         self._resampler: LiveResampler | None = None
         self._first: Seconds | None = None
         self._now: Seconds = -math.inf
