@@ -13,7 +13,6 @@ from mmemo.model import EmotionModel
 from mmemo.report.html.page import fragment
 from mmemo.report.html.templating import render
 from mmemo.report.style.colors import colors
-from mmemo.report.style.wording import name_of
 from mmemo.report.summary import summary
 
 _DOWNLOADS = {
@@ -75,7 +74,7 @@ def memory(count: int, fewest: int) -> str:
 
 def live(labels: LabelSet) -> str:
     """The live page, which scores what camera and microphone give."""
-    return _panel("live.html.jinja", label_colors=colors(labels), name_of=name_of)
+    return _panel("live.html.jinja", label_colors=colors(labels))
 
 
 def _panel(template: str, **values: object) -> str:

@@ -35,6 +35,8 @@ _BLOCK: Seconds = 0.128
 _OPENING, _SILENT = 20.0, 10.0
 """Seconds that opening may take, and that a device may give nothing, before it counts as lost."""
 _POLL: Seconds = 0.1
+_AHEAD: Seconds = 0.5
+"""By which what comes may be ahead of its own clock; a pipe or server that is quicker has to wait."""
 _STANDARD_INPUT = "-"
 _SYSTEM_ALSA = Path("/usr/share/alsa/alsa.conf")
 Kind = Literal["camera", "microphone"]
@@ -263,7 +265,7 @@ def _decoded(
     for stream in streams:
         stream.thread_type = "SLICE"  # threads of frames would give each picture some pictures later
     origin: Seconds | None = None
-    due = heard = 0.0
+    due = heard = begun = 0.0
     try:
         for packet in container.demux(streams):
             if closing.is_set():
@@ -272,7 +274,11 @@ def _decoded(
                 if clock is None:
                     if piece.time is None:
                         continue
-                    origin = piece.time if origin is None else origin
+                    if origin is None:
+                        origin, begun = piece.time, time.perf_counter()
+                    ahead = piece.time - origin - (time.perf_counter() - begun)
+                    if _AHEAD < ahead < _SILENT and closing.wait(ahead - _AHEAD):
+                        return
                 now = clock(piece) if clock is not None else piece.time - (origin or 0.0)
                 if isinstance(piece, av.VideoFrame):
                     if not due - 1.0 <= now < due:  # a clock that was set back is not waited for

@@ -104,9 +104,8 @@ class LiveSession:
         self._due, self._rate = -math.inf, 0
         self._size: tuple[int, ...] | None = None
         self._resampler: LiveResampler | None = None
-        self._first: Seconds | None = None
         self._now: Seconds = -math.inf
-        self._end: Seconds = -math.inf
+        self._begun, self._end = math.inf, -math.inf
         self._framed: Seconds | None = None  # time of the last picture
         self._step = STEP  # from one picture to the next
         self._come: set[Kind] = set()
@@ -261,7 +260,7 @@ class LiveSession:
         self._check()
         if self._recording is None:
             raise ArgumentError("Nothing has come yet, so there is no result.")
-        length = self._end - (self._start or 0.0)
+        length = self._end - self._begun
         return self._recording.result(self._name or f"<live {length:.1f} s>", self._result_notes())
 
     # Work
@@ -290,11 +289,13 @@ class LiveSession:
         if (self._tracked if kind == "face" else self._voice) is None:
             return
         with self._changed:
-            self._come.add(kind)
-            if self._start is None:
-                self._start = piece.time
             if self._keep and self._recording is None:
-                self._recording = LiveRecording(self._analyzer, self._start, patient=not self._realtime)
+                start = piece.time if self._start is None else self._start
+                self._recording = LiveRecording(self._analyzer, start, patient=not self._realtime)
+            elif self._recording is not None and kind not in self._come and self._start is None:
+                self._recording.begin(piece.time)
+            self._come.add(kind)
+            self._begun = min(self._begun, piece.time)
             if isinstance(piece, Frame):
                 if self._framed is not None:
                     self._step = min(piece.time - self._framed, 0.5)
@@ -390,7 +391,6 @@ class LiveSession:
 
     def _emit(self, kind: Kind, time: Seconds, arrived: float) -> None:
         with self._changed:
-            self._first = time if self._first is None else self._first
             self._note_absences(time)
             while len(self._updates) >= UPDATES:
                 self._updates.popleft()
@@ -467,7 +467,7 @@ class LiveSession:
             self._notes.setdefault(note.code, note)
 
     def _note_absences(self, time: Seconds) -> None:
-        if time - (self._first or 0.0) < SILENT:
+        if time - self._begun < SILENT:
             return
         for note in self._absences():
             self._note(note)
