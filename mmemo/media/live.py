@@ -223,7 +223,7 @@ def open_stream(source: str | Path, *, max_rate: float) -> LiveSource:
     """
     name = str(source)
     scheme = (address(name) or ("", ""))[0]
-    options = {"protocol_whitelist": "rtp,srtp,udp,tcp,tls,rtsp,rtsps,rtmp,srt,http,https", "fflags": "nobuffer"}
+    options = {"protocol_whitelist": "rtp,srtp,udp,tcp,tls,rtsp,rtsps,rtmp,srt,http,https"}
     if scheme.startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
     pipe: Any = None
