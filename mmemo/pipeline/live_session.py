@@ -432,7 +432,7 @@ class LiveSession:
                 self._check()
                 if self._ended:
                     return None
-                self._changed.wait()
+                self._changed.wait(1.0)  # without a limit, Windows takes no Ctrl+C meanwhile
             return self._updates.popleft()
 
     # What is dropped and noted

@@ -1,9 +1,9 @@
 "use strict";
-const labels = Object.keys(colors), SECONDS = 30, GAP = 1000 / 15;
+const labels = Object.keys(colors), SECONDS = 30, GAP = 1000 / 15, PATIENCE = 250;
 const $ = (id) => document.getElementById(id);
 const video = $("video"), marks = $("marks"), timeline = $("history");
 const grab = document.createElement("canvas"), pen = grab.getContext("2d", {willReadFrequently: true});
-let socket = null, stream = null, audio = null, timer = null, ticks = [], history = [];
+let socket = null, stream = null, audio = null, timer = null, sent = 0, ticks = [], history = [];
 window.updates = 0;
 
 const rows = [...document.querySelectorAll(".row")];
@@ -29,7 +29,7 @@ async function start() {
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live/scores`);
   socket.binaryType = "arraybuffer";
   socket.onopen = async () => {
-    if (video.srcObject) timer = setInterval(sendPicture, GAP);
+    if (video.srcObject) sendPicture();
     if (stream.getAudioTracks().length) await listen();
   };
   socket.onmessage = (message) => show(JSON.parse(message.data));
@@ -80,7 +80,7 @@ async function listen() {
 function stop() {
   const [tracks, line, sound] = [stream ? stream.getTracks() : [], socket, audio];
   stream = socket = audio = null;
-  clearInterval(timer);
+  clearTimeout(timer);
   tracks.forEach((track) => track.stop());
   if (sound) sound.close();
   if (line) line.close();
@@ -100,11 +100,13 @@ function fail(words) {
   $("error").replaceChildren(box);
 }
 
-// What the line has not taken yet would only be late: the server drops it, so it is not sent at all.
-const busy = () => !socket || socket.readyState !== 1 || socket.bufferedAmount > 0;
-
+// The next picture is sent when the one before is scored, and not before: it would only be late.
 function sendPicture() {
-  if (busy()) return;
+  if (!socket || socket.readyState !== 1) return;
+  sent = performance.now();
+  clearTimeout(timer);
+  timer = setTimeout(sendPicture, PATIENCE);  // where the server leaves one out
+  if (socket.bufferedAmount > 0) return;
   pen.drawImage(video, 0, 0, grab.width, grab.height);
   const pixels = pen.getImageData(0, 0, grab.width, grab.height).data;
   const message = new Uint8Array(6 + pixels.length);
@@ -136,6 +138,8 @@ function show(update) {
       $("rate").textContent = `${window.rate.toFixed(0)} pictures a second, ${(1000 * update.latency).toFixed(0)} ms each`;
     }
     frame(update.people);
+    clearTimeout(timer);
+    timer = setTimeout(sendPicture, Math.max(0, GAP - (now - sent)));
   }
   const scores = update.scores;
   $("verdict").textContent = update.label || "nobody is seen or heard";
