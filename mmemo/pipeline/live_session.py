@@ -108,7 +108,7 @@ class LiveSession:
         self._begun, self._end = math.inf, -math.inf
         self._framed: Seconds | None = None  # time of the last picture
         self._step = STEP  # from one picture to the next
-        self._come: set[Kind] = set()
+        self._come: dict[Kind, Seconds] = {}  # how far each stream has come
         self._changed, self._finishing, self._finished = Condition(RLock()), Lock(), False
         self._updates: deque[LiveUpdate] = deque()
         self._notes: dict[str, Note] = {}
@@ -294,7 +294,7 @@ class LiveSession:
                 self._recording = LiveRecording(self._analyzer, start, patient=not self._realtime)
             elif self._recording is not None and kind not in self._come and self._start is None:
                 self._recording.begin(piece.time)
-            self._come.add(kind)
+            self._come[kind] = piece.end if isinstance(piece, Block) else piece.time
             self._begun = min(self._begun, piece.time)
             if isinstance(piece, Frame):
                 if self._framed is not None:
@@ -400,8 +400,7 @@ class LiveSession:
 
     def _update(self, kind: Kind, time: Seconds, arrived: float) -> LiveUpdate:
         faces, voice, words = self._faces, self._voice, self._words
-        in_view = faces is not None and self._now - faces.time <= STALE
-        heard = voice is not None and self._now - voice.end <= STALE
+        in_view, heard = (self._now - self._come.get(kind, -math.inf) <= STALE for kind in ("face", "voice"))
         encodings, coverage = {}, {}
         if faces is not None and in_view and faces.encoding is not None:
             encodings["face"], coverage["face"] = faces.encoding, [1.0]
