@@ -39,22 +39,23 @@ def main(seconds: float, minutes: float, *, keep: bool, words: bool) -> None:
 
 def _latency(analyzer: Analyzer, pieces: list[Piece], seconds: float, *, keep: bool) -> None:
     took: dict[Kind, list[float]] = {"face": [], "voice": [], "words": []}
+    begun = time.perf_counter()
     with stream(analyzer=analyzer, keep=keep) as session:
         consumer = Thread(target=_take, args=(session, took))
         consumer.start()
         cpu = time.process_time()
         _push(session, pieces, WARM + seconds, speed=1.0)
-        cpu = time.process_time() - cpu
+        cpu, spent = time.process_time() - cpu, time.perf_counter() - begun
         session.close()
         consumer.join()
     for kind, all_of_kind in took.items():
         if len(all_of_kind) > 20:
-            half = statistics.quantiles(all_of_kind, n=20)
+            p95 = statistics.quantiles(all_of_kind, n=20)[-1]
             print(
-                f"{kind}: p50 {statistics.median(all_of_kind):.0f} ms, p95 {half[-1]:.0f} ms, "
-                f"{len(all_of_kind) / seconds:.1f} updates a second"
+                f"{kind}: p50 {statistics.median(all_of_kind):.0f} ms, p95 {p95:.0f} ms, "
+                f"{len(all_of_kind) / (spent - WARM):.1f} updates a second"
             )
-    print(f"dropped: {session.dropped}; processor: {cpu / (WARM + seconds):.0%} of one core")
+    print(f"dropped: {session.dropped}; processor: {cpu / spent:.0%} of one core")
 
 
 def _take(session: LiveSession, took: dict[Kind, list[float]]) -> None:
