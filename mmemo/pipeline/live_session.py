@@ -369,6 +369,9 @@ class LiveSession:
                 self._finish_streams(drop)
             except BaseException as error:
                 self._fail(error)
+            finally:
+                if self._recording is not None:
+                    self._recording.close()
             atexit.unregister(self.close)
             with self._changed:
                 self._ended = True

@@ -112,7 +112,7 @@ def _bars(update: LiveUpdate) -> Table:
 
 def _dropped(dropped: Dropped) -> str:
     """What came too late, in words; empty if nothing did."""
-    parts = [f"{dropped.frames} pictures"] if dropped.frames else []
+    parts = [f"{dropped.frames} picture{'s' * (dropped.frames > 1)}"] if dropped.frames else []
     parts += [f"{dropped.sound:.1f} s of sound"] if dropped.sound else []
     parts += [f"the words of {dropped.words} pieces of speech"] if dropped.words else []
     return ", ".join(parts)
