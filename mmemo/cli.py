@@ -234,6 +234,7 @@ def live(
     microphone: Annotated[str, typer.Option(help="Its name, a file in its place, or none.")] = "default",
     seconds: Annotated[float | None, typer.Option(help="End after so many; else with Ctrl+C.", min=0)] = None,
     out: Annotated[Path | None, typer.Option(help="Write the result at the end: .html, .json, .csv …")] = None,
+    record: Annotated[Path | None, typer.Option(help="Write picture and sound to a file: .mkv or .mp4.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print each update as a line of JSON.")] = False,
     in_app: Annotated[bool, typer.Option("--app", help="Show the live page in the browser instead.")] = False,
     port: Annotated[int, typer.Option(help="Of --app; 0 takes any that is free.")] = 7860,
@@ -247,7 +248,10 @@ def live(
     adaptation: AdaptationFile = None,
     classes: Classes = None,
 ) -> None:
-    """Follow a live person by face, voice and words, in the terminal or in the browser. Nothing is recorded."""
+    """Follow a live person by face, voice and words, in the terminal or in the browser.
+
+    Nothing is kept without --out and --record.
+    """
     personal, own = _personal(prior, baseline, adaptation), _import(classes)
     if in_app:
         from mmemo.app.personal import Personal
@@ -272,7 +276,7 @@ def live(
         given["microphone"] = True if microphone == "default" else microphone
     if source is None and not given:
         raise ArgumentError("Nothing to follow: give a source, a camera or a microphone.")
-    with stream(source, **given, analyzer=analyzer, keep=out is not None) as session:
+    with stream(source, **given, analyzer=analyzer, keep=out is not None, record=record) as session:
         with suppress(KeyboardInterrupt):
             _show(session, json, seconds)
         if out is not None:

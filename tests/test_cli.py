@@ -68,8 +68,9 @@ def test_live(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert {update["label"] for update in updates} == {"happiness"}
     assert updates[-1]["time"] == pytest.approx(1.0, abs=0.1)
     assert json.loads(out.read_text())["source"] == str(clip)
-    camera = ["--camera", clip, "--microphone", "none", "--seconds", "0.1"]
+    camera = ["--camera", clip, "--microphone", "none", "--seconds", "0.1", "--record", tmp_path / "film.mkv"]
     assert call(monkeypatch, "live", *camera, "--modalities", "face") == 0
+    assert probe(tmp_path / "film.mkv").video is not None
     assert "happiness" in capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Condition, Lock, RLock, Thread, current_thread
 from typing import Any, Self, TypeVar
 
@@ -28,6 +29,7 @@ from mmemo.media.live import (
     LiveSource,
     Piece,
 )
+from mmemo.media.live_writing import LiveWriter
 from mmemo.notes import Note
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.pipeline.extract import MAX_RATE, TrackedFaces, most_faces
@@ -47,6 +49,8 @@ UPDATES = 64
 """Updates that may wait for their consumer; of more, the oldest are dropped."""
 MOST_SOUND, MOST_PIECES = 16, 4
 """Blocks of sound that may wait for the voice, and pieces of speech that may wait to be recognized."""
+MOST_WRITTEN = 32
+"""Pictures and blocks of sound that may wait to be written."""
 STALE: Seconds = 1.5
 """After which the last scores of a stream that has stopped don't count any more."""
 SILENT: Seconds = 3.0
@@ -72,6 +76,7 @@ class LiveSession:
         start: seconds at which the first window begins; that of the first picture or sound if None.
         end: seconds at which the last window ends, where that is known.
         name: of the source in results.
+        record: writes the pictures and sound that are scored to a file.
 
     Attributes:
         notes: remarks so far.
@@ -89,6 +94,7 @@ class LiveSession:
         start: Seconds | None = None,
         end: Seconds | None = None,
         name: str | None = None,
+        record: LiveWriter | None = None,
     ) -> None:
         self._analyzer, self._model, self._sources, self._pieces = analyzer, analyzer.model, sources, pieces
         self._realtime, self._keep, self._start, self._known_end, self._name = realtime, keep, start, end, name
@@ -100,6 +106,7 @@ class LiveSession:
         transcriber = _transcriber(analyzer) if reads else None
         self._words = None if transcriber is None else LiveWords(self._model, transcriber, keep=keep)
         self._recording: LiveRecording | None = None
+        self._writer = record
         self._clocks = {"face": Clock(), "voice": Clock()}
         self._due, self._rate = -math.inf, 0
         self._size: tuple[int, ...] | None = None
@@ -126,6 +133,9 @@ class LiveSession:
                 "voice": Worker("voice", self._hear, MOST_SOUND, self._drop_sound, self._fail),
                 "words": Worker("words", self._recognize, MOST_PIECES, self._drop_words, self._fail),
             }
+        self._writing: Worker[Piece] | None = None
+        if record is not None and realtime:
+            self._writing = Worker("record", record.add, MOST_WRITTEN, self._drop_written, self._fail)
         atexit.register(self.close)
         for reader in self._readers:
             reader.start()
@@ -301,6 +311,10 @@ class LiveSession:
                     self._step = min(piece.time - self._framed, 0.5)
                 self._framed = piece.time
             self._end = max(self._end, piece.end if isinstance(piece, Block) else piece.time + self._step)
+        if self._writing is not None:
+            self._writing.put(piece)
+        elif self._writer is not None:
+            self._writer.add(piece)
         if self._realtime:
             self._workers[kind].put((piece, arrived))
         elif isinstance(piece, Frame):
@@ -365,17 +379,25 @@ class LiveSession:
             for kind in ("face", "voice"):
                 if kind in self._workers:
                     self._workers[kind].end(drop=drop)
-            try:
-                self._finish_streams(drop)
-            except BaseException as error:
-                self._fail(error)
-            finally:
-                if self._recording is not None:
-                    self._recording.close()
+            for step in (partial(self._finish_streams, drop), self._finish_file, self._close_recording):
+                try:
+                    step()
+                except BaseException as error:
+                    self._fail(error)
             atexit.unregister(self.close)
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _finish_file(self) -> None:
+        if self._writing is not None:
+            self._writing.end(drop=False)
+        if self._writer is not None:
+            self._writer.close()
+
+    def _close_recording(self) -> None:
+        if self._recording is not None:
+            self._recording.close()
 
     def _finish_streams(self, drop: bool) -> None:
         if self._tracked is not None:
@@ -463,6 +485,10 @@ class LiveSession:
         self._words.drop(item[0])
         with self._changed:
             self.dropped = replace(self.dropped, words=self.dropped.words + 1)
+
+    def _drop_written(self, _: object) -> None:
+        with self._changed:
+            self.dropped = replace(self.dropped, recorded=self.dropped.recorded + 1)
 
     def _note(self, note: Note) -> None:
         with self._changed:

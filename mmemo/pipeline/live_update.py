@@ -25,6 +25,7 @@ class Dropped:
         sound: seconds of sound.
         words: pieces of speech that were not recognized.
         windows: of the kept result.
+        recorded: pictures and blocks of sound that were not written to the recording.
         updates: that the consumer did not take in time.
     """
 
@@ -32,6 +33,7 @@ class Dropped:
     sound: Seconds = 0.0
     words: int = 0
     windows: int = 0
+    recorded: int = 0
     updates: int = 0
 
 

@@ -16,6 +16,7 @@ from mmemo.media.live import (
     pieces_of,
     playback,
 )
+from mmemo.media.live_writing import LiveWriter
 from mmemo.pipeline.analyzer import Analyzer
 from mmemo.pipeline.extract import MAX_RATE
 from mmemo.pipeline.live_session import LiveSession, needs
@@ -28,6 +29,7 @@ def stream(
     microphone: bool | str | Path | None = None,
     analyzer: Analyzer | None = None,
     keep: bool = False,
+    record: str | Path | None = None,
     realtime: bool | None = None,
 ) -> LiveSession:
     """Follow a live person: an update of the scores for every picture, with face, voice and words together.
@@ -43,6 +45,7 @@ def stream(
             Without any of the three, give what comes to `push_frame` and `push_sound`.
         analyzer: with the model, modalities, prior, baseline and the like; `Analyzer()` by default.
         keep: keep the scores of all windows, for `result`.
+        record: write the pictures and sound that are scored to a file, ``.mkv`` or ``.mp4``.
         realtime: False for pushed pictures and sound of which nothing is to be dropped: each push does its work at
             once. True for a file at its own speed.
 
@@ -51,7 +54,8 @@ def stream(
 
     Raises:
         MediaError: if the file, stream or device can't be opened.
-        ArgumentError: for a source beside a camera or a microphone, or an analyzer that looks for what is not live.
+        ArgumentError: for a source beside a camera or a microphone, an analyzer that looks for what is not live, or a
+            recording that can't be written.
 
     >>> import mmemo
     >>> analyzer = mmemo.Analyzer(modalities=("face",))
@@ -68,8 +72,10 @@ def stream(
         raise ArgumentError("Give a source, or a camera and a microphone, not both.")
     if realtime is False and (devices or (source is not None and is_live(source))):
         raise ArgumentError("What comes live can't wait: realtime=False is for a file, or what you push.")
+    inputs = tuple(one for one in (source, camera, microphone) if isinstance(one, str | Path))
+    writer = None if record is None else LiveWriter(record, inputs)
     if source is not None and not is_live(source):
-        return _of_file(Path(source).expanduser(), analyzer, keep=keep, realtime=bool(realtime))
+        return _of_file(Path(source).expanduser(), analyzer, writer, keep=keep, realtime=bool(realtime))
     sources: list[LiveSource] = []
     try:
         if source is not None:
@@ -84,14 +90,19 @@ def stream(
         raise
     name = ", ".join(one.name for one in sources)
     return LiveSession(
-        analyzer, tuple(sources), realtime=realtime is not False, keep=keep, name=f"<{name}>" if name else None
+        analyzer,
+        tuple(sources),
+        realtime=realtime is not False,
+        keep=keep,
+        name=f"<{name}>" if name else None,
+        record=writer,
     )
 
 
-def _of_file(path: Path, analyzer: Analyzer, *, keep: bool, realtime: bool) -> LiveSession:
+def _of_file(path: Path, analyzer: Analyzer, writer: LiveWriter | None, *, keep: bool, realtime: bool) -> LiveSession:
     sees, hears, _ = needs(analyzer.modalities)
     info = probe(path)
-    how: dict[str, Any] = {"keep": keep, "start": 0.0, "end": info.duration, "name": str(path)}
+    how: dict[str, Any] = {"keep": keep, "start": 0.0, "end": info.duration, "name": str(path), "record": writer}
     if realtime:
         return LiveSession(analyzer, (playback(path, sees=sees, hears=hears, max_rate=MAX_RATE),), **how)
     pieces = pieces_of(path, sees=sees, hears=hears, max_rate=MAX_RATE, max_side=MAX_SIDE_OF_FILES)

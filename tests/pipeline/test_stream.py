@@ -19,7 +19,7 @@ import mmemo
 from mmemo import Analyzer
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError
 from mmemo.evidence import SAMPLE_RATE, Seconds
-from mmemo.media import Frame
+from mmemo.media import Frame, frames, probe, waveform
 from mmemo.media.live import Block, LiveSource, Piece, pieces_of
 from mmemo.notes import Note
 from mmemo.pipeline.live_session import UPDATES, LiveSession
@@ -122,6 +122,38 @@ def test_camera_and_microphone_with_files_in_their_place(both: Analyzer, tmp_pat
     assert "face" in kinds
     assert result.label in both.labels
     assert result.source == f"<{clip}, {clip}>"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("realtime", [False, True])
+def test_what_is_recorded_is_the_clip(both: Analyzer, tmp_path: Path, realtime: bool) -> None:
+    clip, out = make_clip(tmp_path / "clip.mp4", seconds=1.5, rate=10), tmp_path / "out.mkv"
+    with mmemo.stream(clip, analyzer=both, record=out, realtime=realtime) as session:
+        assert not out.exists()
+        list(session)
+    info = probe(out)
+    assert info.video is not None
+    assert info.duration == pytest.approx(1.5, abs=0.2)
+    assert len(list(frames(out))) + session.dropped.recorded >= 15
+    sound = np.abs(waveform(out))
+    assert len(sound) / SAMPLE_RATE == pytest.approx(1.5, abs=0.2)
+    assert sound.max() == pytest.approx(np.abs(waveform(clip)).max(), rel=0.2)
+    assert both(out).label == both(clip).label
+    with pytest.raises(ArgumentError, match="read"):
+        mmemo.stream(clip, analyzer=both, record=clip)
+
+
+def test_a_recording_of_one_stream_alone(face: Analyzer, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    with mmemo.stream(analyzer=face, record=out, realtime=False) as session:
+        for number in range(5):
+            session.push_frame(WALL if number < 3 else WALL[:32], 50 + number / 10)
+    assert [round(frame.time, 2) for frame in frames(out)] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    with mmemo.stream(analyzer=face, record=tmp_path / "empty.mp4"):
+        pass
+    assert not (tmp_path / "empty.mp4").exists()
+    with pytest.raises(ArgumentError, match="expected a file of"):
+        mmemo.stream(analyzer=face, record=tmp_path / "out.avi")
 
 
 @pytest.mark.slow
