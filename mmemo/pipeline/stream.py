@@ -76,6 +76,7 @@ def stream(
     writer = None if record is None else LiveWriter(record, inputs)
     if source is not None and not is_live(source):
         return _of_file(Path(source).expanduser(), analyzer, writer, keep=keep, realtime=bool(realtime))
+    analyzer.model  # noqa: B018 - loaded before a device is opened, which does not wait
     sources: list[LiveSource] = []
     try:
         if source is not None:

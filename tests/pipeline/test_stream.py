@@ -259,6 +259,7 @@ def test_pictures_that_change_their_size(face: Analyzer) -> None:
     assert all(len(update.people) == 1 for update in updates)
     assert codes(session) == ["frame-size"]
     assert [person.id for person in result.people] == [0]
+    assert result.people[0].box == pytest.approx(updates[-1].people[0].box, abs=0.05)
 
 
 def test_a_stream_that_never_comes_is_noted(both: Analyzer) -> None:
