@@ -1,12 +1,11 @@
-"""Memory and speed of the app, as docs/results.md reports them.
+"""Memory of the app, as docs/results.md reports it; for its live page see benchmarks/live.py.
 
     pip install 'mmemo[app]'
     python benchmarks/app.py --uploads 50
 
 Starts the server, uploads a clip of two seconds repeatedly from the page in Chromium, and measures the memory
 of the server and its process after each; then sends as many from programs, 20 at once, every tenth of which
-hangs up midway, and looks for what is left of them; then scores camera frames in this process. Run it on an
-idle machine.
+hangs up midway, and looks for what is left of them. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import os
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,9 +28,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
 
-from mmemo import load_model
-from mmemo.app.live import LiveScorer
-from mmemo.media import frames
 from mmemo.samples import make_clip
 
 WARM = 5
@@ -43,26 +38,10 @@ def main(uploads: int) -> None:
     """Print each result on a line."""
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "clip.mp4", seconds=2.0, size=(640, 480), rate=15)
-        _live(clip)
         with _served(Path(folder) / "tmp") as (server, link):
             _memory(server, link, clip, uploads)
         with _served(Path(folder) / "tmp") as (server, link):
             _crowd(server, link, Path(folder) / "tmp", clip, uploads)
-
-
-def _live(clip: Path) -> None:
-    scorer, took, cpu = LiveScorer(load_model(modalities=("face",))), [], []
-    for turn in range(5):
-        for frame in frames(clip):
-            start, busy = time.perf_counter(), time.process_time()
-            scorer.update(frame.image, 2.0 * turn + frame.time)
-            took.append(1000 * (time.perf_counter() - start))
-            cpu.append(1000 * (time.process_time() - busy))
-    took, cpu = took[10:], cpu[10:]
-    print(
-        f"live, 640x480: median {statistics.median(took):.1f} ms a picture, 95% within "
-        f"{statistics.quantiles(took, n=20)[-1]:.1f} ms; processor time {statistics.median(cpu):.1f} ms"
-    )
 
 
 @contextmanager

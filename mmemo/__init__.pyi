@@ -25,6 +25,7 @@ from .personal.adaptation import Adaptation as Adaptation
 from .personal.baseline import Baseline as Baseline
 from .pipeline.analyzer import Analyzer as Analyzer
 from .pipeline.analyzer import analyze as analyze
+from .pipeline.stream import stream as stream
 from .pretrained import load_model as load_model
 from .result import EmotionResult as EmotionResult
 

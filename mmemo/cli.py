@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from io import TextIOWrapper
 from json import dumps as escaped
@@ -23,6 +23,7 @@ from mmemo.errors import ArgumentError, ManifestError, MmemoError, missing_extra
 if TYPE_CHECKING:
     from mmemo.clip import Clip
     from mmemo.pipeline.analyzer import Analyzer, Progress
+    from mmemo.pipeline.live_session import LiveSession
     from mmemo.result import EmotionResult
 
 Classes = Annotated[
@@ -236,6 +237,84 @@ def analyze(
     from mmemo.report.terminal import render_result
 
     Console(highlight=False).print(render_result(result))
+
+
+@app.command()
+def live(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A file, a stream (rtsp://…), a pipe, - for standard input; else camera and microphone."),
+    ] = None,
+    camera: Annotated[str, typer.Option(help="Its number or name, a file in its place, or none.")] = "0",
+    microphone: Annotated[str, typer.Option(help="Its name, a file in its place, or none.")] = "default",
+    seconds: Annotated[float | None, typer.Option(help="End after so many; else with Ctrl+C.", min=0)] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the result at the end: .html, .json, .csv …")] = None,
+    record: Annotated[Path | None, typer.Option(help="Write picture and sound to a file: .mkv or .mp4.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print each update as a line of JSON.")] = False,
+    in_app: Annotated[bool, typer.Option("--app", help="Show the live page in the browser instead.")] = False,
+    port: Annotated[int, typer.Option(help="Of --app; 0 takes any that is free.")] = 7860,
+    modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
+    model: Annotated[str, typer.Option(help="default, large, or a folder that a recipe saved.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
+    people: Annotated[int | None, typer.Option(help="How many people are seen, if you know it.", min=1)] = None,
+    max_faces: Annotated[int | None, typer.Option(help="The most faces at once; 8 by default.", min=1)] = None,
+    prior: PriorText = "balanced",
+    baseline: BaselineFile = None,
+    adaptation: AdaptationFile = None,
+    classes: Classes = None,
+) -> None:
+    """Follow a live person by face, voice and words, in the terminal or in the browser.
+
+    Nothing is kept without --out and --record.
+    """
+    personal, own = _personal(prior, baseline, adaptation), _import(classes)
+    if in_app:
+        from mmemo.app.personal import Personal
+        from mmemo.app.server import serve
+        from mmemo.batch.settings import Settings
+
+        settings = Settings.of(model, None if modalities is None else _names(modalities), device, classes=own)
+        serve(settings, port, personal=Personal(**personal), page="/live")
+        return
+    from mmemo.pipeline.analyzer import Analyzer
+    from mmemo.pipeline.stream import stream
+    from mmemo.report.formats import check_output
+
+    if out is not None:
+        check_output(out, None if source is None else Path(source), (baseline, adaptation))
+    chosen = None if modalities is None else _names(modalities)
+    analyzer = Analyzer(model, chosen, device, people=people, max_faces=max_faces, classes=own, **personal)
+    given: dict[str, Any] = {}
+    if source is None and camera != "none":
+        given["camera"] = int(camera) if camera.isdecimal() else camera
+    if source is None and microphone != "none":
+        given["microphone"] = True if microphone == "default" else microphone
+    if source is None and not given:
+        raise ArgumentError("Nothing to follow: give a source, a camera or a microphone.")
+    with stream(source, **given, analyzer=analyzer, keep=out is not None, record=record) as session:
+        with suppress(KeyboardInterrupt):
+            _show(session, json, seconds)
+        if out is not None:
+            session.result().save(out)
+
+
+def _show(session: LiveSession, json: bool, seconds: float | None) -> None:
+    """Print the updates as they come, until the session ends or so many seconds of it have passed."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from mmemo.report.terminal import render_update
+
+    first: float | None = None
+    with nullcontext() if json else Live(console=Console(highlight=False), refresh_per_second=15) as view:
+        for update in session:
+            first = update.time if first is None else first
+            if view is None:
+                _print_json(escaped(update.to_dict()))
+            else:
+                view.update(render_update(update))
+            if seconds is not None and update.time - first >= seconds:
+                return
 
 
 @app.command("baseline")

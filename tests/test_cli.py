@@ -90,6 +90,19 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert set(told["modalities"]) == {"face"}
 
 
+def test_live(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    assert call(monkeypatch, "live", clip, "--json", "--modalities", "face", "--seconds", "1", "--out", out) == 0
+    updates = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {update["label"] for update in updates} == {"happiness"}
+    assert updates[-1]["time"] == pytest.approx(1.0, abs=0.1)
+    assert json.loads(out.read_text())["source"] == str(clip)
+    camera = ["--camera", clip, "--microphone", "none", "--seconds", "0.1", "--record", tmp_path / "film.mkv"]
+    assert call(monkeypatch, "live", *camera, "--modalities", "face") == 0
+    assert probe(tmp_path / "film.mkv").video is not None
+    assert "happiness" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -107,6 +120,10 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         (["analyze", "--text", "x", "--device", "gpu"], "Did you mean 'cpu'"),
         (["analyze", "--text", "x", "--device", "mps"], "ONNX Runtime has"),
         (["analyze", "none.mp4", "--channel", "rihgt"], "Did you mean 'right'"),
+        (["live", "none.mp4"], "does not exist"),
+        (["live", "none.mp4", "--out", "x.docx"], "expected one of"),
+        (["live", "--camera", "none", "--microphone", "none"], "Nothing to follow"),
+        (["live", "--camera", "/dev/video99"], "The camera /dev/video99 can't be opened"),
     ],
 )
 def test_what_is_wrong_is_one_line(

@@ -21,7 +21,7 @@ from mmemo.samples import make_clip
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
     "mmemo": """Adaptation Analyzer Baseline CalibrateOptions Calibration Clip EmotionModel EmotionResult Frames Predictions Sound TrainOptions analyze
-        analyze_many calibrate compare data download encoders errors evaluation explain fusion labels load_model samples spot_micro testing train""",
+        analyze_many calibrate compare data download encoders errors evaluation explain fusion labels load_model samples spot_micro stream testing train""",
     "mmemo.encoders": """ActionUnitEncoder BlendshapeEncoder Encoder Encoding FaceEncoder FaceSequenceEncoder
         ImageBackboneEncoder LinearProbe ProbeEncoder SavableEncoder SpeechBackboneEncoder TextBackboneEncoder TextEncoder VoiceEncoder
         WhisperLayersEncoder load_image_backbone load_speech_backbone load_text_backbone""",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import shutil
-import time
+from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, UploadFile, WebSocket
@@ -22,12 +22,13 @@ from starlette.websockets import WebSocketDisconnect
 import mmemo
 from mmemo.app import html
 from mmemo.app.analysis import Analyst, StoppedError, plain_name
-from mmemo.app.live import LiveScorer, decode_frame
+from mmemo.app.live import push_message
 from mmemo.app.middleware import session_of
 from mmemo.app.sessions import Visitor
 from mmemo.document import schemas
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError, TimeLimitError
 from mmemo.evidence import Channel
+from mmemo.pipeline.live_session import LiveSession
 from mmemo.result import EmotionResult
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,10 @@ def _routes(analyst: Analyst) -> APIRouter:
     def page() -> HTMLResponse:
         return HTMLResponse(html.live(analyst.model.labels))
 
+    @router.get("/live/sound.js", include_in_schema=False)
+    def recorder() -> FileResponse:
+        return FileResponse(str(files("mmemo.app").joinpath("templates/live_sound.js")), media_type="text/javascript")
+
     @router.websocket("/live/scores")
     async def scores(connection: WebSocket) -> None:
         nonlocal live
@@ -157,13 +162,7 @@ def _routes(analyst: Analyst) -> APIRouter:
             return
         live += 1
         try:
-            scorer = await run_in_threadpool(lambda: LiveScorer(analyst.personal.adjusted(analyst.model)))
-            while True:
-                image = decode_frame(await connection.receive_bytes())
-                start = time.perf_counter()
-                faces = await run_in_threadpool(scorer.update, image, start)
-                scored = [{"person": face.person, "box": face.box, "scores": face.scores} for face in faces]
-                await connection.send_json({"faces": scored, "ms": round(1000 * (time.perf_counter() - start), 1)})
+            await _follow(connection, analyst)
         except WebSocketDisconnect:
             pass
         except MmemoError as error:
@@ -172,6 +171,30 @@ def _routes(analyst: Analyst) -> APIRouter:
             live -= 1
 
     return router
+
+
+async def _follow(connection: WebSocket, analyst: Analyst) -> None:
+    """Score what a live page sends, until it leaves."""
+    session = await run_in_threadpool(lambda: LiveSession(analyst.personal.analyzer(analyst.model)))
+
+    async def receive() -> None:
+        while True:
+            push_message(session, await connection.receive_bytes())
+
+    async def send() -> None:
+        async for update in session:
+            await connection.send_json(update.to_dict())
+
+    tasks = [asyncio.create_task(receive()), asyncio.create_task(send())]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        await run_in_threadpool(session.close)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _failure(_: Request, error: Exception) -> JSONResponse:

@@ -73,7 +73,7 @@ def memory(count: int, fewest: int) -> str:
 
 
 def live(labels: LabelSet) -> str:
-    """The live page, which scores the camera's pictures."""
+    """The live page, which scores what camera and microphone give."""
     return _panel("live.html.jinja", label_colors=colors(labels))
 
 

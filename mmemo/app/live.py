@@ -1,104 +1,38 @@
-"""Live scores of a camera, frame by frame: the face alone, over the last second."""
+"""What the live page sends: pictures of the camera and sound of the microphone, as they come."""
 
 from __future__ import annotations
 
 import struct
-from collections import deque
-from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
-from mmemo.box_tracks import Box
-from mmemo.encoders.softmax import log_softmax, softmax
 from mmemo.errors import ArgumentError
-from mmemo.evidence import Evidence, Seconds
-from mmemo.faces import FaceTracker
-from mmemo.model import EmotionModel
-from mmemo.pipeline.windows import Grid, Sighting, face_windows
-from mmemo.result import Scores
+from mmemo.pipeline.live_session import LiveSession
 
-SPAN: Seconds = 1.0
-"""Scores are those of the last second: shorter jitters, longer lags behind the face."""
 MOST_PIXELS = 640 * 480
-_HEADER = struct.Struct("<HH")
+MOST_SAMPLES = 96_000
+_PICTURE, _SOUND = struct.Struct("<BxHH"), struct.Struct("<BxxxI")
+"""Headers, little endian: 0, width and height, before RGBA; 1 and the sample rate, before float32 samples, mono."""
 
 
-@dataclass(frozen=True)
-class LiveFace:
-    """Current scores of one face; ``box`` is left, top, right, bottom as shares of the frame's width and height."""
-
-    person: int
-    box: Box
-    scores: Scores
-
-
-@dataclass(frozen=True, eq=False)
-class _FrameScores:
-    """Scores of a face in one frame: log scores (K,), and the image quality, 0 to 1."""
-
-    time: Seconds
-    logits: np.ndarray
-    quality: float
-
-
-class LiveScorer:
-    """Scores the frames of one camera as they come. One instance a connection; not to be shared between threads.
-
-    Args:
-        model: its face encoder is used; voice and text need more than a moment.
-        span: seconds of past frames that count.
+def push_message(session: LiveSession, message: bytes) -> None:
+    """Give a session what a message of the page holds. Its time is that of its arrival.
 
     Raises:
-        ArgumentError: if the model has no face encoder.
+        ArgumentError: if the message is neither a picture nor sound, or larger than those of the page; and what the
+            session raises.
     """
-
-    def __init__(self, model: EmotionModel, span: Seconds = SPAN) -> None:
-        if "face" not in model.modalities:
-            raise ArgumentError(f"The live view needs a model with the modality face, this one has {model.modalities}.")
-        self._model = model
-        self._span = span
-        self._tracker = FaceTracker(max_faces=4)
-        self._history: dict[int, deque[_FrameScores]] = {}
-
-    def update(self, image: np.ndarray, time: Seconds) -> list[LiveFace]:
-        """The faces of the next frame (H, W, 3) uint8 RGB, the most prominent first.
-
-        Each frame is encoded once. The scores are the mean of the log scores of the last second, weighted by
-        quality, as the face encoder takes it over the frames of a window.
-
-        Args:
-            time: of the picture, in seconds of any clock that only goes forward.
-        """
-        height, width = image.shape[:2]
-        sighting = Sighting(time, (width, height), self._tracker.update(image, time))
-        people = next(face_windows([sighting], Grid(self._span, self._span, self._span, time)))
-        self._forget(time - self._span)
-        if not people:
-            return []
-        encoding = self._model.encode("face", [Evidence(time, time + self._span, face=face) for face in people])
-        faces = []
-        for row, face in enumerate(people):
-            history = self._history.setdefault(face.person, deque())
-            if encoding.present[row]:
-                logits = log_softmax(encoding.logits[row].astype(float))
-                history.append(_FrameScores(time, logits, float(face.quality[0])))
-            if history:
-                weights = [one.quality + 1e-6 for one in history]
-                mean = np.average([one.logits for one in history], axis=0, weights=weights)
-                left, top, right, bottom = (face.box[0] / np.array([width, height, width, height])).tolist()
-                scores = self._model.labels.scores(softmax(mean))
-                faces.append(LiveFace(face.person, (left, top, right, bottom), scores))
-        return faces
-
-    def _forget(self, past: Seconds) -> None:
-        for history in self._history.values():
-            while history and history[0].time < past:
-                history.popleft()
-        self._history = {person: history for person, history in self._history.items() if history}
+    now = perf_counter()
+    if message[:1] == b"\1":
+        samples, rate = decode_sound(message)
+        session.push_sound(samples, now - len(samples) / rate, sample_rate=rate)
+    else:
+        session.push_frame(decode_frame(message), now)
 
 
 def decode_frame(message: bytes) -> np.ndarray:
-    """A frame as the live page sends it: width and height (two uint16, little endian), then RGBA bytes.
+    """A picture as the live page sends it.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -106,14 +40,32 @@ def decode_frame(message: bytes) -> np.ndarray:
     Raises:
         ArgumentError: if the bytes are not as many as width and height say, or more than ``MOST_PIXELS``.
     """
-    if len(message) < _HEADER.size:
-        raise ArgumentError(f"A live frame begins with {_HEADER.size} bytes of width and height.")
-    width, height = _HEADER.unpack_from(message)
+    if len(message) < _PICTURE.size or message[0] != 0:
+        raise ArgumentError(f"A live frame begins with {_PICTURE.size} bytes: 0, a blank, width and height.")
+    _, width, height = _PICTURE.unpack_from(message)
     pixels = width * height
-    if not 0 < pixels <= MOST_PIXELS or len(message) != _HEADER.size + 4 * pixels:
+    if not 0 < pixels <= MOST_PIXELS or len(message) != _PICTURE.size + 4 * pixels:
         raise ArgumentError(
             f"A live frame of {width} x {height} must have {4 * pixels} bytes of RGBA, and at most {MOST_PIXELS} "
-            f"pixels; got {len(message) - _HEADER.size} bytes."
+            f"pixels; got {len(message) - _PICTURE.size} bytes."
         )
-    rgba = np.frombuffer(message, np.uint8, offset=_HEADER.size).reshape(height, width, 4)
+    rgba = np.frombuffer(message, np.uint8, offset=_PICTURE.size).reshape(height, width, 4)
     return np.ascontiguousarray(rgba[:, :, :3])
+
+
+def decode_sound(message: bytes) -> tuple[np.ndarray, int]:
+    """Sound as the live page sends it.
+
+    Returns:
+        samples (N,) float32, and their rate in Hz.
+
+    Raises:
+        ArgumentError: if there are no samples, more than ``MOST_SAMPLES``, or a part of one.
+    """
+    size = len(message) - _SOUND.size
+    if not 0 < size <= 4 * MOST_SAMPLES or size % 4:
+        raise ArgumentError(
+            f"Live sound is {_SOUND.size} bytes of header and at most {MOST_SAMPLES} samples of 4 bytes; got {size}."
+        )
+    _, rate = _SOUND.unpack_from(message)
+    return np.nan_to_num(np.frombuffer(message, "<f4", offset=_SOUND.size)), rate

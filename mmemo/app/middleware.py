@@ -27,7 +27,7 @@ _LOCAL = {"127.0.0.1", "localhost"}
 _SESSION = "mmemo.session"
 _JOIN, _UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 _KNOWN = re.compile(
-    r"/|/live|/live/scores|/api/analyze|/openapi\.json|/results/[^/]+/[^/]+"
+    r"/|/live|/live/(scores|sound\.js)|/api/analyze|/openapi\.json|/results/[^/]+/[^/]+"
     r"|/(assets|static)/.+|/theme\.css|/favicon\.ico|/manifest\.json"
     rf"|{_JOIN}|{_UPLOAD}|/gradio_api/(upload_progress|queue/data|heartbeat/[^/]+)|{FETCH}.+"
 )
@@ -51,7 +51,9 @@ _NO_TOKEN = (
     "send the part after ?token= as the header `Authorization: Bearer …`."
 )
 
-_TO_THE_PAGE = '<meta http-equiv="refresh" content="0;url=/">'
+_ENTRANCES = ("/", "/live")
+"""Pages that the printed link may lead to."""
+_TO_THE_PAGE = '<meta http-equiv="refresh" content="0;url={}">'
 """To the page without the token in its address. After a redirect a browser would keep the cookie back where the link
 was on a page of another site; not when a page of this server leads on."""
 
@@ -89,11 +91,11 @@ class AccessGuard:
             session = self._admitted(request)
             if _KNOWN.fullmatch(path) is None:
                 raise _RefusedError(404, "There is nothing at this address.")
-            if path == "/":
+            if path in _ENTRANCES:
                 session = session or secrets.token_urlsafe(16)
                 send = _with_cookie(send, f"{_cookie_name(scope)}={session}.{self._sign(session)}")
                 if "token" in request.query_params:
-                    await _send_page(send, 200, _html("mmemo", _TO_THE_PAGE))
+                    await _send_page(send, 200, _html("mmemo", _TO_THE_PAGE.format(path)))
                     return
             scope[_SESSION] = session
             if scope["type"] == "websocket":

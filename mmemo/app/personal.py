@@ -16,6 +16,7 @@ from mmemo.model import EmotionModel, Prior
 from mmemo.personal.adaptation import Adaptation
 from mmemo.personal.baseline import Baseline
 from mmemo.personal.corrections import Corrections
+from mmemo.pipeline.analyzer import Analyzer
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Personal:
             "baseline": baseline.to_dict() if isinstance(baseline, Baseline) else baseline,
             "adaptation": None if adaptation is None else to_document(adaptation),
         }
+
+    def analyzer(self, model: EmotionModel) -> Analyzer:
+        """An analyzer with the model as it scores now; errors are those of `adjusted`."""
+        return Analyzer(model, prior=self.prior, baseline=self.baseline, adaptation=self._learned(model))
 
     def adjusted(self, model: EmotionModel) -> EmotionModel:
         """The model as it scores now.

@@ -34,6 +34,7 @@ def serve(
     with_token: bool = True,
     clip_timeout: Seconds | None = CLIP_TIMEOUT,
     personal: Personal = Personal(),  # noqa: B008 - it is frozen
+    page: str = "/",
 ) -> None:
     """Serve the app until it is interrupted (SIGINT), ended (SIGTERM) or its terminal is closed (SIGHUP).
 
@@ -43,6 +44,7 @@ def serve(
         with_token: whether all requests must show a token, which is new each time and printed with the address.
         clip_timeout: seconds that the analysis of an upload may take; None for no limit.
         personal: prior, baseline and adaptation of all analyses, and where corrections are kept.
+        page: that the printed link leads to: "/", or "/live".
 
     Raises:
         MissingExtraError: if Gradio is not installed.
@@ -61,7 +63,7 @@ def serve(
             results = ResultStore(root / "results")
             analyst = Analyst(settings, results, round(most_megabytes * 1e6), clip_timeout, personal)
             analyst.warm_up()
-            _run(build(analyst, root, address, token), analyst, listening, f"{address}{_query(token)}")
+            _run(build(analyst, root, address, token), analyst, listening, f"{address}{_query(page, token)}")
     finally:
         listening.close()
 
@@ -84,8 +86,8 @@ def _run(app: Any, analyst: Analyst, listening: socket.socket, link: str) -> Non
     server.run(sockets=[listening])
 
 
-def _query(token: str | None) -> str:
-    return f"/?token={token}" if token else ""
+def _query(page: str, token: str | None) -> str:
+    return f"{page}?token={token}" if token else page.rstrip("/")
 
 
 @contextmanager

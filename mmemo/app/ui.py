@@ -66,7 +66,7 @@ def blocks(analyst: Analyst, uploads: Uploads, address: str, *, token: bool) -> 
         with gr.Tab("Compare modalities"):
             choice, comparison = _compare_tab(analyst)
         with gr.Tab("Live"):
-            gr.HTML('<iframe class="live" src="/live" allow="camera" title="Live view of the camera"></iframe>')
+            gr.HTML('<iframe class="live" src="/live" allow="camera; microphone" title="Live view"></iframe>')
         with gr.Tab("For programs"):
             gr.HTML(_programs(analyst, address, token))
 

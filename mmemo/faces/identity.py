@@ -186,6 +186,10 @@ class PersonGallery:
         named = [replace(face, person=person) for face, person in people if person is not None]
         return named if len(named) == len(faces) else None
 
+    def person(self, track: int) -> int | None:
+        """The person of a track; None as long as it is open."""
+        return self._tracks[track].person
+
     def finish(self) -> dict[int, int]:
         """Match the tracks that are left, at the end of the clip; gives the person of each track."""
         self._match(np.inf)

@@ -67,7 +67,7 @@ def waveform_blocks(
     """
     damage = damage if damage is not None else Damage()
     size, pending, count = int(seconds * SAMPLE_RATE), [], 0
-    mono: Callable[[np.ndarray], np.ndarray] = _Mono(damage) if channel == "mix" else _OneChannel(source, channel)
+    mono: Callable[[np.ndarray], np.ndarray] = Mono(damage) if channel == "mix" else _OneChannel(source, channel)
     for samples in _samples(source, SAMPLE_RATE, None, start, end, damage):
         if levels is not None:
             levels.add(samples)
@@ -133,7 +133,7 @@ def _placed(source: str | Media, rate: int, layout: str | None, start: Seconds, 
                 yield from _placed(file, rate, layout, 0.0, damage)
                 return
         pieces = pieces or decode(container, stream, damage)
-        resampler, channels, started = _resampler(rate, layout), 1, False
+        resampler, channels, started = resampler_to(rate, layout), 1, False
         for piece in pieces:
             late = 0.0 if piece.time is None else piece.time - zero - place / rate
             pause = _SHORTEST_GAP < late < _LONGEST_GAP
@@ -141,13 +141,13 @@ def _placed(source: str | Media, rate: int, layout: str | None, start: Seconds, 
                 for samples in _flushed(resampler, damage):
                     yield place, samples
                     place += len(samples)
-                resampler = _resampler(rate, layout)
+                resampler = resampler_to(rate, layout)
             try:
                 blocks = resampler.resample(piece)
             except (av.FFmpegError, ValueError):  # the format changes midway
-                resampler = _resampler(rate, layout)
+                resampler = resampler_to(rate, layout)
                 blocks = resampler.resample(piece)
-            resampled = [_finite(block, damage) for block in blocks]
+            resampled = [finite(block, damage) for block in blocks]
             channels, started = resampled[0].shape[1] if resampled else channels, True
             if pause and piece.time - zero > longest:
                 raise MediaError(
@@ -227,16 +227,16 @@ def _without(pieces: Iterator[Any], piece: Any, samples: int) -> Iterator[Any]:
     return chain([piece], pieces) if piece is not None else iter(())
 
 
-def _resampler(rate: int, layout: str | None) -> Any:
+def resampler_to(rate: int, layout: str | None) -> Any:
     return av.AudioResampler(format="flt", layout=layout, rate=rate)
 
 
 def _flushed(resampler: Any, damage: Damage) -> list[np.ndarray]:
     """What a resampler still holds."""
-    return [_finite(block, damage) for block in resampler.resample(None)]
+    return [finite(block, damage) for block in resampler.resample(None)]
 
 
-def _finite(block: Any, damage: Damage) -> np.ndarray:
+def finite(block: Any, damage: Damage) -> np.ndarray:
     """The samples of a block, (N, channels); what is not finite becomes silence."""
     samples: np.ndarray = block.to_ndarray().reshape(-1, block.layout.nb_channels)
     bad = ~np.isfinite(samples)
@@ -246,7 +246,7 @@ def _finite(block: Any, damage: Damage) -> np.ndarray:
     return samples
 
 
-class _Mono:
+class Mono:
     """Mixes channels down to their mean, which no layout can push out of range; where two cancel, the first is taken.
 
     A microphone that was wired the wrong way round makes channels of opposite phase: their mean is silence.

@@ -84,7 +84,7 @@ def _pictures(
 ) -> Generator[_Picture, None, None]:
     """The pictures from ``start`` or somewhat earlier on."""
     if isinstance(source, Frames):
-        shrink = _Development(max_side, 1.0, 1)
+        shrink = Development(max_side, 1.0, 1)
         small = max_side is None or max(source.size) <= max_side
         for number, time in enumerate(source.times.tolist()):
             yield time, partial(_of_array, source, number, None if small else shrink)
@@ -99,7 +99,7 @@ def _pictures(
         first = origin(container)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
         last = -step
-        develop = _Development(max_side, 1.0 if still else _pixel_aspect(stream), _orientation(file) if still else None)
+        develop = Development(max_side, 1.0 if still else _pixel_aspect(stream), _orientation(file) if still else None)
         for picture in decode(container, stream, damage, start if start > 0 else None):
             time = last + step if picture.time is None else max(0.0, picture.time - first)
             if time <= last:
@@ -108,12 +108,12 @@ def _pictures(
             yield time, partial(develop, picture)
 
 
-def _of_array(frames: Frames, number: int, develop: _Development | None) -> np.ndarray:
+def _of_array(frames: Frames, number: int, develop: Development | None) -> np.ndarray:
     image = frames.image(number)
     return image if develop is None else develop(av.VideoFrame.from_ndarray(image, format="rgb24"))
 
 
-class _Development:
+class Development:
     """What is done to each decoded picture of a file, to be seen as it was taken.
 
     Args:

@@ -20,7 +20,7 @@ from mmemo.media.sound import sound_blocks
 from mmemo.media.sound_track import sound_track
 from mmemo.media.video import Frame
 
-_CLOCK = Fraction(1, 90_000)
+CLOCK = Fraction(1, 90_000)
 _CARRIED = {"aac", "mp3", "ac3", "eac3"}
 """Codecs that an MP4 file holds and every player knows: such sound is copied, not encoded again."""
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
@@ -98,9 +98,9 @@ def _write_pictures(container: Any, pictures: Iterable[Frame], written: Iterator
         if stream is None:
             stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.time_base = stream.time_base = _CLOCK
+            stream.codec_context.time_base = stream.time_base = CLOCK
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.image[:height, :width]), format="rgb24")
-        picture.pts, picture.time_base = round(frame.time / _CLOCK), _CLOCK
+        picture.pts, picture.time_base = round(frame.time / CLOCK), CLOCK
         container.mux(stream.encode(picture))
         while reached <= frame.time:
             reached = next(written, float("inf"))
@@ -155,10 +155,17 @@ def _encode(container: Any, stream: Any, rate: int, blocks: Iterable[np.ndarray]
     given = 0
     for block in blocks:
         for start in range(0, len(block), _BLOCK):
-            piece = np.ascontiguousarray(block[start : start + _BLOCK], np.float32)
-            frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="flt", layout=stream.layout.name)
-            frame.sample_rate, frame.pts, frame.time_base = rate, given, Fraction(1, rate)
-            container.mux(stream.encode(frame))
-            given += len(piece)
+            given = encode_samples(container, stream, block[start : start + _BLOCK], given)
             yield given / rate
     container.mux(stream.encode(None))
+
+
+def encode_samples(container: Any, stream: Any, samples: np.ndarray, given: int) -> int:
+    """Encode samples (N, channels), or (N,) of one channel, after those that were given; their number afterwards."""
+    for start in range(0, len(samples), _BLOCK):
+        piece = np.ascontiguousarray(samples[start : start + _BLOCK], np.float32)
+        frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="flt", layout=stream.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = stream.rate, given, Fraction(1, stream.rate)
+        container.mux(stream.encode(frame))
+        given += len(piece)
+    return given

@@ -30,7 +30,7 @@ from mmemo.personal.baseline import Baseline
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.extract import Extraction, extract
 from mmemo.pipeline.frames import FrameRecorder
-from mmemo.pipeline.score import EncodingRecorder, score
+from mmemo.pipeline.score import ClipScores, EncodingRecorder, score
 from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import find_model, load_model, model_folder
 from mmemo.report.formats import inputs_of
@@ -173,26 +173,55 @@ class Analyzer:
         self._warm_up(clip, info)
         recorder = FrameRecorder(every=self._frames == "all") if self._frames else None
         with closing(self._extract(clip, info, recorder)) as extraction:
-            running = RunningBaseline() if self._baseline == "auto" else None
+            running = self.running_baseline()
             windows = extraction.windows(progress)
             if recorder is not None:
                 windows = recorder.scoring(windows, self._adjusted_model())
             scored = score(self.model, windows, running)
-        notes = [*extraction.notes, *_unscored(clip, self.modalities, scored.modalities, extraction)]
-        notes += [] if scored.note is None else [scored.note]
-        if not scored.modalities:
-            raise MissingStreamError(_nothing(clip, self.modalities, notes))
-        micro, micro_notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
-        notes += [*_burst_notes(scored.segments), *micro_notes, *self._personal_notes(running, scored.modalities)]
-        source = None if clip.path is None else str(clip.path)
-        inputs = tuple(
-            str(file.absolute()) for file in (clip.audio, clip.subtitles, self._folder) if isinstance(file, Path)
-        )
+        name = None if clip.path is None else str(clip.path)
+        result = self.result(name, extraction, scored, running, clip.channel)
+        micro, notes = _micro_expressions(clip, info, self._people) if self._micro else (None, ())
+        given = (clip.audio, clip.subtitles, self._folder)
+        inputs = tuple(str(file.absolute()) for file in given if isinstance(file, Path))
         frames = None
         if recorder is not None:
             frames = recorder.frames(
-                tuple(self.labels), [str(file) for file in inputs_of(source, inputs) if file is not None]
+                tuple(self.labels), [str(file) for file in inputs_of(name, inputs) if file is not None]
             )
+        return replace(
+            result,
+            micro_expressions=micro,
+            notes=tuple(dict.fromkeys((*result.notes, *notes))),
+            frames=frames,
+            inputs=inputs,
+        )
+
+    def running_baseline(self) -> RunningBaseline | None:
+        """What takes the earlier windows of a clip off the later ones; None unless the baseline is "auto"."""
+        return RunningBaseline() if self._baseline == "auto" else None
+
+    def result(
+        self,
+        source: str | None,
+        extraction: Extraction,
+        scored: ClipScores,
+        running: RunningBaseline | None = None,
+        channel: Channel = "mix",
+    ) -> EmotionResult:
+        """The result of a clip whose windows were extracted and scored.
+
+        Args:
+            source: the file, or the name of what is none; None for text alone.
+            running: the baseline that its windows were scored with.
+
+        Raises:
+            MissingStreamError: if no window had anything to score.
+        """
+        notes = [*extraction.notes, *_unscored(source, self.modalities, scored.modalities, extraction)]
+        notes += [] if scored.note is None else [scored.note]
+        if not scored.modalities:
+            raise MissingStreamError(_nothing(source, self.modalities, notes))
+        notes += [*_burst_notes(scored.segments), *self._personal_notes(running, scored.modalities)]
         return EmotionResult(
             source=source,
             duration=extraction.grid.duration,
@@ -204,18 +233,15 @@ class Analyzer:
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
             weights=self.model.weights,
-            settings=self._settings(clip.channel),
+            settings=self._settings(channel),
             start=extraction.grid.start,
             speech=None if extraction.activity is None else extraction.activity.spans,
-            micro_expressions=micro,
             prosody=_measure_prosody(extraction) if self._prosody else None,
-            frames=frames,
-            inputs=inputs,
         )
 
     def _extract(self, clip: Clip, info: MediaInfo | None, recorder: FrameRecorder | None = None) -> Extraction:
-        how = self.modalities, self.window, self.hop, self._recognizer, self._people, self._max_faces, recorder
-        return extract(clip, info, *how)
+        how = self.modalities, self.window, self.hop, self._recognizer, self._people, self._max_faces
+        return extract(clip, info, *how, recorder=recorder)
 
     @property
     def _folder(self) -> Path | None:
@@ -457,14 +483,14 @@ def _burst_notes(segments: Sequence[Segment]) -> list[Note]:
     return [Note("vocal-bursts", message)]
 
 
-def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> str:
+def _nothing(source: str | None, modalities: Sequence[str], notes: Sequence[Note]) -> str:
     reasons = " ".join(note.message for note in notes)
-    what = clip.path or "The text"
+    what = source or "The text"
     return f"{what} has nothing to analyze; looked for: {', '.join(modalities)}. {reasons}".strip()
 
 
 def _unscored(
-    clip: Clip, modalities: Sequence[str], scored: Mapping[str, ModalityScores], extraction: Extraction
+    source: str | None, modalities: Sequence[str], scored: Mapping[str, ModalityScores], extraction: Extraction
 ) -> list[Note]:
     """Notes on evidence that is there and could not be scored."""
     notes = []
@@ -480,7 +506,7 @@ def _unscored(
             )
         )
     unseen = {"no-video", "no-face"} & {note.code for note in extraction.notes}
-    if clip.path is not None and "face" in modalities and "face" not in scored and not unseen:
+    if source is not None and "face" in modalities and "face" not in scored and not unseen:
         notes.append(
             Note(
                 "poor-face",

@@ -43,7 +43,7 @@ that; what was detected by .65, the least, and is not confirmed has .33."""
 PREFETCH = 8
 """Windows of faces that may wait for the encoders."""
 
-_NO_VOICE = {
+NO_VOICE = {
     "empty": ("no-audio", "The sound track holds no sound, so voice was not scored."),
     "digital-silence": ("silent-audio", "The sound track is digital silence, so voice was not scored."),
     "too-quiet": ("quiet-audio", "The sound is too quiet to tell speech from noise, so voice was not scored."),
@@ -182,51 +182,77 @@ def _sightings(
     recorder: FrameRecorder | None,
 ) -> Iterator[Sighting]:
     """The faces of the frames that are analyzed; absence and damage are noted at the end."""
-    damage, frames, with_face, denoised, due = Damage(), 0, 0, 0, 0.0
+    damage, log, due = Damage(), SightingLog(extraction), 0.0
     side = None if info.kind == "image" else media.MAX_SIDE
     rate = None if recorder is not None and recorder.every else MAX_RATE
     images = media.frames(info.source, clip.start, clip.end, max_side=side, max_rate=rate, damage=damage)
     if alter is not None:
         images = (replace(frame, image=alter(frame.image)) for frame in images)
     still = info.kind == "image"
-    most = min(people or math.inf, max_faces or people or (MAX_FACES_STILL if still else MAX_FACES))
-    faces = _StillFaces(int(most)) if still else _TrackedFaces(int(most), people)
+    most = most_faces(people, max_faces, still=still)
+    faces = _StillFaces(most) if still else TrackedFaces(most, people)
     for sighting in faces.sightings(images):
-        frames, with_face = frames + 1, with_face + bool(sighting.faces)
-        denoised += any(face.noise > 0 for face in sighting.faces)
-        boxes = {face.person: _relative_box(face, *sighting.size) for face in sighting.faces}
-        extraction.box_tracks.add(sighting.time, boxes)
-        for face in sighting.faces:
-            total, count = extraction.confidence.get(face.person, (0.0, 0))
-            extraction.confidence[face.person] = total + face.confidence, count + 1
+        log.add(sighting)
         if recorder is not None:
             recorder.add(sighting)
         if sighting.time >= due:  # where every frame is recorded, windows get those that they get otherwise
             due = sighting.time + (0.9 / MAX_RATE if rate is None else 0.0)
             yield sighting
-    if not frames:
-        extraction.notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
-    elif not with_face:
-        extraction.notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
-    if faces.crowded and most != people:
-        used = "the largest was" if most == 1 else f"the {most} largest were"
-        message = f"More faces were in view at once: only {used} used; give max_faces=…."
-        extraction.notes.append(Note("many-faces", message))
-    if faces.unsure:
-        what = (
-            "What looked like a face was" if faces.unsure == 1 else f"{faces.unsure} things that looked like faces were"
-        )
-        extraction.notes.append(Note("unsure-face", f"{what} not confirmed to be one, and left out."))
-    if denoised > 0.1 * with_face:
-        message = (
-            f"In {denoised / with_face:.0%} of the pictures with a face it was found only after denoising: "
-            "there the scores of the face are less certain."
-        )
-        extraction.notes.append(Note("enhanced-faces", message))
+    log.note(faces.crowded and most != people, faces.unsure, most)
     _note_damage(info, damage, "picture", extraction)
 
 
-def _relative_box(face: Face, width: int, height: int) -> Box:
+def most_faces(people: int | None, max_faces: int | None, *, still: bool = False) -> int:
+    """The most faces at once that are used."""
+    return int(min(people or math.inf, max_faces or people or (MAX_FACES_STILL if still else MAX_FACES)))
+
+
+class SightingLog:
+    """Records the faces of each frame into an `Extraction`, and at the end what a reader must know of them."""
+
+    def __init__(self, extraction: Extraction) -> None:
+        self._extraction = extraction
+        self._frames = self._with_face = self._denoised = 0
+
+    def add(self, sighting: Sighting) -> None:
+        """Record the faces of the next frame."""
+        self._frames, self._with_face = self._frames + 1, self._with_face + bool(sighting.faces)
+        self._denoised += any(face.noise > 0 for face in sighting.faces)
+        boxes = {face.person: relative_box(face, *sighting.size) for face in sighting.faces}
+        self._extraction.box_tracks.add(sighting.time, boxes)
+        for face in sighting.faces:
+            total, count = self._extraction.confidence.get(face.person, (0.0, 0))
+            self._extraction.confidence[face.person] = total + face.confidence, count + 1
+
+    def note(self, crowded: bool, unsure: int, most: int) -> None:
+        """Note what was missing, too much or unsure.
+
+        Args:
+            crowded: whether there were more faces than ``most`` at once.
+            unsure: tracks that were left out, as it was not confirmed that they are faces.
+        """
+        notes = self._extraction.notes
+        if not self._frames:
+            notes.append(Note("no-video", "No picture of the file could be decoded, so no face was scored."))
+        elif not self._with_face:
+            notes.append(Note("no-face", "No face was found in the picture, so no face was scored."))
+        if crowded:
+            used = "the largest was" if most == 1 else f"the {most} largest were"
+            message = f"More faces were in view at once: only {used} used; give max_faces=…."
+            notes.append(Note("many-faces", message))
+        if unsure:
+            what = "What looked like a face was" if unsure == 1 else f"{unsure} things that looked like faces were"
+            notes.append(Note("unsure-face", f"{what} not confirmed to be one, and left out."))
+        if self._denoised > 0.1 * self._with_face:
+            message = (
+                f"In {self._denoised / self._with_face:.0%} of the pictures with a face it was found only after "
+                "denoising: there the scores of the face are less certain."
+            )
+            notes.append(Note("enhanced-faces", message))
+
+
+def relative_box(face: Face, width: int, height: int) -> Box:
+    """The box of a face as shares of the frame's width and height."""
     left, top, right, bottom = face.box.tolist()
     return left / width, top / height, right / width, bottom / height
 
@@ -250,14 +276,17 @@ class _StillFaces:
             yield Sighting(frame.time, _size(frame), faces[: self._most], frame.number)
 
 
-class _TrackedFaces:
+class TrackedFaces:
     """The faces of each frame of a video by person, half a second late: so long a new track takes to be matched.
 
     Attributes:
+        most: the most faces at once.
+        is_all: whether there are no more people than these.
         crowded, unsure: as those of `_StillFaces`.
     """
 
     def __init__(self, most: int, people: int | None) -> None:
+        self.most, self.is_all = most, most == people
         self._tracker, self._gallery = FaceTracker(max_faces=most), PersonGallery(people)
         self._held: deque[Sighting] = deque()
         self._confidence: dict[int, float] = {}  # of each track, as far as it was followed
@@ -273,20 +302,34 @@ class _TrackedFaces:
 
     def sightings(self, images: Iterable[media.Frame]) -> Iterator[Sighting]:
         for frame in images:
-            faces = self._tracker.update(frame.image, frame.time)
-            self._confidence |= {face.person: face.confidence for face in faces}
-            self._gallery.add(faces, frame.time)
-            self._held.append(Sighting(frame.time, _size(frame), faces, frame.number))
-            yield from self._matched()
-        self._gallery.finish()
-        yield from self._matched()
+            self.add(frame)
+            yield from self.matched()
+        self.finish()
+        yield from self.matched()
 
-    def _matched(self) -> Iterator[Sighting]:
+    def add(self, frame: media.Frame) -> Sighting:
+        """Track the faces of the next frame; they have the numbers of their tracks, as they are not matched yet."""
+        faces = self._tracker.update(frame.image, frame.time)
+        self._confidence |= {face.person: face.confidence for face in faces}
+        self._gallery.add(faces, frame.time)
+        self._held.append(Sighting(frame.time, _size(frame), faces, frame.number))
+        return self._held[-1]
+
+    def finish(self) -> None:
+        """Match what is left, at the end."""
+        self._gallery.finish()
+
+    def matched(self) -> Iterator[Sighting]:
+        """The frames whose faces have been matched since the last call."""
         while self._held and (named := self._gallery.named(self._held[0].faces)) is not None:
             sighting = self._held.popleft()
             unsure = [self._confidence[face.person] < MIN_CONFIDENCE for face in sighting.faces]
             self._left_out |= {face.person for face, out in zip(sighting.faces, unsure, strict=True) if out}
             yield replace(sighting, faces=[face for face, out in zip(named, unsure, strict=True) if not out])
+
+    def person(self, track: int) -> int | None:
+        """Whose track this is; None as long as it is not matched."""
+        return self._gallery.person(track)
 
 
 def _size(frame: media.Frame) -> tuple[int, int]:
@@ -319,7 +362,7 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     extraction.sound = sound = ClipSound(source.source, clip.start, end, clip.channel)
     activity = extraction.activity = speech_spans(sound.blocks()).shifted(clip.start)
     if activity.absence and note:
-        extraction.notes.append(Note(*_NO_VOICE[activity.absence]))
+        extraction.notes.append(Note(*NO_VOICE[activity.absence]))
     if sound.damage.samples:
         message = f"{sound.damage.samples} samples of the sound are not numbers and were taken as silence."
         extraction.notes.append(Note("invalid-samples", message))

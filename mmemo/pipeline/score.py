@@ -168,7 +168,7 @@ def score(
             for modality, encoding in encodings.items():
                 if encoding.present[row]:
                     modalities[modality].add((start, end), encoding, row, coverage[modality][row])
-        segments.extend(_segments(model, batch, encodings, coverage))
+        segments.extend(fused_segments(model, batch, encodings, coverage))
     whole = {modality: windows.encoding() for modality, windows in modalities.items() if windows.logits}
     if not whole:
         return ClipScores({}, {}, (), ())
@@ -305,7 +305,7 @@ def _encode_faces(
     return Encoding(tokens, mask, logits / total, quality, None if encoding.affect is None else affect / total)
 
 
-def _segments(
+def fused_segments(
     model: EmotionModel,
     batch: Sequence[tuple[Evidence, ...]],
     encodings: Mapping[str, Encoding],

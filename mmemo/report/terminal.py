@@ -1,4 +1,4 @@
-"""Results and micro-expressions as the command line prints them."""
+"""Results, micro-expressions and live updates as the command line prints them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from mmemo.micro.spot import MicroResult
     from mmemo.micro_expression import MicroExpression
     from mmemo.notes import Note
+    from mmemo.pipeline.live_update import Dropped, LiveUpdate
     from mmemo.result import EmotionResult
 
 _MOST_ROWS = 24
 _MOST_LETTERS = 600
+_BAR = 24
+"""Characters of a score of 1."""
+_LIVE_LINES = 3
+"""Lines of words that the live view shows."""
 
 
 def render_result(result: EmotionResult) -> RenderableType:
@@ -66,6 +71,51 @@ def render_micro(result: MicroResult) -> RenderableType:
         _micro_expressions(result.expressions) if result.expressions else Text("No micro-expression was found."),
         *_notes(result.notes),
     )
+
+
+def render_update(update: LiveUpdate) -> RenderableType:
+    """The live view of `mmemo live`: fused label and scores, those by modality, people, words, and what was dropped."""
+    speaking = {None: "", True: "  a voice", False: "  silent"}[update.speaking]
+    label = Text("nobody is seen or heard", style="dim") if update.label is None else _label(update.label)
+    share = f"  {update.scores[update.label]:.0%}" if update.scores and update.label else ""
+    details = f"  {update.time:.1f} s{speaking}  {1000 * update.latency:.0f} ms"
+    parts: list[RenderableType] = [Text.assemble(label, (share, "bold"), (details, "dim")), Text("")]
+    if update.scores:
+        parts.append(_bars(update))
+    if len(update.people) > 1:
+        parts.append(_heading("People"))
+        for one in update.people:
+            name = "  new     " if one.person is None else f"  person {one.person}"
+            parts.append(Text.assemble(f"{name}  ", _label(one.label), f"  {one.scores[one.label]:.0%}"))
+    if update.words:
+        parts.append(_heading("Words"))
+        parts += [Padding(Text(_shorten(line.text)), (0, 0, 0, 2)) for line in update.words[-_LIVE_LINES:]]
+    if lost := _dropped(update.dropped):
+        parts.append(Text(f"\nDropped: {lost}", style="dim"))
+    return Group(*parts, *_notes(update.notes))
+
+
+def _bars(update: LiveUpdate) -> Table:
+    """A row a label with a bar of its fused score, a column a modality."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
+    table.add_column("Fused", no_wrap=True, min_width=_BAR)
+    table.add_column("", justify="right", no_wrap=True, min_width=4)
+    for name in update.modalities:
+        table.add_column(name_of(name), justify="right", no_wrap=True)
+    for label, score in (update.scores or {}).items():
+        bar = Text("\u2588" * round(_BAR * score), style=colors([label])[label])
+        shares = (f"{modality.scores[label]:.0%}" for modality in update.modalities.values())
+        table.add_row(_label(label), bar, f"{score:.0%}", *shares, style="bold" if label == update.label else "")
+    return table
+
+
+def _dropped(dropped: Dropped) -> str:
+    """What came too late, in words; empty if nothing did."""
+    parts = [f"{dropped.frames} picture{'s' * (dropped.frames > 1)}"] if dropped.frames else []
+    parts += [f"{dropped.sound:.1f} s of sound"] if dropped.sound else []
+    parts += [f"the words of {dropped.words} pieces of speech"] if dropped.words else []
+    return ", ".join(parts)
 
 
 def _heading(text: str) -> Text:

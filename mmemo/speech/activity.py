@@ -10,11 +10,13 @@ Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity de
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,9 @@ CHUNK_SECONDS: Seconds = CHUNK / SAMPLE_RATE / 1.5
 """21.3 ms, the finer of the grids of the two detectors, see `_ScaledDetector`."""
 BLOCK = 131_072
 """Samples computed together: 8.2 s."""
+LIVE_BLOCK = 2048
+"""Samples of live sound computed together: 128 ms."""
+_REMEMBERED: Seconds = 60.0
 
 SPEECH = 0.5, 0.35
 """Probability at which speech begins, and below which it ends (the detector's published defaults)."""
@@ -102,23 +107,116 @@ def speech_spans(blocks: Iterable[np.ndarray]) -> SpeechActivity:
         ArgumentError: if a block is not one-dimensional.
         WeightsError: if a file of weights is missing, or not the one that mmemo was released with.
     """
-    detectors, speech, bursts = (_ScaledDetector(), _ScaledDetector()), _Spans(*SPEECH), _Spans(*BURST)
-    samples, invalid, peak = 0, 0, 0.0
-    with ThreadPoolExecutor(len(detectors)) as pool:  # starts threads only when it is used
-        map_both = pool.map if usable_threads() > 1 else map
+    with ThreadPoolExecutor(2) as pool:  # starts threads only when it is used
+        detector = _SpeechDetector(_Gain, pool.map if usable_threads() > 1 else map)
         for sound in _regrouped(blocks):
-            valid = np.isfinite(sound)
-            samples, invalid = samples + len(sound), invalid + len(sound) - int(valid.sum())
-            sound = np.where(valid, sound, 0)
-            (level, plain, burst), (_, slow, _) = map_both(_ScaledDetector.__call__, detectors, (sound, _slowed(sound)))
-            peak = max(peak, float(level.max()))
-            # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
-            speech.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
-            bursts.add(np.repeat(burst, 3)[::2][: len(slow)])
-    duration = samples / SAMPLE_RATE
-    peak_db = 20 * float(np.log10(peak)) if peak > 0 else -np.inf
-    spoken = speech.finish(duration)
-    return SpeechActivity(spoken, _outside(bursts.finish(duration), spoken), duration, peak_db, invalid)
+            detector.add(sound)
+    return detector.activity()
+
+
+class SpeechDetector:
+    """Detects speech and vocal bursts in sound as it comes; see `speech_spans`.
+
+    Args:
+        start: seconds of the first sample.
+        block: samples that are judged together, a multiple of 1024. The shorter, the sooner it is known where somebody
+            speaks, and the less is known of the level; with BLOCK it is what `speech_spans` detects.
+        keep: keep the spans that ended over a minute ago, for `whole`.
+    """
+
+    def __init__(self, start: Seconds = 0.0, block: int = LIVE_BLOCK, *, keep: bool = False) -> None:
+        self._detector = _SpeechDetector(_Gain if block == BLOCK else _RunningGain, map)
+        self._start, self._block, self._keep = start, block, keep
+        self._waiting: list[np.ndarray] = []
+        self._past: list[tuple[Seconds, Seconds]] = []
+        self._past_bursts: list[tuple[Seconds, Seconds]] = []
+
+    @property
+    def end(self) -> Seconds:
+        """Seconds up to which the sound was judged."""
+        return self._start + self._detector.samples / SAMPLE_RATE
+
+    def add(self, sound: np.ndarray) -> None:
+        """Judge the next samples (N,) float32; what does not fill a block waits for more."""
+        self._waiting.append(sound)
+        if sum(map(len, self._waiting)) < self._block:
+            return
+        held = np.concatenate(self._waiting)
+        whole = len(held) - len(held) % self._block
+        for first in range(0, whole, self._block):
+            self._detector.add(held[first : first + self._block])
+        self._waiting = [held[whole:]]
+        self._forget(self._detector.samples / SAMPLE_RATE - _REMEMBERED)
+
+    def finish(self) -> None:
+        """Judge the samples that wait, at the end of the sound."""
+        held = np.concatenate([np.zeros(0, np.float32), *self._waiting])
+        self._waiting = []
+        if len(held):
+            self._detector.add(held)
+
+    def activity(self) -> SpeechActivity:
+        """What was detected in the last minute; a voice that goes on ends here."""
+        return self._detector.activity().shifted(self._start)
+
+    def whole(self) -> SpeechActivity:
+        """What was detected in all of the sound, if it is kept."""
+        recent = self._detector.activity()
+        spans, bursts = (*self._past, *recent.spans), (*self._past_bursts, *recent.vocal_bursts)
+        return replace(recent, spans=spans, vocal_bursts=bursts).shifted(self._start)
+
+    def _forget(self, before: Seconds) -> None:
+        if not self._detector.has_spans(before - MARGIN):
+            return
+        if self._keep:
+            activity = self._detector.activity()
+            self._past += [span for span in activity.spans if span[1] <= before]
+            self._past_bursts += [span for span in activity.vocal_bursts if span[1] <= before]
+        self._detector.forget(before - MARGIN)
+
+
+class _SpeechDetector:
+    """The detectors of speech and of vocal bursts on one sound, block by block.
+
+    Args:
+        gain: makes what brings a sound to the level that they need.
+        map_both: runs both speeds of a block, one after the other or together.
+    """
+
+    def __init__(self, gain: Callable[[], _Gain], map_both: Callable[..., Iterable[Any]]) -> None:
+        self._detectors, self._map = (_ScaledDetector(gain()), _ScaledDetector(gain())), map_both
+        self._speech, self._bursts = _Spans(*SPEECH), _Spans(*BURST)
+        self.samples = self._invalid = 0
+        self._peak = 0.0
+
+    def add(self, sound: np.ndarray) -> None:
+        """The next block (N,) float32: of a multiple of 1024 samples, but for the last one."""
+        valid = np.isfinite(sound)
+        self.samples, self._invalid = self.samples + len(sound), self._invalid + len(sound) - int(valid.sum())
+        sound = np.where(valid, sound, 0)
+        both = self._map(_ScaledDetector.__call__, self._detectors, (sound, _slowed(sound)))
+        (level, plain, burst), (_, slow, _) = both
+        self._peak = max(self._peak, float(level.max()))
+        # Two chunks at full speed last as long as three slowed ones: (0, 0, 1), (2, 2, 3) and so on.
+        self._speech.add(np.maximum(slow, np.repeat(plain, 3)[::2][: len(slow)]))
+        self._bursts.add(np.repeat(burst, 3)[::2][: len(slow)])
+
+    def activity(self) -> SpeechActivity:
+        """What was detected so far."""
+        duration = self.samples / SAMPLE_RATE
+        peak_db = 20 * float(np.log10(self._peak)) if self._peak > 0 else -np.inf
+        spoken = self._speech.until(duration)
+        bursts = _outside(self._bursts.until(duration), spoken)
+        return SpeechActivity(spoken, bursts, duration, peak_db, self._invalid)
+
+    def has_spans(self, before: Seconds) -> bool:
+        """Whether a span ended before a time."""
+        return any(each.spans and each.spans[0][1] <= before for each in (self._speech, self._bursts))
+
+    def forget(self, before: Seconds) -> None:
+        """Forget the spans that ended before a time."""
+        for spans in (self._speech, self._bursts):
+            spans.spans = [span for span in spans.spans if span[1] > before]
 
 
 def speech_mask(spans: Sequence[tuple[Seconds, Seconds]], start: Seconds, samples: int) -> np.ndarray:
@@ -193,8 +291,8 @@ class _ScaledDetector:
     their own speed. Neither takes noise for speech.
     """
 
-    def __init__(self) -> None:
-        self.detector, self.gain = _Detector(), _Gain()
+    def __init__(self, gain: _Gain) -> None:
+        self.detector, self.gain = _Detector(), gain
 
     def __call__(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Level (root mean square) and probabilities of speech and of any voice of each chunk of a sound; each (C,)."""
@@ -221,7 +319,7 @@ class _Gain:
     def __call__(self, level: np.ndarray) -> np.ndarray:
         """Gain of each chunk from the levels of a block, both (C,)."""
         before = self.reference
-        self.reference = max(float(np.quantile(level, 0.95)), 0.5 * before)
+        self.reference = self._loudness(level)
         reference = np.full(len(level), self.reference)
         if before:
             # From the old gain to the new one within the first 16 chunks: a step would itself sound like an
@@ -231,6 +329,22 @@ class _Gain:
         gain = _amplitude(TARGET_DB) / np.maximum(reference, 1e-9)
         bounded: np.ndarray = np.clip(gain, 0.05, _amplitude(HIGHEST_GAIN_DB)).astype(np.float32)
         return bounded
+
+    def _loudness(self, level: np.ndarray) -> float:
+        return max(float(np.quantile(level, 0.95)), 0.5 * self.reference)
+
+
+class _RunningGain(_Gain):
+    """The same for blocks that are much shorter: the percentile is that of the last BLOCK samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._recent: deque[float] = deque(maxlen=BLOCK // CHUNK)
+
+    def _loudness(self, level: np.ndarray) -> float:
+        self._recent.extend(level.tolist())
+        faded = self.reference * math.pow(0.5, len(level) * CHUNK / BLOCK)
+        return max(float(np.quantile(np.array(self._recent), 0.95)), faded)
 
 
 @cache
@@ -316,21 +430,24 @@ class _Spans:
             if self.start is None and probability >= self.enter:
                 self.start = time
             elif self.start is not None and probability < self.leave:
-                self._close(self.start, time)
+                self.spans = _joined_to(self.spans, self.start, time)
                 self.start = None
             self.chunk += 1
 
-    def _close(self, start: Seconds, end: Seconds) -> None:
-        if self.spans and start - self.spans[-1][1] < SHORTEST_PAUSE:
-            start = self.spans.pop()[0]
-        self.spans.append((start, end))
-
-    def finish(self, duration: Seconds) -> tuple[tuple[Seconds, Seconds], ...]:
+    def until(self, duration: Seconds) -> tuple[tuple[Seconds, Seconds], ...]:
+        """The spans so far; one that goes on ends here."""
+        spans = list(self.spans)
         if self.start is not None:
-            self._close(self.start, duration)
-            self.start = None
+            spans = _joined_to(spans, self.start, duration)
         return tuple(
             (max(0.0, start - MARGIN), min(duration, end + MARGIN))
-            for start, end in self.spans
+            for start, end in spans
             if min(duration, end) - start >= SHORTEST_SPEECH
         )
+
+
+def _joined_to(spans: list[tuple[Seconds, Seconds]], start: Seconds, end: Seconds) -> list[tuple[Seconds, Seconds]]:
+    """The spans and one more, joined to the last one if the pause between them is short."""
+    if spans and start - spans[-1][1] < SHORTEST_PAUSE:
+        start = spans.pop()[0]
+    return [*spans, (start, end)]

@@ -245,11 +245,15 @@ def carried_model() -> Path | None:
     return folder if folder and (folder / "model.bin").is_file() else None
 
 
-def default_transcriber(device: str = "cpu") -> Transcriber | None:
-    """The recognizer that works offline with what is installed, or None without the extra ``asr``."""
+def default_transcriber(device: str = "cpu", threads: int = 0) -> Transcriber | None:
+    """The recognizer that works offline with what is installed, or None without the extra ``asr``.
+
+    Args:
+        device, threads: as those of `WhisperTranscriber`.
+    """
     if find_spec("faster_whisper") is None or carried_model() is None:
         return None
-    return WhisperTranscriber(device=device)
+    return WhisperTranscriber(device=device, threads=threads)
 
 
 def _sentences(words: list[Word]) -> Iterator[list[Word]]:

@@ -290,6 +290,13 @@ def test_the_link_lets_a_browser_in(server: Running) -> None:
     assert server.token not in page.body.decode()
 
 
+def test_the_link_may_lead_to_the_live_page(server: Running) -> None:
+    entered = ask(server, f"/live?token={server.token}")
+    assert b'content="0;url=/live"' in entered.body
+    page = ask(server, "/live", headers={"Cookie": entered.headers["Set-Cookie"].split("; ")[0]})
+    assert b'id="switch"' in page.body
+
+
 def test_programs_show_the_token_by_header_or_query(server: Running) -> None:
     assert ask(server, "/openapi.json", headers=server.bearer).status == 200
     answer = ask(server, f"/openapi.json?token={server.token}")

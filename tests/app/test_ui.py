@@ -157,12 +157,14 @@ def test_an_example(visit: Callable[[], Page]) -> None:
     assert "Words" in page.inner_text("#result")
 
 
-def test_the_camera_is_scored_live(visit: Callable[[], Page]) -> None:
+def test_camera_and_microphone_are_scored_live(visit: Callable[[], Page]) -> None:
     page = visit()
     page.click("role=tab[name='Live']")
     frame = page.frame_locator("iframe.live")
     frame.locator("#switch").click()
-    expect(frame.locator("#verdict")).to_have_text("happiness")
+    expect(frame.locator("tr[data-modality=face] td")).to_contain_text("happiness")
+    expect(frame.locator("tr[data-modality=voice] td")).to_contain_text("%")
+    expect(frame.locator("#verdict")).to_have_text(re.compile("[a-z]+"))
     live = next(frame for frame in page.frames if frame.url.endswith("/live"))
     before = live.evaluate("window.updates")
     page.wait_for_timeout(1500)

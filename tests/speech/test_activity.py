@@ -13,9 +13,11 @@ from mmemo.errors import ArgumentError, WeightsError
 from mmemo.media import waveform
 from mmemo.speech import activity as activity_module
 from mmemo.speech.activity import (
+    BLOCK,
     CHUNK,
     NETWORK,
     SpeechActivity,
+    SpeechDetector,
     _Detector,
     _network,
     _outside,
@@ -47,6 +49,33 @@ def files(data: Path, corpus: str, count: int) -> list[Path]:
 
 def decibels(level: float) -> float:
     return 10 ** (level / 20)
+
+
+def test_sound_as_it_comes() -> None:
+    """In blocks of a file exactly what a file has; in short ones nearly that, and at once."""
+    speech = waveform(SPEECH)
+    sound = np.concatenate([np.zeros(RATE, np.float32), *[speech, noise(1)[: 2 * RATE] * decibels(-50.0)] * 12])
+    expected = speech_spans([sound])
+    whole, live = SpeechDetector(100.0, BLOCK, keep=True), SpeechDetector(keep=True)
+    for piece in np.array_split(sound, 700):
+        whole.add(piece)
+        live.add(piece)
+        assert live.end >= 0
+    assert len(live.activity().spans) < len(live.whole().spans)  # of the last minute alone
+    whole.finish()
+    live.finish()
+    assert whole.whole() == expected.shifted(100.0)
+    assert live.end == pytest.approx(len(sound) / RATE)
+    spans = live.whole().spans
+    assert [start for start, _ in spans] == pytest.approx([start for start, _ in expected.spans], abs=0.3)
+    assert [end for _, end in spans] == pytest.approx([end for _, end in expected.spans], abs=0.3)
+
+
+@pytest.mark.parametrize("color", [0, 1, 2])
+def test_noise_as_it_comes_is_no_speech(color: float) -> None:
+    detector = SpeechDetector()
+    detector.add(noise(color) * decibels(-45.0))
+    assert detector.activity().voice == ()
 
 
 @pytest.mark.parametrize("level", [0.0, -45.0])
