@@ -49,6 +49,8 @@ UPDATES = 64
 """Updates that may wait for their consumer; of more, the oldest are dropped."""
 MOST_SOUND, MOST_PIECES = 16, 4
 """Blocks of sound that may wait for the voice, and pieces of speech that may wait to be recognized."""
+LATENESS: Seconds = 0.03
+"""By which a pushed picture may come late without moving the times at which the next ones are due."""
 MOST_WRITTEN = 32
 """Pictures and blocks of sound that may wait to be written."""
 STALE: Seconds = 1.5
@@ -164,7 +166,8 @@ class LiveSession:
                 if at is None:
                     self._drop_frame(None)
                 return
-            self._due = at + 0.9 / MAX_RATE  # a little early, as frame times jitter
+            # A little early, as frame times jitter; live, a picture that comes late does not make the next one early.
+            self._due = max(self._due, at - (LATENESS if self._realtime else 0.0)) + 0.9 / MAX_RATE
         image = frames.image(0)
         side = max(image.shape[:2])
         if side > MAX_SIDE:
