@@ -265,7 +265,7 @@ def _decoded(
     for stream in streams:
         stream.thread_type = "SLICE"  # threads of frames would give each picture some pictures later
     origin: Seconds | None = None
-    due = heard = begun = 0.0
+    due = reached = begun = 0.0
     try:
         for packet in container.demux(streams):
             if closing.is_set():
@@ -290,9 +290,9 @@ def _decoded(
                     whole = np.concatenate(samples)
                     start = now - len(whole) / SAMPLE_RATE if clock is not None else now
                     # Of a device, the samples' count is steadier than the times of their arrival.
-                    heard = start if abs(start - heard) > _POLL else heard
-                    yield Block(heard, whole)
-                    heard += len(whole) / SAMPLE_RATE
+                    reached = start if abs(start - reached) > _POLL else reached
+                    yield Block(reached, whole)
+                    reached += len(whole) / SAMPLE_RATE
     except (av.FFmpegError, OSError) as error:
         if not closing.is_set():
             reason = getattr(error, "strerror", None) or str(error)

@@ -49,6 +49,8 @@ UPDATES = 64
 """Updates that may wait for their consumer; of more, the oldest are dropped."""
 MOST_SOUND, MOST_PIECES = 16, 4
 """Blocks of sound that may wait for the voice, and pieces of speech that may wait to be recognized."""
+LATENESS: Seconds = 0.03
+"""By which a pushed picture may come late without moving the times at which the next ones are due."""
 MOST_WRITTEN = 32
 """Pictures and blocks of sound that may wait to be written."""
 STALE: Seconds = 1.5
@@ -159,12 +161,13 @@ class LiveSession:
             return
         frames = Frames([picture], color=color)  # checks it
         with self._changed:
-            at = self._tell("face", time)
+            at = self._session_time("face", time)
             if at is None or at < self._due:
                 if at is None:
                     self._drop_frame(None)
                 return
-            self._due = at + 0.9 / MAX_RATE  # a little early, as frame times jitter
+            # A little early, as frame times jitter; live, a picture that comes late does not make the next one early.
+            self._due = max(self._due, at - (LATENESS if self._realtime else 0.0)) + 0.9 / MAX_RATE
         image = frames.image(0)
         side = max(image.shape[:2])
         if side > MAX_SIDE:
@@ -192,7 +195,7 @@ class LiveSession:
             return
         sound = Sound(samples, sample_rate)
         with self._changed:
-            at = self._tell("voice", time)
+            at = self._session_time("voice", time)
             if at is None:
                 self._count_sound(sound.duration)
                 return
@@ -280,7 +283,7 @@ class LiveSession:
         try:
             for piece in source:
                 with self._changed:
-                    at = self._tell("face" if isinstance(piece, Frame) else "voice", piece.time)
+                    at = self._session_time("face" if isinstance(piece, Frame) else "voice", piece.time)
                 if at is not None:
                     self._take(replace(piece, time=at), _moment())
         except MediaError as error:
@@ -425,11 +428,11 @@ class LiveSession:
 
     def _update(self, kind: Kind, time: Seconds, arrived: float) -> LiveUpdate:
         faces, voice, words = self._faces, self._voice, self._words
-        in_view, heard = (self._now - self._come.get(kind, -math.inf) <= STALE for kind in ("face", "voice"))
+        in_view, audible = (self._now - self._come.get(kind, -math.inf) <= STALE for kind in ("face", "voice"))
         encodings, coverage = {}, {}
         if faces is not None and in_view and faces.encoding is not None:
             encodings["face"], coverage["face"] = faces.encoding, [1.0]
-        if voice is not None and heard and voice.encoding is not None:
+        if voice is not None and audible and voice.encoding is not None:
             encodings["voice"], coverage["voice"] = voice.encoding, [voice.coverage]
         if words is not None and words.encoding is not None and words.recent(self._now, COUNTS):
             encodings["text"], coverage["text"] = words.encoding, [1.0]
@@ -461,7 +464,7 @@ class LiveSession:
 
     # What is dropped and noted
 
-    def _tell(self, kind: Kind, given: object) -> Seconds | None:
+    def _session_time(self, kind: Kind, given: object) -> Seconds | None:
         """The time of a picture or a block of sound on the session's clock; None if it is late."""
         clock = self._clocks[kind]
         at = clock(given)
@@ -514,7 +517,7 @@ class LiveSession:
             notes["dropped"] = Note("dropped", f"This machine was too slow for all that came: {lost} were dropped.")
         reads = needs(self._analyzer.modalities)[2]
         if reads and self._words is None and "voice" in self._come:
-            message = "Speech recognition is not installed, or was not asked for, so words were not scored."
+            message = "Speech recognition is not installed, or switched off, so words were not scored."
             notes["no-transcript"] = Note("no-transcript", message)
         return list(notes.values())
 

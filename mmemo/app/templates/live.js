@@ -1,5 +1,5 @@
 "use strict";
-const labels = Object.keys(colors), SECONDS = 30, GAP = 1000 / 15, PATIENCE = 250;
+const labels = Object.keys(colors), SECONDS = 30, GAP = 1000 / 15, PATIENCE = 150;
 const $ = (id) => document.getElementById(id);
 const video = $("video"), marks = $("marks"), timeline = $("history");
 const grab = document.createElement("canvas"), pen = grab.getContext("2d", {willReadFrequently: true});
@@ -106,7 +106,7 @@ function sendPicture() {
   sent = performance.now();
   clearTimeout(timer);
   timer = setTimeout(sendPicture, PATIENCE);  // where the server leaves one out
-  if (socket.bufferedAmount > 0) return;
+  if (socket.bufferedAmount > 1e6) return;  // the one before is not sent yet
   pen.drawImage(video, 0, 0, grab.width, grab.height);
   const pixels = pen.getImageData(0, 0, grab.width, grab.height).data;
   const message = new Uint8Array(6 + pixels.length);
