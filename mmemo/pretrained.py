@@ -65,7 +65,7 @@ MODELS = {
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "69be6024e908474698867ce38c1df2219933dc55ccaee42bfdbbbe42812316af",
+                "28736cf08451eefaf8b490005bacc965662b2259cf277c289e839a443ccb268e",
                 "docs/models/fusion.md",
             ),
         },

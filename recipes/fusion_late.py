@@ -104,6 +104,7 @@ def main(
     head, temperatures = fit_head(samples, clips, seed)
     settings, arrays = head.state()
     log.info("temperatures %s\n%s", temperatures, json.dumps(settings, indent=2))
+    terms = {"FER2013", "meld", *samples["voice"].corpus.tolist()}
     config = {
         "kind": KIND,
         "labels": EKMAN7.name,
@@ -111,9 +112,16 @@ def main(
         "temperatures": temperatures,
         "priors": {name: EKMAN7.scores(prior) for name, prior in _priors(out.parent)},
         "fusion": settings,
+        "corpora": {name: of for name, of in _corpora(out.parent).items() if name in terms},
         "recipe": {"clips": clips, "shown": {name: asdict(one) for name, one in SHOWN.items()}, "seed": seed},
     }
     save_checkpoint(out, config, arrays)
+
+
+def _corpora(folder: Path) -> dict[str, str]:
+    """The terms of the encoders' corpora, by name."""
+    cards = [load_checkpoint(folder / name, f"{name}-encoder").config["corpora"] for name in ("face", "voice", "text")]
+    return {corpus: terms for card in cards for corpus, terms in card.items()}
 
 
 def _priors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:

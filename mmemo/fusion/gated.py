@@ -118,7 +118,7 @@ class GatedFusion:
         Raises:
             ArgumentError: if no sample has two modalities; see also `check_training`.
         """
-        require_extra("Fitting a fusion head", "train", "scipy")
+        require_extra("Fitting a fusion head", "fit", "scipy")
         from scipy.optimize import minimize  # takes longer to import than fusing does
 
         del seed

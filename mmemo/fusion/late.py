@@ -216,7 +216,7 @@ class LateFusion:
         Raises:
             ArgumentError: if there is one modality only, or no sample has two; see also `check_training`.
         """
-        require_extra("Fitting a fusion head", "train", "scipy")
+        require_extra("Fitting a fusion head", "fit", "scipy")
         from scipy.optimize import minimize  # takes longer to import than fusing does
 
         del seed
