@@ -232,7 +232,7 @@ class LateFusion:
         if not subsets:
             raise ArgumentError(f"LateFusion.fit needs samples with two modalities at least, got {modalities} apart.")
 
-        def build(parameters: np.ndarray) -> Self:
+        def build(parameters: np.ndarray) -> LateFusion:
             agreement, ratios, shares, by_class = np.split(parameters, [1, count, 3 * count])
             weights = np.exp(np.append(ratios, 0.0))
             weights = weights / weights.sum()
@@ -264,7 +264,8 @@ class LateFusion:
             start = np.append(best, np.zeros(count * len(labels)))
             bounds += [(-_WIDEST, _WIDEST)] * (len(start) - len(bounds))
             best = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x
-        return build(best)
+        head = build(best)
+        return cls(labels, head.weights, head.agreement, head.trust)
 
 
 def _numbers(weight: float | Sequence[float]) -> np.ndarray:
