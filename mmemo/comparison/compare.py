@@ -24,6 +24,7 @@ from mmemo.data.encoding import encode
 from mmemo.data.manifest import Manifest
 from mmemo.errors import ArgumentError, LeakError, ManifestError, UnknownModelError, expected_one_of
 from mmemo.evaluation.bootstrap import Resamples
+from mmemo.evidence import Seconds
 from mmemo.labels import LABEL_SETS, LabelSet, find_mapping
 from mmemo.model import EmotionModel
 from mmemo.pretrained import MODELS, RUN, load_model
@@ -49,6 +50,8 @@ def compare(
     baseline: Literal["speaker"] | None = None,
     draws: int = 10_000,
     seed: int = 0,
+    window: Seconds = 2.0,
+    hop: Seconds = 1.0,
     cache: str | Path | FeatureCache | None = None,
     device: str = "auto",
     transcriber: Transcriber | Literal["auto"] | None = "auto",
@@ -76,6 +79,9 @@ def compare(
         draws: bootstrap resamples of the speakers for intervals and tests; for tens of thousands of clips of unknown
             speakers take fewer, as single clips are resampled then.
         seed: of the resamples.
+        window: length of a window in seconds, as of `mmemo.analyze`, whose scores a model's predictions are. Under
+            corruptions each clip is one window.
+        hop: seconds from one window's start to the next one's.
         cache: where encodings are kept, so that the next comparison takes seconds.
         device: of models: "auto", "cpu", "cuda" or "mps".
         transcriber: recognizes speech of clips without words; "auto" uses the installed recognizer, None reads given
@@ -118,6 +124,8 @@ def compare(
         baseline is not None,
         draws,
         seed,
+        window,
+        hop,
         store,
         device,
         recognizer,
@@ -202,6 +210,8 @@ class _SourceReader:
     baseline: bool
     draws: int
     seed: int
+    window: Seconds
+    hop: Seconds
     cache: FeatureCache | None
     device: str
     transcriber: Transcriber | None
@@ -266,14 +276,9 @@ class _SourceReader:
             notes.append(f"Whether {model.name} was trained on any of these clips is not known here: see its card.")
         steps = 2 if self.corruptions else 1
         report = self._step(0, steps)
-        encoded = encode(
-            clips,
-            [model.encoders[modality] for modality in self.modalities or model.modalities],
-            self.cache,
-            transcriber=self.transcriber,
-            on_error="leave out",
-            progress=report,
-        )
+        encoders = [model.encoders[modality] for modality in self.modalities or model.modalities]
+        how: dict[str, Any] = {"transcriber": self.transcriber, "on_error": "leave out"}
+        encoded = encode(clips, encoders, self.cache, window=self.window, hop=self.hop, progress=report, **how)
         if not len(encoded.manifest):
             raise ManifestError(clips, encoded.faults or ["there is no clip"])
         predictions = predict(model, encoded, self.baseline)
@@ -283,7 +288,9 @@ class _SourceReader:
         resamples = Resamples(len(predictions), predictions.speakers, min(self.draws, 2000), self.seed)
         curves = corruption_curves(
             model,
-            encoded,
+            encode(
+                encoded.manifest, encoders, self.cache, **how
+            ),  # corrupted clips are one window each, so are clean ones
             resamples,
             cache=self.cache,
             transcriber=self.transcriber,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from mmemo.clip import Clip
 from mmemo.encoders.base import Encoder
 from mmemo.encoders.modality import quality_of
-from mmemo.evidence import Evidence
+from mmemo.evidence import Evidence, Seconds
 from mmemo.media import probe
 from mmemo.pipeline.extract import extract
 from mmemo.speech.recognition import Transcriber
@@ -49,14 +49,34 @@ def clip_evidence(
         MediaError: if the clip's file can't be read.
         TranscriptError: if its subtitles can't be read.
     """
+    ((evidence, *_),) = clip_windows(clip, modalities, transcriber, alter=alter)
+    return evidence
+
+
+def clip_windows(
+    clip: Clip,
+    modalities: Sequence[str],
+    transcriber: Transcriber | None = None,
+    window: Seconds | None = None,
+    hop: Seconds | None = None,
+    alter: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Iterator[tuple[Evidence, ...]]:
+    """Evidence of a clip window by window, one a person in each; see `mmemo.pipeline.windows`.
+
+    Args:
+        window: length in seconds; None for the whole clip as one.
+        hop: seconds from one window's start to the next one's.
+
+    The other arguments and errors are those of `clip_evidence`.
+    """
     info = None if clip.path is None else probe(clip.path)
-    length = 1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3)
-    extraction = extract(clip, info, modalities, length, length, transcriber, alter=alter)
+    length = window or (1.0 if info is None else max(info.duration, clip.end or 0.0, 1e-3))
+    extraction = extract(clip, info, modalities, length, hop or length, transcriber, alter=alter)
     try:
-        (people,) = extraction.windows()
+        for people in extraction.windows():
+            text = people[0].text
+            if text is not None and clip.language is not None and text.language is None:
+                text = replace(text, language=clip.language)
+            yield tuple(replace(person, text=text) for person in people)
     finally:
         extraction.close()
-    text = people[0].text
-    if text is not None and clip.language is not None and text.language is None:
-        text = replace(text, language=clip.language)
-    return replace(people[0], text=text)

@@ -157,8 +157,8 @@ def score(
     detector = ActiveSpeakerDetector()
     segments: list[Segment] = []
     total = 0.0
-    for batch in _batches(windows, BATCH):
-        encodings = _encode(model, batch, faces, running)
+    for batch in batches(windows):
+        encodings = encode_windows(model, batch, faces, running)
         coverage = {modality: _coverage(modality, batch) for modality in encodings}
         for row, window in enumerate(batch):
             for evidence in window:
@@ -231,14 +231,15 @@ def _coverage(modality: str, batch: Sequence[tuple[Evidence, ...]]) -> list[floa
     return [max(coverage(evidence) or 0.0 for evidence in window) for window in batch]
 
 
-def _encode(
+def encode_windows(
     model: EmotionModel,
     batch: Sequence[tuple[Evidence, ...]],
-    faces: dict[int, WindowScores],
-    running: RunningBaseline | None,
+    faces: dict[int, WindowScores] | None = None,
+    running: RunningBaseline | None = None,
 ) -> dict[str, Encoding]:
     """Encodings of a batch of windows; each person's own face scores are added to ``faces``."""
     firsts = [window[0] for window in batch]
+    faces = {} if faces is None else faces
     return {
         modality: _encode_faces(model, modality, batch, faces, running)
         if modality_named(modality).owner == "face"
@@ -414,7 +415,8 @@ def _predicted(modality: str, encoding: Encoding, row: int) -> dict[str, Any]:
     return found
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    """Lists of ``size`` items, the last of which may be shorter."""
     source = iter(items)
     while batch := list(islice(source, size)):
         yield batch

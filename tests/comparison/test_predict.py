@@ -31,6 +31,22 @@ def test_each_modality_and_all_agree_with_analyze(
     np.testing.assert_allclose(predictions.ablations["voice + text"]["voice",], predictions.scores["text"], atol=1e-6)
 
 
+def test_windows_give_the_scores_of_analyze(clips: Manifest, model: mmemo.EmotionModel, cache: FeatureCache) -> None:
+    """Of every subset of modalities, and again from the cache."""
+    few = Manifest(clips.clips[:2], clips.labels)
+    encoders = list(model.encoders.values())
+    for _ in range(2):
+        encoded = encode(few, encoders, cache, window=0.5, hop=0.25)
+        assert len(encoded.clip_of) > len(few)
+        predictions = predict(model, encoded)
+        for row, clip in enumerate(few):
+            for name, scores in predictions.scores.items():
+                result = mmemo.analyze(
+                    clip.path, text=clip.text, model=model, modalities=name.split(" + "), window=0.5, hop=0.25
+                )
+                np.testing.assert_allclose(scores[row], list(result.scores.values()), atol=1e-6)
+
+
 def test_encodings_of_another_width_than_the_head_was_trained_on(clips: Manifest) -> None:
     tiny = TinyEncoder()
     model = mmemo.EmotionModel([tiny], ConcatFusion(EKMAN7, {"text": tiny.dim}))
