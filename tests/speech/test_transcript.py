@@ -8,9 +8,10 @@ import pytest
 
 from mmemo.errors import ArgumentError, TranscriptError
 from mmemo.evidence import Turn
-from mmemo.speech.language import guess_language
+from mmemo.speech.language import detect_language
 from mmemo.speech.subtitle_file import FileCue, language_of
 from mmemo.speech.transcript import (
+    UNDECIDED,
     Line,
     Transcript,
     Word,
@@ -254,7 +255,7 @@ class TestGiven:
     def test_text_alone(self) -> None:
         evidence = words_between(given("What? No!", 0.0), 0.0, 0.0)
         assert evidence is not None
-        assert (evidence.text, evidence.coverage, evidence.confidence) == ("What? No!", 1.0, 1.0)
+        assert (evidence.text, evidence.coverage, evidence.confidence) == ("What? No!", 1.0, UNDECIDED)
 
     def test_blank(self) -> None:
         assert words_between(given(" \n ", 5.0), 0.0, 5.0) is None
@@ -349,28 +350,37 @@ class TestLanguage:
         ("text", "language"),
         [
             ("I don\u2019t know what you are talking about.", "en"),
-            (
-                "Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko, a potem wr\xf3ci\u0107 do domu.",
-                "und",
-            ),
-            ("Ich wei\xdf nicht, was du damit sagen willst, aber ich komme morgen wieder.", "und"),
-            ("Purple elephants dance gracefully near waterfalls.", None),
+            ("I was afraid of a certain examination although I was relatively well prepared.", "en"),
+            ("Purple elephants dance gracefully near waterfalls.", "en"),
+            ("Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko.", "pl"),
+            ("Ich wei\xdf nicht, was du damit sagen willst.", "de"),
+            ("\u4f60\u771f\u8ba8\u538c", "zh"),
+            ("I hate you", "en"),
             ("Yeah, right!", None),
+            ("te odio", None),
+            ("...", None),
             ("", None),
         ],
     )
     def test_examples(self, text: str, language: str | None) -> None:
-        assert guess_language(text) == language
+        assert detect_language(text).language == language
+
+    def test_a_stated_language_is_believed_and_an_unknown_one_lowers_the_confidence(self) -> None:
+        stated, unknown = given("te odio", 2.0, "es"), given("te odio", 2.0)
+        assert (stated.language, stated.language_probability) == ("es", 1.0)
+        assert (unknown.language, unknown.language_probability < 0.5) == (None, True)
+        words = [words_between(one, 0.0, 2.0) for one in (stated, unknown)]
+        assert [one and one.confidence for one in words] == [1.0, 0.5]
 
     @pytest.mark.data
     def test_subtitle_like_texts(self, shared_data: Path) -> None:
         with (shared_data / "text" / "meld" / "test_sent_emo.csv").open(encoding="utf-8", newline="") as file:
-            english = [row["Utterance"] for row in csv.DictReader(file)]
+            english = [row["Utterance"] for row in csv.DictReader(file)][:600]
         with (shared_data / "text" / "xed_annotated.tsv").open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            finnish = [row["text"] for row in rows if row["lang"] == "fi" and any(map(str.isalpha, row["text"]))]
-        for texts, right in ((english, "en"), (finnish, "und")):
-            tens = [guess_language(" ".join(texts[i : i + 10])) for i in range(0, len(texts) - 9, 10)]
+            finnish = [row["text"] for row in rows if row["lang"] == "fi" and any(map(str.isalpha, row["text"]))][:600]
+        for texts, right in ((english, "en"), (finnish, "fi")):
+            tens = [detect_language(" ".join(texts[i : i + 10])).language for i in range(0, len(texts) - 9, 10)]
             assert tens.count(right) / len(tens) > 0.99
 
 
