@@ -402,8 +402,7 @@ _EMPATHETIC_GROUPS = {
 EMPATHETIC32_TO_EKMAN7 = LabelMapping(
     EMPATHETIC32,
     EKMAN7,
-    dict.fromkeys(EMPATHETIC32)
-    | {label: group for group, labels in _EMPATHETIC_GROUPS.items() for label in labels},
+    dict.fromkeys(EMPATHETIC32) | {label: group for group, labels in _EMPATHETIC_GROUPS.items() for label in labels},
     loses="14 emotions of social life, such as pride of others, guilt and trust, are dropped; there is no neutral.",
 )
 MOSEI6_TO_EKMAN7 = _to_ekman7(MOSEI6, "There is no neutral.")

@@ -87,7 +87,10 @@ SEVERAL = ("goemotions", "brighter", "xed", "xed_projections")
 """Corpora that give all labels of a text."""
 IN_LOSS = {"dair_emotion": 0.7, "emorynlp": 0.5, "xed": 0.5, "xed_projections": 0.4, "emoevent": 0.7}
 """Weights in the loss; 1 for others. Projected labels are those of another line's, other labels are noisy too."""
-FAMILIAR = "af am arq ary de en es ha hi mr pt-BR pt-MZ ro ru su sv sw uk zh so om".split()
+FAMILIAR = (
+    "af", "am", "arq", "ary", "de", "en", "es", "ha", "hi", "mr", "om", "pt-BR", "pt-MZ", "ro", "ru", "so", "su", "sv",
+    "sw", "uk", "zh",
+)  # fmt: skip
 """Languages of BRIGHTER that multilingual-e5-small was trained on."""
 DRAWS = {
     "goemotions-en": 2600,
@@ -110,7 +113,10 @@ DRAWS = {
 OTHERS = {"brighter": 100, "xed_projections": 60}
 FEWEST = 400
 """Lines of a part from which on it is trained on."""
-KEPT = ("goemotions-en", "meld-en", "smp2020-zh", *(f"brighter-{one}" for one in "zh es de hi ru ary pt-BR sw".split()))
+KEPT = (
+    *("goemotions-en", "meld-en", "smp2020-zh"),
+    *(f"brighter-{one}" for one in ("zh", "es", "de", "hi", "ru", "ary", "pt-BR", "sw")),
+)
 """Parts by whose validation lines the best epoch is chosen."""
 WEAK = 0.45
 """Macro-F1 below which a language is listed as weak."""
@@ -182,14 +188,18 @@ def main(
     draws = {name: max(1, round(share * draws_of(name))) for name in training}
     logging.info("%d texts an epoch of %s", sum(draws.values()), {name: len(rows) for name, rows in training.items()})
 
-    text = (start / "tokenizer.json").read_text(encoding="utf-8")
-    smaller, old = smaller_vocabulary(text, chosen_pieces(text, training, vocabulary))
+    text, pieces = (start / "tokenizer.json").read_text(encoding="utf-8"), run / "pieces.json"
+    if not pieces.exists():  # a resumed run has the same ones
+        run.mkdir(parents=True, exist_ok=True)
+        pieces.write_text(json.dumps(sorted(chosen_pieces(text, training, vocabulary))))
+    smaller, old = smaller_vocabulary(text, set(json.loads(pieces.read_text())))
     logging.info("vocabulary %d", len(old))
     network = TextNetwork(TextArchitecture(len(old), layers=layers, affect=3))
     weights = bert_weights(load_file(start / "model.safetensors"), network.architecture)
     weights["words.weight"] = weights["words.weight"][torch.from_numpy(old)]
     left = network.load_state_dict(weights, strict=False)
-    assert not left.unexpected_keys and all(key.startswith(("head", "affect")) for key in left.missing_keys)
+    assert not left.unexpected_keys
+    assert all(key.startswith(("head", "affect")) for key in left.missing_keys)
     network.words.requires_grad_(False)
     learner = Learner(network)
     languages = sorted({code for name in training for code in codes(name)})
@@ -308,11 +318,16 @@ def draws_of(name: str) -> int:
     return DRAWS.get(name) or OTHERS.get(name.split("-")[0], 0)
 
 
-def codes(part: str) -> set[str]:
-    """The codes that a text in the language of a part may come with: its own, and that of the language it is of."""
+def language_of(part: str) -> str:
+    """ISO 639-1 code of the language of a part, where there is one: "ar" of "aetd-arz"."""
     own = part.split("-", 1)[1]
-    macro = {"arq": "ar", "ary": "ar", "arz": "ar"}.get(own, own.split("-")[0])
-    return {own, macro} | ({"nb", "nn"} if own == "no" else set())
+    return {"arq": "ar", "ary": "ar", "arz": "ar"}.get(own, own.split("-")[0])
+
+
+def codes(part: str) -> set[str]:
+    """The codes that a text in the language of a part may come with."""
+    language = language_of(part)
+    return {part.split("-", 1)[1], language} | ({"nb", "nn"} if language == "no" else set())
 
 
 def chosen_pieces(tokenizer: str, training: Mapping[str, Sequence[Row]], count: int) -> set[int]:
@@ -321,14 +336,20 @@ def chosen_pieces(tokenizer: str, training: Mapping[str, Sequence[Row]], count: 
     full.no_padding()
     used: dict[str, Counter[int]] = {}
     for name, rows in training.items():
-        language = min(codes(name), key=len)
+        language = language_of(name)
         for encoded in full.encode_batch([row.text for row in rows]):
             used.setdefault(language, Counter()).update(encoded.ids)
     best: Counter[int] = Counter()
-    familiar = {code for name in (*DRAWS, "xed_projections-fr") for code in codes(name)}
+    familiar = {language_of(name) for name in training if name in DRAWS or name.startswith("xed_projections")}
     for language, counts in used.items():
         # English texts have a network of their own; languages the start does not know gain little
-        weight = 0.5 if language == "en" else 1.0 if language in familiar or f"xed_projections-{language}" in training else 0.3
+        weight = (
+            0.5
+            if language == "en"
+            else 1.0
+            if language in familiar or f"xed_projections-{language}" in training
+            else 0.3
+        )
         for piece, times in counts.items():
             if times > 1:
                 best[piece] = max(best[piece], weight * times / counts.total())  # type: ignore[assignment]
@@ -379,8 +400,7 @@ def measure(
         elif first.split("-")[0] in SEVERAL:
             ways = {"shares": None, "head_of_training": learner.several}
             scores[name] = {
-                way: measured_several(readings, corpora[first]["val"], part["test"], head)
-                for way, head in ways.items()
+                way: measured_several(readings, corpora[first]["val"], part["test"], head) for way, head in ways.items()
             }
         if first.split("-")[0] not in ("emobank", "brighter", "xed_projections"):
             rows = single_label(part["test"])

@@ -448,8 +448,8 @@ def _language_notes(transcript: Transcript | None, encoder: Encoder | None) -> l
         return []
     if transcript.language is None:
         message = (
-            "The words are too few to tell their language, so they count less. Name it in the file (clip.en.srt) or the "
-            "Clip (language=)."
+            "The words are too few to tell their language, so they count less. Name it in the file (clip.en.srt) or "
+            "the Clip (language=)."
         )
         return [Note("unknown-language", message)]
     if transcript.language in getattr(encoder, "weak_languages", ()):

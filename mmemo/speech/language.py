@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-LANGUAGES = tuple(
-    "af am ar bg bs ca cs da de el en es et eu fa fi fr gl he hi hr hu id is it ja ko mk ml mr ms nl no pl pt ro ru sk "
-    "sl sq sr sv sw ta te th tr uk vi zh".split()
-)
+LANGUAGES = (
+    "af", "am", "ar", "bg", "bs", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "gl", "he", "hi",
+    "hr", "hu", "id", "is", "it", "ja", "ko", "mk", "ml", "mr", "ms", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq",
+    "sr", "sv", "sw", "ta", "te", "th", "tr", "uk", "vi", "zh",
+)  # fmt: skip
 """ISO 639-1 codes of the languages it chooses from: fewer mistakes than among all 140 that the library knows."""
 ENGLISH = 0.1
 """Probability of English from which on a text of `FEWEST` words counts as English: it is not lightly given up."""

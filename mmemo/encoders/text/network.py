@@ -172,7 +172,8 @@ def _smaller_unigram(settings: dict[str, Any], keep: set[int]) -> np.ndarray:
     settings["model"] |= {"vocab": vocabulary, "unk_id": new["[UNK]"]}
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     settings["added_tokens"] = [
-        {"id": place, "content": name, **flags, "special": True} for name, place in sorted(new.items(), key=lambda x: x[1])
+        {"id": place, "content": name, **flags, "special": True}
+        for name, place in sorted(new.items(), key=lambda x: x[1])
     ]
     start, end = ({"SpecialToken": {"id": name, "type_id": 0}} for name in ("[CLS]", "[SEP]"))
     text, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
@@ -180,8 +181,6 @@ def _smaller_unigram(settings: dict[str, Any], keep: set[int]) -> np.ndarray:
         "type": "TemplateProcessing",
         "single": [start, text, end],
         "pair": [start, text, end, second, end],
-        "special_tokens": {
-            name: {"id": name, "ids": [new[name]], "tokens": [name]} for name in ("[CLS]", "[SEP]")
-        },
+        "special_tokens": {name: {"id": name, "ids": [new[name]], "tokens": [name]} for name in ("[CLS]", "[SEP]")},
     }
     return np.array(kept, np.int64)
