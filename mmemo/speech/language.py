@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 LANGUAGES = (
-    "af", "am", "ar", "bg", "bs", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "gl", "he", "hi",
-    "hr", "hu", "id", "is", "it", "ja", "ko", "mk", "ml", "mr", "ms", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq",
-    "sr", "sv", "sw", "ta", "te", "th", "tr", "uk", "vi", "zh",
+    "af", "am", "ar", "bg", "bs", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr",
+    "gl", "he", "hi", "hr", "hu", "id", "is", "it", "ja", "ko", "mk", "ml", "mr", "ms", "nl", "no", "pl",
+    "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "sw", "ta", "te", "th", "tr", "uk", "vi", "zh",
 )  # fmt: skip
 """ISO 639-1 codes of the languages it chooses from: fewer mistakes than among all 140 that the library knows."""
 ENGLISH = 0.1
