@@ -1,8 +1,9 @@
-"""The language of a text that comes without one, by the library py3langid."""
+"""The language of a text that comes without one, and the encoding of an old file."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,41 @@ FEWEST = 4
 """Words from which on the language of a text is decided in any case."""
 SURE = 0.5
 """Probability from which on that of a shorter one is."""
+_MOST = 4000
+"""Signs of a file that its encoding is told by."""
+
+
+_BY_ITS_SIGNS = {
+    **{name: name for name in ("big5", "big5hkscs", "cp932", "cp949", "euc_jis_2004", "euc_jp", "euc_kr", "gb18030")},
+    **{name: name for name in ("cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "koi8_u", "shift_jis")},
+    **{"gb2312": "gb18030", "gbk": "gb18030", "mac_cyrillic": "cp1251", "mac_greek": "cp1253"},
+}
+"""Encodings of other scripts than the Latin one, by the names that charset-normalizer has for them."""
+_BY_ITS_WORDS = {
+    "cp1252": (
+        "en",
+        "de",
+        "fr",
+        "es",
+        "it",
+        "pt",
+        "nl",
+        "sv",
+        "da",
+        "no",
+        "fi",
+        "is",
+        "ca",
+        "gl",
+        "eu",
+        "id",
+        "ms",
+        "sq",
+    ),
+    "cp1250": ("pl", "cs", "hu", "sk", "sl", "hr", "bs", "ro"),
+    "cp1254": ("tr",),
+}
+"""Languages of the Latin code pages, which differ in a few letters."""
 
 
 class Detected(NamedTuple):
@@ -55,6 +91,29 @@ def detect_language(text: str) -> Detected:
     if len(words) >= FEWEST and english >= ENGLISH:
         return Detected("en", english)
     return Detected(best if len(words) >= FEWEST or probability >= SURE else None, probability)
+
+
+def detect_encoding(data: bytes) -> str:
+    """The encoding of a text that is not in Unicode, as Python names it.
+
+    Of other scripts charset-normalizer tells it; of the Latin code pages the one in which the text is most probably in
+    one of its languages. Measured on subtitles of 20 lines, 8 to 25 files each: simplified and traditional Chinese,
+    Japanese, Russian, Bulgarian, Arabic, Hebrew and nine languages of Latin letters all right, Greek 7 of 8.
+    """
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data).best()
+    if best is not None and best.encoding in _BY_ITS_SIGNS:
+        return _BY_ITS_SIGNS[best.encoding]
+    chances = {"latin-1": 0.0}  # it takes any byte
+    for encoding, languages in _BY_ITS_WORDS.items():
+        with suppress(UnicodeDecodeError):
+            rows = [
+                row for row in data.decode(encoding).splitlines() if "-->" not in row and re.search(r"[^\W\d_]", row)
+            ]
+            ranked = dict(_identifier().rank("\n".join(rows)[:_MOST]))
+            chances[encoding] = sum(ranked[language] for language in languages)
+    return max(chances, key=lambda encoding: chances[encoding])
 
 
 @cache

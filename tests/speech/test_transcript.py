@@ -115,6 +115,37 @@ class TestReading:
         text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nIt\u2019s a caf\xe9\r\n"
         assert lines(read_subtitles(write("a.srt", text.encode(encoding))))[0][2] == "It\u2019s a caf\xe9"
 
+    @pytest.mark.parametrize(
+        ("encoding", "text", "language"),
+        [
+            (
+                "gb18030",
+                "\u4f60\u4e3a\u4ec0\u4e48\u4e0d\u65e9\u70b9\u544a\u8bc9\u6211\uff1f\u6211\u5f88\u751f\u6c14\u3002",
+                "zh",
+            ),
+            (
+                "big5",
+                "\u4f60\u70ba\u4ec0\u9ebc\u4e0d\u65e9\u9ede\u544a\u8a34\u6211\uff1f\u6211\u5f88\u751f\u6c23\u3002",
+                "zh",
+            ),
+            (
+                "shift_jis",
+                "\u306a\u305c\u3082\u3063\u3068\u65e9\u304f\u8a00\u3063\u3066\u304f\u308c\u306a\u304b\u3063\u305f\u306e\uff1f",
+                "ja",
+            ),
+            (
+                "cp1251",
+                "\u041f\u043e\u0447\u0435\u043c\u0443 \u0442\u044b \u043d\u0435 \u0441\u043a\u0430\u0437\u0430\u043b \u0440\u0430\u043d\u044c\u0448\u0435? \u042f \u043e\u0447\u0435\u043d\u044c \u0437\u043b\u044e\u0441\u044c.",
+                "ru",
+            ),
+            ("cp1250", "Dlaczego nie powiedzia\u0142e\u015b mi wcze\u015bniej? Jestem bardzo z\u0142y.", "pl"),
+            ("cp1252", "Pourquoi ne me l\u2019as-tu pas dit plus t\xf4t\u00a0? Je suis tr\xe8s f\xe2ch\xe9.", "fr"),
+        ],
+    )
+    def test_old_encodings(self, write, encoding: str, text: str, language: str) -> None:
+        transcript = read_subtitles(write("a.srt", SRT.splitlines()[1].join(["1\n", f"\n{text}\n"]).encode(encoding)))
+        assert (transcript.text, transcript.language) == (" ".join(text.split()), language)
+
     def test_latin_1_where_windows_has_no_letter(self, write) -> None:
         text = b"1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9\x81\n"
         assert lines(read_subtitles(write("a.srt", text)))[0][2].startswith("caf\xe9")
