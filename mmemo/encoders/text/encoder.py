@@ -155,11 +155,10 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             raise WeightsError(f"{self._folder} has other labels, or tokens of another width, than the encoder around.")
         return other
 
-    @property
-    def weak_languages(self) -> tuple[str, ...]:
-        """ISO 639-1 codes of the languages that the multilingual encoder scores poorly, by its card."""
-        other = self.multilingual
-        return () if other is None else tuple(other.card.get("weak_languages", ()))
+    def reads_poorly(self, language: str) -> bool:
+        """Whether texts in a language go to the multilingual encoder, and its card lists the language as weak."""
+        other = None if language in self.languages else self.multilingual
+        return other is not None and language in other.card.get("weak_languages", ())
 
     def reader(self, text: TextEvidence | None) -> TextEncoder | None:
         """The encoder that reads a text: this one, or the multilingual one.

@@ -71,7 +71,7 @@ def other(dim: int = 384) -> TextEncoder:
     torch.manual_seed(0)
     text, old = smaller_vocabulary(unigram(), set(range(4, 11)))
     network = TextNetwork(TextArchitecture(len(old), dim, 1, 2, 8, affect=3))
-    return TextEncoder(network, Tokenizer.from_str(text), languages=("es", "zh"), card={"weak_languages": ["zh"]})
+    return TextEncoder(network, Tokenizer.from_str(text), languages=("es", "zh"), card={"weak_languages": ["en", "zh"]})
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +134,11 @@ def test_which_texts_are_read(both: TextEncoder) -> None:
     assert both.reader(said("Hello", None).text) is both
 
 
-def test_weak_languages_are_those_of_the_card(both: TextEncoder) -> None:
-    assert both.weak_languages == ("zh",)
+def test_weak_languages_are_those_of_the_card_and_english_is_not_looked_up(folder: Path) -> None:
+    encoder = TextEncoder.load(folder)
+    assert not encoder.reads_poorly("en")
+    assert "multilingual" not in vars(encoder)
+    assert [encoder.reads_poorly(language) for language in ("zh", "es", "ja")] == [True, False, False]
 
 
 def test_both_are_saved_in_one_folder(both: TextEncoder, tmp_path: Path) -> None:
@@ -159,6 +162,7 @@ def test_a_result_names_unknown_and_weak_languages(both: TextEncoder) -> None:
         result = mmemo.analyze(mmemo.Clip(text=text, language=language), model=model)
         return [note.code for note in result.notes if "language" in note.code]
 
+    assert notes("I am so happy today.") == []
     assert notes("te odio") == ["unknown-language"]
     assert notes("te odio", "es") == []
     assert notes("\u4f60\u597d", "zh") == ["weak-language"]
