@@ -444,8 +444,6 @@ def _nothing(clip: Clip, modalities: Sequence[str], notes: Sequence[Note]) -> st
 
 def _language_notes(transcript: Transcript | None, encoder: Encoder | None) -> list[Note]:
     """Notes on the language of words that were scored."""
-    from mmemo.encoders.text.encoder import TextEncoder  # it loads tokenizers, which faces and voices don't need
-
     if transcript is None:
         return []
     if transcript.language is None:
@@ -454,7 +452,8 @@ def _language_notes(transcript: Transcript | None, encoder: Encoder | None) -> l
             "the Clip (language=)."
         )
         return [Note("unknown-language", message)]
-    if isinstance(encoder, TextEncoder) and encoder.reads_poorly(transcript.language):
+    reads_poorly = getattr(encoder, "reads_poorly", None)  # an encoder that measured its languages has it
+    if reads_poorly is not None and reads_poorly(transcript.language):
         return [Note("weak-language", f"The model scores words in this language ({transcript.language}) poorly.")]
     return []
 
