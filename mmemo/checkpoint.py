@@ -71,17 +71,24 @@ def save_checkpoint(
     Raises:
         ArgumentError: if the folder is there and may not be replaced; see `mmemo.files.check_folder`.
     """
-    data, files = tensors_file(tensors), dict(files or {})
+    with replacing(folder) as partial:
+        for name, content in checkpoint_files(config, tensors, files or {}).items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_bytes(content)
+    return Path(folder)
+
+
+def checkpoint_files(
+    config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The content of each file of a checkpoint, by its name in the folder."""
+    data = tensors_file(tensors)
     settings = {"format": FORMAT, **config, "sha256": hashlib.sha256(data).hexdigest()}
     settings.pop("graphs", None)
     if graphs := {name: hashlib.sha256(files[name]).hexdigest() for name in GRAPHS if name in files}:
         settings["graphs"] = graphs
-    with replacing(folder) as partial:
-        (partial / TENSORS).write_bytes(data)
-        (partial / CONFIG).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for name, content in files.items():
-            (partial / name).write_bytes(content)
-    return Path(folder)
+    text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+    return {TENSORS: data, CONFIG: text.encode(), **files}
 
 
 def tensors_file(tensors: Mapping[str, np.ndarray]) -> bytes:

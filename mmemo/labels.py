@@ -155,6 +155,64 @@ RAFDB7 = LabelSet("rafdb7", ("surprise", "fear", "disgust", "happiness", "sadnes
 CK8 = LabelSet("ck8", ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"))
 XED9 = LabelSet("xed9", ("neutral", "anger", "anticipation", "disgust", "fear", "joy", "sadness", "surprise", "trust"))
 SMP6 = LabelSet("smp6", ("neutral", "happy", "angry", "sad", "fear", "surprise"))
+BRIGHTER7 = LabelSet("brighter7", ("neutral", "anger", "disgust", "fear", "joy", "sadness", "surprise"))
+EMOEVENT7 = LabelSet("emoevent7", ("anger", "disgust", "fear", "joy", "sadness", "surprise", "others"))
+AETD8 = LabelSet("aetd8", ("none", "joy", "love", "sympathy", "sadness", "anger", "fear", "surprise"))
+CPED13 = LabelSet(
+    "cped13",
+    (
+        "happy",
+        "grateful",
+        "relaxed",
+        "positive-other",
+        "neutral",
+        "anger",
+        "sadness",
+        "fear",
+        "depress",
+        "disgust",
+        "astonished",
+        "worried",
+        "negative-other",
+    ),
+)
+EMPATHETIC32 = LabelSet(
+    "empathetic32",
+    (
+        "afraid",
+        "angry",
+        "annoyed",
+        "anticipating",
+        "anxious",
+        "apprehensive",
+        "ashamed",
+        "caring",
+        "confident",
+        "content",
+        "devastated",
+        "disappointed",
+        "disgusted",
+        "embarrassed",
+        "excited",
+        "faithful",
+        "furious",
+        "grateful",
+        "guilty",
+        "hopeful",
+        "impressed",
+        "jealous",
+        "joyful",
+        "lonely",
+        "nostalgic",
+        "prepared",
+        "proud",
+        "sad",
+        "sentimental",
+        "surprised",
+        "terrified",
+        "trusting",
+    ),
+)
 MOSEI6 = LabelSet("mosei6", ("happiness", "sadness", "anger", "surprise", "disgust", "fear"))
 SENTIMENT3 = LabelSet("sentiment3", ("negative", "neutral", "positive"))
 CASME7 = LabelSet("casme7", ("happiness", "disgust", "repression", "surprise", "fear", "sadness", "others"))
@@ -185,6 +243,11 @@ LABEL_SETS = {
         CK8,
         XED9,
         SMP6,
+        BRIGHTER7,
+        EMOEVENT7,
+        AETD8,
+        CPED13,
+        EMPATHETIC32,
         MOSEI6,
         SENTIMENT3,
         CASME7,
@@ -298,6 +361,50 @@ RAFDB7_TO_EKMAN7 = _to_ekman7(RAFDB7)
 CK8_TO_EKMAN7 = _to_ekman7(CK8, "Contempt is dropped.", contempt=None)
 XED9_TO_EKMAN7 = _to_ekman7(XED9, "Anticipation and trust are dropped.", anticipation=None, trust=None)
 SMP6_TO_EKMAN7 = _to_ekman7(SMP6, "There is no disgust.")
+BRIGHTER7_TO_EKMAN7 = _to_ekman7(BRIGHTER7, "Not every language has all labels.")
+EMOEVENT7_TO_EKMAN7 = _to_ekman7(EMOEVENT7, "Others, mostly without emotion, are counted as neutral.", others="neutral")
+AETD8_TO_EKMAN7 = _to_ekman7(
+    AETD8,
+    "Love is counted as happiness, sympathy is dropped; there is no disgust.",
+    none="neutral",
+    love="happiness",
+    sympathy=None,
+)
+CPED13_TO_EKMAN7 = LabelMapping(
+    CPED13,
+    EKMAN7,
+    {
+        "happy": "happiness",
+        "grateful": "happiness",
+        "relaxed": "happiness",
+        "positive-other": None,
+        "neutral": "neutral",
+        "anger": "anger",
+        "sadness": "sadness",
+        "depress": "sadness",
+        "fear": "fear",
+        "worried": "fear",
+        "disgust": "disgust",
+        "astonished": "surprise",
+        "negative-other": None,
+    },
+    loses="Grateful and relaxed are counted as happiness, depressed as sadness, worried as fear; other positive and "
+    "negative emotions are dropped.",
+)
+_EMPATHETIC_GROUPS = {
+    "happiness": ("content", "excited", "grateful", "joyful", "proud"),
+    "sadness": ("devastated", "disappointed", "lonely", "sad"),
+    "anger": ("angry", "annoyed", "furious"),
+    "fear": ("afraid", "anxious", "apprehensive", "terrified"),
+    "disgust": ("disgusted",),
+    "surprise": ("surprised",),
+}
+EMPATHETIC32_TO_EKMAN7 = LabelMapping(
+    EMPATHETIC32,
+    EKMAN7,
+    dict.fromkeys(EMPATHETIC32) | {label: group for group, labels in _EMPATHETIC_GROUPS.items() for label in labels},
+    loses="14 emotions of social life, such as pride of others, guilt and trust, are dropped; there is no neutral.",
+)
 MOSEI6_TO_EKMAN7 = _to_ekman7(MOSEI6, "There is no neutral.")
 CASME7_TO_EKMAN7 = _to_ekman7(CASME7, "Repression and others are dropped.", repression=None, others=None)
 SAMM8_TO_EKMAN7 = _to_ekman7(SAMM8, "Contempt and other are dropped.", contempt=None, other=None)

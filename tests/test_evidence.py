@@ -64,7 +64,7 @@ def test_a_voice(window: Evidence) -> None:
 def test_words(window: Evidence) -> None:
     text = window.text
     assert text is not None
-    assert (text.text, text.language, text.confidence, text.speaker) == ("One day. Another.", None, 1.0, None)
+    assert (text.text, text.language, text.confidence, text.speaker) == ("One day. Another.", "en", 1.0, None)
     assert text.coverage == pytest.approx(1.0)
     assert text.context == ()
 

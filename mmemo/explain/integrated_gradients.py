@@ -184,8 +184,10 @@ def text(
     if label is not None and label not in encoder.labels.labels:
         raise ArgumentError(expected_one_of("Label", encoder.labels, label))
     start, evidence = _locate(source, at)
-    ids = encoder.prepare(Evidence(start, start, text=evidence))
-    if ids is None:
+    if isinstance(encoder, TextEncoder):
+        encoder = encoder.reader(evidence)
+    ids = None if encoder is None else encoder.prepare(Evidence(start, start, text=evidence))
+    if encoder is None or ids is None:
         raise MissingStreamError("There are no words to explain: none at all, or not in a language of the encoder.")
     require_extra("Explaining words", "explain", "captum", "torch")
     if isinstance(encoder, TextEncoder):

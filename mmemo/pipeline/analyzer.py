@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mmemo.clip import Clip
-from mmemo.encoders.base import Encoding
+from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
 from mmemo.errors import ArgumentError, MissingStreamError, require_extra
@@ -37,6 +37,7 @@ from mmemo.report.formats import inputs_of
 from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person, Segment, vocal_bursts
 from mmemo.speech.prosody import Prosody, measure
 from mmemo.speech.recognition import Transcriber, default_transcriber
+from mmemo.speech.transcript import Transcript
 
 Progress = Callable[[float], None]
 MOST_LISTED = 4
@@ -218,6 +219,8 @@ class Analyzer:
             MissingStreamError: if no window had anything to score.
         """
         notes = [*extraction.notes, *_unscored(source, self.modalities, scored.modalities, extraction)]
+        if "text" in scored.modalities:
+            notes += _language_notes(extraction.transcript, self.model.encoders.get("text"))
         notes += [] if scored.note is None else [scored.note]
         if not scored.modalities:
             raise MissingStreamError(_nothing(source, self.modalities, notes))
@@ -489,6 +492,22 @@ def _nothing(source: str | None, modalities: Sequence[str], notes: Sequence[Note
     return f"{what} has nothing to analyze; looked for: {', '.join(modalities)}. {reasons}".strip()
 
 
+def _language_notes(transcript: Transcript | None, encoder: Encoder | None) -> list[Note]:
+    """Notes on the language of words that were scored."""
+    if transcript is None:
+        return []
+    if transcript.language is None:
+        message = (
+            "The words are too few to tell their language, so they count less. Name it in the file (clip.en.srt) or "
+            "the Clip (language=)."
+        )
+        return [Note("unknown-language", message)]
+    reads_poorly = getattr(encoder, "reads_poorly", None)  # an encoder that measured its languages has it
+    if reads_poorly is not None and reads_poorly(transcript.language):
+        return [Note("weak-language", f"The model scores words in this language ({transcript.language}) poorly.")]
+    return []
+
+
 def _unscored(
     source: str | None, modalities: Sequence[str], scored: Mapping[str, ModalityScores], extraction: Extraction
 ) -> list[Note]:
@@ -499,9 +518,10 @@ def _unscored(
         notes.append(
             Note(
                 "unsupported-text",
-                f"The words ({transcript.source}) are in a language the model does not know ({transcript.language}), "
-                "so they were not scored."
-                if transcript.language and transcript.language != "en"
+                f"The words ({transcript.source}) are in a language that the model does not know "
+                f"({transcript.language}), so they were not scored. If that is wrong, name theirs in the file "
+                "(clip.en.srt) or the Clip (language=)."
+                if transcript.language
                 else f"The words ({transcript.source}) hold no text that can be scored.",
             )
         )

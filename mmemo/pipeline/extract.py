@@ -127,7 +127,7 @@ def extract(
         ArgumentError: if the clip starts after the end of its file, or has more windows than its `mmemo.media.LIMITS`.
     """
     if clip.path is None or info is None:
-        return Extraction(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0))
+        return Extraction(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0, clip.language))
     own = any(name not in MODALITIES for name in modalities)
     needs_face, needs_voice, needs_text = (own or name in modalities for name in MODALITIES)
     if clip.start and clip.start >= info.duration:
@@ -167,7 +167,7 @@ def extract(
 def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
     """The words that come with a clip, or lie beside it."""
     if clip.text is not None:
-        return given(clip.text, info.duration)
+        return given(clip.text, info.duration, clip.language)
     file = clip.subtitles or (find_sidecar(info.source) if isinstance(info.source, Path) else None)
     return None if file is None else read_subtitles(file, info.duration)
 

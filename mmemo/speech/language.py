@@ -1,40 +1,126 @@
-"""English or another language, by the commonest words: for text that comes without a language."""
+"""The language of a text that comes without one, and the encoding of an old file."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-_WORDS = """
-the be is are were been and that have it for not with he she as you does did this but his by from they say
-said or my one all would there their what up out if about who get got which go going when make can could
-like just him know take into your good some them see than then now look only its it's i'm don't that's
-you're he's she's we're they're i'll i've can't didn't what's think also back after how our us want because
-these yeah well okay here why where really very too never let right gonna thing things hello sorry please
-thank thanks mean need tell off more much
-"""
-_COMMON = frozenset(_WORDS.split())
-"""Commonest words of spoken English, without those that others have too (a, no, me, was, will, come …)."""
-ENGLISH_SHARE, OTHER_SHARE = 0.25, 0.12
-"""Share of common words from which a text counts as English, and below which it does not."""
-FEWEST_WORDS = 6, 12
-"""Words it takes to call a text English, and to call it something else: an English text is not lightly given up."""
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+LANGUAGES = (
+    "af", "am", "ar", "bg", "bs", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr",
+    "gl", "he", "hi", "hr", "hu", "id", "is", "it", "ja", "ko", "mk", "ml", "mr", "ms", "nl", "no", "pl",
+    "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "sw", "ta", "te", "th", "tr", "uk", "vi", "zh",
+)  # fmt: skip
+"""ISO 639-1 codes of the languages it chooses from: fewer mistakes than among all 140 that the library knows."""
+ENGLISH = 0.1
+"""Probability of English from which on a text of `FEWEST` words counts as English: it is not lightly given up."""
+FEWEST = 4
+"""Words from which on the language of a text is decided in any case."""
+SURE = 0.5
+"""Probability from which on that of a shorter one is."""
+_MOST = 4000
+"""Signs of a file that its encoding is told by."""
 
 
-def guess_language(text: str) -> str | None:
-    """Distinguish English from other languages.
+_BY_ITS_SIGNS = {
+    **{name: name for name in ("big5", "big5hkscs", "cp932", "cp949", "euc_jis_2004", "euc_jp", "euc_kr", "gb18030")},
+    **{name: name for name in ("cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "koi8_u", "shift_jis")},
+    **{"gb2312": "gb18030", "gbk": "gb18030", "mac_cyrillic": "cp1251", "mac_greek": "cp1253"},
+}
+"""Encodings of other scripts than the Latin one, by the names that charset-normalizer has for them."""
+_BY_ITS_WORDS = {
+    "cp1252": (
+        "en",
+        "de",
+        "fr",
+        "es",
+        "it",
+        "pt",
+        "nl",
+        "sv",
+        "da",
+        "no",
+        "fi",
+        "is",
+        "ca",
+        "gl",
+        "eu",
+        "id",
+        "ms",
+        "sq",
+    ),
+    "cp1250": ("pl", "cs", "hu", "sk", "sl", "hr", "bs", "ro"),
+    "cp1254": ("tr",),
+}
+"""Languages of the Latin code pages, which differ in a few letters."""
 
-    Measured on ten lines together, English, other or undecided: MELD test, TV lines, 100%, 0, 0 (of 261); XED
-    English subtitles 97%, 0, 3% (1,752); XED Finnish subtitles 0, 100%, 0 (1,444). On three lines: 95%, 0.1%,
-    5% (870); 92%, 0.6%, 8% (5,841); 0, 65%, 35% (4,815). No line of another language was called English.
 
-    Returns:
-        "en", or "und" (ISO 639-2: undetermined) for words in another language, or None where it can't be
-        decided, as with fewer than six words.
+class Detected(NamedTuple):
+    """The language of a text, and the probability that it is this one.
+
+    Attributes:
+        language: ISO 639-1 code; None for a text too short to decide, or without letters.
+        probability: 0 to 1; 1 for a text without letters.
     """
-    words = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?", text.lower())
-    if len(words) < FEWEST_WORDS[0]:
-        return None
-    share = sum(word.replace("\u2019", "'") in _COMMON for word in words) / len(words)
-    if share >= ENGLISH_SHARE:
-        return "en"
-    return "und" if share < OTHER_SHARE and len(words) >= FEWEST_WORDS[1] else None
+
+    language: str | None
+    probability: float
+
+
+def detect_language(text: str) -> Detected:
+    """Identify the language of a text.
+
+    >>> from mmemo.speech.language import detect_language
+    >>> detect_language("I never said that it was your fault.").language
+    'en'
+    >>> detect_language("我从来没有说过这是你的错。").language
+    'zh'
+    >>> detect_language("Hm.").language is None
+    True
+    """
+    words = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text)
+    if not words:
+        return Detected(None, 1.0)
+    ranked = _identifier().rank(text)
+    best, probability = ranked[0]
+    english = dict(ranked)["en"]
+    if len(words) >= FEWEST and english >= ENGLISH:
+        return Detected("en", english)
+    return Detected(best if len(words) >= FEWEST or probability >= SURE else None, probability)
+
+
+def detect_encoding(data: bytes) -> str:
+    """The encoding of a text that is not in Unicode, as Python names it.
+
+    Of other scripts charset-normalizer tells it; of the Latin code pages the one in which the text is most probably in
+    one of its languages. Measured on subtitles of 20 lines, 8 to 25 files each: simplified and traditional Chinese,
+    Japanese, Russian, Bulgarian, Arabic, Hebrew and nine languages of Latin letters all right, Greek 7 of 8.
+    """
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data).best()
+    if best is not None and best.encoding in _BY_ITS_SIGNS:
+        return _BY_ITS_SIGNS[best.encoding]
+    chances = {"latin-1": 0.0}  # it takes any byte
+    for encoding, languages in _BY_ITS_WORDS.items():
+        with suppress(UnicodeDecodeError):
+            rows = [
+                row for row in data.decode(encoding).splitlines() if "-->" not in row and re.search(r"[^\W\d_]", row)
+            ]
+            ranked = dict(_identifier().rank("\n".join(rows)[:_MOST]))
+            chances[encoding] = sum(ranked[language] for language in languages)
+    return max(chances, key=lambda encoding: chances[encoding])
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    """The library's model, loaded when a first text needs it."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(LANGUAGES)
+    return identifier

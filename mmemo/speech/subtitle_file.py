@@ -10,12 +10,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmemo.errors import TranscriptError, expected_one_of
 from mmemo.evidence import Seconds
 from mmemo.reading import read_bytes, reason
+from mmemo.speech.language import detect_encoding
 
 _CODES = """
 aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz
@@ -104,7 +106,7 @@ def _code(name: str) -> str | None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, UTF-16 with its mark, or an old Western code page; control characters are blanks.
+    """The text of a file in UTF-8, UTF-16 with its mark, or an old encoding, detected; control characters are blanks.
 
     Raises:
         TranscriptError: if it can't be read, or is no text.
@@ -118,19 +120,23 @@ def _decoded(path: Path) -> str:
     except OSError as error:
         raise TranscriptError(f"{path} can't be read: {reason(error)}.") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif b"\0" in data:
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise TranscriptError(f"{path}, line 1: begins as UTF-16 and is not. Save it as UTF-8.") from None
+    if b"\0" in data:
         line = data[: data.index(0)].count(b"\n") + 1
         raise TranscriptError(f"{path}, line {line}: not a text file, it holds zero bytes.")
-    else:
-        # Latin-1 takes any byte; Windows' code page, which most old subtitles are in, leaves five undefined.
-        encodings = ["utf-8-sig", "cp1252", "latin-1"]
-    for encoding in encodings:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise TranscriptError(f"{path}, line 1: begins as UTF-16 and is not. Save it as UTF-8.")
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8-sig")
+    encoding = detect_encoding(data)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise TranscriptError(
+            f"{path}, line {line}: not in UTF-8, and not quite in {encoding} either. Save it as UTF-8."
+        ) from None
 
 
 Block = tuple[Seconds, Seconds, list[str], str | None]

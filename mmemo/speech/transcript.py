@@ -18,7 +18,7 @@ from mmemo.document import OMIT_DEFAULT, Share
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds, TextEvidence, Turn
 from mmemo.reading import well_formed
-from mmemo.speech.language import guess_language
+from mmemo.speech.language import detect_language
 from mmemo.speech.subtitle_file import language_of, read_cues, read_text
 
 SIDECARS = (".srt", ".vtt", ".ass", ".ssa")
@@ -27,6 +27,8 @@ LONG = 10.0
 """Seconds: of a line that lasts longer, a window gets only the part spoken around it."""
 AROUND = 2.0
 """Seconds before and after the window that this part reaches."""
+UNDECIDED = 0.5
+"""Share of the confidence that is left to words whose language is not known."""
 BEFORE, GAP = 3, 20.0
 """Lines before a window that are its context, at most, and the longest silence in seconds over which they are."""
 _MOST_SHOWN = 20
@@ -89,9 +91,9 @@ class Transcript:
     Attributes:
         lines: in the order of their starts; lines may overlap.
         source: where the words came from, one of `SOURCES`.
-        language: ISO 639-1 code, "und" for a language that is not English and otherwise not known, None where
-            nothing is known.
+        language: ISO 639-1 code; None where it is not known, as of words too few to tell by.
         detail: the subtitle file's name, the number of the stream, or the name of the recognizer's model.
+        language_probability: 0 to 1, that it is this one; 1 where somebody named it.
 
     Raises:
         ArgumentError: if the source is not a known one, or the lines are not in order.
@@ -108,6 +110,7 @@ class Transcript:
     source: str
     language: str | None
     detail: str = ""
+    language_probability: Share = field(default=1.0, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -144,21 +147,28 @@ class Transcript:
 
 
 def from_cues(cues: Iterable[TimedText], source: str, detail: str = "", language: str | None = None) -> Transcript:
-    """A transcript of subtitles without the empty ones. An unknown language is guessed from all words."""
+    """A transcript of subtitles without the empty ones. An unknown language is detected from all words."""
     lines = [
         Line(cue.start, cue.end, text, speaker=getattr(cue, "speaker", None))
         for cue in cues
         if (text := " ".join(cue.text.split()))
     ]
     lines.sort(key=lambda line: line.start)
-    language = language or guess_language(" ".join(line.text for line in lines))
-    return Transcript(tuple(lines), source, language, detail)
+    return _in_its_language(Transcript(tuple(lines), source, language, detail))
+
+
+def _in_its_language(transcript: Transcript) -> Transcript:
+    """The same with its language detected, unless it is known."""
+    if transcript.language is not None:
+        return transcript
+    language, probability = detect_language(transcript.text)
+    return replace(transcript, language=language, language_probability=probability)
 
 
 def read_subtitles(path: str | Path, duration: Seconds = 0.0) -> Transcript:
     """The transcript in an ``.srt``, ``.vtt``, ``.ass``, ``.ssa`` or ``.txt`` file.
 
-    The language is that of the file's header or name (``clip.en.srt``), else guessed from the words. Plain text has no
+    The language is that of the file's header or name (``clip.en.srt``), else detected from the words. Plain text has no
     times: its sentences fill the clip, as with `given`.
 
     Args:
@@ -234,7 +244,7 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     Args:
         text: the words, in order; a sentence ends with its mark or with the line. Half a UTF-16 pair is replaced.
         duration: of the clip in seconds; 0 for text alone, whose lines then all lie at 0.
-        language: ISO 639-1 code; guessed from the words if None.
+        language: ISO 639-1 code; detected from the words if None.
 
     Raises:
         ArgumentError: if the duration is negative.
@@ -248,7 +258,7 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     for sentence in sentences:
         start, past = past, past + len(sentence)
         lines.append(Line(duration * start / letters, duration * past / letters, sentence))
-    return Transcript(tuple(lines), "given", language or guess_language(text))
+    return _in_its_language(Transcript(tuple(lines), "given", language))
 
 
 def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextEvidence | None:
@@ -256,7 +266,8 @@ def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextE
 
     Of a line longer than `LONG` only the words spoken in the window and shortly before and after: by their times where
     these are known, else by their share of the letters. The coverage is the share of the window with a line in it; the
-    confidence is the lines' mean, weighted by their overlap with the window. The context are the lines before.
+    confidence is the lines' mean, weighted by their overlap with the window, and less (`UNDECIDED`) for words in an
+    unknown language. The context are the lines before.
     """
     lines = transcript.lines_between(start, end)
     if start == end:
@@ -272,6 +283,7 @@ def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextE
         confidence = sum(line.confidence * o for line, o in zip(lines, overlaps, strict=True)) / total
     else:
         confidence = sum(line.confidence for line in lines) / len(lines)
+    confidence *= UNDECIDED if transcript.language is None else 1.0
     coverage = covered / (end - start) if end > start else 1.0
     text = " ".join(part for line in lines if (part := _part(line, start - AROUND, end + AROUND)))
     if not text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 
@@ -174,6 +174,7 @@ class Batch:
         weight: (B,) float32, of the row's corpus in the loss.
         fine: (B, 28) float32; NaN where it is not known.
         affect: (B, 3) float32; NaN where it is not known.
+        several: (B,) bool, whether the row's corpus gives all labels of a text.
     """
 
     ids: torch.Tensor
@@ -184,6 +185,7 @@ class Batch:
     weight: torch.Tensor
     fine: torch.Tensor
     affect: torch.Tensor
+    several: torch.Tensor
 
 
 NEVER = -20.0
@@ -206,6 +208,7 @@ class Sampler:
         tokens: longest text; longer ones are cut.
         with_context: share of the lines of dialogue that come with the lines before them, half of these without speaker
             marks.
+        several: names of the corpora that give all labels of a text.
     """
 
     def __init__(
@@ -219,10 +222,12 @@ class Sampler:
         batch: int,
         tokens: int,
         with_context: float,
+        several: Collection[str] = (),
     ) -> None:
         self.rows = {name: corpora[name] for name in draws}
         self.draws, self.weights, self.encoder = dict(draws), weights, encoder
         self.batch, self.tokens, self.with_context = batch, tokens, with_context
+        self.several = frozenset(several)
         self.probabilities, self.priors = {}, {}
         for name, rows in self.rows.items():
             shares = np.stack([row.target for row in rows])
@@ -277,4 +282,5 @@ class Sampler:
             weight=torch.tensor([self.weights.get(name, 1.0) for name, _, _ in drawn]),
             fine=torch.from_numpy(np.stack(fine)),
             affect=torch.from_numpy(np.stack(affect)),
+            several=torch.tensor([name in self.several for name, _, _ in drawn]),
         )

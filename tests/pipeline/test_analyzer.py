@@ -186,7 +186,7 @@ class TestWhatIsMissing:
             analyzer(path)
 
     def test_words_of_another_language_are_not_scored(self, analyzer: Analyzer, clip: Path) -> None:
-        result = analyzer(clip, text="Я очень рад тебя видеть сегодня вечером дома")
+        result = analyzer(clip, text="昨日は本当に楽しかったです")
         assert "text" not in result.modalities
         assert "unsupported-text" in codes(result)
 

@@ -39,13 +39,14 @@ def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(RECIPES))
 
 
-@pytest.mark.parametrize("name", ["text_emotion", "text_finetune"])
+@pytest.mark.parametrize("name", ["text_emotion", "text_finetune", "text_multilingual"])
 def test_help_explains_every_option(recipes: None, name: str) -> None:
     app = typer.Typer()
     app.command()(importlib.import_module(name).main)
     shown = typer_testing.CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0
-    for word in ("--out", "--epochs", "--seed", "LoRA" if name == "text_finetune" else "XED|its neutral lines"):
+    own = {"text_finetune": "LoRA", "text_emotion": "XED|its neutral lines", "text_multilingual": "of 12"}
+    for word in ("--out", "--epochs", "--seed", own[name]):
         assert any(part in shown.output for part in word.split("|"))
 
 
@@ -221,3 +222,22 @@ def test_the_embedded_encoder_from_corpora_to_weights(recipes: None, tmp_path: P
     )
     assert result.affect is not None
     assert encoder.card["everyday"]
+
+
+def test_the_splits_of_the_multilingual_recipe(recipes: None) -> None:
+    recipe = importlib.import_module("text_multilingual")
+
+    def clips(split: str | None) -> list[mmemo.Clip]:
+        return [mmemo.Clip(text="x", id=str(number), split=split) for number in range(200)]
+
+    def splits(corpus: str, split: str | None) -> set[tuple[str | None, bool]]:
+        return {recipe.split_of(corpus, clip) for clip in clips(split)}
+
+    assert splits("brighter", "train") == {("train", False), ("val", False)}
+    assert splits("brighter", "val") == {("test", False)}
+    assert splits("brighter", "test") == {("test", True)}
+    assert splits("aetd", None) == {("train", False), ("val", False), ("test", False)}
+    assert splits("cped", "test") == splits("meld", "test") == {("test", False)}
+    assert splits("smp2020", "usual_test") == {("test", True)}
+    assert recipe.codes("aetd-arz") == {"arz", "ar"}
+    assert recipe.codes("xed_projections-pt-BR") == {"pt-BR", "pt"}

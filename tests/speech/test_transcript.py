@@ -8,9 +8,10 @@ import pytest
 
 from mmemo.errors import ArgumentError, TranscriptError
 from mmemo.evidence import Turn
-from mmemo.speech.language import guess_language
+from mmemo.speech.language import detect_language
 from mmemo.speech.subtitle_file import FileCue, language_of
 from mmemo.speech.transcript import (
+    UNDECIDED,
     Line,
     Transcript,
     Word,
@@ -113,6 +114,37 @@ class TestReading:
     def test_encodings(self, write, encoding: str) -> None:
         text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nIt\u2019s a caf\xe9\r\n"
         assert lines(read_subtitles(write("a.srt", text.encode(encoding))))[0][2] == "It\u2019s a caf\xe9"
+
+    @pytest.mark.parametrize(
+        ("encoding", "text", "language"),
+        [
+            (
+                "gb18030",
+                "\u4f60\u4e3a\u4ec0\u4e48\u4e0d\u65e9\u70b9\u544a\u8bc9\u6211\uff1f\u6211\u5f88\u751f\u6c14\u3002",
+                "zh",
+            ),
+            (
+                "big5",
+                "\u4f60\u70ba\u4ec0\u9ebc\u4e0d\u65e9\u9ede\u544a\u8a34\u6211\uff1f\u6211\u5f88\u751f\u6c23\u3002",
+                "zh",
+            ),
+            (
+                "shift_jis",
+                "\u306a\u305c\u3082\u3063\u3068\u65e9\u304f\u8a00\u3063\u3066\u304f\u308c\u306a\u304b\u3063\u305f\u306e\uff1f",
+                "ja",
+            ),
+            (
+                "cp1251",
+                "\u041f\u043e\u0447\u0435\u043c\u0443 \u0442\u044b \u043d\u0435 \u0441\u043a\u0430\u0437\u0430\u043b \u0440\u0430\u043d\u044c\u0448\u0435? \u042f \u043e\u0447\u0435\u043d\u044c \u0437\u043b\u044e\u0441\u044c.",
+                "ru",
+            ),
+            ("cp1250", "Dlaczego nie powiedzia\u0142e\u015b mi wcze\u015bniej? Jestem bardzo z\u0142y.", "pl"),
+            ("cp1252", "Pourquoi ne me l\u2019as-tu pas dit plus t\xf4t\u00a0? Je suis tr\xe8s f\xe2ch\xe9.", "fr"),
+        ],
+    )
+    def test_old_encodings(self, write, encoding: str, text: str, language: str) -> None:
+        transcript = read_subtitles(write("a.srt", SRT.splitlines()[1].join(["1\n", f"\n{text}\n"]).encode(encoding)))
+        assert (transcript.text, transcript.language) == (" ".join(text.split()), language)
 
     def test_latin_1_where_windows_has_no_letter(self, write) -> None:
         text = b"1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9\x81\n"
@@ -254,7 +286,7 @@ class TestGiven:
     def test_text_alone(self) -> None:
         evidence = words_between(given("What? No!", 0.0), 0.0, 0.0)
         assert evidence is not None
-        assert (evidence.text, evidence.coverage, evidence.confidence) == ("What? No!", 1.0, 1.0)
+        assert (evidence.text, evidence.coverage, evidence.confidence) == ("What? No!", 1.0, UNDECIDED)
 
     def test_blank(self) -> None:
         assert words_between(given(" \n ", 5.0), 0.0, 5.0) is None
@@ -349,28 +381,37 @@ class TestLanguage:
         ("text", "language"),
         [
             ("I don\u2019t know what you are talking about.", "en"),
-            (
-                "Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko, a potem wr\xf3ci\u0107 do domu.",
-                "und",
-            ),
-            ("Ich wei\xdf nicht, was du damit sagen willst, aber ich komme morgen wieder.", "und"),
-            ("Purple elephants dance gracefully near waterfalls.", None),
+            ("I was afraid of a certain examination although I was relatively well prepared.", "en"),
+            ("Purple elephants dance gracefully near waterfalls.", "en"),
+            ("Aby upiec ciasto, musz\u0119 kupi\u0107 m\u0105czk\u0119 i mleko.", "pl"),
+            ("Ich wei\xdf nicht, was du damit sagen willst.", "de"),
+            ("\u4f60\u771f\u8ba8\u538c", "zh"),
+            ("I hate you", "en"),
             ("Yeah, right!", None),
+            ("te odio", None),
+            ("...", None),
             ("", None),
         ],
     )
     def test_examples(self, text: str, language: str | None) -> None:
-        assert guess_language(text) == language
+        assert detect_language(text).language == language
+
+    def test_a_stated_language_is_believed_and_an_unknown_one_lowers_the_confidence(self) -> None:
+        stated, unknown = given("te odio", 2.0, "es"), given("te odio", 2.0)
+        assert (stated.language, stated.language_probability) == ("es", 1.0)
+        assert (unknown.language, unknown.language_probability < 0.5) == (None, True)
+        words = [words_between(one, 0.0, 2.0) for one in (stated, unknown)]
+        assert [one and one.confidence for one in words] == [1.0, 0.5]
 
     @pytest.mark.data
     def test_subtitle_like_texts(self, shared_data: Path) -> None:
         with (shared_data / "text" / "meld" / "test_sent_emo.csv").open(encoding="utf-8", newline="") as file:
-            english = [row["Utterance"] for row in csv.DictReader(file)]
+            english = [row["Utterance"] for row in csv.DictReader(file)][:600]
         with (shared_data / "text" / "xed_annotated.tsv").open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            finnish = [row["text"] for row in rows if row["lang"] == "fi" and any(map(str.isalpha, row["text"]))]
-        for texts, right in ((english, "en"), (finnish, "und")):
-            tens = [guess_language(" ".join(texts[i : i + 10])) for i in range(0, len(texts) - 9, 10)]
+            finnish = [row["text"] for row in rows if row["lang"] == "fi" and any(map(str.isalpha, row["text"]))][:600]
+        for texts, right in ((english, "en"), (finnish, "fi")):
+            tens = [detect_language(" ".join(texts[i : i + 10])).language for i in range(0, len(texts) - 9, 10)]
             assert tens.count(right) / len(tens) > 0.99
 
 

@@ -21,8 +21,10 @@ Given = Mapping[str, Encoding]
 class Good(LateFusion):
     kind = "good"
 
-    def __init__(self, labels: LabelSet = LABELS, weights: Any = None, agreement: float = 0.5) -> None:
-        super().__init__(labels, weights or {"face": 0.6, "voice": 0.4}, agreement)
+    def __init__(
+        self, labels: LabelSet = LABELS, weights: Any = None, agreement: float = 0.5, trust: Any = None
+    ) -> None:
+        super().__init__(labels, weights or {"face": 0.6, "voice": 0.4}, agreement, trust)
         self.random = np.random.default_rng(0)
 
 
@@ -116,7 +118,7 @@ FAULTS: dict[str, Any] = {
     ),
     "from_state can't read what state gave": broken(state=lambda self: ({"kind": "good"}, {})),
     "its scores differ after from_state": broken(
-        state=lambda self: ({"kind": "good", "weights": {"face": 0.1, "voice": 0.9}, "agreement": 0.5}, {})
+        state=lambda self: ({**LateFusion.state(self)[0], "weights": {"face": 0.1, "voice": 0.9}}, {})
     ),
     "it raises ZeroDivisionError": broken(fuse=lambda self, given: 1 / 0),
 }

@@ -1,23 +1,24 @@
-"""The default text encoder: a small BERT for English, with a head over seven emotions."""
+"""The default text encoder: a small BERT for English and one for other languages, with a head over seven emotions."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from mmemo.checkpoint import Checkpoint, checkpoint_kind, scale_name, to_int8
+from mmemo.checkpoint import Checkpoint, checkpoint_files, checkpoint_kind, scale_name, to_int8
 from mmemo.document import from_document
 from mmemo.encoders.base import Encoder, Encoding, Gradients, concatenate
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts
 from mmemo.encoders.text.architecture import TextArchitecture
 from mmemo.errors import WeightsError
-from mmemo.evidence import Evidence, Turn
+from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ CONTEXT = 3
 """Highest number of lines before a line of dialogue that are encoded with it."""
 CONTEXT_TOKENS = 40
 """Highest number of their word pieces; the latest are kept."""
+MULTILINGUAL = "multilingual"
+"""Subfolder with the encoder of other languages."""
 _WORDS = "words.weight"
 
 
@@ -40,10 +43,12 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         network: in torch, put into evaluation mode; or an exported one.
         tokenizer: its tokenizer, which adds the special tokens.
         labels: its classes, in the order of its logits.
-        languages: ISO 639-1 codes of the languages it was trained on; text known to be in another one is not encoded.
+        languages: ISO 639-1 codes of the languages it was trained on; text known to be in another one is not encoded,
+            unless a `multilingual` encoder reads it.
         context: number of lines before a window that are encoded with its own, at most `CONTEXT`.
         device: of a torch network: "auto", "cpu", "cuda", "mps".
         card: whatever else belongs into the ``config.json`` of the weights: corpora, split, scores.
+        folder: of an encoder of other languages, loaded when a first text in one of them comes.
 
     Raises:
         WeightsError: if the tokenizer is not that of a BERT.
@@ -70,8 +75,10 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         context: int = 0,
         device: str = "cpu",
         card: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
     ) -> None:
         super().__init__(network, labels, device, card)
+        self._folder, self._device = folder, device
         self.architecture = (
             from_document(TextArchitecture, network.checkpoint.config["architecture"], closed=True)
             if isinstance(network, ExportedNetwork)
@@ -133,27 +140,71 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             line = [line[0], *before, self.separator, *line[1:]]
         return np.array(line, np.int64)
 
-    def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """Token ids (T,) int64 of the window's words.
+    @cached_property
+    def multilingual(self) -> TextEncoder | None:
+        """The encoder of other languages; None if there is none.
 
-        None without words, without a letter, with words known to be in a language that the network was not trained on,
-        or with mostly non-Latin letters.
+        Raises:
+            WeightsError: if it is damaged, or has other labels or tokens than this one.
+        """
+        if self._folder is None:
+            return None
+        precision = self._run.precision if isinstance(self._run, ExportedNetwork) else "auto"
+        other = TextEncoder.load(self._folder, self._device, precision)
+        if (other.labels, other.dim) != (self.labels, self.dim):
+            raise WeightsError(f"{self._folder} has other labels, or tokens of another width, than the encoder around.")
+        return other
+
+    def reads_poorly(self, language: str) -> bool:
+        """Whether texts in a language go to the multilingual encoder, and its card lists the language as weak."""
+        other = None if language in self.languages else self.multilingual
+        return other is not None and language in other.card.get("weak_languages", ())
+
+    def reader(self, text: TextEvidence | None) -> TextEncoder | None:
+        """The encoder that reads a text: this one, or the multilingual one.
+
+        None without words, without a letter, with words known to be in a language that neither was trained on, or, of
+        an unknown one, with mostly non-Latin letters that this one does not know.
+        """
+        letters = [character for character in text.text if character.isalpha()] if text is not None else []
+        if text is None or not letters:
+            return None
+        # Latin letters end at U+024F; beyond them an English vocabulary has single characters at best
+        latin = 2 * sum(character <= "\u024f" for character in letters) >= len(letters)
+        if text.language in self.languages or text.language is None:
+            if latin or self.languages != ("en",):
+                return self
+            language = None
+        else:
+            language = text.language
+        other = self.multilingual
+        return other if other is not None and (language is None or language in other.languages) else None
+
+    def prepare(self, evidence: Evidence) -> np.ndarray | None:
+        """Token ids (T,) int64 of the window's words; None where `reader` finds no encoder for them.
+
+        The pieces of the multilingual encoder follow those of this one: its ids begin at the size of this vocabulary.
         """
         text = evidence.text
-        if text is None or (text.language is not None and text.language not in self.languages):
+        reader = self.reader(text)
+        if text is None or reader is None:
             return None
-        letters = [character for character in text.text if character.isalpha()]
-        # Latin letters end at U+024F; beyond them the vocabulary has single characters at best
-        if not letters or 2 * sum(character <= "\u024f" for character in letters) < len(letters):
-            return None
-        before = text.context[-self.context :] if self.context else ()
-        return self.tokenize(text.text, before, text.speaker)
+        before = text.context[-reader.context :] if reader.context else ()
+        ids = reader.tokenize(text.text, before, text.speaker)
+        return ids if reader is self else ids + self.architecture.vocabulary
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them; none depends on the others."""
         if not batch:
             nothing = np.zeros((0, 0, self.dim), np.float32)
             return Encoding(nothing, np.zeros((0, 0), bool), np.zeros((0, len(self.labels)), np.float32))
+        first = self.architecture.vocabulary
+        foreign = np.array([text[0] >= first for text in batch])
+        if foreign.any() and self.multilingual is not None:
+            own = [text for text, other in zip(batch, foreign, strict=True) if not other]
+            others = [text - first for text, other in zip(batch, foreign, strict=True) if other]
+            both = [*([self.encode(own)] if own else []), self.multilingual.encode(others)]
+            return concatenate(both).rows(np.argsort(np.argsort(foreign, kind="stable")))
         parts = [[text] for text in batch] if self._apart else [batch]
         inputs = [pad_ids(part, self.separator) for part in parts]
         encodings = []
@@ -199,6 +250,9 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         config, tensors, files = super().state()
         if scale_name(_WORDS) not in tensors:
             tensors |= to_int8(_WORDS, self.network.words.weight.detach().cpu().float().numpy())
+        if self.multilingual is not None:
+            others = checkpoint_files(*self.multilingual.state())
+            files = files | {f"{MULTILINGUAL}/{name}": content for name, content in others.items()}
         return Parts(config, tensors, files)
 
     @classmethod
@@ -210,6 +264,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
     @classmethod
     def _of(cls, checkpoint: Checkpoint, network: TextNetwork | ExportedNetwork, labels: LabelSet, device: str) -> Self:
         config, file = checkpoint.config, checkpoint.folder / TOKENIZER
+        other = checkpoint.folder / MULTILINGUAL
         tokenizer = file.read_bytes() if file.is_file() else b""
         if hashlib.sha256(tokenizer).hexdigest() != config.get("tokenizer_sha256"):
             raise WeightsError(f"{file} is missing or damaged. Fetch or train the model again.")
@@ -221,13 +276,14 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             context=int(config.get("context", 0)),
             device=device,
             card=config,
+            folder=other if other.is_dir() else None,
         )
 
     def _settings(self) -> Parts:
         tokenizer = self.tokenizer.to_str().encode()
         config = {
             "architecture": asdict(self.architecture),
-            "preprocessing": {"lowercase": True, "max_tokens": self.architecture.positions},
+            "preprocessing": {"max_tokens": self.architecture.positions},
             "languages": list(self.languages),
             "context": self.context,
             "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,18 +122,29 @@ def bert_weights(tensors: Mapping[str, np.ndarray], architecture: TextArchitectu
     return state
 
 
+SPECIAL = {"<s>": "[CLS]", "</s>": "[SEP]", "<pad>": "[PAD]", "<unk>": "[UNK]"}
+"""Names that the special pieces of a Unigram tokenizer get: those of a BERT, so that one encoder reads both."""
+
+
 def smaller_vocabulary(tokenizer: str, keep: set[int]) -> tuple[str, np.ndarray]:
-    """A WordPiece tokenizer with part of its vocabulary; words that lose their piece are split into smaller ones.
+    """A tokenizer with part of its vocabulary; words that lose their piece are split into smaller ones.
 
     Args:
-        tokenizer: the text of a ``tokenizer.json``.
-        keep: ids to keep; special tokens and pieces of one character are always kept, so that no word that could be
-            spelled becomes unknown.
+        tokenizer: the text of a ``tokenizer.json``: WordPiece, or Unigram, whose special pieces are renamed.
+        keep: ids to keep. Special tokens are always kept, and of WordPiece the pieces of one character, so that no word
+            that could be spelled becomes unknown; Unigram has those of every script, and loses what isn't named.
 
     Returns:
         The text of the new ``tokenizer.json``, and the old ids in the order of the new ones, (V,) int64.
     """
     settings = json.loads(tokenizer)
+    settings["padding"] = settings["truncation"] = None
+    shrink = _smaller_unigram if settings["model"]["type"] == "Unigram" else _smaller_wordpiece
+    old = shrink(settings, keep)
+    return json.dumps(settings, ensure_ascii=False), old
+
+
+def _smaller_wordpiece(settings: dict[str, Any], keep: set[int]) -> np.ndarray:
     special = {token["content"] for token in settings["added_tokens"]}
     vocabulary: dict[str, int] = settings["model"]["vocab"]
     kept = sorted(
@@ -146,5 +158,29 @@ def smaller_vocabulary(tokenizer: str, keep: set[int]) -> tuple[str, np.ndarray]
         token["id"] = new[token["content"]]
     for token in settings["post_processor"].get("special_tokens", {}).values():
         token["ids"] = [new[piece] for piece in token["tokens"]]
-    settings["padding"] = settings["truncation"] = None
-    return json.dumps(settings, ensure_ascii=False), np.array([old for old, _ in kept], np.int64)
+    return np.array([old for old, _ in kept], np.int64)
+
+
+def _smaller_unigram(settings: dict[str, Any], keep: set[int]) -> np.ndarray:
+    pieces: list[tuple[str, float]] = settings["model"]["vocab"]
+    places = {piece: old for old, (piece, _) in enumerate(pieces) if piece in SPECIAL}
+    kept = [places["<pad>"], *(old for old in sorted(keep | {*places.values()}) if old != places["<pad>"])]  # it is 0
+    kept = [old for old in kept if pieces[old][0] != "<mask>"]
+    names = [SPECIAL.get(pieces[old][0], pieces[old][0]) for old in kept]
+    new = {name: names.index(name) for name in SPECIAL.values()}
+    vocabulary = [[name, round(pieces[old][1], 3)] for name, old in zip(names, kept, strict=True)]
+    settings["model"] |= {"vocab": vocabulary, "unk_id": new["[UNK]"]}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    settings["added_tokens"] = [
+        {"id": place, "content": name, **flags, "special": True}
+        for name, place in sorted(new.items(), key=lambda x: x[1])
+    ]
+    start, end = ({"SpecialToken": {"id": name, "type_id": 0}} for name in ("[CLS]", "[SEP]"))
+    text, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    settings["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [start, text, end],
+        "pair": [start, text, end, second, end],
+        "special_tokens": {name: {"id": name, "ids": [new[name]], "tokens": [name]} for name in ("[CLS]", "[SEP]")},
+    }
+    return np.array(kept, np.int64)

@@ -59,9 +59,15 @@ def test_corpora_without_splits(
         ("xed", "text", {"train": 43818, "val": 4287, "test": 4340}),
         ("emobank", "text", {"train": 8062, "val": 1000, "test": 1000}),
         ("smp2020", "text", {"train": 8606, "val": 2000, "test": 3000, "usual_val": 2000, "usual_test": 5000}),
+        ("brighter", "text", {"train": 65094, "val": 8505, "test": 27709}),
+        ("xed_projections", "text", {None: 159858}),
+        ("emoevent", "text", {"train": 10835, "val": 1588, "test": 3074}),
+        ("cped", "text", {"val": 11137, "test": 13531}),
+        ("aetd", "text", {None: 10065}),
+        ("empathetic_dialogues", "text", {"val": 2757, "test": 2538}),
     ],
 )
-def test_corpora_with_official_splits(shared_data: Path, name: str, folder: str, splits: dict[str, int]) -> None:
+def test_corpora_with_official_splits(shared_data: Path, name: str, folder: str, splits: dict[str | None, int]) -> None:
     reading = read(name, shared_data / folder)
     assert by(reading.manifest, "split") == splits
     assert not [caveat for caveat in reading.caveats if "missing" in caveat.what]

@@ -84,3 +84,33 @@ def test_emobank_as_published(tree: Tree) -> None:
     assert clip.text == 'Remember what she said, in "my" letter?'
     with pytest.raises(ManifestError, match="line 2"):
         read_corpus("emobank", tree(emobank__csv="id,split,V,A,D,text\nx,dev,,2,3,text\n"))
+
+
+TABLE = """corpus\tid\tlang\tsplit\temotion\ttext
+brighter\tone\tes\ttrain\tjoy,surprise\t\u00a1No me lo creo!
+brighter\ttwo\tzh\tdev\tneutral\t\u4eca\u5929\u661f\u671f\u4e8c
+"""
+
+
+def test_labeled_texts_have_one_label_or_several(tree: Tree) -> None:
+    reading = read_corpus("brighter", tree(brighter__tsv=TABLE))
+    first, second = reading.manifest
+    assert (first.id, first.label, first.extra["labels"]) == ("brighter-es-one", None, "joy|surprise")
+    assert (second.label, second.language, second.split) == ("neutral", "zh", "val")
+    assert [caveat.items for caveat in reading.caveats] == [("one",)]
+
+
+def test_labeled_texts_keep_their_dialogue(tree: Tree) -> None:
+    lines = ["id\tlang\tsplit\temotion\ttext\tdialogue\tspeaker"]
+    lines += [f"{i}\tzh\tvalid\tastonished\t\u649e\u8f66\u4e86\u5417\t32\t\u6234\u5a1c" for i in range(2)]
+    clips = read_corpus("cped", tree(cped__tsv="\n".join(lines))).manifest.clips
+    assert [(clip.dialogue, clip.turn, clip.speaker) for clip in clips] == [
+        ("32", 0, "\u6234\u5a1c"),
+        ("32", 1, "\u6234\u5a1c"),
+    ]
+
+
+@pytest.mark.parametrize(("old", "new", "says"), [("joy", "bliss", "emotion bliss"), ("dev", "held", "held")])
+def test_labeled_texts_name_the_line_that_does_not_fit(tree: Tree, old: str, new: str, says: str) -> None:
+    with pytest.raises(ManifestError, match=says):
+        read_corpus("brighter", tree(brighter__tsv=TABLE.replace(old, new)))
