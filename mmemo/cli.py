@@ -701,6 +701,8 @@ def compare(
     cache: Annotated[Path | None, typer.Option(help="Keep encodings here, for the next comparison.")] = None,
     draws: Annotated[int, typer.Option(help="Resamplings of the speakers behind intervals and tests.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamplings.")] = 0,
+    window: Annotated[float, typer.Option(help="Length of a window in seconds, as of analyze.")] = 2.0,
+    hop: Annotated[float, typer.Option(help="Seconds from one window to the next.")] = 1.0,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="WORD=LABEL", help="What a word of a score table stands for; repeatable. WORD= drops it."),
@@ -723,6 +725,8 @@ def compare(
         baseline=baseline,
         draws=draws,
         seed=seed,
+        window=window,
+        hop=hop,
         label_names=_label_names(label or []),
         device=device,
     )

@@ -25,6 +25,7 @@ from mmemo.evidence import Seconds
 from mmemo.fusion.late import RuleFusion
 from mmemo.model import EmotionModel
 from mmemo.pipeline.score import batches, encode_windows
+from mmemo.pipeline.windows import Grid
 from mmemo.pretrained import fingerprint
 from mmemo.speech.recognition import Transcriber
 
@@ -129,7 +130,8 @@ def encode(
 
     Raises:
         ManifestError: naming every clip that can't be read, or whose encoding is none (NaN, another shape).
-        ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached.
+        ArgumentError: if an encoder can neither be saved nor names its ``fingerprint``, so that nothing can be cached,
+            or ``window`` and ``hop`` are not positive, or ``hop`` is the longer one.
 
     Examples:
         >>> from mmemo import Clip
@@ -145,6 +147,7 @@ def encode(
     windows = None if window is None else (window, hop)
     fingerprints = {e.modality: encoder_fingerprint(e) if cache is not None else e.modality for e in encoders}
     if windows is not None:
+        Grid(0.0, *windows)  # refuses lengths that are none, once and not for each clip
         fingerprints = {modality: f"{one} windows {windows}" for modality, one in fingerprints.items()}
     keys, faults = cache_keys(manifest, fingerprints, transcriber)
     arrays_of = {row: _cached(cache, key) for row, key in keys.items()}

@@ -268,3 +268,23 @@ def test_batches_of_some_rows(corpus: Manifest) -> None:
     batch = encoded.batch([3, 1])["text"]
     assert batch.mask.sum(axis=1).tolist() == [4, 2]
     assert batch.logits.shape == (2, 2)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(0.0, 1.0), (2.0, 3.0), (-1.0, 0.5), (float("nan"), 1.0)])
+def test_windows_that_are_none_are_refused_once(window: float, hop: float) -> None:
+    with pytest.raises(ArgumentError, match="0 < hop <= window"):
+        encode(Manifest([Clip(text="a", id="a")], EKMAN7), [TinyEncoder()], window=window, hop=hop)
+
+
+def test_windows_of_a_clip_are_its_rows(tmp_path: Path) -> None:
+    """Also in other processes, and of clips of different lengths, one of which is text alone."""
+    clips = Manifest(
+        [Clip(make_clip(tmp_path / "a.mp4", seconds=2.0), text="Good.", id="a"), Clip(text="Oh.", id="b")], EKMAN7
+    )
+    encoded = encode(clips, [TinyEncoder()], window=1.0, hop=0.5)
+    assert encoded.clip_of.tolist() == [0, 0, 0, 1]
+    assert len(encoded.target) == 2
+    assert encoded.batch()["text"].logits.shape == (4, 7)
+    again = encode(clips, [TinyEncoder()], window=1.0, hop=0.5, workers=1)
+    np.testing.assert_array_equal(again.logits["text"], encoded.logits["text"])
+    np.testing.assert_array_equal(encode(clips, [TinyEncoder()]).clip_of, [0, 1])
