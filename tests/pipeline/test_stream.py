@@ -391,7 +391,7 @@ def test_arguments_that_do_not_fit(face: Analyzer, clip: Path) -> None:
     with pytest.raises(ArgumentError, match="can't wait"):
         mmemo.stream(camera=0, realtime=False, analyzer=face)
     with pytest.raises(ArgumentError, match="not live"):
-        mmemo.stream(analyzer=Analyzer(face.model, micro=True))
+        mmemo.stream(analyzer=Analyzer(face.model, prosody=True))
     with mmemo.stream(analyzer=face) as session:
         with pytest.raises(ArgumentError, match="time in seconds"):
             session.push_frame(WALL, "now")  # type: ignore[arg-type]
