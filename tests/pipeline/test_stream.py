@@ -385,13 +385,17 @@ def test_what_goes_wrong_in_a_thread_is_raised(analyzer: Analyzer) -> None:
             list(session)
 
 
+def test_what_is_not_live_is_refused(face: Analyzer) -> None:
+    pytest.importorskip("librosa", reason="needs mmemo[prosody]")
+    with pytest.raises(ArgumentError, match="not live"):
+        mmemo.stream(analyzer=Analyzer(face.model, prosody=True))
+
+
 def test_arguments_that_do_not_fit(face: Analyzer, clip: Path) -> None:
     with pytest.raises(ArgumentError, match="not both"):
         mmemo.stream(clip, camera=0, analyzer=face)
     with pytest.raises(ArgumentError, match="can't wait"):
         mmemo.stream(camera=0, realtime=False, analyzer=face)
-    with pytest.raises(ArgumentError, match="not live"):
-        mmemo.stream(analyzer=Analyzer(face.model, prosody=True))
     with mmemo.stream(analyzer=face) as session:
         with pytest.raises(ArgumentError, match="time in seconds"):
             session.push_frame(WALL, "now")  # type: ignore[arg-type]
