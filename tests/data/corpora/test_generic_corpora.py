@@ -74,15 +74,15 @@ def test_unreadable_files_are_found_by_opening_them(tree: Tree) -> None:
 
 def test_classes_with_splits_and_folders_between(tree: Tree) -> None:
     reading = read_corpus(
-        "classes", tree("train/anna/joy/1.mp4", "val/joy/1.wav", "test/none/1.png", "train/stray.png")
+        "classes", tree("train/anna/joy/1.mp4", "val/joy/1.wav", "test/flat/1.png", "train/stray.png")
     )
     assert [(clip.id, clip.label, clip.split) for clip in reading.manifest] == [
-        ("test/none/1.png", "none", "test"),
+        ("test/flat/1.png", "flat", "test"),
         ("train/anna/joy/1.mp4", "joy", "train"),
         ("val/joy/1.wav", "joy", "val"),
     ]
     assert reading.manifest[1].extra == {"folder": "anna"}
-    assert set(reading.manifest.labels) == {"joy", "none"}
+    assert set(reading.manifest.labels) == {"joy", "flat"}
     assert reading.caveats[0].items == ("train/stray.png",)
 
 
