@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import cache
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, NamedTuple
+
+from mmemo.errors import ArgumentError
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -118,9 +121,19 @@ def detect_encoding(data: bytes) -> str:
 
 @cache
 def _identifier() -> LanguageIdentifier:
-    """The library's model, loaded when a first text needs it."""
+    """The library's model, loaded when a first text needs it.
+
+    Raises:
+        ArgumentError: if there is no room to unpack it.
+    """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    try:
+        identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except OSError as error:  # it unpacks its model into a temporary file
+        raise ArgumentError(
+            f"The language of the words can't be identified: {gettempdir()} has no room for 70 MB ({error.strerror}). "
+            "Make room there, name another folder in TMPDIR, or name the language of the clips (Clip(language=…))."
+        ) from None
     identifier.set_languages(LANGUAGES)
     return identifier

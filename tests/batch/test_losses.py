@@ -41,7 +41,8 @@ MANY = 300
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of texts: a clip takes some milliseconds."""
     texts = ("I am so happy", "I am so sad", "How disgusting", "What a surprise")
-    clips = [Clip(text=f"{texts[number % 4]}, {number} times!", id=str(number)) for number in range(CLIPS)]
+    lines = [f"{texts[number % 4]}, {number} times!" for number in range(CLIPS)]
+    clips = [Clip(text=text, id=str(number), language="en") for number, text in enumerate(lines)]
     return Manifest(clips, EKMAN7).write(tmp_path_factory.mktemp("words") / "clips.jsonl")
 
 

@@ -39,7 +39,7 @@ def test_a_corpus_without_disgust_is_no_evidence_against_it(recipe: ModuleType) 
             points.append(rng.normal(size=(20, 8)) * 0.3 + np.eye(8)[label] * 2)
     points = np.concatenate(points).astype(np.float32)
     count = len(points)
-    features = recipe.Features(points, np.arange(count), np.ones(count, bool), np.zeros(count, bool))
+    features = recipe.Features(points, np.arange(count), np.ones(count, bool), np.ones(count), np.zeros(count, bool))
     matrix, offset = recipe.fit_speech(points, features, utterances, ("ravdess", "nemo"), 0.01)
     ambiguous = (np.eye(8)[NEUTRAL] + np.eye(8)[DISGUST]).astype(np.float32)
     logits = matrix @ ambiguous + offset
