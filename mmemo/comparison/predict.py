@@ -119,8 +119,7 @@ def predict_subsets(
         name = " + ".join(some)
         scores[name] = fused[some]
         if len(some) == 1:
-            own = _own(model, encodings[some[0]], clip_of)
-            scores[name] = np.where(np.ptp(own, axis=1, keepdims=True) > 0, own, uniform)
+            scores[name] = _own(model, encodings[some[0]], clip_of)
         ablations[name] = {
             tuple(sorted(missing)): fused.get(tuple(m for m in some if m not in missing), uniform)
             for size in range(1, len(some) + 1)

@@ -17,7 +17,7 @@ from mmemo.speech.recognition import Transcriber
 from mmemo.speech.transcript import Line, Transcript, words_between
 
 PAUSE: Seconds = 0.7
-"""After which what was said is recognized; of a file, speech with pauses up to 1 s is recognized together."""
+"""After which the speech before it is recognized; of a file, speech with pauses up to 1 s is recognized together."""
 LONGEST: Seconds = 12.0
 """Speech without such a pause is cut at its last short one."""
 SHOWN: Seconds = 30.0

@@ -26,7 +26,7 @@ FEWEST = 4
 SURE = 0.5
 """Probability from which on that of a shorter one is."""
 _MOST = 4000
-"""Signs of a file that its encoding is told by."""
+"""Characters of a file from which its encoding is detected."""
 
 
 _BY_ITS_SIGNS = {
