@@ -33,7 +33,7 @@ from mmemo.fusion import RuleFusion
 from mmemo.labels import EKMAN7, MELD7_TO_EKMAN7
 from mmemo.media import waveform
 from mmemo.pretrained import MODELS, load_model
-from mmemo.training.put_together import Samples, Shown, put_together
+from mmemo.training.put_together import ExpertSamples, Shown, put_together
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
 from fusion_late import SHOWN, fit_head, read_samples
@@ -47,7 +47,7 @@ EVERYTHING = {name: Shown() for name in SHOWN}
 class Measured:
     """Samples of one corpus, and the person, film or dialogue of each."""
 
-    samples: Samples
+    samples: ExpertSamples
     groups: np.ndarray
 
 
@@ -97,7 +97,7 @@ def read_corpora(data: Path, model: EmotionModel, cache: Path, most: int | None)
             analyzer = Analyzer(EmotionModel([model.encoders[modality]], RuleFusion(EKMAN7, [modality])))
             kept.write_bytes(pickle.dumps(encode(analyzer, modality, own[:most])))
         logits, target, coverage, groups = pickle.loads(kept.read_bytes())
-        samples = Samples(logits, priors[modality], target, np.full(len(target), name), coverage)
+        samples = ExpertSamples(logits, priors[modality], target, np.full(len(target), name), coverage)
         measured[name] = Measured(samples, groups)
         print(f"{name}: {len(target)} of {len(own)}", flush=True)
     return measured
@@ -261,7 +261,7 @@ def print_corrupted(model: EmotionModel, corpora: Mapping[str, Measured]) -> Non
         )
 
 
-def print_left_out(model: EmotionModel, corpora: Mapping[str, Measured], fitted: Mapping[str, Samples]) -> None:
+def print_left_out(model: EmotionModel, corpora: Mapping[str, Measured], fitted: Mapping[str, ExpertSamples]) -> None:
     """Heads fitted without one corpus of voices, on clips with voices of that corpus."""
     print("\n| voices left out | modalities | best single | fused | gain, points | ECE |\n|---|---|---|---|---|---|")
     voices = fitted["voice"]

@@ -38,7 +38,7 @@ from mmemo.fusion import RuleFusion
 from mmemo.fusion.late import LateFusion, Trust
 from mmemo.labels import EKMAN7, FER7_TO_EKMAN7, MELD7_TO_EKMAN7
 from mmemo.model import KIND
-from mmemo.training.put_together import Samples, Shown, put_together
+from mmemo.training.put_together import ExpertSamples, Shown, put_together
 
 log = logging.getLogger("fusion_late")
 
@@ -46,7 +46,7 @@ SHOWN = {"face": Shown(0.3, 0.05), "voice": Shown(0.35, 0.05), "text": Shown(0.2
 """How often each modality shows what a person feels: assumptions, see above."""
 
 
-def read_clips(clips: Manifest, encoder: Encoder, prior: np.ndarray, most: int, seed: int) -> Samples:
+def read_clips(clips: Manifest, encoder: Encoder, prior: np.ndarray, most: int, seed: int) -> ExpertSamples:
     """Pictures or lines, drawn at random, from file to logits; those without a face are left out."""
     chosen = np.random.default_rng(seed).permutation(len(clips))[:most]
     analyzer = Analyzer(EmotionModel([encoder], RuleFusion(EKMAN7, [encoder.modality])))
@@ -58,16 +58,16 @@ def read_clips(clips: Manifest, encoder: Encoder, prior: np.ndarray, most: int, 
             target.append(EKMAN7.index(clip.label))
     log.info("%s: %d of %d", encoder.modality, len(target), len(chosen))
     corpus = np.full(len(target), clips[0].corpus)
-    return Samples(np.array(logits), prior, np.array(target), corpus, np.ones(len(target)))
+    return ExpertSamples(np.array(logits), prior, np.array(target), corpus, np.ones(len(target)))
 
 
-def read_voices(run: Path, prior: np.ndarray) -> Samples:
+def read_voices(run: Path, prior: np.ndarray) -> ExpertSamples:
     """Windows of voices among strangers, and shorter stretches of them."""
     saved = np.load(run / "val_logits.npz")
-    return Samples(saved["logits"], prior, saved["target"].argmax(axis=1), saved["corpus"], saved["coverage"])
+    return ExpertSamples(saved["logits"], prior, saved["target"].argmax(axis=1), saved["corpus"], saved["coverage"])
 
 
-def read_samples(data: Path, voice: Path, folder: Path, most: int, seed: int) -> dict[str, Samples]:
+def read_samples(data: Path, voice: Path, folder: Path, most: int, seed: int) -> dict[str, ExpertSamples]:
     """Samples of each modality, by the encoders in ``folder``."""
     priors = dict(_priors(folder))
     pictures = read_corpus("fer2013", data / "face" / "fer2013").manifest.part("val").map_labels(FER7_TO_EKMAN7)
@@ -79,7 +79,7 @@ def read_samples(data: Path, voice: Path, folder: Path, most: int, seed: int) ->
     }
 
 
-def fit_head(samples: Mapping[str, Samples], clips: int, seed: int) -> tuple[LateFusion, dict[str, float]]:
+def fit_head(samples: Mapping[str, ExpertSamples], clips: int, seed: int) -> tuple[LateFusion, dict[str, float]]:
     """The head, and the temperature of each modality, on clips of all labels equally often."""
     temperatures = {name: own.temperature() for name, own in samples.items()}
     trust = {name: Trust(coverage=own.coverage_exponent(temperatures[name])) for name, own in samples.items()}

@@ -21,7 +21,7 @@ from mmemo.labels import LabelSet
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class ExpertSamples:
     """Samples of one modality by its encoder, of people and, if possible, corpora that it was not trained on.
 
     Attributes:
@@ -38,10 +38,10 @@ class Samples:
     corpus: np.ndarray
     coverage: np.ndarray
 
-    def rows(self, chosen: np.ndarray) -> Samples:
+    def rows(self, chosen: np.ndarray) -> ExpertSamples:
         """Some samples, by a (N,) bool or their indices."""
         parts = (self.target[chosen], self.corpus[chosen], self.coverage[chosen])
-        return Samples(self.logits[chosen], self.prior, *parts)
+        return ExpertSamples(self.logits[chosen], self.prior, *parts)
 
     def log_scores(self, temperature: float) -> np.ndarray:
         """(N, K), calibrated and without the prior."""
@@ -100,7 +100,7 @@ class Shown:
 
 
 def put_together(
-    labels: LabelSet, samples: Mapping[str, Samples], shown: Mapping[str, Shown], target: np.ndarray, seed: int
+    labels: LabelSet, samples: Mapping[str, ExpertSamples], shown: Mapping[str, Shown], target: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     """Rows (M,) of each modality's samples that make clips with the labels ``target`` (M,)."""
     rng = np.random.default_rng(seed)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from mmemo.labels import EKMAN7
-from mmemo.training.put_together import Samples, Shown, put_together
+from mmemo.training.put_together import ExpertSamples, Shown, put_together
 
 CLASSES = len(EKMAN7)
 
 
-def samples(count: int, corpora: int = 1, sharp: float = 3.0) -> Samples:
+def samples(count: int, corpora: int = 1, sharp: float = 3.0) -> ExpertSamples:
     target = np.arange(count) % CLASSES
     corpus = np.arange(count) // CLASSES % corpora
     logits = sharp * np.eye(CLASSES)[target]
-    return Samples(logits, np.full(CLASSES, 1 / CLASSES), target, corpus, np.ones(count))
+    return ExpertSamples(logits, np.full(CLASSES, 1 / CLASSES), target, corpus, np.ones(count))
 
 
 def test_each_modality_shows_the_label_as_often_as_it_should() -> None:
@@ -33,7 +33,7 @@ def test_each_modality_shows_the_label_as_often_as_it_should() -> None:
 def test_corpora_are_drawn_equally_often() -> None:
     many = samples(700)
     few = samples(7)
-    both = Samples(
+    both = ExpertSamples(
         np.concatenate([many.logits, few.logits]),
         many.prior,
         np.concatenate([many.target, few.target]),
@@ -51,7 +51,7 @@ def test_short_evidence_has_an_exponent() -> None:
     logits = 1.5 * (rng.normal(0, 1, (6000, CLASSES)) + 1.5 * np.eye(CLASSES)[target])
     coverage = np.where(np.arange(6000) % 2, 0.25, 1.0)
     sure = np.where(coverage < 1, 2.0, 1.0)[:, None] * logits
-    own = Samples(sure, np.full(CLASSES, 1 / CLASSES), target, np.full(6000, "one"), coverage)
+    own = ExpertSamples(sure, np.full(CLASSES, 1 / CLASSES), target, np.full(6000, "one"), coverage)
     temperature = own.temperature()
     assert temperature == pytest.approx(1.0, abs=0.06)
     assert own.coverage_exponent(temperature) == pytest.approx(0.5, abs=0.06)
