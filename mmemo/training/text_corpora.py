@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, product
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ class Row:
         context: the lines before it, oldest first.
         fine: (28,) float32 of 0 and 1 in the order of `GOEMOTIONS28`, or None.
         affect: (3,) float32, valence, arousal and dominance on the scale of the corpus, or None.
+        bound: whether the target holds only after the context, which is then never left out.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Row:
     context: tuple[Turn, ...] = ()
     fine: np.ndarray | None = None
     affect: np.ndarray | None = None
+    bound: bool = False
 
 
 Corpus = dict[str, list[Row]]
@@ -109,48 +111,6 @@ def remove_leaks(corpora: Mapping[str, Corpus]) -> dict[str, Corpus]:
     return clean
 
 
-_PEOPLE = (
-    ("I", "am", "was"),
-    ("He", "is", "was"),
-    ("She", "is", "was"),
-    ("We", "are", "were"),
-    ("They", "are", "were"),
-)
-_FEELINGS = {
-    "happiness": ("glad", "pleased", "excited", "thrilled", "cheerful"),
-    "sadness": ("sad", "depressed", "lonely", "heartbroken", "miserable"),
-    "anger": ("mad", "annoyed", "furious", "outraged", "irritated"),
-    "fear": ("afraid", "frightened", "worried", "nervous", "terrified"),
-    "disgust": ("disgusted", "grossed out", "revolted"),
-    "surprise": ("surprised", "amazed", "astonished", "stunned"),
-}
-_NEGATED = {"happiness": {"sadness": 0.5, "anger": 0.25, "neutral": 0.25}}
-_CALM = {"neutral": 0.85, "happiness": 0.15}
-
-
-def negations() -> list[Row]:
-    """Sentences that name a feeling, plain and negated: corpora have too few of them to learn negation from.
-
-    A negated feeling is mostly neutral, negated joy mostly sadness. "happy", "angry" and "scared" are left out, so that
-    they can test whether negation was learned or the words.
-    """
-    rows = []
-    for (who, now, then), (label, words) in product(_PEOPLE, _FEELINGS.items()):
-        for word, verb, tail in product(words, (now, then), ("", " about it", " at all")):
-            plain, not_ = f"{who} {verb} {word}", f"{who} {verb} not {word}{tail}."
-            if verb == "am":
-                plain, not_ = f"I'm {word}", f"I'm not {word}{tail}."
-            if not tail:
-                rows.append(_synthetic(f"{plain}.", {label: 1.0}))
-                rows.append(_synthetic(f"{plain.replace(word, 'so ' + word)}!", {label: 1.0}))
-            rows.append(_synthetic(not_, _NEGATED.get(label, _CALM)))
-    return rows
-
-
-def _synthetic(text: str, shares: Mapping[str, float]) -> Row:
-    return Row(text, np.array([shares.get(label, 0.0) for label in EKMAN7], np.float32), text)
-
-
 NAMES = ("Anna", "Sam", "Maria", "Peter", "Lee", "Fatima", "David", "Sofia", "Omar", "Kate")
 
 
@@ -159,6 +119,21 @@ def fill_names(text: str, rng: np.random.Generator) -> str:
     if "[" not in text or rng.random() < 0.5:
         return text
     return text.replace("[NAME]", str(rng.choice(NAMES))).replace("[RELIGION]", "religion")
+
+
+def roughen(text: str, rng: np.random.Generator) -> str:
+    """The text as people type it in a hurry or a rage: in capitals, or with letters swapped, dropped or drawn out."""
+    if rng.random() < 0.3:
+        return text.upper()
+    places = [i for i in range(1, len(text) - 1) if text[i - 1 : i + 2].isalpha() and text[i] < "\u0250"]
+    letters = list(text)
+    for i in rng.permutation(places)[: 1 + len(places) // 25]:
+        kind = rng.integers(3)
+        if kind == 0:
+            letters[i], letters[i + 1] = letters[i + 1], letters[i]
+        else:
+            letters[i] = "" if kind == 1 else letters[i] * int(rng.integers(2, 5))
+    return "".join(letters)
 
 
 @dataclass(frozen=True)
@@ -209,6 +184,7 @@ class Sampler:
         with_context: share of the lines of dialogue that come with the lines before them, half of these without speaker
             marks.
         several: names of the corpora that give all labels of a text.
+        rough: share of the texts that are changed by `roughen`.
     """
 
     def __init__(
@@ -223,11 +199,12 @@ class Sampler:
         tokens: int,
         with_context: float,
         several: Collection[str] = (),
+        rough: float = 0.0,
     ) -> None:
         self.rows = {name: corpora[name] for name in draws}
         self.draws, self.weights, self.encoder = dict(draws), weights, encoder
         self.batch, self.tokens, self.with_context = batch, tokens, with_context
-        self.several = frozenset(several)
+        self.several, self.rough = frozenset(several), rough
         self.probabilities, self.priors = {}, {}
         for name, rows in self.rows.items():
             shares = np.stack([row.target for row in rows])
@@ -257,11 +234,16 @@ class Sampler:
 
     def _tokens(self, row: Row, rng: np.random.Generator) -> np.ndarray:
         context: tuple[Turn, ...] = ()
-        if row.context and rng.random() < self.with_context:
+        if row.bound:
+            context = row.context
+        elif row.context and rng.random() < self.with_context:
             context = row.context[-int(rng.integers(1, CONTEXT + 1)) :]
             if rng.random() < 0.5:
                 context = tuple(Turn(turn.text) for turn in context)
-        ids = self.encoder.tokenize(fill_names(row.text, rng), context, row.speaker or None)
+        text = fill_names(row.text, rng)
+        if rng.random() < self.rough:
+            text = roughen(text, rng)
+        ids = self.encoder.tokenize(text, context, row.speaker or None)
         return ids if context else ids[: self.tokens]
 
     def _batch(self, drawn: Sequence[tuple[str, Row, np.ndarray]]) -> Batch:

@@ -205,7 +205,7 @@ def test_the_embedded_encoder_from_corpora_to_weights(recipes: None, tmp_path: P
     write_corpora(tmp_path / "data")
     recipe.main(
         tmp_path / "data", tmp_path / "out", tmp_path / "run", epochs=1, closing=1, goemotions=16, meld=16, dair=8, emorynlp=8,
-        xed=8, emobank=8, denials=8, batch=8, vocabulary=200, threads=1, baselines=False,
+        xed=8, emobank=8, made=8, batch=8, vocabulary=200, threads=1, baselines=False,
     )  # fmt: skip
     encoder = TextEncoder.load(tmp_path / "out")
     scores = encoder.card["scores"]

@@ -11,7 +11,7 @@ from mmemo.clip import Clip
 from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.evidence import Turn
 from mmemo.labels import EKMAN7, EMORYNLP7_TO_EKMAN7, GOEMOTIONS28_TO_EKMAN7, MELD7_TO_EKMAN7
-from mmemo.training.text_corpora import NEVER, Row, Sampler, negations, read_rows, remove_leaks, text_key
+from mmemo.training.text_corpora import NEVER, Row, Sampler, read_rows, remove_leaks, roughen, text_key
 
 WEIGHTS = Path(__file__).parents[2] / "mmemo" / "weights" / "text"
 
@@ -77,13 +77,15 @@ def test_nothing_that_is_measured_is_trained_on() -> None:
     assert clean["first"]["train"][1].context == (Turn("what"),)  # short lines are of nobody in particular
 
 
-def test_negations_deny_what_they_name() -> None:
-    by_text = {one.text: one.target for one in negations()}
-    assert by_text["I'm glad."][EKMAN7.index("happiness")] == 1
-    assert by_text["I'm not glad."][EKMAN7.index("happiness")] == 0
-    assert by_text["They were not furious at all."][EKMAN7.index("neutral")] > 0.8
-    assert all(target.sum() == pytest.approx(1) for target in by_text.values())
-    assert not any(word in text for text in by_text for word in ("happy", "angry", "scared"))
+def test_rough_texts_keep_most_of_their_letters() -> None:
+    rng = np.random.default_rng(0)
+    text = "I never wanted to leave this quiet house"
+    rough = [roughen(text, rng) for _ in range(40)]
+    assert 5 <= sum(one == text.upper() for one in rough) <= 20
+    typed = [one for one in rough if not one.isupper()]
+    assert all(one != text and abs(len(one) - len(text)) <= 6 for one in typed)
+    assert all(one.split()[0] == "I" for one in typed)  # words of one letter stay
+    assert roughen("你好世界真大", np.random.default_rng(1)) == "你好世界真大"
 
 
 @pytest.fixture(scope="module")
