@@ -179,7 +179,8 @@ def main(
     refuse_leaks(corpora)
     for name, corpus in corpora.items():
         logging.info("%s: %s", name, {split: len(rows) for split, rows in corpus.items()})
-    training = {name: corpus["train"] for name, corpus in corpora.items()} | {"made": constructions("en")}
+    training = {name: corpus["train"] for name, corpus in corpora.items()}
+    training["made"] = constructions("en", training["goemotions"])
 
     rated_affect = np.stack([row.affect for row in training["emobank"]])
     scale = torch.from_numpy(rated_affect.mean(0)), torch.from_numpy(rated_affect.std(0))
@@ -234,18 +235,7 @@ def main(
         logging.info("validation macro-F1 by share of the prior %s", np.round(figures, 3).tolist())
         return float(np.max(np.mean(figures, axis=0)))
 
-    def groups(peak: float) -> list[dict[str, Any]]:
-        """Parameters with their learning rates: the lower a layer the smaller, the heads' five times the top's."""
-        depth = len(network.layers)
-        heads = [network.head, network.affect, learner.several, learner.fine]
-        return [
-            {"params": [*network.places.parameters(), *network.norm.parameters()], "lr": peak * decay**depth},
-            *(
-                {"params": [*layer.parameters()], "lr": peak * decay ** (depth - 1 - i)}
-                for i, layer in enumerate(network.layers)
-            ),
-            {"params": [p for head in heads for p in head.parameters()], "lr": 5 * peak},
-        ]
+    heads = [network.head, network.affect, learner.several, learner.fine]
 
     def loss(model: nn.Module, drawn: Batch) -> torch.Tensor:
         value: torch.Tensor = model.loss(drawn, smoothing, scale)
@@ -253,13 +243,31 @@ def main(
 
     if start is None:
         schedule = Schedule(epochs, learning_rate, averaging=0.998, bfloat16=bfloat16)
-        learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=groups(learning_rate))
+        learner = fit(
+            learner,
+            sampler,
+            sampler.steps,
+            loss,
+            validate,
+            schedule,
+            run,
+            groups=groups(network, heads, learning_rate, decay),
+        )
     network = learner.network  # the averaged one
     if closing:
         first = {name: value.clone() for name, value in learner.state_dict().items()}
         peak = 0.4 * learning_rate
         schedule = Schedule(closing, peak, averaging=0.995, bfloat16=bfloat16)
-        learner = fit(learner, last, last.steps, loss, validate, schedule, run / "closing", groups=groups(peak))
+        learner = fit(
+            learner,
+            last,
+            last.steps,
+            loss,
+            validate,
+            schedule,
+            run / "closing",
+            groups=groups(network, heads, peak, decay),
+        )
         closed = {name: value.clone() for name, value in learner.state_dict().items()}
 
         def between(share: float) -> nn.Module:
@@ -366,6 +374,19 @@ def as_in_training(start: Path, scale: tuple[torch.Tensor, torch.Tensor]) -> tup
         network.affect.weight /= scale[1][:, None] / 2
         network.affect.bias.copy_((network.affect.bias * 2 + 3 - scale[0]) / scale[1])
     return network, encoder.tokenizer.to_str()
+
+
+def groups(network: TextNetwork, heads: Sequence[nn.Module], peak: float, decay: float) -> list[dict[str, Any]]:
+    """Parameters with their learning rates: the lower a layer the smaller, the heads' five times the top's."""
+    depth = len(network.layers)
+    return [
+        {"params": [*network.places.parameters(), *network.norm.parameters()], "lr": peak * decay**depth},
+        *(
+            {"params": [*layer.parameters()], "lr": peak * decay ** (depth - 1 - i)}
+            for i, layer in enumerate(network.layers)
+        ),
+        {"params": [p for head in heads for p in head.parameters()], "lr": 5 * peak},
+    ]
 
 
 def place_affect(network: TextNetwork, scale: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -41,6 +41,7 @@ from scipy.special import softmax
 from text_emotion import CORPORA as ENGLISH
 from text_emotion import (
     Readings,
+    groups,
     interval,
     place_affect,
     score,
@@ -119,6 +120,8 @@ DRAWS = {
 OTHERS = {"brighter": 100, "xed_projections": 60}
 FEWEST = 400
 """Lines of a part from which on it is trained on."""
+LINES = {"en": ("goemotions-en",), "zh": ("smp2020-zh", "brighter-zh"), "es": ("emoevent-es", "brighter-es")}
+"""Parts whose shorter lines are put into the sentences made by rule."""
 KEPT = (
     *("goemotions-en", "meld-en", "smp2020-zh"),
     *(f"brighter-{one}" for one in ("zh", "es", "de", "hi", "ru", "ary", "pt-BR", "sw")),
@@ -192,7 +195,8 @@ def main(
 
     corpora = remove_leaks(read_parts(data))
     for one in MADE:  # this network reads a text without the lines before it
-        rows = [row for row in constructions(one) if not row.bound]
+        lines = [row for name in LINES[one] for row in corpora[name]["train"]]
+        rows = [row for row in constructions(one, lines) if not row.bound]
         corpora[f"constructions-{one}"] = {"train": rows, "val": [], "test": []}
     training = {name: part["train"] for name, part in corpora.items() if len(part["train"]) >= FEWEST}
     draws = {name: max(1, round(share * draws_of(name))) for name in training}
@@ -246,23 +250,13 @@ def main(
         logging.info("validation macro-F1 %s", {name: round(value, 3) for name, value in figures.items()})
         return float(np.mean([*figures.values()]))
 
-    peak, depth = learning_rate, len(network.layers)
-    groups: list[dict[str, Any]] = [
-        {"params": [*network.places.parameters(), *network.norm.parameters()], "lr": peak * decay**depth},
-        *(
-            {"params": [*layer.parameters()], "lr": peak * decay ** (depth - 1 - i)}
-            for i, layer in enumerate(network.layers)
-        ),
-        {"params": [p for head in (network.head, network.affect, learner.several) for p in head.parameters()],
-         "lr": 5 * peak},
-    ]  # fmt: skip
-
     def loss(model: nn.Module, drawn: Batch) -> torch.Tensor:
         value: torch.Tensor = model.loss(drawn, smoothing, scale)
         return value
 
     schedule = Schedule(epochs, learning_rate, averaging=0.998, bfloat16=False)
-    learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=groups)
+    rates = groups(network, [network.head, network.affect, learner.several], learning_rate, decay)
+    learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=rates)
     network = learner.network
 
     # temperature 1 and the prior of the English network, so that a model reads the two alike

@@ -6,6 +6,7 @@ its label follows from what fills them. The patterns of each language are a file
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Patterns:
         wished: sentences that wish for ``{a}``, which is joy or calm: sad.
         replaced: sentences of two feelings in which ``{b}`` is the one that holds.
         outweighed: sentences of two events in which ``{b}`` weighs more.
+        quoted: sentences in which somebody else says ``{a}``.
         ironic: praise that means its opposite after an event of bad news.
         fixed: whole sentences and idioms, by label.
         comma: between an exclamation of praise and an event.
@@ -47,6 +49,7 @@ class Patterns:
     wished: Sequence[str]
     replaced: Sequence[str]
     outweighed: Sequence[str]
+    quoted: Sequence[str]
     ironic: Sequence[str]
     fixed: Mapping[str, Sequence[str]]
     comma: str
@@ -73,8 +76,12 @@ _MISSED = {"sadness": 0.8, "neutral": 0.2}
 _UNPLEASANT = ("sadness", "anger", "fear", "disgust")
 
 
-def constructions(language: str) -> list[Row]:
-    """All sentences of a language, "en", "zh" or "es": each group of patterns has about the same number.
+def constructions(language: str, lines: Sequence[Row] = ()) -> list[Row]:
+    """Sentences of a language, "en", "zh" or "es": each group of patterns has about the same number.
+
+    Args:
+        lines: of a corpus in this language, with one label each. The shorter ones are events too: joined by "but",
+            quoted, followed by an emoji or by praise.
 
     >>> from mmemo.training.constructions import constructions
     >>> rows = {row.text: row for row in constructions("en")}
@@ -82,9 +89,16 @@ def constructions(language: str) -> list[Row]:
     1
     """
     patterns = _patterns(language)
+    events = {label: [*texts, *_short(lines, label)] for label, texts in patterns.events.items()}
     groups = [
         list(one)
-        for one in (_feelings(patterns), _changes(patterns), _events(patterns), _irony(patterns), _emoji(patterns))
+        for one in (
+            _feelings(patterns),
+            _changes(patterns),
+            _events(patterns, events),
+            _irony(patterns, events),
+            _emoji(patterns, events),
+        )
     ]
     fixed = [
         _row(_sentence(text, patterns), {label: 1.0})
@@ -119,14 +133,29 @@ def _changes(patterns: Patterns) -> Iterator[Row]:
             yield _row(_sentence(pattern.format(a=word, b=other), patterns), {second: 1.0})
 
 
-def _events(patterns: Patterns) -> Iterator[Row]:
-    for label, events in patterns.events.items():
-        for event in events:
+def _short(lines: Sequence[Row], label: str) -> list[str]:
+    """Lines of one label that fit into a sentence, as clauses, and each once."""
+    index = EKMAN7.index(label)
+    texts = (row.text for row in lines if row.target[index] == 1 and not row.context)
+    clauses = (re.sub(r"\s*[.!?。！？…]+$", "", text.strip()) for text in texts)  # noqa: RUF001
+    fitting = (one for one in clauses if 3 <= len(one.split()) <= 9 or (" " not in one and 5 <= len(one) <= 20))
+    return list(dict.fromkeys(one for one in fitting if not re.search(r"[][\n\"“”@#*:;?¿\uff1f]|http|- |-$", one)))[
+        :400
+    ]
+
+
+def _events(patterns: Patterns, events: Mapping[str, Sequence[str]]) -> Iterator[Row]:
+    for label, texts in patterns.events.items():
+        for event in texts:
             yield _row(_sentence(event, patterns), {label: 1.0})
-    for pattern, first, event, second, other in _pairs(patterns.outweighed, patterns.events, 3):
+    few = {label: texts for label, texts in events.items() if texts}
+    for pattern, first, event, second, other in _pairs(patterns.outweighed, few, 4):
         if first != second and second != "neutral":
             shares = {second: 1.0} if first == "neutral" else {second: 0.85, first: 0.15}
             yield _row(_sentence(pattern.format(a=event, b=other), patterns), shares)
+    for pattern, first, event, second, other in _pairs(patterns.quoted, few, 4):
+        if first != second:
+            yield _row(_sentence(pattern.format(a=event, b=other), patterns), {second: 1.0})
 
 
 def _pairs(
@@ -137,28 +166,33 @@ def _pairs(
     for (first, ours), (second, theirs) in product(fillings.items(), repeat=2):
         for pattern in patterns:
             for _ in range(count):
-                yield pattern, first, ours[rng.integers(len(ours))], second, theirs[rng.integers(len(theirs))]
+                one, other = int(rng.integers(len(ours))), int(rng.integers(len(theirs)))
+                yield pattern, first, ours[one], second, theirs[other]
 
 
-def _irony(patterns: Patterns) -> Iterator[Row]:
+def _irony(patterns: Patterns, events: Mapping[str, Sequence[str]]) -> Iterator[Row]:
     """Praise before or after bad news means the opposite; after other news it means what it says."""
+    rng = np.random.default_rng(0)
     for label in ("neutral", "happiness", *_UNPLEASANT):
         shares: Shares = _BAD if label in _UNPLEASANT else {"happiness": 1.0}
-        for event, praise in product(patterns.events[label], patterns.ironic):
-            text = _sentence(praise, patterns)
-            yield _row(text, shares, (_sentence(event, patterns),))
-            yield _row(_sentence(f"{praise}{patterns.comma}{event}", patterns), shares)
+        for praise in patterns.ironic:
+            for event in rng.permutation(events[label])[:12]:
+                text = _sentence(praise, patterns)
+                yield _row(text, shares, (_sentence(str(event), patterns),))
+            for event in patterns.events[label]:
+                yield _row(_sentence(f"{praise}{patterns.comma}{event}", patterns), shares)
 
 
-def _emoji(patterns: Patterns) -> Iterator[Row]:
+def _emoji(patterns: Patterns, events: Mapping[str, Sequence[str]]) -> Iterator[Row]:
+    rng = np.random.default_rng(0)
     for label, emoji in EMOJI.items():
         for one in emoji:
             yield _row(one, {label: 1.0})
             yield _row(one * 3, {label: 1.0})
-            for event in patterns.events["neutral"]:
-                yield _row(f"{_sentence(event, patterns)} {one}", {label: 1.0})
-            if label in patterns.events and label != "neutral":
-                for event in patterns.events[label]:
+            for event in (*patterns.events["neutral"], *rng.permutation(events["neutral"])[:8]):
+                yield _row(f"{_sentence(str(event), patterns)} {one}", {label: 1.0})
+            if label != "neutral":
+                for event in rng.permutation(events[label])[:8]:
                     yield _row(f"{event} {one}", {label: 1.0})
 
 

@@ -46,7 +46,6 @@ def test_one_text_has_one_label() -> None:
         ("en", "I've never been so furious.", "anger"),
         ("en", "There was nobody who was not glad.", "happiness"),
         ("en", "I wish I were glad.", "sadness"),
-        ("en", "Although I got the job, I heard steps in the attic.", "fear"),
         ("zh", "我一点也不生气。", "neutral"),
         ("zh", "我从来没有这么生气过。", "anger"),
         ("es", "ninguno de nosotros se sintió asustado.", "neutral"),
@@ -56,6 +55,16 @@ def test_one_text_has_one_label() -> None:
 def test_patterns_turn_the_label(language: str, text: str, expected: str) -> None:
     rows = by_text(language)
     assert label(rows[text[0].upper() + text[1:]]) == expected
+
+
+def test_the_second_of_two_events_weighs_more() -> None:
+    lines = [Row("my tooth came out on its own", np.eye(7, dtype=np.float32)[EKMAN7.index("surprise")], "a")]
+    rows = constructions("en", lines)
+    labels = {label(row) for row in rows if row.text.startswith("Although I got the job,")}
+    assert labels
+    assert "happiness" not in labels
+    said = {label(row) for row in rows if row.text.endswith("my tooth came out on its own.") and "but" in row.text}
+    assert said == {"surprise"}
 
 
 def test_praise_means_its_opposite_after_bad_news_alone() -> None:
