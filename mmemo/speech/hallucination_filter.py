@@ -6,11 +6,11 @@ English-only model can't identify the language either; but its word probabilitie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmemo.notes import Note
+from mmemo.speech.invented_sentences import is_invented, is_thanks, plain
 from mmemo.speech.transcript import Line
 
 MIN_CERTAINTY = 0.62
@@ -32,16 +32,6 @@ COMPRESSION = 2.4
 LETTERS = 30.0
 """Letters a second: nobody speaks faster."""
 
-INVENTED = re.compile(
-    r"(?:thanks|thank you)(?: (?:so|very) much)? for (?:watching|listening|viewing)\b.*"
-    r"|(?:subtitles|captions|transcription|translation|subtitled|transcribed|translated) by\b.*"
-    r"|(?:please )?(?:don't forget to )?(?:like and )?subscribe\b.*"
-    r"|.*\bsee you (?:in the |all )?next (?:time|video|one)\b.*"
-    r"|.*\bgo to the next (?:one|video)\b.*"
-)
-"""Sentences from the subtitles recognizers were trained on, which they give where they recognize nothing."""
-THANKS = re.compile(r"(?:okay |well |and |so )?(?:thanks|thank you)(?: (?:so|very) much)?")
-
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -51,11 +41,13 @@ class Hypothesis:
         line: with its words, whose confidence is the recognizer's probability.
         language: ISO 639-1 code of the language that the recognizer detected.
         compression: length of the text of its piece by that after zlib.
+        language_probability: 0 to 1, that it is this language.
     """
 
     line: Line
     language: str
     compression: float
+    language_probability: float = 1.0
 
 
 def filter_hypotheses(hypotheses: Sequence[Hypothesis], recognizer: str) -> tuple[list[Hypothesis], tuple[Note, ...]]:
@@ -94,13 +86,13 @@ def certainty(probabilities: Sequence[float], prior: float) -> float:
 
 def _invented(hypothesis: Hypothesis) -> bool:
     line = hypothesis.line
-    text = " ".join(re.findall(r"[\w']+", line.text.lower()))
-    return bool(
+    text = plain(line.text)
+    return (
         not text
         or hypothesis.compression > COMPRESSION
         or len(text) > LETTERS * max(line.end - line.start, 0.2)
-        or INVENTED.fullmatch(text)
-        or (THANKS.fullmatch(text) and line.confidence < MIN_THANKS)
+        or is_invented(text)
+        or (is_thanks(text) and line.confidence < MIN_THANKS)
     )
 
 
