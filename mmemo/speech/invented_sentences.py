@@ -78,14 +78,14 @@ _THANKS = (
     r"(?:muchas )?gracias|merci(?: beaucoup)?|grazie(?: mille| a tutti)?|(?:muito )?obrigad[oa]",
     r"dzięk(?:i|uję)(?: bardzo)?|спасибо(?: большое)?|teşekkür(?:ler| ederi[mz])",
 )
-_VOWELS = re.compile("[\u064b-\u0652]")
-"""Marks of Arabic that are not always written."""
+_MARKS = re.compile("[\u0307\u064b-\u0652]")
+"""Vowels of Arabic, which are not always written, and the dot of a Turkish capital."""
 _ANY_INVENTED, _ANY_THANKS = re.compile("|".join(_INVENTED)), re.compile("|".join(_THANKS))
 
 
 def plain(text: str) -> str:
     """The words of a text in lower case, with single blanks between."""
-    return " ".join(re.findall(r"[\w']+", _VOWELS.sub("", text.lower())))
+    return " ".join(re.findall(r"[\w']+", _MARKS.sub("", text.lower())))
 
 
 def is_invented(words: str) -> bool:

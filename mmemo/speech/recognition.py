@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -169,7 +170,7 @@ class WhisperTranscriber:
     ) -> tuple[Transcript, tuple[Note, ...]]:
         """Recognize speech; see `Transcriber`."""
         pieces = []
-        for start, waveform, code, probability in self._with_languages(segments, language or self.language):
+        for start, waveform, code, probability in self.with_languages(segments, language or self.language):
             if code not in self._whisper.supported_languages:
                 message = (
                     f"{self.name} does not know the language of the speech ({code}), so no words were recognized. Give "
@@ -189,7 +190,7 @@ class WhisperTranscriber:
         probabilities = [one.language_probability for one in kept or hypotheses if one.language == detected]
         return Transcript(lines, "recognition", detected, self.name, sum(probabilities) / len(probabilities)), notes
 
-    def _with_languages(
+    def with_languages(
         self, segments: Iterable[tuple[Seconds, np.ndarray]], named: str | None
     ) -> Iterator[tuple[Seconds, np.ndarray, str, float]]:
         """Segments with their languages and the probabilities of these.
@@ -248,6 +249,7 @@ class WhisperTranscriber:
             # on noise the model would go on for hundreds of words
             max_new_tokens=min(MOST_TOKENS, 20 + int(rate * len(waveform) / SAMPLE_RATE)),
         )
+        spelled = _simplifier() if language == "zh" else str
         hypotheses = []
         for piece in pieces:
             for sentence in _sentences([word for word in piece.words if word.word.strip()]):
@@ -255,14 +257,14 @@ class WhisperTranscriber:
                     Word(
                         float(start + one.start),
                         float(start + max(one.start, one.end)),
-                        one.word.strip(),
+                        spelled(one.word.strip()),
                         min(1.0, float(one.probability)),
                     )
                     for one in sentence
                 )
                 confidence = sum(word.confidence for word in words) / len(words)
                 # Chinese, Japanese and Thai have no blanks between words; faster-whisper keeps those there are
-                text = "".join(one.word for one in sentence).strip()
+                text = spelled("".join(one.word for one in sentence).strip())
                 line = Line(words[0].start, words[-1].end, text, confidence, words)
                 hypotheses.append(Hypothesis(line, language, piece.compression_ratio, probability))
         return hypotheses
@@ -336,6 +338,15 @@ def default_transcriber(device: str = "cpu", threads: int = 0) -> Transcriber | 
     if find_spec("faster_whisper") is None or carried_model() is None:
         return None
     return WhisperTranscriber(device=device, threads=threads)
+
+
+@cache
+def _simplifier() -> Callable[[str], str]:
+    """Writes Chinese in simplified characters: Whisper takes traditional ones every other time, of one speaker too."""
+    from opencc import OpenCC
+
+    convert: Callable[[str], str] = OpenCC("t2s").convert
+    return convert
 
 
 def _likeliest(languages: Mapping[str, float]) -> str:

@@ -113,10 +113,42 @@ class TestGate:
             "Thanks for watching, and I will see you next time.",
             "Subtitles by the Amara.org community",
             "Please don't forget to like and subscribe.",
+            "字幕由Amara.org社区提供",
+            "請不吝點贊 訂閱 轉發 打賞支持明鏡與點點欄目",
+            "谢谢大家观看!",
+            "ご視聴ありがとうございました。",
+            "チャンネル登録をお願いします。",
+            "시청해주셔서 감사합니다.",
+            "Subtítulos realizados por la comunidad de Amara.org",
+            "¡Gracias por ver el video!",
+            "Sottotitoli e revisione a cura di QTSS",
+            "Sous-titrage Société Radio-Canada",
+            "Untertitel im Auftrag des ZDF für funk, 2017",
+            "Napisy stworzone przez społeczność Amara.org",
+            "Dziękuję za oglądanie.",
+            "Altyaz\u0131 M.K.",
+            "İzlediğiniz için teşekkür ederim.",
+            "ترجمة نانسي قنقر",
+            "شكرًا على المشاهدة",
+            "Субтитры сделал DimaTorzok",
+            "Legendas pela comunidade Amara.org",
+            "Ondertiteld door de Amara.org gemeenschap",
         ],
     )
     def test_invented_sentences(self, text: str) -> None:
         assert filter_hypotheses([heard(text, *[0.99] * len(text.split()))], "x")[0] == []
+
+    @pytest.mark.parametrize("text", ["谢谢大家。", "Vielen Dank.", "Grazie a tutti.", "Dziękuję.", "شكرًا", "감사합니다."])
+    def test_thanks_count_where_they_are_sure(self, text: str) -> None:
+        company = heard("I am not going there with you.", *[0.95] * 7, start=5.0)
+        for chance, kept in ((0.85, [company]), (0.95, [heard(text, *[0.95] * len(text.split())), company])):
+            thanks = heard(text, *[chance] * len(text.split()))
+            assert filter_hypotheses([thanks, company], "x")[0] == kept
+
+    @pytest.mark.parametrize("text", ["谢谢你的帮助。", "Danke für deine Hilfe.", "我喜欢看字幕", "Grazie per avermi aiutato."])
+    def test_what_people_say(self, text: str) -> None:
+        lines = [heard(text, *[0.9] * len(text.split())), heard("I am not going there.", *[0.95] * 5, start=5.0)]
+        assert filter_hypotheses(lines, "x") == (lines, ())
 
     def test_going_in_circles(self) -> None:
         assert filter_hypotheses([heard("good good good", 0.9, 0.9, 0.9, compression=5.0)], "x")[0] == []
@@ -182,7 +214,7 @@ class TestSilence:
     def test_no_segments(self, transcriber: WhisperTranscriber) -> None:
         transcript, notes = transcriber([])
         assert transcript.lines == ()
-        assert (transcript.source, transcript.detail) == ("recognition", "Whisper tiny.en")
+        assert (transcript.source, transcript.detail) == ("recognition", "Whisper base")
         assert notes == ()
 
     def test_noise_gives_no_words(self, transcriber: WhisperTranscriber) -> None:
