@@ -89,14 +89,14 @@ class Settings:
         foreign = dict.fromkeys((*classes, *foreign_classes(model, chosen, classes)))
         embedded = str(model) in MODELS
         folder = WEIGHTS if embedded else Path(model).absolute()
-        recognize = "text" in chosen and default_transcriber() is not None
-        values = [mmemo.__version__, [fingerprint(folder / part) for part in (*chosen, FUSION)], window, hop, recognize]
-        values += personal
+        recognizer = default_transcriber() if "text" in chosen else None
+        weights = [fingerprint(folder / part) for part in (*chosen, FUSION)]
+        values = [mmemo.__version__, weights, window, hop, repr(recognizer), *personal]
         own = [[class_path(one), sha256(_file(one).read_bytes()).hexdigest()] for one in foreign]
         surroundings = sha256(json.dumps([*values, chosen, *own]).encode()).hexdigest()
         folders = tuple(dict.fromkeys(_import_folder(one) for one in classes))
         name = str(model) if embedded else str(folder)
-        fields = (name, chosen, device, window, hop, threads, recognize, paths, folders, surroundings)
+        fields = (name, chosen, device, window, hop, threads, recognizer is not None, paths, folders, surroundings)
         return cls(*fields, mmemo.__version__, *personal)
 
     @classmethod

@@ -61,7 +61,7 @@ class Analyzer:
             those that are analyzed, at most 15 a second; of every frame of the file with "all".
         people: how many are seen in the clip, if that is known: no more ids are given.
         max_faces: the most faces at once, the largest; None for ``people``, else 8 in a video and 32 in a picture.
-        transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper tiny.en if the extra
+        transcriber: recognizes speech where a clip comes without words: "auto" takes Whisper base if the extra
             ``asr`` is installed; None never recognizes.
         classes: of the model's encoders and fusion head, where they are not mmemo's own; see `mmemo.load_model`.
         prior: shares of the labels under which scores are given: "balanced" (every label is equally likely beforehand),
@@ -520,7 +520,7 @@ def _unscored(
                 "unsupported-text",
                 f"The words ({transcript.source}) are in a language that the model does not know "
                 f"({transcript.language}), so they were not scored. If that is wrong, name theirs in the file "
-                "(clip.en.srt) or the Clip (language=)."
+                "(clip.en.srt) or the Clip (language=); else take a text encoder that reads it."
                 if transcript.language
                 else f"The words ({transcript.source}) hold no text that can be scored.",
             )

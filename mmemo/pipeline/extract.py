@@ -407,7 +407,7 @@ def _recognize(
         return None
     spans = [(start - clip.start, end - clip.start) for start, end in extraction.activity.spans]
     segments = speech_segments(extraction.sound.blocks(), spans)
-    transcript, notes = transcriber((start + clip.start, sound) for start, sound in segments)
+    transcript, notes = transcriber(((start + clip.start, sound) for start, sound in segments), clip.language)
     extraction.notes.extend(notes)
     return transcript if transcript.lines else None
 

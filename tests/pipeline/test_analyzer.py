@@ -299,11 +299,11 @@ class TestCopies:
     def test_a_forked_child_recognizes_too(self) -> None:
         pytest.importorskip("faster_whisper", reason="needs the extra asr")
         transcriber = WhisperTranscriber(threads=1)
-        words = [line.line.text for line in transcriber.hypotheses(0.0, speech())]
+        words = [line.line.text for line in transcriber.hypotheses(0.0, speech(), "en")]
         child = os.fork()
         if not child:
             signal.alarm(60)  # ends a child that hangs
-            again = [line.line.text for line in transcriber.hypotheses(0.0, speech())]
+            again = [line.line.text for line in transcriber.hypotheses(0.0, speech(), "en")]
             os._exit(0 if again == words else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -29,7 +29,9 @@ def codes(extraction: Extraction) -> list[str]:
     return [note.code for note in extraction.notes]
 
 
-def one_line(segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
+def one_line(
+    segments: Iterable[tuple[Seconds, np.ndarray]], language: str | None = None
+) -> tuple[Transcript, tuple[Note, ...]]:
     """A transcriber whose words are the length of the sound."""
     lines = tuple(Line(at, at + len(one) / SAMPLE_RATE, f"{len(one)} samples") for at, one in segments)
     return Transcript(lines, "recognition", "en"), (Note("test", "Asked."),)

@@ -51,7 +51,9 @@ def codes(session: LiveSession) -> list[str]:
     return [note.code for note in session.notes]
 
 
-def line_of(segments: Iterable[tuple[Seconds, np.ndarray]]) -> tuple[Transcript, tuple[Note, ...]]:
+def line_of(
+    segments: Iterable[tuple[Seconds, np.ndarray]], language: str | None = None
+) -> tuple[Transcript, tuple[Note, ...]]:
     """A transcriber that recognizes the same line in each piece of speech."""
     lines = tuple(Line(at, at + len(one) / SAMPLE_RATE, "I am so happy!") for at, one in segments)
     return Transcript(lines, "recognition", "en"), ()
@@ -375,7 +377,7 @@ def test_an_address(both: Analyzer, matroska: bytes) -> None:
 
 
 def test_what_goes_wrong_in_a_thread_is_raised(analyzer: Analyzer) -> None:
-    def fails(segments: object) -> tuple[Transcript, tuple[Note, ...]]:
+    def fails(segments: object, language: str | None = None) -> tuple[Transcript, tuple[Note, ...]]:
         raise RuntimeError("no words")
 
     reading = Analyzer(analyzer.model, ("text",), transcriber=fails)

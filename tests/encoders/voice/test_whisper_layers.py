@@ -51,7 +51,7 @@ def test_saved_and_loaded_it_is_the_same(encoder: WhisperLayersEncoder, tmp_path
 
 def test_missing_weights_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmemo.encoders.voice.whisper_weights.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"mmemo\[asr\]"):
+    with pytest.raises(MissingExtraError, match=r"mmemo\[train\]"):
         WhisperLayersEncoder(RAVDESS8)
 
 
