@@ -1,0 +1,43 @@
+// What the two workers share: networks in ONNX Runtime, the model's calibration, and the messages to the page.
+import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
+
+ort.env.wasm.numThreads = 1;  // several threads would take headers that plain web servers do not send
+
+/** A network by its path beside this file: takes tensors by name, gives tensors by name. */
+export async function network(path) {
+  const place = new URL(path, import.meta.url), weights = "model.safetensors";
+  const linked = /(^|\/)model(\.int8)?\.onnx$/.test(path) && !path.startsWith("speech_activity");
+  const externalData = linked ? [{path: weights, data: await fetched(new URL(weights, place))}] : undefined;
+  const session = await ort.InferenceSession.create(await fetched(place), {executionProviders: ["wasm"], externalData});
+  return (tensors) => session.run(tensors);
+}
+
+export const tensor = (type, data, shape) => new ort.Tensor(type, data, shape);
+
+/** Log scores of a modality: over its temperature, less the logarithm of its prior. */
+export const calibrated = (logs, {temperature, prior}) =>
+  logs.map((log, place) => log / temperature - Math.log(prior[place]));
+
+export function logSoftmax(logits) {
+  const most = Math.max(...logits), sum = logits.reduce((total, one) => total + Math.exp(one - most), 0);
+  return Array.from(logits, (one) => one - most - Math.log(sum));
+}
+
+/** Answers the page: `start` takes the settings of the model and gives what handles each message after them. */
+export function serve(start) {
+  let handle = null;
+  onmessage = async ({data: {number, message}}) => {
+    try {
+      const result = handle ? await handle(message) : void (handle = await start(message));
+      postMessage({number, result});
+    } catch (problem) {
+      postMessage({number, problem: String(problem?.message ?? problem)});
+    }
+  };
+}
+
+async function fetched(place) {
+  const answer = await fetch(place);
+  if (!answer.ok) throw new Error(`${place.pathname}: ${answer.status}`);
+  return new Uint8Array(await answer.arrayBuffer());
+}
