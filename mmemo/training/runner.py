@@ -21,6 +21,7 @@ from mmemo.faces.model import DETECTOR, FOLDER, LANDMARKS
 from mmemo.faces.search import MIN_SCORE
 from mmemo.files import GRAPH, GRAPH_INT8, TENSORS
 from mmemo.model import EmotionModel
+from mmemo.reading import parse_json, read_bytes
 from mmemo.report.style.colors import colors
 from mmemo.speech import activity, level
 from mmemo.training import run_exported
@@ -30,6 +31,12 @@ RATE = 15.0
 """Hz: frames of a video that are scored, as in an analysis."""
 WINDOW, STRIDE = 2.0, 1.0
 """Seconds of sound that are scored, and between two of them, as in an analysis."""
+LIVE_STRIDE = 0.5
+"""Seconds between scores of a live voice, as in a live session."""
+PAGE = Path(__file__).parent / "live_page"
+ONNXRUNTIME_WEB = "1.30.0"
+"""Version of the npm package onnxruntime-web that the page was tested with."""
+_OF_ONNXRUNTIME_WEB = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 
 
 def write_runner(model: EmotionModel, folder: Path, *, int8: bool = False) -> None:
@@ -57,6 +64,42 @@ def write_runner(model: EmotionModel, folder: Path, *, int8: bool = False) -> No
     if "face" in settings or "voice" in settings:
         (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         shutil.copyfile(run_exported.__file__, folder / RUNNER)
+
+
+def check_onnxruntime_web(package: Path) -> None:
+    """Refuse a folder that is not the npm package onnxruntime-web in the version of the page.
+
+    Raises:
+        ArgumentError: see above.
+    """
+    try:
+        version = parse_json(read_bytes(package / "package.json"))["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        version = None
+    if version != ONNXRUNTIME_WEB or not all((package / "dist" / name).is_file() for name in _OF_ONNXRUNTIME_WEB):
+        there = "is not that package" if version is None else f"holds version {version}"
+        raise ArgumentError(
+            f"The web page takes the npm package onnxruntime-web {ONNXRUNTIME_WEB}, and {package} {there}. Install it "
+            f"with `npm install onnxruntime-web@{ONNXRUNTIME_WEB}` and name node_modules/onnxruntime-web."
+        )
+
+
+def write_page(folder: Path, package: Path) -> None:
+    """Write a web page into the folder of an exported model, that runs its face and voice in the browser.
+
+    Args:
+        package: folder of the npm package onnxruntime-web.
+
+    Raises:
+        ArgumentError: if it is none; or the model has no face that `write_runner` writes.
+    """
+    check_onnxruntime_web(package)
+    if not (folder / SETTINGS).is_file() or "face" not in json.loads((folder / SETTINGS).read_text(encoding="utf-8")):
+        raise ArgumentError("The web page takes a model whose face is scored by a FaceEncoder, and this one has none.")
+    shutil.copytree(PAGE, folder, dirs_exist_ok=True)
+    (folder / "onnxruntime").mkdir()
+    for name in _OF_ONNXRUNTIME_WEB:
+        shutil.copyfile(package / "dist" / name, folder / "onnxruntime" / name)
 
 
 def _calibration(model: EmotionModel, modality: str) -> dict[str, Any]:
@@ -98,6 +141,7 @@ def _voice(folder: Path, int8: bool) -> dict[str, Any]:
         "sample_rate": SAMPLE_RATE,
         "window": WINDOW,
         "hop": STRIDE,
+        "live_stride": LIVE_STRIDE,
         "together": TOGETHER,
         "step": HOP,
         "shortest": SHORTEST,

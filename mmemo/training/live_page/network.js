@@ -3,13 +3,14 @@ import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
 
 ort.env.wasm.numThreads = 1;  // several threads would take headers that plain web servers do not send
 
-/** A network by its path beside this file: takes tensors by name, gives tensors by name. */
-export async function network(path) {
-  const place = new URL(path, import.meta.url), weights = "model.safetensors";
-  const linked = /(^|\/)model(\.int8)?\.onnx$/.test(path) && !path.startsWith("speech_activity");
-  const externalData = linked ? [{path: weights, data: await fetched(new URL(weights, place))}] : undefined;
-  const session = await ort.InferenceSession.create(await fetched(place), {executionProviders: ["wasm"], externalData});
-  return (tensors) => session.run(tensors);
+/** A network by the paths of its graph and, where they lie apart, its weights: tensors in, tensors out, in its order. */
+export async function network([graph, weights]) {
+  const externalData = weights && [{path: weights.split("/").at(-1), data: await fetched(weights)}];
+  const session = await ort.InferenceSession.create(await fetched(graph), {executionProviders: ["wasm"], externalData});
+  return async (...tensors) => {
+    const outputs = await session.run(Object.fromEntries(session.inputNames.map((name, place) => [name, tensors[place]])));
+    return session.outputNames.map((name) => outputs[name]);
+  };
 }
 
 export const tensor = (type, data, shape) => new ort.Tensor(type, data, shape);
@@ -36,8 +37,8 @@ export function serve(start) {
   };
 }
 
-async function fetched(place) {
-  const answer = await fetch(place);
-  if (!answer.ok) throw new Error(`${place.pathname}: ${answer.status}`);
+async function fetched(path) {
+  const answer = await fetch(new URL(path, import.meta.url));
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return new Uint8Array(await answer.arrayBuffer());
 }

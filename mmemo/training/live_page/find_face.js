@@ -1,12 +1,11 @@
-// Worker for the face: finds the clearest one of a picture, follows it, aligns it and scores it, step by step as run.py.
-import {calibrated, logSoftmax, network, serve, tensor} from "./network.js";
+// Worker that finds the clearest face of a picture, follows it, and cuts it out, in the steps of run.py.
+import {network, serve, tensor} from "./network.js";
 
 serve(async ({face}) => {
-  const [detector, landmarks, classifier] = await Promise.all(
-    ["detector", "landmarks", "classifier"].map((name) => network(face.networks[name])));
-  let known = null, side = 1;
+  const [detector, landmarks] = await Promise.all([network(face.networks.detector), network(face.networks.landmarks)]);
+  let known = null;
 
-  /** A picture (RGBA) to the box of its face, in shares of the picture, and log scores; null without a face. */
+  /** A picture (RGBA) to the box of its face, in shares of the picture, and its crop; null without a face. */
   return async ({data, width, height, still}) => {
     const image = {data, width, height};
     if (still || !known) known = await detect(image, 0) ?? (still ? await detect(image, 0.5) : null);
@@ -15,17 +14,14 @@ serve(async ({face}) => {
     if (presence < 0.5) return known = null;
     const box = boxOf(points);
     known = {box, eyes: face.eyes.map((number) => points[number])};
-    // A still is turned to both sides; the pictures of a video by turns, as in an analysis.
-    const turns = still ? [face.turn, -face.turn] : [side *= -1].map((one) => one * face.turn);
-    const logs = await score(align(image, points), [...new Set(turns)]);
-    return {box: box.map((value, place) => value / (place % 2 ? height : width)), logs};
+    return {box: box.map((value, place) => value / (place % 2 ? height : width)), crop: align(image, points)};
   };
 
   async function detect(image, margin) {
     const side = Math.max(image.width, image.height) * (1 + 2 * margin);
     const middle = [(image.width - 1) / 2, (image.height - 1) / 2];
     const square = cut(image, similarity(128 / side, 0, middle, [63.5, 63.5]), 128, false);
-    const [raw, logits] = Object.values(await detector({[face.inputs.detector]: tensor("uint8", square, [1, 128, 128, 3])}));
+    const [raw, logits] = await detector(tensor("uint8", square, [1, 128, 128, 3]));
     const scores = logits.data.map((one) => 1 / (1 + Math.exp(-one)));
     const best = scores.reduce((most, score, place) => score > scores[most] ? place : most, 0);
     if (scores[best] < face.min_score) return null;
@@ -53,7 +49,7 @@ serve(async ({face}) => {
     const angle = -Math.atan2(second[1] - first[1], second[0] - first[0]);
     const matrix = similarity(scale, angle, [(left + right) / 2, (top + bottom) / 2], [128, 128]);
     const square = tensor("uint8", cut(image, matrix, 256, false), [1, 256, 256, 3]);
-    const [raw, presence] = Object.values(await landmarks({[face.inputs.landmarks]: square}));
+    const [raw, presence] = await landmarks(square);
     const back = inverted(matrix);
     const points = Array.from({length: 478}, (_, number) => back(raw.data[3 * number], raw.data[3 * number + 1]));
     return {points, presence: 1 / (1 + Math.exp(-presence.data[0]))};
@@ -76,19 +72,6 @@ serve(async ({face}) => {
     });
     const matrix = similarity(Math.hypot(a, b) / spread, Math.atan2(b, a), from, to);
     return shrunken(cut(image, matrix, face.crop, true), face.crop, face.size);
-  }
-
-  async function score(crop, turns) {
-    const {size} = face, views = turns.map((degrees) => turned(crop, size, degrees));
-    if (face.mirror) views.push(...views.map((view) => view.map((_, place) => view[place + size - 1 - 2 * (place % size)])));
-    const batch = new Float32Array(views.length * size * size);
-    views.forEach((view, place) => batch.set(view, place * size * size));
-    const images = tensor("float32", batch, [views.length, 1, size, size]);
-    const {data, dims} = Object.values(await classifier({[face.inputs.classifier]: images}))[1];
-    const rows = views.map((_, row) => Array.from(data.subarray(row * dims[1], (row + 1) * dims[1])));
-    const mean = (...of) => of[0].map((_, place) => of.reduce((sum, one) => sum + one[place], 0) / of.length);
-    const each = turns.map((_, row) => logSoftmax(face.mirror ? mean(rows[row], rows[row + turns.length]) : rows[row]));
-    return calibrated(mean(...each), face);
   }
 });
 
@@ -172,19 +155,5 @@ function shrunken(square, from, to) {
       for (const [column, wide] of parts[place % to]) sum += high * wide * luma[row * from + column];
     }
     return Math.round(sum) / 255;
-  });
-}
-
-/** A square turned about its middle, counterclockwise; the rim is repeated. */
-function turned(square, size, degrees) {
-  if (!degrees) return square;
-  const middle = (size - 1) / 2, cos = Math.cos(degrees * Math.PI / 180), sin = Math.sin(degrees * Math.PI / 180);
-  const at = (x, y) => square[Math.min(Math.max(y, 0), size - 1) * size + Math.min(Math.max(x, 0), size - 1)];
-  return square.map((_, place) => {
-    const dx = place % size - middle, dy = Math.floor(place / size) - middle;
-    const x = middle + cos * dx - sin * dy, y = middle + sin * dx + cos * dy;
-    const left = Math.floor(x), top = Math.floor(y), fx = x - left, fy = y - top;
-    return (1 - fy) * ((1 - fx) * at(left, top) + fx * at(left + 1, top))
-      + fy * ((1 - fx) * at(left, top + 1) + fx * at(left + 1, top + 1));
   });
 }
