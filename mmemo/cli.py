@@ -799,6 +799,12 @@ def export(
     source: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a recipe, or folder of a saved model.")],
     out: Annotated[Path, typer.Argument(help="The new model's folder.")],
     int8: Annotated[bool, typer.Option("--int8", help="Transformers in int8: smaller, faster on a CPU.")] = False,
+    web: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PACKAGE", help="Write a web page too: name the folder of the npm package onnxruntime-web."
+        ),
+    ] = None,
     classes: Classes = None,
 ) -> None:
     """Export a trained model to ONNX, so that it runs without torch."""
@@ -807,7 +813,7 @@ def export(
         from mmemo.training.export_onnx import export_model
     except ModuleNotFoundError as error:
         raise missing_extra("Exporting a model", error) from None
-    print(export_model(source, out, int8=int8, classes=own))
+    print(export_model(source, out, int8=int8, web=web, classes=own))
 
 
 @app.command()

@@ -8,7 +8,8 @@ from mmemo.errors import ArgumentError
 
 TARGET_DB = -26.0
 """dBFS: the root mean square of the speech after `normalize` (the nominal level of ITU-T P.56 practice)."""
-_KNEE = 0.7
+KNEE = 0.7
+"""Size of a sample above which it is bent."""
 
 
 def normalize(waveform: np.ndarray, speech_mask: np.ndarray) -> np.ndarray:
@@ -46,7 +47,7 @@ def normalize(waveform: np.ndarray, speech_mask: np.ndarray) -> np.ndarray:
 
 def _soft_clip(sound: np.ndarray) -> np.ndarray:
     """Straight up to the knee, a hyperbolic tangent above it that nears 1 and keeps the slope at the knee."""
-    loud, room = np.abs(sound) > _KNEE, 1 - _KNEE
+    loud, room = np.abs(sound) > KNEE, 1 - KNEE
     bent, size = sound.copy(), np.abs(sound[loud])
-    bent[loud] = np.sign(sound[loud]) * (_KNEE + room * np.tanh((size - _KNEE) / room))
+    bent[loud] = np.sign(sound[loud]) * (KNEE + room * np.tanh((size - KNEE) / room))
     return bent

@@ -34,7 +34,7 @@ from mmemo.fusion.network_fusion import NetworkFusion
 from mmemo.model import FUSION, EmotionModel, load_settings
 from mmemo.onnx_network import OnnxNetwork
 from mmemo.pretrained import model_folder
-from mmemo.training.runner import write_runner
+from mmemo.training.runner import check_onnxruntime_web, write_page, write_runner
 
 OPSET = 18
 LARGE = 65_536
@@ -44,31 +44,45 @@ FACTOR = 63
 _TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT, "I8": TensorProto.INT8, "I64": TensorProto.INT64}
 
 
-def export_model(source: str | Path, out: str | Path, *, int8: bool = False, classes: Sequence[type] = ()) -> Path:
+def export_model(
+    source: str | Path,
+    out: str | Path,
+    *,
+    int8: bool = False,
+    web: str | Path | None = None,
+    classes: Sequence[type] = (),
+) -> Path:
     """Write a saved model with every network as a graph, so that it runs without torch.
 
-    Beside it lies ``run.py``, which scores the face of a picture or video without mmemo either.
+    Beside it lies ``run.py``, which scores the face of a picture or video and the voice of a WAV file without mmemo.
 
     Args:
         source: a folder that `EmotionModel.save` wrote, or the run folder of a recipe.
         out: the new model's folder.
-        int8: see `export_classifier`.
+        int8: see `export_classifier`; ``run.py`` computes the voice in int8 then.
+        web: folder of the npm package onnxruntime-web; a web page that runs face and voice in the browser is then
+            written too.
         classes: of encoders and fusion heads that are not mmemo's own; they are saved as they are.
 
     Raises:
         UnknownModelError, WeightsError: see `mmemo.load_model`.
-        ArgumentError: if an encoder runs in transformers or torchaudio, which can't be exported, or ``out`` may not be
-            replaced; see `mmemo.files.check_folder`.
+        ArgumentError: if an encoder runs in transformers or torchaudio, which can't be exported; int8 would change
+            nothing; ``web`` is not that package, or the model has no face for the page; or ``out`` may not be replaced,
+            see `mmemo.files.check_folder`.
     """
     folder = model_folder(source)
-    with TemporaryDirectory() as scratch, replacing(out, (source, folder)) as partial:
+    if web is not None:
+        check_onnxruntime_web(Path(web))
+    with TemporaryDirectory() as scratch, replacing(out, (source, folder, web)) as partial:
         model = EmotionModel.load(folder, classes=classes)
         encoders = [_exported(one, Path(scratch) / one.modality, int8) for one in model.encoders.values()]
         head = _exported_head(model.fusion, Path(scratch) / FUSION)
         priors = {modality: model.labels.scores(shares) for modality, shares in model.priors.items()}
         exported = EmotionModel(encoders, head, model.temperatures, model.name, priors)
         exported.save(partial, card=load_settings(folder).config)
-        write_runner(exported, partial)
+        write_runner(exported, partial, int8=int8)
+        if web is not None:
+            write_page(partial, Path(web))
     return Path(out)
 
 
@@ -121,12 +135,12 @@ def export_classifier(classifier: NetworkClassifier[Any], folder: str | Path, *,
     config, tensors, files = classifier.state()
     graph = traced(classifier.network)
     graph.metadata_props.add(key=SHAPE, value=shape_of(json.loads(json.dumps(config))))
-    if int8:
-        for name in multiplied(graph, tensors):
-            tensors |= to_int8(name, classifier.network.state_dict()[name].detach().cpu().float().numpy(), FACTOR)
+    large = multiplied(graph, tensors) if int8 else []
+    for name in large:
+        tensors |= to_int8(name, classifier.network.state_dict()[name].detach().cpu().float().numpy(), FACTOR)
     data = tensors_file(tensors)
     files = {**files, GRAPH: linked(graph, data)}
-    if int8:
+    if large:
         files[GRAPH_INT8] = linked(graph, data, int8=True)
     return save_checkpoint(folder, config, tensors, files)
 

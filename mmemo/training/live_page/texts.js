@@ -1,0 +1,45 @@
+// All words of the page, in one place: translate them here.
+export const texts = {
+  title: "mmemo live",
+  promise: "Emotion from a face, scored in this browser. No picture and no sound leaves this device.",
+  start: "Start camera",
+  stop: "Stop",
+  open: "Open a picture",
+  listen: "Score the voice too",
+  hint: "Start the camera, or open a picture.",
+  loading: "Loading the model …",
+  face: "Face",
+  voice: "Voice",
+  nobody: "no face",
+  silent: "nobody speaks",
+  listening: "listening …",
+  ended: "stopped",
+  share: (label, percent) => `${label} ${percent}%`,
+  rate: (count, milliseconds) => `${count} updates a second, ${milliseconds} ms each`,
+  view: (label) => label ? `The picture, with a frame around the face: ${label}` : "The picture; there is no face in it",
+  about: "What this shows, and what not",
+  notes: [
+    "How a face looks and a voice sounds to people who labeled pictures and recordings, not what somebody feels. "
+      + "Never decide about a person by it.",
+    "The scores of the face are those of the last second, the scores of the voice those of the last two.",
+    "One face is followed, the clearest. A face less than a seventh as high as the picture is not found.",
+    "Words, several people, reports and results that fuse face, voice and words take mmemo itself.",
+  ],
+  problems: {
+    wasm: "This browser can't run WebAssembly with SIMD, or it is switched off, so nothing can be scored. "
+      + "Use a browser of 2022 or newer.",
+    insecure: "The browser gives the camera to secure addresses only. Open this page by https, or as http://localhost.",
+    model: (detail) => `The model can't be loaded (${detail}). Write the folder again with “mmemo export … --web” `
+      + "and serve all of it.",
+    failed: (detail) => `Scoring has failed (${detail}). Reload the page.`,
+    picture: (name) => `${name} can't be read as a picture. Open a JPEG, PNG or WebP file.`,
+    lost: (device) => `The ${device} was taken away. Connect it and start again.`,
+    resampling: "This browser can't give the microphone at 16 kHz, so the voice is not scored. Chrome, Edge and Safari can.",
+    NotAllowedError: (device) => `This page may not use the ${device}. Allow it in the address bar, then start again.`,
+    NotFoundError: (device) => `No ${device} is connected. Connect one, then start again.`,
+    NotReadableError: (device) => `The ${device} is in use by another program. Close that, then start again.`,
+    device: (device, name) => `The ${device} can't be opened (${name}).`,
+    silent: (problem) => `${problem} The face is scored without the voice.`,
+  },
+  devices: {camera: "camera", microphone: "microphone"},
+};
