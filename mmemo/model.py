@@ -132,6 +132,12 @@ class EmotionModel:
             other.prior = np.full(len(self.labels), 1 / len(self.labels))
         return other
 
+    def with_encoder(self, encoder: Encoder) -> EmotionModel:
+        """The same model with another encoder of one modality, for which everything else, as calibration, fits."""
+        other = copy(self)
+        other.encoders = {**self.encoders, encoder.modality: encoder}
+        return other
+
     def check_made_with(self, what: str, labels: Sequence[str], weights: Mapping[str, str], name: str) -> None:
         """Refuse what was made with other labels or weights than these.
 

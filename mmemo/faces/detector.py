@@ -7,6 +7,7 @@ Source: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -160,6 +161,7 @@ def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     return ratio
 
 
+@lru_cache(maxsize=1)
 def _anchors() -> np.ndarray:
     """Centers of the 896 anchors, (896, 2) float64 in shares of the view: 2 a cell of 16 x 16, 6 a cell of 8 x 8."""
     layers = []

@@ -126,13 +126,14 @@ class FaceTracker:
         """Forget everything, for another video: ids begin with 0 again."""
         self._shots.reset()
         self._denoise = False
+        self._unsearched: np.ndarray | None = None
         self._next_person = 0
         self._time: Seconds = -np.inf
         self._searched_deepest: Seconds = -np.inf
         self.crowded = False
         self._start_shot()
 
-    def update(self, image: np.ndarray, time: Seconds) -> list[Face]:
+    def update(self, image: np.ndarray, time: Seconds, *, later: bool = False) -> list[Face]:
         """The faces of the next frame, by id.
 
         A shot cut, or a step back in time, ends all tracks: the faces after it are new persons.
@@ -140,6 +141,8 @@ class FaceTracker:
         Args:
             image: (H, W, 3) uint8 RGB.
             time: of the frame in seconds. Frames may come at any rate, also an uneven one.
+            later: leave the search for new faces, which takes up to five times as long as following one, to `search`,
+                unless nobody is followed. New faces then appear one frame later.
 
         Raises:
             ArgumentError: if the image has another shape or type.
@@ -157,9 +160,19 @@ class FaceTracker:
         self._tracks = [track for track in self._tracks if time - track.seen <= self._forget_after]
         faces: dict[int, Face] = {}
         strangers = self._follow(image, faces, unsteady)
-        strangers += self._search_frame(image)
+        if later and faces:
+            self._unsearched = image
+        else:
+            self._unsearched = None
+            strangers += self._search_frame(image)
         self._welcome(image, strangers, faces)
         return [track.rated(faces[track.person]) for track in self._tracks if track.followed]
+
+    def search(self) -> None:
+        """Search the last frame, if that was left for later and it is time to, for faces to follow in the next one."""
+        image, self._unsearched = self._unsearched, None
+        if image is not None:
+            self._welcome(image, self._search_frame(image), {})
 
     def _start_shot(self) -> None:
         self._tracks = []

@@ -307,13 +307,21 @@ class TrackedFaces:
         self.finish()
         yield from self.matched()
 
-    def add(self, frame: media.Frame) -> Sighting:
-        """Track the faces of the next frame; they have the numbers of their tracks, as they are not matched yet."""
-        faces = self._tracker.update(frame.image, frame.time)
+    def add(self, frame: media.Frame, *, later: bool = False) -> Sighting:
+        """Track the faces of the next frame; they have the numbers of their tracks, as they are not matched yet.
+
+        Args:
+            later: as in `FaceTracker.update`.
+        """
+        faces = self._tracker.update(frame.image, frame.time, later=later)
         self._confidence |= {face.person: face.confidence for face in faces}
         self._gallery.add(faces, frame.time)
         self._held.append(Sighting(frame.time, _size(frame), faces, frame.number))
         return self._held[-1]
+
+    def search(self) -> None:
+        """Do what the last frame left for later."""
+        self._tracker.search()
 
     def finish(self) -> None:
         """Match what is left, at the end."""

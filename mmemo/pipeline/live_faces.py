@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 
 import numpy as np
 
 from mmemo.box_tracks import Box
 from mmemo.encoders.base import Encoding
+from mmemo.encoders.face.encoder import FaceEncoder
 from mmemo.evidence import Evidence, Seconds
 from mmemo.media import Frame
 from mmemo.model import EmotionModel
@@ -44,10 +46,10 @@ class LivePerson:
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """A face in one frame: its encoding (B = 1), how far it counts among the frames, and among the people."""
+    """A face in one frame: its scores, one window, how far it counts among the frames, and among the people."""
 
     time: Seconds
-    encoding: Encoding
+    scores: WindowScores
     quality: float
     prominence: float
 
@@ -68,14 +70,15 @@ class LiveFaces:
 
     def __init__(self, model: EmotionModel, faces: TrackedFaces, span: Seconds = SPAN) -> None:
         self._model, self._faces, self._span = model, faces, span
+        self._looks = cycle(_looks(model))  # over the frames of a second each of them counts
         self._moments: dict[int, deque[_Moment]] = {}  # by track
         self.people: tuple[LivePerson, ...] = ()
         self.encoding: Encoding | None = None
         self.time: Seconds = -np.inf
 
-    def update(self, frame: Frame) -> None:
-        """Take in the next frame, whose time is after that of the one before."""
-        sighting = self._faces.add(frame)
+    def update(self, frame: Frame, *, later: bool = False) -> None:
+        """Take in the next frame, whose time is after that of the one before; ``later`` as in `TrackedFaces.add`."""
+        sighting = self._faces.add(frame, later=later)
         sure = [face for face in sighting.faces if face.confidence >= MIN_CONFIDENCE]
         boxes = {face.person: relative_box(face, *sighting.size) for face in sure}
         self.time = frame.time
@@ -95,10 +98,13 @@ class LiveFaces:
         people = next(face_windows([sighting], Grid(self._span, self._span, self._span, time)))
         if not people:
             return
-        encoding = self._model.encode("face", [Evidence(time, time + self._span, face=face) for face in people])
+        windows = [Evidence(time, time + self._span, face=face) for face in people]
+        encoding = next(self._looks).encode("face", windows)
         for row, face in enumerate(people):
             if encoding.present[row]:
-                moment = _Moment(time, encoding.rows(np.array([row])), float(face.quality[0]), prominence(face))
+                scores = WindowScores()
+                scores.add((time, time), encoding, row, 1.0)
+                moment = _Moment(time, scores, float(face.quality[0]), prominence(face))
                 self._moments.setdefault(face.person, deque()).append(moment)
 
     def _scores(self, moments: Iterable[_Moment]) -> Scores:
@@ -116,5 +122,12 @@ def _mean(moments: Iterable[tuple[_Moment, float]]) -> Encoding:
     """One encoding (B = 1) of frames by their weights: their tokens, and the mean of their log scores."""
     scores = WindowScores()
     for moment, weight in moments:
-        scores.add((moment.time, moment.time), moment.encoding, 0, weight)
+        scores.extend(moment.scores)
+        scores.coverage[-1] = weight
     return scores.encoding()
+
+
+def _looks(model: EmotionModel) -> list[EmotionModel]:
+    """The model with each of the ways in which its face encoder looks at a crop, if it has several."""
+    encoder = model.encoders.get("face")
+    return [model.with_encoder(one) for one in encoder.looks()] if isinstance(encoder, FaceEncoder) else [model]

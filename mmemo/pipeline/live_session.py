@@ -333,9 +333,11 @@ class LiveSession:
         if self._size not in (None, size):
             self._note(Note("frame-size", "The pictures change their size; faces are followed on as well as can be."))
         self._size = size
-        self._faces.update(frame)
+        self._faces.update(frame, later=self._realtime)
         self._advance(frame.time, list(self._tracked.matched()))
         self._emit("face", frame.time, arrived)
+        if self._realtime:
+            self._tracked.search()
 
     def _hear(self, item: _Arrived[Block]) -> None:
         block, arrived = item

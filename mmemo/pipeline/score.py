@@ -72,6 +72,11 @@ class WindowScores:
         if encoding.vocal_burst is not None:
             self.vocal_burst.append(float(encoding.vocal_burst[row]))
 
+    def extend(self, other: WindowScores) -> None:
+        """Append other windows."""
+        for name, listed in vars(self).items():
+            listed += getattr(other, name)
+
     def encoding(self) -> Encoding:
         """One encoding (B = 1) of all windows: a token each, and log scores averaged with the coverage as weight."""
         weights = np.maximum(np.array(self.coverage), _MIN_WEIGHT)

@@ -112,6 +112,20 @@ def test_a_newcomer_is_found_within_the_search_interval(tracker: FaceTracker, st
     assert (arrival - 5) / FPS <= 0.5
 
 
+def test_a_newcomer_whose_search_is_left_for_later_appears_in_the_next_frame(
+    tracker: FaceTracker, stage: Stage
+) -> None:
+    alone, both = stage((160, 180)), stage((160, 180), (480, 180), mirror=(1,))
+    counts = []
+    for step, picture in enumerate([alone, both, both]):
+        counts.append(len(tracker.update(picture, float(step), later=True)))
+        if step:
+            tracker.search()
+    assert counts == [1, 1, 2]
+    tracker.search()
+    assert len(tracker.update(both, 3.0)) == 2  # nothing is left, and it is searched again
+
+
 def test_the_wall_behind_a_face_that_left_is_no_face(tracker: FaceTracker, stage: Stage) -> None:
     found = _run(tracker, [stage((320, 180))] * 3 + [stage()] * 10)
     assert all(not faces for faces in found[3:])

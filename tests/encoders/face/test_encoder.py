@@ -221,6 +221,19 @@ def test_a_single_mirrored_face_that_is_turned_scores_the_same() -> None:
     assert encoder.encode([first]).logits == pytest.approx(encoder.encode([second]).logits, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("mirror", "turn", "count"), [(True, 10.0, 4), (False, 10.0, 2), (True, 0.0, 2), (False, 0.0, 1)]
+)
+def test_the_mean_of_its_looks_is_what_it_says_of_a_single_crop(mirror: bool, turn: float, count: int) -> None:
+    encoder = FaceEncoder(trained_looking(), EKMAN7, mirror=mirror, turn=turn)
+    crop = encoder.prepare(evidence(noise(1)))
+    looks = [look.encode([crop]) for look in encoder.looks()]
+    assert len({look.logits.tobytes() for look in looks}) == len(looks) == count
+    whole = encoder.encode([crop])
+    assert np.mean([look.tokens for look in looks], axis=0) == pytest.approx(whole.tokens, abs=1e-5)
+    assert log_softmax(np.mean([look.logits for look in looks], axis=0)) == pytest.approx(whole.logits, abs=1e-5)
+
+
 @pytest.mark.parametrize("turn", [math.nan, -math.inf])
 def test_a_turn_that_is_no_angle_is_refused(turn: float) -> None:
     with pytest.raises(ArgumentError, match="turn in degrees"):
