@@ -147,7 +147,7 @@ def _over_input(path: Path) -> None:
 
 
 def _subtitles(path: Path) -> None:
-    transcript = read_subtitles(path, 3.0)
+    transcript, _ = read_subtitles(path, 3.0)
     words_between(transcript, 0.0, 2.0)
     str(transcript).encode()
 

@@ -127,7 +127,9 @@ def analyze(
         str | None, typer.Option(help="blur or mask: hide every face in the video, show none in a report or plot.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="The spoken words, if you know them.")] = None,
-    subtitles: Annotated[Path | None, typer.Option(help="An .srt, .vtt, .ass or .txt file with the words.")] = None,
+    subtitles: Annotated[
+        Path | None, typer.Option(help="A file with the words: .srt .vtt .ass .sbv .ttml .lrc .txt, .json of Whisper.")
+    ] = None,
     modalities: Annotated[str | None, typer.Option(help="Some of face,voice,text; all by default.")] = None,
     model: Annotated[str, typer.Option(help="default, large, or a folder that a recipe saved.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, directml or openvino.")] = "auto",
@@ -140,6 +142,12 @@ def analyze(
     channel: Annotated[
         str, typer.Option(help="left or right: that channel of the sound alone, as of a recorded call; mix by default.")
     ] = "mix",
+    audio_track: Annotated[
+        str | None, typer.Option(metavar="TRACK", help="Which of several sound tracks: its number, or language, as en.")
+    ] = None,
+    subtitle_track: Annotated[
+        str | None, typer.Option(metavar="TRACK", help="Which of several subtitles beside or in the file, likewise.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Of many clips: processes; half of the cores by default.", min=1)
     ] = None,
@@ -173,6 +181,7 @@ def analyze(
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
     chosen = None if modalities is None else _names(modalities)
     own = _import(classes)
+    tracks = {"audio_track": _track(audio_track), "subtitle_track": _track(subtitle_track)}
     _offer_download(model, yes)
     from mmemo.batch.sources import By
 
@@ -187,7 +196,13 @@ def analyze(
             "every-frame": every_frame,
         }  # fmt: skip
         how = {"model": model, "modalities": chosen, "device": device, "window": window, "hop": hop, "classes": own}
-        how |= {"channel": channel, "workers": workers, "threads": threads or 1, "ray": ray, "raw_cells": raw_cells}
+        how |= tracks | {
+            "channel": channel,
+            "workers": workers,
+            "threads": threads or 1,
+            "ray": ray,
+            "raw_cells": raw_cells,
+        }
         how |= _personal(prior, baseline, adaptation, ("auto", *get_args(By)))
         for file in (out, summary):
             if file is not None:
@@ -220,7 +235,8 @@ def analyze(
     known = _personal(prior, baseline, adaptation) | recorded | {"people": people, "max_faces": max_faces}
     analyzer = Analyzer(model, chosen, device, window, hop, micro=micro, prosody=prosody, classes=own, **known)
     with _progress() as progress:
-        result = analyzer(path, text=text, subtitles=subtitles, channel=channel, progress=progress)  # type: ignore[arg-type]
+        words = {"text": text, "subtitles": subtitles}
+        result = analyzer(path, **words, channel=channel, **tracks, progress=progress)  # type: ignore[arg-type]
     for file in (out, plot):
         if file is not None:
             result.save(file, anonymize=anonymize, raw_cells=raw_cells)  # type: ignore[arg-type]  # it was checked above
@@ -237,6 +253,11 @@ def analyze(
     from mmemo.report.terminal import render_result
 
     Console(highlight=False).print(render_result(result))
+
+
+def _track(track: str | None) -> int | str | None:
+    """A number, or a language."""
+    return int(track) if track is not None and track.isdecimal() else track
 
 
 @app.command()

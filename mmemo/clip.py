@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import cast, get_args
+from typing import TypeAlias, cast, get_args
 
 from mmemo.errors import ArgumentError, MediaError, expected_one_of, shown
 from mmemo.evidence import Channel, Seconds
 from mmemo.in_memory import Encoded, Frames, Media, Sound, as_media, is_missing
 from mmemo.reading import reason
 
+TrackChoice: TypeAlias = int | str
+"""A sound track or subtitle stream: its number, from 1, or its language."""
 _LARGEST = 2_000_000_000
 """Bytes of a download."""
 _TIMEOUT: Seconds = 60.0
@@ -31,6 +33,10 @@ class Clip:
         subtitles: a subtitle or text file, if there is one; a file of the same name beside the media is taken anyway.
         audio: the sound, where it is in a file of its own or a `Sound`; ``path`` is then the picture.
         channel: of the sound: "mix" of all, or "left" or "right" alone, where each party of a call has its own.
+        audio_track: which of several sound tracks is used: its number, from 1, or its language, as "en"; None for the
+            one that the file marks as its default, or whose words can be read.
+        subtitle_track: which of several subtitles beside or in the file are used: the number of a stream, from 1, or
+            the language; None for the first whose words can be read.
         id: unique in its corpus.
         corpus: its short name, such as "ravdess".
         label: the target class.
@@ -72,6 +78,8 @@ class Clip:
     _: KW_ONLY
     audio: Media | None = None
     channel: Channel = "mix"
+    audio_track: TrackChoice | None = None
+    subtitle_track: TrackChoice | None = None
     id: str = ""
     corpus: str | None = None
     label: str | None = None
@@ -174,6 +182,11 @@ class Clip:
             yield f"Subtitles are read from a file, got {subtitles}: give its path, or the words as text=…."
         if self.text is not None and self.subtitles is not None:
             yield "Give text=… or subtitles=…, not both."
+        for name, track in (("audio_track", self.audio_track), ("subtitle_track", self.subtitle_track)):
+            if track is not None and not (isinstance(track, str) and track) and not (type(track) is int and track > 0):
+                yield f'{name}: expected a number from 1, or a language such as "en", got {shown(track)}.'
+        if self.subtitle_track is not None and (self.text is not None or self.subtitles is not None):
+            yield "subtitle_track chooses among the subtitles beside or in the file: leave out text=… and subtitles=…."
         if not 0 <= self.start < math.inf or (self.end is not None and not self.start < self.end < math.inf):
             yield f"A clip needs 0 <= start < end, got start={self.start}, end={self.end}."
         moments = [time for time in (self.onset, self.apex, self.offset) if time is not None]

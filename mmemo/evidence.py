@@ -81,6 +81,7 @@ class TextEvidence:
         coverage: share of the window that the lines cover, 0 to 1.
         speaker: name of the speaker, None where it is not known.
         context: the lines before, oldest first.
+        by_speaker: the same of each speaker's own lines, where the window has lines of several that have names.
     """
 
     text: str
@@ -89,6 +90,7 @@ class TextEvidence:
     coverage: float
     speaker: str | None = None
     context: tuple[Turn, ...] = ()
+    by_speaker: tuple[TextEvidence, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -200,6 +200,7 @@ class Person(_Scored):
         box_tracks: position over time, one track for each stretch in which the face is visible.
         confidence: how sure it is that this is a face, 0 to 1: the mean over its frames of the detector's score times
             the landmark model's presence. Real faces have 0.8 to 0.95, from the side 0.65. None if not recorded.
+        name: that of the speaker in the transcript whose lines they speak, where that is clear; None otherwise.
 
     Raises:
         ArgumentError: if the scores are no shares that sum to 1.
@@ -218,6 +219,7 @@ class Person(_Scored):
     speaking: Share | None = None
     modalities: dict[str, ModalityScores] = field(default_factory=dict)
     confidence: Share | None = field(default=None, metadata=OMIT_DEFAULT)
+    name: str | None = field(default=None, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,7 +227,10 @@ class Person(_Scored):
 
     def __repr__(self) -> str:
         span = f"{self.start:.1f} to {self.end:.1f} s"
-        return f"<Person {self.id}, {span}: {self._verdict()}{_labels(self.modalities)}, seen {self.coverage:.0%}>"
+        named = "" if self.name is None else f" {self.name!r}"
+        return (
+            f"<Person {self.id}{named}, {span}: {self._verdict()}{_labels(self.modalities)}, seen {self.coverage:.0%}>"
+        )
 
     def box_at(self, time: Seconds) -> Box | None:
         """The face's box at a time, as shares of the frame's width and height; None while the face is not visible."""
@@ -251,6 +256,7 @@ class AnalysisSettings:
         max_faces: the most faces at once, where that was given; None otherwise.
         channel: of the sound: "mix" of all, or "left" or "right" alone.
         every_frame: whether faces were tracked in every frame of the file, not in at most 15 a second.
+        audio_track: number of the sound track that was used, of several; None otherwise.
     """
 
     window: Seconds
@@ -263,6 +269,7 @@ class AnalysisSettings:
     max_faces: int | None = field(default=None, metadata=OMIT_DEFAULT)
     channel: Channel = field(default="mix", metadata=OMIT_DEFAULT)
     every_frame: bool = field(default=False, metadata=OMIT_DEFAULT)
+    audio_track: int | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True)

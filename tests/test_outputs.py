@@ -31,7 +31,8 @@ from mmemo.media import SoundOf, write_video
 from mmemo.pretrained import WEIGHTS
 from mmemo.result import ModalityScores, Segment
 from mmemo.samples import make_corpus
-from mmemo.speech.transcript import Line, Transcript
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import Transcript
 
 pytestmark = pytest.mark.slow
 

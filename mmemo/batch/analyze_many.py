@@ -17,6 +17,7 @@ from mmemo.batch.relative import people_of, relative_rows
 from mmemo.batch.result import Batch
 from mmemo.batch.settings import Settings
 from mmemo.batch.sources import By
+from mmemo.clip import TrackChoice
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Channel, Seconds
 from mmemo.files import check_file
@@ -52,6 +53,8 @@ def analyze_many(
     window: Seconds = 2.0,
     hop: Seconds = 1.0,
     channel: Channel = "mix",
+    audio_track: TrackChoice | None = None,
+    subtitle_track: TrackChoice | None = None,
     workers: int | None = None,
     threads: int = 1,
     ray: str | None = None,
@@ -77,7 +80,8 @@ def analyze_many(
         out: the table to write at the end, ``.parquet``, ``.csv`` or ``.jsonl``, or the summary page, ``.html``.
         summary: the summary page to write too, ``.html``.
         model: "default", or a folder; ``modalities``, ``device``, ``window`` and ``hop`` as for `Analyzer`.
-        channel: as for calling an `Analyzer`, of the clips that name none of their own.
+        channel: as for calling an `Analyzer`, of the clips that name none of their own; ``audio_track`` and
+            ``subtitle_track`` likewise.
         workers: processes, or actors of a cluster; by default half of this machine's cores, or all that the
             cluster has room for.
         threads: CPU threads of each process.
@@ -126,7 +130,7 @@ def analyze_many(
     settings = Settings.of(model, modalities, device, window, hop, threads, classes, prior, baseline, adaptation)
     own = outputs if out is None else [*outputs, journal_of(out)]
     given = listed(sources)
-    planned = plan(given, own, channel)
+    planned = plan(given, own, channel, audio_track, subtitle_track)
     tasks = planned.tasks
     inputs = [model_folder(model), *files_read(task.clip for task in tasks)]
     inputs += [Path(source) for source in given if isinstance(source, str | Path) and Path(source).is_file()]

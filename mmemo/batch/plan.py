@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmemo.batch.sources import MANIFESTS, is_many
-from mmemo.clip import Clip
+from mmemo.clip import Clip, TrackChoice
 from mmemo.data.columns import from_record, to_record
 from mmemo.data.corpora.gathering import walk
 from mmemo.data.interchange.frames import from_frame
@@ -51,6 +51,7 @@ class Task:
         """Stays the same when the content of the files changes."""
         one = self.clip
         values = [str(one.path), str(one.audio), str(one.subtitles), one.start, one.end, one.channel, one.text, one.id]
+        values += [one.audio_track, one.subtitle_track]
         return sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -68,7 +69,13 @@ class Plan:
     passed_over: Mapping[str, int]
 
 
-def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = (), channel: Channel = "mix") -> Plan:
+def plan(
+    sources: Iterable[Source] | Source,
+    leave_out: Iterable[Path] = (),
+    channel: Channel = "mix",
+    audio_track: TrackChoice | None = None,
+    subtitle_track: TrackChoice | None = None,
+) -> Plan:
     """Every clip once, in order: as the sources are given, and by path within each.
 
     Args:
@@ -77,7 +84,8 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = (), cha
             folders and patterns, files with a suffix of `MEDIA` are taken. A file that is missing is a clip too, whose
             row has an error.
         leave_out: files that are no clips, such as those to be written.
-        channel: of the sound of those clips that name none of their own.
+        channel: of the sound of those clips that name none of their own; ``audio_track`` likewise.
+        subtitle_track: of those clips that name none, and have no words given.
 
     Raises:
         ArgumentError: if a folder or pattern has no media, nothing is given, or a source is of another type.
@@ -88,7 +96,13 @@ def plan(sources: Iterable[Source] | Source, leave_out: Iterable[Path] = (), cha
     others: set[Path] = set()
     for source in listed(sources):
         for clip in _clips(source, others):
-            chosen = clip if clip.channel != "mix" else replace(clip, channel=channel)
+            given = clip.text is not None or clip.subtitles is not None
+            chosen = replace(
+                clip,
+                channel=channel if clip.channel == "mix" else clip.channel,
+                audio_track=audio_track if clip.audio_track is None else clip.audio_track,
+                subtitle_track=subtitle_track if clip.subtitle_track is None and not given else clip.subtitle_track,
+            )
             task = Task(_absolute(chosen), None if clip.path is None else str(clip.path))
             if task.clip.path not in excluded:
                 tasks.setdefault(task.identity, task)

@@ -24,6 +24,7 @@ from mmemo.evaluation.metrics import sample_confusions
 from mmemo.evidence import SAMPLE_RATE, Evidence, TextEvidence
 from mmemo.in_memory import Sound
 from mmemo.model import EmotionModel
+from mmemo.pipeline.words import track_of
 from mmemo.speech.recognition import Transcriber
 
 _COMMON_WORDS = (
@@ -70,12 +71,13 @@ def add_noise(
         return clean
     speech = voice.waveform[voice.speech] if voice.speech.any() else voice.waveform
     power = float(np.mean(np.square(np.nan_to_num(speech.astype(np.float64)))))
-    sound = np.concatenate(list(media.waveform_blocks(source, clip.start, clip.end, channel=clip.channel)))
+    how = {"channel": clip.channel, "track": track_of(clip, media.probe(source))}
+    sound = np.concatenate(list(media.waveform_blocks(source, clip.start, clip.end, **how)))  # type: ignore[arg-type]
     noisy = sound + rng.normal(0, np.sqrt(power / 10 ** (decibels / 10)), len(sound))
     noisy /= max(1.0, float(np.abs(noisy).max(initial=0)))  # attenuated, not clipped
     before = np.zeros(round(clip.start * SAMPLE_RATE))  # times stay those of the file
     noise = Sound(np.concatenate([before, noisy]).astype(np.float32), SAMPLE_RATE)
-    return clip_evidence(replace(clip, audio=noise, channel="mix"), NOISE.affected, transcriber)
+    return clip_evidence(replace(clip, audio=noise, channel="mix", audio_track=None), NOISE.affected, transcriber)
 
 
 def blur(

@@ -22,7 +22,7 @@ from safetensors.numpy import load, save
 from mmemo.clip import Clip
 from mmemo.errors import ArgumentError
 from mmemo.files import hash_file
-from mmemo.speech.transcript import find_sidecar
+from mmemo.speech.transcript import sidecars
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, sha256 BLOB)
@@ -172,9 +172,9 @@ def cache_key(clip: Clip) -> Iterator[Any]:
         OSError: if a file can't be read.
         ArgumentError: if the clip is in memory.
     """
-    sidecar = None if clip.file is None or clip.subtitles or clip.text is not None else find_sidecar(clip.file)
-    for file in (clip.path, clip.audio, clip.subtitles or sidecar):
+    beside = () if clip.file is None or clip.subtitles or clip.text is not None else sidecars(clip.file)
+    for file in (clip.path, clip.audio, clip.subtitles, *beside):
         if not (file is None or isinstance(file, Path)):
             raise ArgumentError(f"{file} is in memory: only what is in files can be known again.")
         yield file and hash_file(file)
-    yield from (clip.start, clip.end, clip.channel, clip.text, clip.language)
+    yield from (clip.start, clip.end, clip.channel, clip.audio_track, clip.subtitle_track, clip.text, clip.language)

@@ -12,15 +12,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from mmemo.clip import Clip
+from mmemo.clip import Clip, TrackChoice
 from mmemo.errors import ArgumentError, expected_one_of, shown
 
 PATHS = ("path", "audio", "subtitles")
 NUMBERS = ("start", "end", "valence", "arousal", "dominance", "onset", "apex", "offset")
 COLUMNS = (
-    "id", "corpus", *PATHS, "channel", "start", "end", "transcript", "label", "intended", "perceived", "valence",
+    "id", "corpus", *PATHS, "channel", "audio_track", "subtitle_track", "start", "end", "transcript", "label", "intended", "perceived", "valence",
     "arousal", "dominance", "onset", "apex", "offset", "speaker", "gender", "session", "dialogue", "turn", "language",
     "license", "split", "fold", "sha256",
 )  # fmt: skip
@@ -139,6 +139,10 @@ def _whole(value: object) -> int:
     return int(number)
 
 
+def _track(value: object) -> TrackChoice:
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 9 else cast(TrackChoice, value)
+
+
 def _names(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected names and their texts, got {shown(value)}")
@@ -160,6 +164,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     **dict.fromkeys(COLUMNS, _text),
     **dict.fromkeys(NUMBERS, _number),
     "turn": _whole,
+    "audio_track": _track,
+    "subtitle_track": _track,
     "perceived": _shares,
     **dict.fromkeys(FAMILIES.values(), _names),
 }

@@ -195,8 +195,10 @@ def _locate(
     if media.probe(source).audio is None:
         raise MissingStreamError(f"{source} has no sound, so there is no voice to explain.")
     start = at if at is not None else _clearest(result) if result is not None else 0.0
-    channel: Channel = result.settings.channel if result is not None and result.settings is not None else "mix"
-    blocks = list(media.waveform_blocks(source, start, start + length, channel=channel))
+    settings = None if result is None else result.settings
+    channel: Channel = "mix" if settings is None else settings.channel
+    track = None if settings is None else settings.audio_track
+    blocks = list(media.waveform_blocks(source, start, start + length, channel=channel, track=track))
     return start, np.nan_to_num(np.concatenate(blocks)) if blocks else np.zeros(0, np.float32)
 
 

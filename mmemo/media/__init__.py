@@ -7,7 +7,7 @@ address is refused.
 
 from mmemo.media.channel_levels import ChannelLevels
 from mmemo.media.container import Damage
-from mmemo.media.info import AudioStream, MediaInfo, SubtitleStream, VideoStream, probe
+from mmemo.media.info import AudioStream, MediaInfo, Track, VideoStream, probe
 from mmemo.media.limits import LIMITS, Limits
 from mmemo.media.sound import waveform, waveform_blocks
 from mmemo.media.subtitles import Cue, cues
@@ -29,7 +29,7 @@ __all__ = [
     "Limits",
     "MediaInfo",
     "SoundOf",
-    "SubtitleStream",
+    "Track",
     "VideoStream",
     "cues",
     "frames",

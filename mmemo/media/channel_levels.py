@@ -41,7 +41,7 @@ class ChannelLevels:
         Args:
             speech: spans of speech in the mix, in seconds from the first sample.
         """
-        levels = np.concatenate([np.zeros((0, 2), np.float32), *self._levels])
+        levels = self._all
         times = (np.arange(len(levels)) + 0.5) * _STEP
         levels = levels[np.searchsorted(np.ravel(speech), times, side="right") % 2 == 1]
         if not len(levels):
@@ -50,3 +50,25 @@ class ChannelLevels:
         left, right = levels[louder > np.percentile(louder, 90) - _ACTIVE_DB].T
         alone = np.array([(left - right > _APART_DB).sum(), (right - left > _APART_DB).sum()])
         return bool(alone.min() >= max(_SHORTEST / _STEP, _EACH * len(left)) and alone.sum() >= _BOTH * len(left))
+
+    def difference(self, start: Seconds, end: Seconds) -> float:
+        """Decibels by which the left channel is louder than the right one: the mean over the frames with sound.
+
+        A frame counts at most `_APART_DB`, and 0 dB come out where none has any.
+
+        Args:
+            start: seconds from the first sample; ``end`` likewise.
+        """
+        levels = self._all
+        if not len(levels):
+            return 0.0
+        least = np.percentile(levels.max(axis=1), 90) - _ACTIVE_DB
+        part = levels[max(0, round(start / _STEP)) : max(0, round(end / _STEP))]
+        part = part[part.max(axis=1, initial=-np.inf) > least]
+        return float(np.clip(part[:, 0] - part[:, 1], -_APART_DB, _APART_DB).mean()) if len(part) else 0.0
+
+    @property
+    def _all(self) -> np.ndarray:
+        """(N, 2) of each frame."""
+        self._levels = [np.concatenate([np.zeros((0, 2), np.float32), *self._levels])]
+        return self._levels[0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import av
+from av.stream import Disposition
 
 from mmemo.errors import MediaError
 from mmemo.evidence import Seconds
@@ -16,6 +18,7 @@ from mmemo.media.container import (
     check_pixels,
     clock_may_jump,
     file_of,
+    is_default,
     is_still,
     open_media,
     origin,
@@ -27,10 +30,14 @@ from mmemo.media.limits import LIMITS
 from mmemo.media.sound_track import sound_track
 from mmemo.media.structure import cut_short
 from mmemo.notes import Note
+from mmemo.reading import well_formed
 
 _TEXT_FORMATS = {"tty", "srt", "webvtt", "ass", "txt"}
 _NO_LENGTH = {"aac", "ac3", "amr", "dts", "eac3", "h264", "hevc", "loas", "m4v", "mp3", "mpegvideo", "truehd"}
 """Formats without a header that states a length: FFmpeg guesses it from the first packets."""
+_EXTRA = Disposition.forced | Disposition.comment | Disposition.visual_impaired
+_LONGEST_TITLE = 60
+"""Characters of a stream's title in a message."""
 _BEYOND = 1 << 62
 """A time after the end of every file, in microseconds."""
 
@@ -55,22 +62,43 @@ class AudioStream:
 
     Attributes:
         sample_rate: in Hz; ``channels``: both as stored.
-        track: its number among the sound tracks of the file, from 1; ``tracks``: how many can be decoded.
+        track: its number among the sound tracks of the file, from 1.
     """
 
     sample_rate: int
     channels: int
     track: int = 1
-    tracks: int = 1
 
 
 @dataclass(frozen=True)
-class SubtitleStream:
-    """A text subtitle stream; ``language`` as the file states it (often ISO 639-2), or None."""
+class Track:
+    """One of the sound tracks, or of the subtitle streams, of a file.
 
-    index: int
-    codec: str
-    language: str | None
+    Attributes:
+        number: among those of its kind, from 1.
+        language: as the file states it (often ISO 639-2), or None; ``title`` likewise.
+        default: whether the file marks it as the one to play.
+        extra: whether it is marked as a comment, or as subtitles of the lines in foreign languages alone.
+        index: of the stream in the file.
+        codec: its name.
+        pictures: whether these subtitles are pictures, without text.
+
+    >>> str(Track(2, "spa", "Director's cut"))
+    "number 2 (spa, Director's cut)"
+    """
+
+    number: int
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+    extra: bool = False
+    index: int = 0
+    codec: str = ""
+    pictures: bool = False
+
+    def __str__(self) -> str:
+        known = ", ".join(part for part in (self.language, self.title, "pictures" if self.pictures else None) if part)
+        return f"number {self.number} ({known or 'of unknown language'})"
 
 
 @dataclass(frozen=True)
@@ -80,7 +108,9 @@ class MediaInfo:
     Attributes:
         source: the file, or what is in memory.
         duration: in seconds, to the last picture or sample that is there, whatever the header says; 0 for a still.
-        audio: the sound track that is used, where there are several.
+        audio: the sound track that is used, where there are several, and nothing else is wanted.
+        subtitles: the subtitle streams.
+        sounds: all sound tracks that can be decoded.
         notes: what is missing at the end of the file.
     """
 
@@ -89,8 +119,9 @@ class MediaInfo:
     duration: Seconds
     video: VideoStream | None
     audio: AudioStream | None
-    subtitles: tuple[SubtitleStream, ...]
+    subtitles: tuple[Track, ...]
     notes: tuple[Note, ...] = ()
+    sounds: tuple[Track, ...] = ()
 
 
 def probe(source: str | Media) -> MediaInfo:
@@ -120,11 +151,8 @@ def probe(source: str | Media) -> MediaInfo:
                 float(video.average_rate) if video.average_rate else None,
             ),
             audio=None if audio is None else _audio_stream(audio, container),
-            subtitles=tuple(
-                SubtitleStream(stream.index, stream.codec_context.name, stream.language or None)
-                for stream in container.streams.subtitles
-                if stream.codec_context is not None
-            ),
+            subtitles=_tracks([one for one in container.streams.subtitles if one.codec_context is not None]),
+            sounds=_tracks(audio_streams(container)),
         )
         duration, lost = (0.0, "") if still else _duration(container)
     longest = LIMITS.seconds(size_of(file))
@@ -176,7 +204,24 @@ def _too_large(container: Any) -> bool:
 
 def _audio_stream(stream: Any, container: Any) -> AudioStream:
     indices = [other.index for other in audio_streams(container)]
-    return AudioStream(stream.sample_rate, stream.channels, 1 + indices.index(stream.index), len(indices))
+    return AudioStream(stream.sample_rate, stream.channels, 1 + indices.index(stream.index))
+
+
+def _tracks(streams: Sequence[Any]) -> tuple[Track, ...]:
+    """The streams of one kind as their file describes them."""
+    return tuple(
+        Track(
+            number,
+            None if stream.language in (None, "", "und") else well_formed(stream.language),
+            well_formed(" ".join(stream.metadata.get("title", "").split())[:_LONGEST_TITLE]) or None,
+            is_default(stream),
+            bool(stream.disposition & _EXTRA),
+            stream.index,
+            stream.codec_context.name,
+            stream.codec_context.codec.bitmap_sub,
+        )
+        for number, stream in enumerate(streams, 1)
+    )
 
 
 def _duration(container: Any) -> tuple[Seconds, str]:

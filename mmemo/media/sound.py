@@ -44,6 +44,7 @@ def waveform_blocks(
     *,
     seconds: Seconds = 10.0,
     channel: Channel = "mix",
+    track: int | None = None,
     damage: Damage | None = None,
     levels: ChannelLevels | None = None,
 ) -> Iterator[np.ndarray]:
@@ -58,6 +59,7 @@ def waveform_blocks(
         start: seconds; ``end`` as well, None for the end of the file.
         seconds: length of a block; the last one is shorter.
         channel: "mix", "left" or "right"; of 5.1 and the like the front ones.
+        track: number of the sound track, from 1; None for the one of `mmemo.media.sound_track`.
         damage: is filled in with what could not be decoded.
         levels: is filled in with the levels of both channels of a stereo sound.
 
@@ -68,7 +70,7 @@ def waveform_blocks(
     damage = damage if damage is not None else Damage()
     size, pending, count = int(seconds * SAMPLE_RATE), [], 0
     mono: Callable[[np.ndarray], np.ndarray] = Mono(damage) if channel == "mix" else _OneChannel(source, channel)
-    for samples in _samples(source, SAMPLE_RATE, None, start, end, damage):
+    for samples in _samples(source, SAMPLE_RATE, None, start, end, damage, track):
         if levels is not None:
             levels.add(samples)
         piece = mono(samples)
@@ -90,7 +92,12 @@ def waveform(source: str | Media, channel: Channel = "mix") -> np.ndarray:
 
 
 def sound_blocks(
-    source: str | Media, sample_rate: int, channels: int, start: Seconds = 0.0, end: Seconds | None = None
+    source: str | Media,
+    sample_rate: int,
+    channels: int,
+    start: Seconds = 0.0,
+    end: Seconds | None = None,
+    track: int | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode the sound of a file for writing it again: blocks of float32 (N, channels) at ``sample_rate`` Hz.
 
@@ -98,17 +105,24 @@ def sound_blocks(
 
     Args:
         channels: 1 or 2; more channels than that are mixed down by FFmpeg's matrix.
+        track: as of `waveform_blocks`.
     """
     layout = "mono" if channels == 1 else "stereo"
-    yield from _samples(source, sample_rate, layout, start, end, Damage())
+    yield from _samples(source, sample_rate, layout, start, end, Damage(), track)
 
 
 def _samples(
-    source: str | Media, rate: int, layout: str | None, start: Seconds, end: Seconds | None, damage: Damage
+    source: str | Media,
+    rate: int,
+    layout: str | None,
+    start: Seconds,
+    end: Seconds | None,
+    damage: Damage,
+    track: int | None,
 ) -> Iterator[np.ndarray]:
     """The samples (N, channels) float32 at ``rate`` Hz from ``start`` to ``end``."""
     first, past = round(start * rate), None if end is None else round(end * rate)
-    for place, piece in _placed(source, rate, layout, start, damage):
+    for place, piece in _placed(source, rate, layout, start, damage, track):
         if past is not None and place >= past:
             return
         wanted = piece[max(0, first - place) : None if past is None else past - place]
@@ -116,13 +130,15 @@ def _samples(
             yield wanted
 
 
-def _placed(source: str | Media, rate: int, layout: str | None, start: Seconds, damage: Damage) -> Iterator[Placed]:
+def _placed(
+    source: str | Media, rate: int, layout: str | None, start: Seconds, damage: Damage, track: int | None
+) -> Iterator[Placed]:
     """The sound from ``start`` or somewhat earlier on; pauses of the track are silence."""
     if isinstance(source, Frames):
         return
     file = file_of(source)
     with open_media(file) as container:
-        stream = sound_track(file, container)
+        stream = sound_track(file, container, track)
         if stream is None:
             return
         longest = LIMITS.seconds(size_of(file))
@@ -130,7 +146,7 @@ def _placed(source: str | Media, rate: int, layout: str | None, start: Seconds, 
         if start > _PREROLL:
             pieces, place = _sought(container, stream, start, rate, damage) or (None, 0)
             if pieces is None:
-                yield from _placed(file, rate, layout, 0.0, damage)
+                yield from _placed(file, rate, layout, 0.0, damage, track)
                 return
         pieces = pieces or decode(container, stream, damage)
         resampler, channels, started = resampler_to(rate, layout), 1, False

@@ -14,12 +14,17 @@ _SILENT = 1e-3
 """Peak of a track that nobody spoke into: -60 dB of full scale."""
 
 
-def sound_track(file: File, container: Any) -> Any:
+def sound_track(file: File, container: Any, track: int | None = None) -> Any:
     """The audio stream to use, or None: the one that the file marks as its default.
 
     Where it marks several, or none, the first that is not silent in its first minute; the first if all are.
+
+    Args:
+        track: its number, from 1, where that is chosen; one that the file lacks counts as none.
     """
     streams = audio_streams(container)
+    if track is not None and 1 <= track <= len(streams):
+        return streams[track - 1]
     marked = [stream for stream in streams if is_default(stream)] or streams
     if len(marked) > 1:
         return next((stream for stream in marked if _has_sound(file, stream.index)), marked[0])

@@ -33,12 +33,14 @@ class SoundOf:
     """The sound of a file between two times, to be written beside new pictures.
 
     It is copied as it is where MP4 can hold it, and encoded as AAC otherwise. It is read as it is written, so a long
-    film takes no more memory than a short one.
+    film takes no more memory than a short one. Of several tracks ``track`` is
+    taken, by its number from 1, or the one of `mmemo.media.sound_track`.
     """
 
     path: Path
     start: Seconds = 0.0
     end: Seconds | None = None
+    track: int | None = None
 
 
 def write_video(
@@ -111,7 +113,7 @@ def _write_pictures(container: Any, pictures: Iterable[Frame], written: Iterator
 def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[Seconds]:
     """Writes the sound of a file; each step writes a little more and gives the second it reached."""
     source = resources.enter_context(open_media(sound.path))
-    stream = sound_track(sound.path, source)
+    stream = sound_track(sound.path, source, sound.track)
     if stream is None:
         return iter(())
     codec = stream.codec_context
@@ -119,7 +121,7 @@ def _sound_of(container: Any, sound: SoundOf, resources: ExitStack) -> Iterator[
         return _copied(container, container.add_stream_from_template(stream), source, stream, sound)
     rate = min(_AAC_RATES, key=lambda rate: abs(rate - stream.sample_rate))
     channels = min(2, stream.channels)
-    blocks = sound_blocks(sound.path, rate, channels, sound.start, sound.end)
+    blocks = sound_blocks(sound.path, rate, channels, sound.start, sound.end, sound.track)
     return _encoded(container, "aac", rate, _LAYOUTS[channels], blocks)
 
 

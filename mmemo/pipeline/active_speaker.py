@@ -72,6 +72,12 @@ class Decision:
     unknown: Mapping[Span, str]
     crowded: Set[Span]
 
+    def extended(self, others: Mapping[Span, int]) -> Decision:
+        """The same with the speakers of windows in which the faces alone don't tell."""
+        added = {span: person for span, person in others.items() if span in self.unknown}
+        unknown = {span: reason for span, reason in self.unknown.items() if span not in added}
+        return Decision({**added, **self.speakers}, unknown, self.crowded)
+
     def note(self) -> Note | None:
         """A note where the voice is credited to nobody though people are in view, with the times; None otherwise."""
         reasons = list(self.unknown.values())

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from mmemo.clip import Clip
+from mmemo.clip import Clip, TrackChoice
 from mmemo.encoders.base import Encoder, Encoding
 from mmemo.encoders.modality import MODALITIES
 from mmemo.encoders.network_classifier import NetworkClassifier
@@ -144,6 +144,8 @@ class Analyzer:
         text: str | None = None,
         subtitles: str | Path | None = None,
         channel: Channel = "mix",
+        audio_track: TrackChoice | None = None,
+        subtitle_track: TrackChoice | None = None,
         color: Color | None = None,
         progress: Progress | None = None,
     ) -> EmotionResult:
@@ -155,9 +157,14 @@ class Analyzer:
                 recording; `Frames`, `Sound`, or both, as ``(frames, sound)``; or a `Clip`. Without one, ``text`` alone
                 is analyzed.
             text: the words that are spoken in it, if they are known.
-            subtitles: an ``.srt``, ``.vtt``, ``.ass`` or ``.txt`` file with the words.
+            subtitles: a file with the words: ``.srt``, ``.vtt``, ``.ass``, ``.sbv``, ``.ttml``, ``.lrc``, ``.txt``, or
+                ``.json`` or ``.tsv`` of Whisper.
             channel: "left" or "right" for that channel of the sound alone, as where each party of a call has its own;
                 of 5.1 and the like the front ones.
+            audio_track: which of several sound tracks: its number, from 1, or its language, as "en". By default the one
+                that the file marks, or another one if only its words are in a language that the model reads.
+            subtitle_track: which of several subtitles beside or in the file: the number of a stream, from 1, or the
+                language. By default the first that the model reads.
             color: "bgr" for a picture as OpenCV reads it; "rgb" by default.
             progress: is called with the share done, 0 to 1.
 
@@ -167,9 +174,9 @@ class Analyzer:
             MissingStreamError: if there is no face, no voice and no words at all.
             ArgumentError: if nothing is given, something else than the above, a picture or sound of another shape, type
                 or range, or the words twice: as ``text``, as ``subtitles`` or in the `Clip`; if one channel is wanted,
-                and the sound has no more than one.
+                and the sound has no more than one; if there is no such track, in one line that lists those there are.
         """
-        clip = _clip(source, text, subtitles, color, channel)
+        clip = _clip(source, text, subtitles, color, channel, audio_track, subtitle_track)
         info = None if clip.path is None else probe(clip.path)  # first, so that a wrong file is reported at once
         self._warm_up(clip, info)
         recorder = FrameRecorder(every=self._frames == "all") if self._frames else None
@@ -221,7 +228,7 @@ class Analyzer:
         notes = [*extraction.notes, *_unscored(source, self.modalities, scored.modalities, extraction)]
         if "text" in scored.modalities:
             notes += _language_notes(extraction.transcript, self.model.encoders.get("text"))
-        notes += [] if scored.note is None else [scored.note]
+        notes += scored.notes
         if not scored.modalities:
             raise MissingStreamError(_nothing(source, self.modalities, notes))
         notes += [*_burst_notes(scored.segments), *self._personal_notes(running, scored.modalities)]
@@ -236,7 +243,7 @@ class Analyzer:
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
             weights=self.model.weights,
-            settings=self._settings(channel),
+            settings=self._settings(channel, extraction.sound and extraction.sound.track),
             start=extraction.grid.start,
             speech=None if extraction.activity is None else extraction.activity.spans,
             prosody=_measure_prosody(extraction) if self._prosody else None,
@@ -244,18 +251,23 @@ class Analyzer:
 
     def _extract(self, clip: Clip, info: MediaInfo | None, recorder: FrameRecorder | None = None) -> Extraction:
         how = self.modalities, self.window, self.hop, self._recognizer, self._people, self._max_faces
-        return extract(clip, info, *how, recorder=recorder)
+        return extract(clip, info, *how, recorder=recorder, reads=self._reads)
+
+    def _reads(self, language: str) -> bool:
+        """Whether the model scores words in a language; True where its encoder of words does not say."""
+        reads = getattr(self.model.encoders["text"], "reads", None) if "text" in self.modalities else None
+        return reads is None or bool(reads(language))
 
     @property
     def _folder(self) -> Path | None:
         return None if isinstance(self._given, EmotionModel) else model_folder(self._given)
 
-    def _settings(self, channel: Channel) -> AnalysisSettings:
+    def _settings(self, channel: Channel, track: int | None) -> AnalysisSettings:
         prior = self._prior
         named = prior if isinstance(prior, str) else ", ".join(f"{label} {share:g}" for label, share in prior.items())
         baseline = self._baseline.of if isinstance(self._baseline, Baseline) else self._baseline
         adapted = self._adaptation is not None
-        known = self._people, self._max_faces, channel, self._frames == "all"
+        known = self._people, self._max_faces, channel, self._frames == "all", track
         return AnalysisSettings(self.window, self.hop, self.modalities, named, baseline, adapted, *known)
 
     def _personal_notes(self, running: RunningBaseline | None, modalities: Iterable[str]) -> list[Note]:
@@ -368,6 +380,8 @@ def analyze(
     text: str | None = None,
     subtitles: str | Path | None = None,
     channel: Channel = "mix",
+    audio_track: TrackChoice | None = None,
+    subtitle_track: TrackChoice | None = None,
     color: Color | None = None,
     model: str | Path | EmotionModel = "default",
     modalities: Sequence[str] | None = None,
@@ -415,7 +429,8 @@ def analyze(
         baseline=baseline,
         adaptation=adaptation,
     )
-    return analyzer(source, text=text, subtitles=subtitles, channel=channel, color=color, progress=progress)
+    words = {"text": text, "subtitles": subtitles, "subtitle_track": subtitle_track}
+    return analyzer(source, **words, channel=channel, audio_track=audio_track, color=color, progress=progress)  # type: ignore[arg-type]
 
 
 def _clip(
@@ -424,19 +439,23 @@ def _clip(
     subtitles: str | Path | None = None,
     color: Color | None = None,
     channel: Channel = "mix",
+    audio_track: TrackChoice | None = None,
+    subtitle_track: TrackChoice | None = None,
 ) -> Clip:
     words: dict[str, Any] = {"text": text, "subtitles": subtitles}
     words = {name: value for name, value in words.items() if not (value is None or is_missing(value))}
+    tracks = {"audio_track": audio_track, "subtitle_track": subtitle_track}
+    tracks = {name: value for name, value in tracks.items() if value is not None}
     if not isinstance(source, Clip):
         media: Any = source if color is None else as_media(source, color)
-        return Clip(media, **words, channel=channel)
+        return Clip(media, **words, **tracks, channel=channel)
     if color is not None:
         raise ArgumentError("color: of a picture that is given by itself; a Clip has Clip(mmemo.Frames(…, color=…)).")
     if channel != "mix":
         source = replace(source, channel=channel)
     if words and (source.text is not None or source.subtitles is not None):
         raise ArgumentError("The words are given twice: in the Clip, and as text=… or subtitles=…. Give them once.")
-    return replace(source, **words) if words else source
+    return replace(source, **words, **tracks) if words or tracks else source
 
 
 def _load_ahead(loading: Future[EmotionModel], modalities: Iterable[str]) -> None:

@@ -25,9 +25,11 @@ from mmemo.pipeline.frames import FrameRecorder
 from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pipeline.sound import ClipSound
 from mmemo.pipeline.windows import Grid, Sighting, face_windows, voice_windows
+from mmemo.pipeline.words import Reads, given_words, lines_of_others, sound_of, subtitles_of, with_parties
 from mmemo.speech.activity import SpeechActivity, speech_spans
+from mmemo.speech.line import Line
 from mmemo.speech.recognition import Transcriber, speech_segments
-from mmemo.speech.transcript import Transcript, find_sidecar, from_cues, given, read_subtitles, words_between
+from mmemo.speech.transcript import Transcript, given, words_between
 
 MAX_RATE = 15.0
 """Hz. Of faster video every second frame, or fewer, is used: a window of two seconds shows its expression as well.
@@ -61,6 +63,8 @@ class Extraction:
         sound: its sound, if it was used.
         activity: where there is a voice, in seconds of the file; None where nothing needed the sound.
         transcript: the words, wherever they came from.
+        others: lines of it that are context alone: those of the other party of a call.
+        parties: whether the channels hold different voices, which were mixed.
         notes: what was missing or damaged.
         box_tracks: where the faces were.
         confidence: by person, the sum of their frames' confidence, and the number of these frames.
@@ -72,6 +76,8 @@ class Extraction:
     sound: ClipSound | None = None
     activity: SpeechActivity | None = None
     transcript: Transcript | None = None
+    others: frozenset[Line] = frozenset()
+    parties: bool = False
     notes: list[Note] = field(default_factory=list)
     box_tracks: BoxTrackRecorder = field(default_factory=BoxTrackRecorder)
     confidence: dict[int, tuple[float, int]] = field(default_factory=dict)
@@ -91,7 +97,7 @@ class Extraction:
         """
         streams = zip(self.grid, self.faces, self.voices, strict=False)
         for number, ((start, end), faces, voice) in enumerate(streams, 1):
-            text = words_between(self.transcript, start, end) if self.transcript else None
+            text = words_between(self.transcript, start, end, self.others) if self.transcript else None
             yield tuple(Evidence(start, end, face, voice, text, self.source) for face in faces or (None,))
             if progress:
                 progress(number / len(self.grid))
@@ -108,6 +114,7 @@ def extract(
     max_faces: int | None = None,
     alter: Callable[[np.ndarray], np.ndarray] | None = None,
     recorder: FrameRecorder | None = None,
+    reads: Reads | None = None,
 ) -> Extraction:
     """Open a clip, and detect speech and words; faces are detected while the windows are read.
 
@@ -120,11 +127,13 @@ def extract(
         max_faces: at once; None for ``people``, else `MAX_FACES` or `MAX_FACES_STILL`.
         alter: changes each picture (H, W, 3) uint8 before faces are looked for, as to test with worse ones.
         recorder: gets the faces of each frame.
+        reads: whether words in a language are scored; of several tracks or subtitles one in such a language is taken.
 
     Raises:
         MediaError: if the file can't be read.
         TranscriptError: if its subtitles can't be read.
-        ArgumentError: if the clip starts after the end of its file, or has more windows than its `mmemo.media.LIMITS`.
+        ArgumentError: if the clip starts after the end of its file, names a track that is not there, or has more
+            windows than its `mmemo.media.LIMITS`.
     """
     if clip.path is None or info is None:
         return Extraction(Grid(0.0, window, hop), transcript=given(clip.text or "", 0.0, clip.language))
@@ -140,8 +149,10 @@ def extract(
             "Take a longer hop, or analyze it in parts, with start and end of a Clip."
         )
     extraction = Extraction(grid, clip.path if isinstance(clip.path, Path) else None, notes=list(info.notes))
+    reads = reads or (lambda _: True)
     if needs_text:
-        extraction.transcript = _given_transcript(clip, info)
+        extraction.transcript, notes = given_words(clip, info)
+        extraction.notes.extend(notes)
     if needs_face and info.video is None:
         extraction.notes.append(Note("no-video", "There is no picture, so no face was scored."))
     elif needs_face:
@@ -151,25 +162,21 @@ def extract(
         extraction.faces = windows if info.kind == "image" else Prefetcher(windows, PREFETCH)
     try:
         if needs_text and extraction.transcript is None:
-            extraction.transcript = _embedded_transcript(info)
-        if needs_voice or (needs_text and extraction.transcript is None):
-            _detect_speech(clip, info, extraction, note=needs_voice)
-        if needs_text and extraction.transcript is None:
+            extraction.transcript, notes = subtitles_of(info, clip.subtitle_track, reads)
+            extraction.notes.extend(notes)
+        written = extraction.transcript
+        if needs_voice or (needs_text and (written is None or clip.channel != "mix")):
+            _detect_speech(clip, info, extraction, reads, note=needs_voice)
+        if needs_text and written is None:
             extraction.transcript = _recognize(clip, info, extraction, transcriber)
+        if written is None or written.source != "given":  # plain text has no times of its own
+            _tell_parties(clip, extraction)
         if needs_voice and extraction.sound and extraction.activity and extraction.activity.voice:
             extraction.voices = voice_windows(extraction.sound.blocks(), extraction.activity.voice, extraction.grid)
     except BaseException:
         extraction.close()
         raise
     return extraction
-
-
-def _given_transcript(clip: Clip, info: MediaInfo) -> Transcript | None:
-    """The words that come with a clip, or lie beside it."""
-    if clip.text is not None:
-        return given(clip.text, info.duration, clip.language)
-    file = clip.subtitles or (find_sidecar(info.source) if isinstance(info.source, Path) else None)
-    return None if file is None else read_subtitles(file, info.duration)
 
 
 def _sightings(
@@ -345,7 +352,7 @@ def _size(frame: media.Frame) -> tuple[int, int]:
     return width, height
 
 
-def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note: bool) -> None:
+def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, reads: Reads, *, note: bool) -> None:
     if clip.audio is not None and info.kind == "image":
         message = (
             "The picture is a still, which has no length, so the sound beside it was not used; analyze it by itself."
@@ -355,20 +362,17 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     source = media.probe(clip.audio) if clip.audio else info
     if clip.audio:
         extraction.notes.extend(source.notes)
+    track, remarks = sound_of(source, clip.audio_track, reads) if info.kind != "image" else (None, [])
+    extraction.notes.extend(remarks)
     if source.audio is None:
         if note and info.kind != "image":
             extraction.notes.append(Note("no-audio", "There is no sound track, so voice was not scored."))
         return
-    if source.audio.tracks > 1:
-        message = (
-            f"Of {source.audio.tracks} sound tracks number {source.audio.track} was used: the one that the file marks "
-            "as its default; where it marks several or none, the first that is not silent."
-        )
-        extraction.notes.append(Note("sound-tracks", message))
     # The last samples may lie a little after the end; a damaged timestamp lies far after it.
     end = min(source.duration + 1.0, math.inf if clip.end is None else clip.end)
-    extraction.sound = sound = ClipSound(source.source, clip.start, end, clip.channel)
-    activity = extraction.activity = speech_spans(sound.blocks()).shifted(clip.start)
+    extraction.sound = sound = ClipSound(source.source, clip.start, end, clip.channel, track)
+    detected = speech_spans(sound.blocks())
+    activity = extraction.activity = detected.shifted(clip.start)
     if activity.absence and note:
         extraction.notes.append(Note(*NO_VOICE[activity.absence]))
     if sound.damage.samples:
@@ -377,9 +381,10 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     if sound.damage.anti_phase:
         message = "The two channels of the sound cancel each other, so the first alone was used."
         extraction.notes.append(Note("anti-phase", message))
+    extraction.parties = clip.channel == "mix" and sound.levels.hold_different_voices(detected.spans)
     if clip.channel != "mix":
         extraction.notes.append(Note("one-channel", f"The {clip.channel} channel of the sound alone was used."))
-    elif sound.levels.hold_different_voices(activity.spans):
+    elif extraction.parties:
         message = (
             "The left and the right channel hold different voices, which were mixed. Analyze each on its own, with "
             'channel="left" and channel="right".'
@@ -388,12 +393,24 @@ def _detect_speech(clip: Clip, info: MediaInfo, extraction: Extraction, *, note:
     _note_damage(info, sound.damage, "sound", extraction)
 
 
-def _embedded_transcript(info: MediaInfo) -> Transcript | None:
-    for stream in info.subtitles:
-        lines = media.cues(info.source, stream)
-        if lines:
-            return from_cues(lines, "subtitle stream", str(stream.index))
-    return None
+def _tell_parties(clip: Clip, extraction: Extraction) -> None:
+    """Name the party of each line by its channel, where the channels hold different voices or one alone is wanted."""
+    transcript, sound = extraction.transcript, extraction.sound
+    if transcript is None or sound is None or not (extraction.parties or clip.channel != "mix"):
+        return
+    if clip.channel != "mix" and transcript.source == "recognition":
+        return  # recognized on this channel alone
+    transcript, channels = with_parties(transcript, sound.levels, clip.start)
+    extraction.transcript = transcript
+    if clip.channel == "mix":
+        return
+    extraction.others = lines_of_others(transcript, channels, clip.channel)
+    if extraction.others:
+        names = ", ".join(sorted({line.speaker for line in extraction.others if line.speaker}))
+        message = (
+            f"{len(extraction.others)} lines are louder on the other channel ({names}): they count as context alone."
+        )
+        extraction.notes.append(Note("other-party", message))
 
 
 def _recognize(

@@ -11,7 +11,7 @@ from mmemo.evidence import Seconds
 from mmemo.notes import Note
 from mmemo.pipeline.live_faces import LivePerson
 from mmemo.result import ModalityScores, Scores
-from mmemo.speech.transcript import Line
+from mmemo.speech.line import Line
 
 Kind = Literal["face", "voice", "words"]
 

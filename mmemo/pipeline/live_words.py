@@ -14,8 +14,9 @@ from mmemo.model import EmotionModel
 from mmemo.notes import Note
 from mmemo.pipeline.live_voice import LiveVoice
 from mmemo.pipeline.windows import Span
+from mmemo.speech.line import Line
 from mmemo.speech.recognition import SURE, Transcriber
-from mmemo.speech.transcript import Line, Transcript, words_between
+from mmemo.speech.transcript import Transcript, words_between
 
 PAUSE: Seconds = 0.7
 """After which the speech before it is recognized; of a file, speech with pauses up to 1 s is recognized together."""

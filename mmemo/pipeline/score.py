@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,12 +14,13 @@ from mmemo.affect import Affect
 from mmemo.encoders.base import QUALITIES, Encoding
 from mmemo.encoders.modality import MODALITIES, modality_named, quality_of
 from mmemo.encoders.softmax import log_softmax
-from mmemo.evidence import Evidence, Seconds
+from mmemo.evidence import Evidence, Seconds, TextEvidence
 from mmemo.fusion.over_time import average, evidence_of, weights_over_time
 from mmemo.model import EmotionModel, absent
 from mmemo.notes import Note
 from mmemo.personal.running import RunningBaseline
 from mmemo.pipeline.active_speaker import ActiveSpeakerDetector
+from mmemo.pipeline.speaker_names import SpeakerNames
 from mmemo.pipeline.windows import Span, prominence
 from mmemo.result import ModalityScores, Person, Scores, Segment
 
@@ -102,6 +103,11 @@ class WindowScores:
             [self.vocal_burst[row] for row in rows] if self.vocal_burst else [],
         )
 
+    def extend(self, other: WindowScores) -> None:
+        """Append the windows of another one."""
+        for name, values in vars(other).items():
+            getattr(self, name).extend(values)
+
     def share(self, total: Seconds) -> float:
         """Coverage of a clip whose windows last ``total`` seconds together, 0 to 1."""
         if total == 0:
@@ -137,7 +143,7 @@ class ClipScores:
 
     Attributes:
         encodings: of each modality, B = 1: see `WindowScores.encoding`.
-        note: says where it is not known who speaks; None if that is known.
+        notes: say where it is not known who speaks, and which name in the transcript is which person.
     """
 
     scores: Scores
@@ -145,7 +151,7 @@ class ClipScores:
     segments: tuple[Segment, ...]
     people: tuple[Person, ...]
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
-    note: Note | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def score(
@@ -160,15 +166,19 @@ def score(
     modalities = {modality: WindowScores() for modality in model.modalities}
     faces: dict[int, WindowScores] = {}
     detector = ActiveSpeakerDetector()
+    names, words_of = SpeakerNames(), dict[str, WindowScores]()
     segments: list[Segment] = []
     total = 0.0
     for batch in batches(windows):
         encodings = encode_windows(model, batch, faces, running)
+        if "text" in encodings:
+            _encode_speakers(model, batch, encodings["text"], words_of, running)
         coverage = {modality: _coverage(modality, batch) for modality in encodings}
         for row, window in enumerate(batch):
             for evidence in window:
                 detector.add(evidence)
             start, end = window[0].start, window[0].end
+            names.add((start, end), window[0].text)
             total += end - start
             for modality, encoding in encodings.items():
                 if encoding.present[row]:
@@ -178,18 +188,24 @@ def score(
     if not whole:
         return ClipScores({}, {}, (), ())
     decision = detector.decide()
+    named = names.people(decision.speakers)
+    remark = names.note(named, decision)
+    for person in set(named.values()):
+        own = names.alone(name for name in named if named[name] == person)
+        decision = decision.extended({span: person for span in detector.voiced(person) if span in own})
     speakers = decision.speakers
     scores, weights = over_time(segments)
+    said = _Words(names, named, words_of)
     return ClipScores(
         scores=scores,
         modalities=_modality_scores(model, modalities, weights, total),
         segments=tuple(replace(one, speaker=speakers.get((one.start, one.end))) for one in segments),
         people=tuple(
-            _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities), total)
+            _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities, said), total)
             for number, face in sorted(faces.items())
         ),
         encodings=whole,
-        note=decision.note(),
+        notes=tuple(note for note in (decision.note(), remark) if note is not None),
     )
 
 
@@ -340,6 +356,72 @@ def fused_segments(
         yield Segment(window.start, window.end, model.labels.scores(fused[place]), modalities)
 
 
+def _encode_speakers(
+    model: EmotionModel,
+    batch: Sequence[tuple[Evidence, ...]],
+    encoding: Encoding,
+    words_of: dict[str, WindowScores],
+    running: RunningBaseline | None,
+) -> None:
+    """Add the words of each named speaker in each window; those of a window of one speaker are encoded already."""
+    shared: list[tuple[Evidence, TextEvidence]] = []
+    for row, window in enumerate(batch):
+        evidence, text = window[0], window[0].text
+        if text is None:
+            continue
+        shared += [(replace(evidence, text=part), part) for part in text.by_speaker]
+        if text.speaker is not None and encoding.present[row]:
+            own = words_of.setdefault(text.speaker, WindowScores())
+            own.add((evidence.start, evidence.end), encoding, row, text.coverage)
+    if not shared:
+        return
+    apart = _encode_rows(model, "text", [evidence for evidence, _ in shared], running)
+    for row, (evidence, part) in enumerate(shared):
+        if part.speaker is not None and apart.present[row]:
+            own = words_of.setdefault(part.speaker, WindowScores())
+            own.add((evidence.start, evidence.end), apart, row, part.coverage)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The words of named speakers.
+
+    Attributes:
+        names: who says something in which window.
+        people: the person of each name, as far as that is known.
+        scores: of each name's own lines in each window.
+    """
+
+    names: SpeakerNames
+    people: Mapping[str, int]
+    scores: Mapping[str, WindowScores]
+
+    def name(self, person: int) -> str | None:
+        """The name of a person; that with the most lines if there are several."""
+        return next((name for name, other in self.people.items() if other == person), None)
+
+    def of(self, person: int, windows: WindowScores, spoken: Sequence[int], seen: Set[Span]) -> WindowScores:
+        """The words of a person: their own lines, and where none has their name, those of the windows they speak in.
+
+        Args:
+            windows: the words of the clip, of which they speak the rows ``spoken``.
+            seen: windows in which they are in view.
+        """
+        parts: dict[Span, tuple[WindowScores, int]] = {}
+        for row in spoken:
+            there = self.names.seconds.get(windows.spans[row], {})
+            if not any(name is not None and self.people.get(name, person) != person for name in there):
+                parts[windows.spans[row]] = windows, row
+        for name in reversed([name for name, other in self.people.items() if other == person and name in self.scores]):
+            own = self.scores[name]
+            parts |= {span: (own, row) for row, span in enumerate(own.spans) if span in seen}
+        joined = WindowScores()
+        for span in sorted(parts):
+            source, row = parts[span]
+            joined.extend(source.select([row]))
+        return joined
+
+
 @dataclass(frozen=True)
 class _PersonEvidence:
     """All that a person's scores come from.
@@ -349,21 +431,25 @@ class _PersonEvidence:
         voiced: those windows in which there is a voice as well.
         speakers: who speaks in which window.
         modalities: scores of the whole clip.
+        words: of the speakers whom the transcript names.
     """
 
     face: WindowScores
     voiced: Sequence[Span]
     speakers: Mapping[Span, int]
     modalities: Mapping[str, WindowScores]
+    words: _Words
 
     def spoken(self, number: int) -> dict[str, WindowScores]:
-        """Voice and text of the windows in which the person speaks."""
-        spans = {span for span in self.face.spans if self.speakers.get(span) == number}
-        selected = {
-            name: windows.select([row for row, span in enumerate(windows.spans) if span in spans])
-            for name, windows in self.modalities.items()
-            if modality_named(name).owner == "speaker"
-        }
+        """Voice of the windows in which the person speaks, and their words."""
+        seen = set(self.face.spans)
+        spans = {span for span in seen if self.speakers.get(span) == number}
+        selected = {}
+        for name, windows in self.modalities.items():
+            if modality_named(name).owner == "speaker":
+                rows = [row for row, span in enumerate(windows.spans) if span in spans]
+                own = self.words.of(number, windows, rows, seen) if name == "text" else windows.select(rows)
+                selected[name] = own
         return {name: selected[name] for name in MODALITIES if name in selected and selected[name].logits}
 
 
@@ -384,6 +470,7 @@ def _person(model: EmotionModel, number: int, evidence: _PersonEvidence, total: 
         segments=segments,
         speaking=speaking / len(evidence.voiced) if evidence.voiced else None,
         modalities=_modality_scores(model, parts, weights, total),
+        name=evidence.words.name(number),
     )
 
 

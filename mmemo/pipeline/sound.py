@@ -21,17 +21,23 @@ class ClipSound:
     Args:
         source: a video or audio file, or sound in memory.
         start, end: seconds from the start of the file; None for its end.
-        channel: which is used, see `mmemo.media.waveform_blocks`.
+        channel: which is used, see `mmemo.media.waveform_blocks`; ``track`` likewise.
 
     Attributes:
+        track: number of the sound track that is used; None for the file's own choice.
         damage: what could not be decoded, once the blocks were taken.
         levels: of both channels of a stereo sound, once the blocks were taken.
     """
 
     def __init__(
-        self, source: Media, start: Seconds = 0.0, end: Seconds | None = None, channel: Channel = "mix"
+        self,
+        source: Media,
+        start: Seconds = 0.0,
+        end: Seconds | None = None,
+        channel: Channel = "mix",
+        track: int | None = None,
     ) -> None:
-        self._source, self._start, self._end, self._channel = source, start, end, channel
+        self._source, self._start, self._end, self._channel, self.track = source, start, end, channel, track
         self._kept: list[np.ndarray] | None = None
         self.damage, self.levels = Damage(), ChannelLevels()
 
@@ -47,7 +53,8 @@ class ClipSound:
         blocks: list[np.ndarray] = []
         samples, damage, levels = 0, Damage(), ChannelLevels()
         span = self._start, self._end
-        for block in media.waveform_blocks(self._source, *span, channel=self._channel, damage=damage, levels=levels):
+        how = {"channel": self._channel, "track": self.track, "damage": damage, "levels": levels}
+        for block in media.waveform_blocks(self._source, *span, **how):
             samples += len(block)
             if samples <= KEPT * SAMPLE_RATE:
                 blocks.append(block)

@@ -70,8 +70,9 @@ class Previews:
         total = max(1, round(result.duration * SAMPLE_RATE))
         several = self.info.audio.channels > 1  # not so where the sound that was analyzed is in a file of its own
         channel: Channel = result.settings.channel if result.settings is not None and several else "mix"
+        track = None if result.settings is None else result.settings.audio_track
         span = result.start, result.start + result.duration
-        for block in media.waveform_blocks(self.info.source, *span, channel=channel):
+        for block in media.waveform_blocks(self.info.source, *span, channel=channel, track=track):
             places = np.minimum((position + np.arange(len(block))) * bins // total, bins - 1)
             firsts = np.flatnonzero(np.diff(places, prepend=-1))
             loudest = np.maximum.reduceat(np.abs(block), firsts)

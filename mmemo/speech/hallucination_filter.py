@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mmemo.notes import Note
 from mmemo.speech.invented_sentences import is_invented, is_thanks, plain
-from mmemo.speech.transcript import Line
+from mmemo.speech.line import Line
 
 MIN_CERTAINTY = 0.55
 """The least certainty of a file's words, and of a line's (`certainty`).

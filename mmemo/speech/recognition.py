@@ -17,8 +17,9 @@ from mmemo.errors import ArgumentError, MissingExtraError, UnknownModelError, We
 from mmemo.evidence import SAMPLE_RATE, Seconds
 from mmemo.notes import Note
 from mmemo.speech.hallucination_filter import Hypothesis, filter_hypotheses
-from mmemo.speech.subtitle_file import LANGUAGES
-from mmemo.speech.transcript import Line, Transcript, Word
+from mmemo.speech.line import Line, Word
+from mmemo.speech.subtitle_names import LANGUAGES
+from mmemo.speech.transcript import Transcript
 
 LONGEST = 30.0
 """Seconds: the most sound a recognizer is given at once."""

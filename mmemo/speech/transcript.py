@@ -6,22 +6,25 @@ import os
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from textwrap import shorten
-from typing import Protocol
 
 from mmemo.clip import Clip
 from mmemo.document import OMIT_DEFAULT, Share
 from mmemo.errors import ArgumentError, expected_one_of
 from mmemo.evidence import Seconds, TextEvidence, Turn
+from mmemo.notes import Note
 from mmemo.reading import well_formed
 from mmemo.speech.language import detect_language
-from mmemo.speech.subtitle_file import language_of, read_cues, read_text
+from mmemo.speech.line import Line
+from mmemo.speech.subtitle_file import read_cues, read_text
+from mmemo.speech.subtitle_names import is_forced, language_of
+from mmemo.speech.subtitle_text import Cue, Row, speaker_rows, spoken
 
-SIDECARS = (".srt", ".vtt", ".ass", ".ssa")
+SIDECARS = (".srt", ".vtt", ".ass", ".ssa", ".sbv", ".ttml", ".dfxp", ".lrc")
 """Suffixes of the subtitle files that are taken from beside a media file, the first before the later ones."""
 LONG = 10.0
 """Seconds: of a line that lasts longer, a window gets only the part spoken around it."""
@@ -31,57 +34,11 @@ UNDECIDED = 0.5
 """Share of the confidence that is left to words whose language is not known."""
 BEFORE, GAP = 3, 20.0
 """Lines before a window that are its context, at most, and the longest silence in seconds over which they are."""
+_FAULTS = 3
+"""Subtitles that can't be read whose faults a note states."""
 _MOST_SHOWN = 20
 """Lines that ``print(transcript)`` shows."""
 SOURCES = ("given", "sidecar", "subtitle stream", "recognition")
-
-
-class TimedText(Protocol):
-    """Anything with a text between two times: a cue of a file or of a stream."""
-
-    @property
-    def start(self) -> Seconds: ...
-    @property
-    def end(self) -> Seconds: ...
-    @property
-    def text(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Word:
-    """One word; times in seconds from the start of the file, confidence 0 to 1."""
-
-    start: Seconds
-    end: Seconds
-    text: str
-    confidence: Share = 1.0
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line: a subtitle, or one sentence of the recognizer.
-
-    Attributes:
-        confidence: how sure the words are, 0 to 1; 1 where somebody wrote them.
-        words: the line's words with their times, where these are known.
-        speaker: where the source names one.
-
-    Raises:
-        ArgumentError: if it ends before it starts, or the confidence is outside 0 to 1.
-    """
-
-    start: Seconds
-    end: Seconds
-    text: str
-    confidence: Share = 1.0
-    words: tuple[Word, ...] = field(default=(), repr=False, metadata=OMIT_DEFAULT)
-    speaker: str | None = field(default=None, metadata=OMIT_DEFAULT)
-
-    def __post_init__(self) -> None:
-        if not self.start <= self.end:
-            raise ArgumentError(f"Line {self.text!r}: expected start <= end, got {self.start} and {self.end} s.")
-        if not 0 <= self.confidence <= 1:
-            raise ArgumentError(f"Line {self.text!r}: expected a confidence in 0 to 1, got {self.confidence}.")
 
 
 @dataclass(frozen=True)
@@ -146,15 +103,10 @@ class Transcript:
         return tuple(line for line in self.lines[first:last] if line.end > start or line.start == line.end == start)
 
 
-def from_cues(cues: Iterable[TimedText], source: str, detail: str = "", language: str | None = None) -> Transcript:
-    """A transcript of subtitles without the empty ones. An unknown language is detected from all words."""
-    lines = [
-        Line(cue.start, cue.end, text, speaker=getattr(cue, "speaker", None))
-        for cue in cues
-        if (text := " ".join(cue.text.split()))
-    ]
-    lines.sort(key=lambda line: line.start)
-    return _in_its_language(Transcript(tuple(lines), source, language, detail))
+def from_lines(lines: Iterable[Line], source: str, detail: str = "", language: str | None = None) -> Transcript:
+    """A transcript of lines in any order. An unknown language is detected from all words."""
+    ordered = tuple(sorted(lines, key=lambda line: line.start))
+    return _in_its_language(Transcript(ordered, source, language, detail))
 
 
 def _in_its_language(transcript: Transcript) -> Transcript:
@@ -165,38 +117,45 @@ def _in_its_language(transcript: Transcript) -> Transcript:
     return replace(transcript, language=language, language_probability=probability)
 
 
-def read_subtitles(path: str | Path, duration: Seconds = 0.0) -> Transcript:
-    """The transcript in an ``.srt``, ``.vtt``, ``.ass``, ``.ssa`` or ``.txt`` file.
+def read_subtitles(path: str | Path, duration: Seconds = 0.0) -> tuple[Transcript, tuple[Note, ...]]:
+    """The transcript in a file, and a note on the subtitles in it that can't be read and are left out.
 
-    The language is that of the file's header or name (``clip.en.srt``), else detected from the words. Plain text has no
-    times: its sentences fill the clip, as with `given`.
+    Subtitles are ``.srt``, ``.vtt``, ``.ass``, ``.ssa``, ``.sbv``, ``.ttml``, ``.dfxp`` or ``.lrc``; ``.json`` and
+    ``.tsv`` what Whisper and its relatives write. The language is that of the file's header or name (``clip.en.srt``),
+    else detected from the words. Plain text (``.txt``) has no times: its sentences fill the clip, as with `given`.
 
     Args:
         duration: of the clip in seconds, for plain text.
 
     Raises:
-        TranscriptError: if the file can't be read; the message names the file and the line.
+        TranscriptError: if the file can't be read, or nothing in it; the message names the file and the line.
     """
     path = Path(path)
+    name = well_formed(path.name)
     if path.suffix.lower() == ".txt":
-        plain = given(read_text(path), duration, language_of(path))
-        return replace(plain, source="sidecar", detail=well_formed(path.name))
-    cues, language = read_cues(path)
-    return from_cues(cues, "sidecar", well_formed(path.name), language)
-
-
-def find_sidecar(media: str | Path) -> Path | None:
-    """The subtitle file that belongs to a media file: same folder, same stem, ``.srt``, ``.vtt``, ``.ass`` or ``.ssa``.
-
-    ``clip.srt`` is taken before ``clip.en.srt``, English before other languages, and ``.srt`` before
-    ``.vtt`` before ``.ass``. Upper and lower case are the same. None if there is no such file, or the folder can't be
-    listed.
-    """
-    return next(iter(sidecars(media)), None)
+        blocks = re.split(r"\n\s*\n", "\n".join(read_text(path).splitlines()))
+        lines = spoken([Cue(0.0, 0.0, block) for block in blocks])
+        return _untimed([(line.text, line.speaker) for line in lines], duration, "sidecar", language_of(path), name), ()
+    cues = read_cues(path)
+    notes: tuple[Note, ...] = ()
+    if cues.faults:
+        shown = " ".join(cues.faults[:_FAULTS]) + (" …" if len(cues.faults) > _FAULTS else "")
+        many = (
+            f"{len(cues.faults)} subtitles of {name} can't be read and were"
+            if cues.faults[1:]
+            else f"One subtitle of {name} can't be read and was"
+        )
+        notes = (Note("damaged-subtitles", f"{many} left out: {shown}"),)
+    return from_lines(cues.lines, "sidecar", name, cues.language), notes
 
 
 def sidecars(media: str | Path) -> list[Path]:
-    """All subtitle files that belong to a media file, in the order in which `find_sidecar` takes the first."""
+    """The subtitle files that belong to a media file: same folder, same stem, a suffix of `SIDECARS`.
+
+    ``clip.srt`` comes before ``clip.en.srt``, English before other languages, ``.srt`` before ``.vtt`` before ``.ass``,
+    and forced subtitles, which have the lines in foreign languages alone, at the end. Upper and lower case are the
+    same. None if the folder can't be listed.
+    """
     media = Path(media)
     stem, ranked = media.stem.lower(), []
     for entry in _subtitle_files(media.parent):
@@ -205,7 +164,8 @@ def sidecars(media: str | Path) -> list[Path]:
         if name == stem or name.startswith(f"{stem}."):
             language = language_of(path)
             if (name == stem or language) and os.path.isfile(path):
-                ranked.append((name != stem, language != "en", SIDECARS.index(path.suffix.lower()), name, path))
+                suffix = SIDECARS.index(path.suffix.lower())
+                ranked.append((is_forced(path), name != stem, language != "en", suffix, name, path))
     return [path for *_, path in sorted(ranked)]
 
 
@@ -242,7 +202,8 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     """Plain text as a transcript: its sentences, each as long as its share of the letters, fill the clip.
 
     Args:
-        text: the words, in order; a sentence ends with its mark or with the line. Half a UTF-16 pair is replaced.
+        text: the words, in order; a sentence ends with its mark or with the line. Half a UTF-16 pair is replaced. Where
+            at least half of the lines, and two of them, begin with a name and a colon, these are the speakers.
         duration: of the clip in seconds; 0 for text alone, whose lines then all lie at 0.
         language: ISO 639-1 code; detected from the words if None.
 
@@ -251,27 +212,54 @@ def given(text: str, duration: Seconds, language: str | None = None) -> Transcri
     """
     if not duration >= 0:
         raise ArgumentError(f"given: expected a duration of 0 s or more, got {duration}.")
-    sentences = [" ".join(part.split()) for part in re.split(r"(?<=[.!?\u2026\u3002])\s+|\n+", well_formed(text))]
-    sentences = [sentence for sentence in sentences if sentence]
-    letters = sum(map(len, sentences))
+    rows = [" ".join(row.split()) for row in well_formed(text).split("\n")]
+    return _untimed(speaker_rows([row for row in rows if row]), duration, "given", language)
+
+
+def _untimed(rows: Sequence[Row], duration: Seconds, source: str, language: str | None, detail: str = "") -> Transcript:
+    """The sentences of rows, each as long as its share of the letters."""
+    sentences = [
+        (sentence, speaker)
+        for row, speaker in rows
+        for sentence in re.split(r"(?<=[.!?\u2026\u3002])\s+", row)
+        if sentence
+    ]
+    letters = sum(len(sentence) for sentence, _ in sentences)
     lines, past = [], 0
-    for sentence in sentences:
+    for sentence, speaker in sentences:
         start, past = past, past + len(sentence)
-        lines.append(Line(duration * start / letters, duration * past / letters, sentence))
-    return _in_its_language(Transcript(tuple(lines), "given", language))
+        lines.append(Line(duration * start / letters, duration * past / letters, sentence, speaker=speaker))
+    return _in_its_language(Transcript(tuple(lines), source, language, detail))
 
 
-def words_between(transcript: Transcript, start: Seconds, end: Seconds) -> TextEvidence | None:
+def words_between(
+    transcript: Transcript, start: Seconds, end: Seconds, others: Set[Line] = frozenset()
+) -> TextEvidence | None:
     """The words of the window ``[start, end)``: the lines that touch it, whole. None where there are none.
 
     Of a line longer than `LONG` only the words spoken in the window and shortly before and after: by their times where
     these are known, else by their share of the letters. The coverage is the share of the window with a line in it; the
     confidence is the lines' mean, weighted by their overlap with the window, and less (`UNDECIDED`) for words in an
     unknown language. The context are the lines before.
+
+    Args:
+        others: lines that are context alone, such as those of the other party of a call.
     """
     lines = transcript.lines_between(start, end)
     if start == end:
         lines = tuple(line for line in transcript.lines if line.start <= start <= line.end)
+    lines = tuple(line for line in lines if line not in others)
+    whole = _evidence(transcript, lines, start, end)
+    names = dict.fromkeys(line.speaker for line in lines)
+    if whole is None or len(names) < 2:
+        return whole
+    own = [[line for line in lines if line.speaker == name] for name in names if name is not None]
+    parts = (_evidence(transcript, part, start, end) for part in own)
+    return replace(whole, by_speaker=tuple(part for part in parts if part is not None))
+
+
+def _evidence(transcript: Transcript, lines: Sequence[Line], start: Seconds, end: Seconds) -> TextEvidence | None:
+    """The words of some lines that touch a window."""
     if not lines:
         return None
     overlaps = [min(line.end, end) - max(line.start, start) for line in lines]

@@ -11,7 +11,8 @@ from mmemo.data.evidence import clip_evidence
 from mmemo.encoders.modality import quality_of
 from mmemo.evidence import Evidence, TextEvidence
 from mmemo.samples import make_clip
-from mmemo.speech.transcript import Line, Transcript
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import Transcript
 
 
 class Listener:

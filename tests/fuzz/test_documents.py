@@ -27,10 +27,11 @@ from mmemo.data.columns import COLUMNS
 from mmemo.encoders.face.action_units import read_openface
 from mmemo.labels import EKMAN7, SENTIMENT3
 from mmemo.samples import ASSETS
+from mmemo.speech.subtitle_file import SUFFIXES
 from mmemo.speech.transcript import read_subtitles, words_between
 
 from .inputs import FUZZ, VALUES, Check, altered, damaged, json_lines
-from .valid_files import ASS, CLIPS, OPENFACE, SRT, VTT, sheet, written
+from .valid_files import ASS, CLIPS, LRC, OPENFACE, SBV, SRT, TSV, TTML, VTT, WHISPER, sheet, written
 
 pytestmark = pytest.mark.slow
 
@@ -39,20 +40,25 @@ pytestmark = pytest.mark.slow
 
 CUES = (b"WEBVTT\n\n", b"00:00:01,000 --> 00:00:02.000\n", b"00:00:01.000", b" --> ", b"9" * 400, b":", b"\n", b"<v", b" " * 5000,
         b"&#", b"9" * 5000, b";", b"Hello", b"\n\n", b"<", b">", b"{\\", b"[", b"- ", b"Dialogue: ", b"Format: Start, End, Text\n",
-        b"0:00:00.00,", b"NOTE", b"\xff", b"Language:")  # fmt: skip
+        b"0:00:00.00,", b"NOTE", b"\xff", b"Language:", b"[00:01.50]", b"[offset:9]", b"(", b"*", b"Ann: ", b"\t", b"start\tend\ttext\n", b"<tt>",
+        b"<p begin='1s' end='2s'>", b"</p>", b"</tt>", b'{"segments": [', b'{"start": 1, "end": 2, "text": "a"}', b"]}")  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", [".srt", ".vtt", ".ass", ".txt"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_subtitles(suffix: str, check: Check) -> None:
     def read(path: Path) -> None:
-        transcript = read_subtitles(path, 3.0)
+        transcript, _ = read_subtitles(path, 3.0)
         words_between(transcript, 0.0, 2.0)
         str(transcript).encode()
 
     parts = st.lists(st.sampled_from(CUES), max_size=30).map(b"".join)
 
     @FUZZ
-    @given(damaged([SRT, VTT, ASS]) | parts | st.text(st.characters(codec="utf-8"), max_size=200).map(str.encode))
+    @given(
+        damaged([SRT, VTT, ASS, SBV, LRC, TTML, WHISPER, TSV])
+        | parts
+        | st.text(st.characters(codec="utf-8"), max_size=200).map(str.encode)
+    )
     def run(content: bytes) -> None:
         check(read, "clip.en" + suffix, content)
 

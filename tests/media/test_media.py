@@ -143,7 +143,7 @@ def test_embedded_subtitles(tmp_path: Path, clip: Path) -> None:
                     target.mux(packet)
     (stream,) = media.probe(path).subtitles
     found = media.cues(path, stream)
-    assert [line.text for line in found] == ["Hello there", "Goodbye"]
+    assert [line.text for line in found] == ["Hello\nthere", "Goodbye"]
     # Copying into Matroska moves all streams later by the sound's priming of 64 ms.
     assert [(line.start - 0.064, line.end - 0.064) for line in found] == [
         pytest.approx((0.5, 1.5), abs=0.002),

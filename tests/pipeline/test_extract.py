@@ -17,7 +17,8 @@ from mmemo.media import probe, write_video
 from mmemo.notes import Note
 from mmemo.pipeline.extract import Extraction, extract
 from mmemo.samples import make_clip, portrait, sound
-from mmemo.speech.transcript import Line, Transcript
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import Transcript
 
 
 def opened(clip: Clip, *modalities: str, transcriber: object = None) -> Extraction:

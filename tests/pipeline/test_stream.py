@@ -25,7 +25,8 @@ from mmemo.notes import Note
 from mmemo.pipeline.live_session import UPDATES, LiveSession
 from mmemo.pipeline.live_update import LiveUpdate
 from mmemo.samples import make_clip, portrait, sound, speech
-from mmemo.speech.transcript import Line, Transcript
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import Transcript
 
 WALL = np.full((48, 64, 3), 128, np.uint8)
 

@@ -25,7 +25,8 @@ from mmemo.report.export.tables import columns, rows
 from mmemo.report.html.page import page
 from mmemo.report.html.svg import timeline_svg
 from mmemo.result import ModalityScores, Segment, vocal_bursts
-from mmemo.speech.transcript import Line, Transcript
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import Transcript
 from mmemo.testing import TinyEncoder
 
 

@@ -11,7 +11,8 @@ from mmemo.box_tracks import BoxTrack
 from mmemo.labels import EKMAN7
 from mmemo.notes import Note
 from mmemo.result import ModalityScores, Person, Segment
-from mmemo.speech.transcript import Line, Transcript, Word
+from mmemo.speech.line import Line, Word
+from mmemo.speech.transcript import Transcript
 
 
 def scores(best: str, share: float = 0.7) -> dict[str, float]:

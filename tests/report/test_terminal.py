@@ -15,7 +15,7 @@ from mmemo.pipeline.live_faces import LivePerson
 from mmemo.pipeline.live_update import Dropped, LiveUpdate
 from mmemo.report.terminal import render_micro, render_result, render_update
 from mmemo.result import ModalityScores
-from mmemo.speech.transcript import Line
+from mmemo.speech.line import Line
 
 BROWS = MicroExpression(0, 1.0, 1.2, 1.4, 25, 30, 35, "brows", 1.5, 0.9, {"positive": 0.8, "negative": 0.2})
 

@@ -16,8 +16,9 @@ from mmemo.evidence import SAMPLE_RATE
 from mmemo.samples import speech
 from mmemo.speech import recognition
 from mmemo.speech.hallucination_filter import Hypothesis, filter_hypotheses
+from mmemo.speech.line import Line, Word
 from mmemo.speech.recognition import WhisperTranscriber, default_transcriber, speech_segments
-from mmemo.speech.transcript import Line, Word, words_between
+from mmemo.speech.transcript import words_between
 
 pytestmark = pytest.mark.slow
 

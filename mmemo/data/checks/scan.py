@@ -16,6 +16,7 @@ from mmemo import media
 from mmemo.clip import Clip
 from mmemo.data.checks.fingerprints import motion_fingerprint, picture_fingerprint, sound_fingerprint
 from mmemo.errors import MediaError
+from mmemo.pipeline.words import track_of
 
 _CHUNK = 64
 _FEW = 200
@@ -91,7 +92,7 @@ def scan_clip(clip: Clip, *, fingerprints: bool = True) -> MediaScan:
         digest = hashlib.sha256(data).hexdigest()
         if clip.file.suffix.lower() in media.IMAGE:
             return _scan_picture(clip.file, data, digest, fingerprints)
-        content = hashlib.sha256(f"{digest} {clip.start} {clip.end} {clip.channel}".encode())
+        content = hashlib.sha256(f"{digest} {clip.start} {clip.end} {clip.channel} {clip.audio_track}".encode())
         if isinstance(clip.audio, Path):
             content.update(clip.audio.read_bytes())
         if not fingerprints:
@@ -119,7 +120,9 @@ def _scan_recording(clip: Clip, content: str, digest: str) -> MediaScan:
         pictures = [shot.image for shot in shots]
         motion = motion_fingerprint(pictures) if pictures else None
     if info.audio is not None or clip.audio is not None:
-        blocks = list(media.waveform_blocks(clip.audio or clip.path, clip.start, clip.end, channel=clip.channel))
+        track = track_of(clip, media.probe(clip.audio or clip.path))
+        span = clip.start, clip.end
+        blocks = list(media.waveform_blocks(clip.audio or clip.path, *span, channel=clip.channel, track=track))
         if blocks:
             waveform = np.concatenate(blocks)
             sound = sound_fingerprint(waveform)

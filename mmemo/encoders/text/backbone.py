@@ -220,12 +220,16 @@ class TextBackboneEncoder:
         self.languages, self.device = languages, backbone.device
         self._backbone = backbone
 
+    def reads(self, language: str) -> bool:
+        """Whether texts in a language are scored."""
+        return self.languages is None or language in self.languages
+
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64; None without words, or with words known to be in a language it was not trained on."""
         text = evidence.text
         if text is None or not any(character.isalpha() for character in text.text):
             return None
-        if text.language is not None and self.languages is not None and text.language not in self.languages:
+        if text.language is not None and not self.reads(text.language):
             return None
         return self._backbone.tokenize(text.text)
 

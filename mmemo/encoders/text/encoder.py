@@ -155,6 +155,10 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             raise WeightsError(f"{self._folder} has other labels, or tokens of another width, than the encoder around.")
         return other
 
+    def reads(self, language: str) -> bool:
+        """Whether texts in a language are scored, by this encoder or the multilingual one."""
+        return language in self.languages or (self.multilingual is not None and language in self.multilingual.languages)
+
     def reads_poorly(self, language: str) -> bool:
         """Whether texts in a language go to the multilingual encoder, and its card lists the language as weak."""
         other = None if language in self.languages else self.multilingual

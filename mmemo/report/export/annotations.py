@@ -19,7 +19,7 @@ from mmemo.report.timeline import Span, spans
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult
-    from mmemo.speech.transcript import Line
+    from mmemo.speech.line import Line
 
 _UNDETERMINED = {"LANG_ID": "und", "LANG_LABEL": "undetermined (und)"}
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"

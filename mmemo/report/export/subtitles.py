@@ -15,8 +15,8 @@ from mmemo.labels import LABEL_SETS
 from mmemo.report.style.colors import colors, ink
 from mmemo.report.style.wording import VOCAL_BURST
 from mmemo.report.timeline import label_between, spans
+from mmemo.speech.line import Line
 from mmemo.speech.subtitle_file import read_text
-from mmemo.speech.transcript import Line
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult

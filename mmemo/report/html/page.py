@@ -15,7 +15,7 @@ from mmemo.report.style.colors import FAINT, colors
 from mmemo.report.style.wording import VOCAL_BURST, source_name, transcript_source
 from mmemo.report.summary import model_cards, summary
 from mmemo.report.timeline import longest_seen, runs, scores_between, thin
-from mmemo.speech.transcript import Line
+from mmemo.speech.line import Line
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult

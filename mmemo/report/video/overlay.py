@@ -15,7 +15,7 @@ from mmemo.report.video import draw
 from mmemo.report.video.draw import BLACK, GRAY, NIGHT, WHITE, Color
 from mmemo.report.video.sizes import VideoStyle
 from mmemo.report.video.strip import Strip
-from mmemo.speech.transcript import Line
+from mmemo.speech.line import Line
 
 if TYPE_CHECKING:
     from mmemo.result import EmotionResult, Person

@@ -43,7 +43,8 @@ def save_video(
     stop = end if end < info.duration - 0.01 else None
     pictures = _annotate(result, media.frames(source, result.start, stop), anonymize, progress)
     rate = round(info.video.frame_rate) if info.video and info.video.frame_rate else 25
-    sound = SoundOf(source, result.start, stop) if info.audio is not None else None
+    track = None if result.settings is None else result.settings.audio_track
+    sound = SoundOf(source, result.start, stop, track) if info.audio is not None else None
     return media.write_video(path, pictures, sound, rate=max(1, rate))
 
 

@@ -22,7 +22,8 @@ from mmemo.notes import Note
 from mmemo.report.html.affect_plane import affect_points
 from mmemo.report.html.page import page
 from mmemo.result import ModalityScores, Segment
-from mmemo.speech.transcript import Line, Transcript
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import Transcript
 
 pytestmark = pytest.mark.slow
 
