@@ -17,10 +17,10 @@ from mmemo.document import from_document
 from mmemo.encoders.base import Encoder, Encoding, Gradients, concatenate
 from mmemo.encoders.network_classifier import ExportedNetwork, NetworkClassifier, Parts
 from mmemo.encoders.text.architecture import TextArchitecture
-from mmemo.encoders.text.emoji_names import NamedText, holds_words, name_emoji
 from mmemo.errors import WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
+from mmemo.speech.emoji_names import NamedText, holds_words, name_emoji
 
 if TYPE_CHECKING:
     import torch
@@ -169,13 +169,11 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         """The encoder that reads a text: this one, or the multilingual one.
 
         None without words (letters or emoji), with words known to be in a language that neither was trained on, or, of
-        an unknown one, with mostly non-Latin letters that this one does not know. Emoji alone are in no language.
+        an unknown one, with mostly non-Latin letters that this one does not know. Emoji alone are in any language.
         """
         if text is None or not holds_words(text.text):
             return None
         letters = [character for character in text.text if character.isalpha()]
-        if not letters:
-            return self
         # Latin letters end at U+024F; beyond them an English vocabulary has single characters at best
         latin = 2 * sum(character <= "\u024f" for character in letters) >= len(letters)
         if text.language in self.languages or text.language is None:
@@ -185,7 +183,9 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         else:
             language = text.language
         other = self.multilingual
-        return other if other is not None and (language is None or language in other.languages) else None
+        if other is not None and (language is None or language in other.languages):
+            return other
+        return None if letters else self
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64 of the window's words; None where `reader` finds no encoder for them.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 MOST = 2
 """How often one emoji is named in a text; a row of twenty says no more, and would fill the network's input."""
-_PICTURE = re.compile("[\u2600-\u27bf\u2b50\U0001f000-\U0001faff]")
-"""A character of every emoji that shows something. Arrows, squares, keycaps and signs such as © are left as they are."""
+PICTURE = re.compile("[\u2600-\u27bf\u2b50\U0001f000-\U0001faff]\ufe0f?")
+"""A part of every emoji that shows something. Arrows, squares, keycaps and signs such as © are left as they are."""
 _SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
 
 
@@ -46,17 +46,17 @@ def name_emoji(text: str, language: str | None = None, read: Sequence[str] = ("e
         read: the languages that the network reads. The names are in the text's language if it is one of these and the
             CLDR names are at hand in it, else in English, or in another of these.
 
-    >>> from mmemo.encoders.text.emoji_names import name_emoji
+    >>> from mmemo.speech.emoji_names import name_emoji
     >>> name_emoji("I have my exam today 😭").text
     'I have my exam today loudly crying face'
     >>> name_emoji("👍🏽!", "es", ("en", "es")).text
     'pulgar hacia arriba !'
     """
-    if not _PICTURE.search(text):
+    if not PICTURE.search(text):
         return NamedText(text)
     import emoji  # its tables take a moment to load
 
-    found = [match for match in emoji.emoji_list(text) if _PICTURE.search(match["emoji"])]
+    found = [match for match in emoji.emoji_list(text) if PICTURE.search(match["emoji"])]
     if not found:
         return NamedText(text)
     spoken = next((one for one in (language, "en", *read) if one in read and one in emoji.LANGUAGES), "en")
