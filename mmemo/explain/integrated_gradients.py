@@ -22,7 +22,7 @@ from mmemo.files import replacing_file
 from mmemo.model import EmotionModel
 from mmemo.pretrained import load_model
 from mmemo.result import EmotionResult, Scores
-from mmemo.speech.transcript import words_between
+from mmemo.speech.transcript import given, words_between
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -187,7 +187,7 @@ def text(
     if isinstance(encoder, TextEncoder):
         encoder = encoder.reader(evidence)
     ids = None if encoder is None else encoder.prepare(Evidence(start, start, text=evidence))
-    if encoder is None or ids is None:
+    if encoder is None or ids is None or evidence is None:
         raise MissingStreamError("There are no words to explain: none at all, or not in a language of the encoder.")
     require_extra("Explaining words", "explain", "captum", "torch")
     if isinstance(encoder, TextEncoder):
@@ -196,7 +196,7 @@ def text(
     scores = encoder.labels.scores(softmax(loaded.calibrate_logits("text", logits).astype(float)))
     label = label or max(scores, key=lambda name: scores[name])
     weights, without = attributions(encoder, ids, label, loaded.temperatures["text"], loaded.priors.get("text"))
-    spans = encoder.spans(evidence.text)
+    spans = encoder.spans(evidence.text, evidence.language)
     words = _by_word(evidence.text, spans, weights[len(weights) - len(spans) :])
     return TextExplanation(label, scores[label], scores, words, without, start)
 
@@ -254,10 +254,10 @@ def _by_word(text: str, spans: list[tuple[int, int]], weights: np.ndarray) -> tu
     return tuple(WordWeight(word[0], weight) for word, weight in zip(words, sums, strict=True))
 
 
-def _locate(source: EmotionResult | str, at: Seconds | None) -> tuple[Seconds, TextEvidence]:
+def _locate(source: EmotionResult | str, at: Seconds | None) -> tuple[Seconds, TextEvidence | None]:
     """Start of the words to explain, and the words."""
     if isinstance(source, str):
-        return 0.0, TextEvidence(" ".join(source.split()), None, 1.0, 1.0)
+        return 0.0, words_between(given(source, 0.0), 0.0, 0.0)
     if source.transcript is None or "text" not in source.modalities:
         raise MissingStreamError("This result has no words that were scored, so there is nothing to explain.")
     spoken = [segment for segment in source.segments if "text" in segment.modalities]
@@ -266,6 +266,4 @@ def _locate(source: EmotionResult | str, at: Seconds | None) -> tuple[Seconds, T
     if not spoken:
         raise MissingStreamError(f"There are no words at {at} s. Give another time with at=….")
     best = max(spoken, key=lambda segment: max(segment.modalities["text"].scores.values()))
-    evidence = words_between(source.transcript, best.start, best.end)
-    assert evidence is not None
-    return best.start, evidence
+    return best.start, words_between(source.transcript, best.start, best.end)

@@ -515,7 +515,7 @@ def _language_notes(transcript: Transcript | None, encoder: Encoder | None) -> l
     """Notes on the language of words that were scored."""
     if transcript is None:
         return []
-    if transcript.language is None:
+    if transcript.language is None and any(map(str.isalpha, transcript.text)):
         message = (
             "The words are too few to tell their language, so they count less. Name it in the file (clip.en.srt) or "
             "the Clip (language=)."

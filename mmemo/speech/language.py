@@ -9,6 +9,7 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmemo.errors import ArgumentError
+from mmemo.speech.emoji_names import PICTURE
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -88,7 +89,7 @@ def detect_language(text: str) -> Detected:
     words = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*", text)
     if not words:
         return Detected(None, 1.0)
-    ranked = _identifier().rank(text)
+    ranked = _identifier().rank(PICTURE.sub("", text).strip())  # emoji are in no language, and dilute it
     best, probability = ranked[0]
     english = dict(ranked)["en"]
     if len(words) >= FEWEST and english >= ENGLISH:

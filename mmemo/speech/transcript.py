@@ -239,7 +239,7 @@ def words_between(
 
     Of a line longer than `LONG` only the words spoken in the window and shortly before and after: by their times where
     these are known, else by their share of the letters. The coverage is the share of the window with a line in it; the
-    confidence is the lines' mean, weighted by their overlap with the window, and less (`UNDECIDED`) for words in an
+    confidence is the lines' mean, weighted by their overlap with the window, and less (`UNDECIDED`) for letters in an
     unknown language. The context are the lines before.
 
     Args:
@@ -271,11 +271,12 @@ def _evidence(transcript: Transcript, lines: Sequence[Line], start: Seconds, end
         confidence = sum(line.confidence * o for line, o in zip(lines, overlaps, strict=True)) / total
     else:
         confidence = sum(line.confidence for line in lines) / len(lines)
-    confidence *= UNDECIDED if transcript.language is None else 1.0
     coverage = covered / (end - start) if end > start else 1.0
     text = " ".join(part for line in lines if (part := _part(line, start - AROUND, end + AROUND)))
     if not text:
         return None
+    if transcript.language is None and any(map(str.isalpha, text)):  # emoji are in no language
+        confidence *= UNDECIDED
     speakers = {line.speaker for line in lines}
     return TextEvidence(
         text,

@@ -119,6 +119,13 @@ def test_of_a_result_the_window_with_the_clearest_words(model: EmotionModel, tmp
         mmemo.explain.text(result, at=99.0, model=model)
 
 
+def test_emoji_are_shown_as_they_were_written(model: EmotionModel) -> None:
+    line = "My exam is today \U0001f62d, I know."
+    why = mmemo.explain.text(line, label="sadness", model=model)
+    assert why.text == line
+    assert max(why.words, key=lambda word: word.weight).text == "\U0001f62d, "
+
+
 def test_what_goes_wrong(model: EmotionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ArgumentError, match="joy"):
         mmemo.explain.text(LINE, label="joy", model=model)

@@ -297,6 +297,11 @@ class TestGiven:
         assert evidence is not None
         assert (evidence.text, evidence.coverage, evidence.confidence) == ("What? No!", 1.0, UNDECIDED)
 
+    def test_emoji_need_no_language(self) -> None:
+        evidence = words_between(given("\U0001f621", 0.0), 0.0, 0.0)
+        assert evidence is not None
+        assert (evidence.text, evidence.language, evidence.confidence) == ("\U0001f621", None, 1.0)
+
     def test_blank(self) -> None:
         assert words_between(given(" \n ", 5.0), 0.0, 5.0) is None
 

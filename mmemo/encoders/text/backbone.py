@@ -28,6 +28,7 @@ from mmemo.labels import (
     LabelMapping,
     LabelSet,
 )
+from mmemo.speech.emoji_names import NamedText, holds_words, name_emoji
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +62,7 @@ class HuggingFaceText:
     Attributes:
         names: the classes of the logits, as the checkpoint names them.
         dim: D, the width of a token.
+        reads_emoji: whether its tokenizer has pieces for them; otherwise they are read by their names.
 
     Raises:
         MissingExtraError: if transformers is not installed.
@@ -102,6 +104,7 @@ class HuggingFaceText:
         self._multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
         self.positions = max_tokens(config, self._tokenizer)
         self.dim = int(config.hidden_size)
+        self.reads_emoji = self._tokenizer.unk_token_id not in self._tokenizer("😭")["input_ids"]
 
     def tokenize(self, text: str) -> np.ndarray:
         """Token ids (T,) int64, special ones included; longer texts are cut."""
@@ -184,7 +187,7 @@ class TextBackboneEncoder:
     >>> from mmemo.evidence import Evidence, TextEvidence
     >>> from mmemo.labels import EKMAN7, LabelMapping, LabelSet
     >>> class Exclamations:  # any class of the shape of HuggingFaceText
-    ...     names, dim, bare, device = ("calm", "excited"), 1, False, "cpu"
+    ...     names, dim, bare, device, reads_emoji = ("calm", "excited"), 1, False, "cpu", True
     ...     def tokenize(self, text):
     ...         return np.array([ord(character) for character in text])
     ...     def __call__(self, ids, mask):
@@ -225,13 +228,14 @@ class TextBackboneEncoder:
         return self.languages is None or language in self.languages
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
-        """Token ids (T,) int64; None without words, or with words known to be in a language it was not trained on."""
+        """Token ids (T,) int64; None without words, or with letters known to be in a language it was not trained on."""
         text = evidence.text
-        if text is None or not any(character.isalpha() for character in text.text):
+        if text is None or not holds_words(text.text):
             return None
-        if text.language is not None and not self.reads(text.language):
+        foreign = text.language is not None and not self.reads(text.language)
+        if foreign and any(map(str.isalpha, text.text)):
             return None
-        return self._backbone.tokenize(text.text)
+        return self._backbone.tokenize(self._named(text.text, text.language).text)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them, and log scores after the mapping.
@@ -250,9 +254,15 @@ class TextBackboneEncoder:
             return Encoding(tokens, mask, np.zeros((len(batch), len(self.labels)), np.float32))
         return Encoding(tokens, mask, map_scores(logits, self.mapping))
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
+    def spans(self, text: str, language: str | None = None) -> list[tuple[int, int]]:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones."""
-        return self._backbone.spans(text)
+        named = self._named(text, language)
+        return [named.original(span) for span in self._backbone.spans(named.text)]
+
+    def _named(self, text: str, language: str | None) -> NamedText:
+        if self._backbone.reads_emoji:
+            return NamedText(text)
+        return name_emoji(text, language, self.languages or (language or "en",))
 
     def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
         """The differentiable part for one label, by its index in `labels`.

@@ -20,6 +20,7 @@ from mmemo.encoders.text.architecture import TextArchitecture
 from mmemo.errors import WeightsError
 from mmemo.evidence import Evidence, TextEvidence, Turn
 from mmemo.labels import EKMAN7, LabelSet
+from mmemo.speech.emoji_names import NamedText, holds_words, name_emoji
 
 if TYPE_CHECKING:
     import torch
@@ -116,17 +117,20 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             return TextBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
         return load_text_backbone(name_or_path, **settings)
 
-    def tokenize(self, text: str, context: Sequence[Turn] = (), speaker: str | None = None) -> np.ndarray:
+    def tokenize(
+        self, text: str, context: Sequence[Turn] = (), speaker: str | None = None, language: str | None = None
+    ) -> np.ndarray:
         """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions.
 
         Args:
-            text: the line to be scored.
+            text: the line to be scored; its emoji are read by their names.
             context: the lines before it, oldest first. They precede the text, with a separator between, each marked
                 with its speaker: "A" for ``speaker``, "B", "C" … for others, "-" for an unknown one.
             speaker: of ``text``.
+            language: of ``text``, ISO 639-1, for the names of emoji; None where it is not known.
         """
         longest = self.architecture.positions
-        line = self.tokenizer.encode(text[: 20 * longest]).ids
+        line = self.tokenizer.encode(self._named(text, language).text).ids
         if len(line) > longest:
             line = [*line[: longest - 1], self.separator]
         before: list[int] = []
@@ -134,7 +138,8 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         for marked in reversed(_marked(context[-CONTEXT:], speaker)):
             if len(before) >= room:
                 break
-            turn = self.tokenizer.encode(marked[-20 * longest :], add_special_tokens=False).ids
+            named = name_emoji(marked[-20 * longest :], language, self.languages).text
+            turn = self.tokenizer.encode(named, add_special_tokens=False).ids
             before = [*turn[-(room - len(before)) :], *before]
         if before:
             line = [line[0], *before, self.separator, *line[1:]]
@@ -167,12 +172,12 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
     def reader(self, text: TextEvidence | None) -> TextEncoder | None:
         """The encoder that reads a text: this one, or the multilingual one.
 
-        None without words, without a letter, with words known to be in a language that neither was trained on, or, of
-        an unknown one, with mostly non-Latin letters that this one does not know.
+        None without words (letters or emoji), with words known to be in a language that neither was trained on, or, of
+        an unknown one, with mostly non-Latin letters that this one does not know. Emoji alone are in any language.
         """
-        letters = [character for character in text.text if character.isalpha()] if text is not None else []
-        if text is None or not letters:
+        if text is None or not holds_words(text.text):
             return None
+        letters = [character for character in text.text if character.isalpha()]
         # Latin letters end at U+024F; beyond them an English vocabulary has single characters at best
         latin = 2 * sum(character <= "\u024f" for character in letters) >= len(letters)
         if text.language in self.languages or text.language is None:
@@ -182,7 +187,9 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         else:
             language = text.language
         other = self.multilingual
-        return other if other is not None and (language is None or language in other.languages) else None
+        if other is not None and (language is None or language in other.languages):
+            return other
+        return None if letters else self
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64 of the window's words; None where `reader` finds no encoder for them.
@@ -194,7 +201,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         if text is None or reader is None:
             return None
         before = text.context[-reader.context :] if reader.context else ()
-        ids = reader.tokenize(text.text, before, text.speaker)
+        ids = reader.tokenize(text.text, before, text.speaker, text.language)
         return ids if reader is self else ids + self.architecture.vocabulary
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
@@ -216,11 +223,14 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             encodings.append(Encoding(tokens, mask, logits, affect=affect[0] if affect else None))
         return encodings[0] if len(encodings) == 1 else concatenate(encodings)
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
+    def spans(self, text: str, language: str | None = None) -> list[tuple[int, int]]:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones, none for those that are cut off."""
-        longest = self.architecture.positions
-        spans = self.tokenizer.encode(text[: 20 * longest]).offsets
-        return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else list(spans)
+        longest, named = self.architecture.positions, self._named(text, language)
+        spans = [named.original(span) for span in self.tokenizer.encode(named.text).offsets]
+        return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else spans
+
+    def _named(self, text: str, language: str | None) -> NamedText:
+        return name_emoji(text[: 20 * self.architecture.positions], language, self.languages)
 
     def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
         """The differentiable part for one label, by its index in `labels`.

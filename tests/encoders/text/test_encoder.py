@@ -82,7 +82,7 @@ class TestContract:
 
 
 class TestAbsence:
-    @pytest.mark.parametrize("text", ["", "  \n", "...", "?!", "12:30", "\U0001f600"])
+    @pytest.mark.parametrize("text", ["", "  \n", "...", "?!", "12:30", "\u2605 \u266a"])
     def test_no_words(self, encoder: TextEncoder, text: str) -> None:
         assert encoder.prepare(said(text)) is None
 
@@ -99,6 +99,31 @@ class TestAbsence:
 
     def test_unknown_language_is_read(self, encoder: TextEncoder) -> None:
         assert encoder.prepare(said("What a café!", None)) is not None
+
+
+class TestEmoji:
+    def test_they_shift_the_scores(self, encoder: TextEncoder) -> None:
+        plain, crying, party = scores(
+            encoder, *(f"I have my exam today{emoji}" for emoji in ("", " \U0001f62d", " \U0001f389"))
+        )
+        sadness, happiness = EKMAN7.index("sadness"), EKMAN7.index("happiness")
+        assert crying[sadness] > plain[sadness] + 0.1
+        assert party[happiness] > crying[happiness] + 0.1
+
+    @pytest.mark.parametrize("language", ["en", None, "ja"])
+    def test_alone_they_are_evidence_in_any_language(self, encoder: TextEncoder, language: str | None) -> None:
+        ids = encoder.prepare(said("\U0001f621", language))
+        assert EKMAN7[int(encoder.encode([ids]).logits[0].argmax())] == "anger"
+
+    def test_spans_are_in_the_text_as_it_was_given(self, encoder: TextEncoder) -> None:
+        text = "Oh no\U0001f62d! Late."
+        pieces = [text[start:end] for start, end in encoder.spans(text)]
+        assert pieces == ["", "Oh", "no", *["\U0001f62d"] * (len(pieces) - 7), "!", "Late", ".", ""]
+        assert len(pieces) == len(encoder.tokenize(text)) > 9
+
+    def test_in_the_lines_before(self, encoder: TextEncoder) -> None:
+        named = encoder.tokenize("Why?", [Turn("loudly crying face")])
+        np.testing.assert_array_equal(encoder.tokenize("Why?", [Turn("\U0001f62d")]), named)
 
 
 class TestBadInput:

@@ -134,6 +134,15 @@ def test_which_texts_are_read(both: TextEncoder) -> None:
     assert both.reader(said("Hello", None).text) is both
 
 
+def test_emoji_have_names_in_the_language_of_the_text(both: TextEncoder) -> None:
+    chinese = other()
+    named = chinese.tokenize("\u4f60\u597d \u653e\u58f0\u5927\u54ed") + both.architecture.vocabulary
+    np.testing.assert_array_equal(prepared(both, "\u4f60\u597d \U0001f62d", "zh"), named)
+    assert chinese.spans("\u4f60\u597d \U0001f62d", "zh")[-2][1] == 4
+    assert both.reader(said("\U0001f62d", None).text) is both
+    assert both.reader(said("\U0001f62d", "zh").text) is both.multilingual
+
+
 def test_weak_languages_are_those_of_the_card_and_english_is_not_looked_up(folder: Path) -> None:
     encoder = TextEncoder.load(folder)
     assert not encoder.reads_poorly("en")
@@ -165,6 +174,7 @@ def test_a_result_names_unknown_and_weak_languages(both: TextEncoder) -> None:
     assert notes("I am so happy today.") == []
     assert notes("te odio") == ["unknown-language"]
     assert notes("te odio", "es") == []
+    assert notes("\U0001f621 !") == []
     assert notes("\u4f60\u597d", "zh") == ["weak-language"]
 
 
