@@ -196,7 +196,7 @@ def text(
     scores = encoder.labels.scores(softmax(loaded.calibrate_logits("text", logits).astype(float)))
     label = label or max(scores, key=lambda name: scores[name])
     weights, without = attributions(encoder, ids, label, loaded.temperatures["text"], loaded.priors.get("text"))
-    spans = encoder.spans(evidence.text, evidence.language)
+    spans = encoder.spans(evidence.text)
     words = _by_word(evidence.text, spans, weights[len(weights) - len(spans) :])
     return TextExplanation(label, scores[label], scores, words, without, start)
 

@@ -103,11 +103,6 @@ class WindowScores:
             [self.vocal_burst[row] for row in rows] if self.vocal_burst else [],
         )
 
-    def extend(self, other: WindowScores) -> None:
-        """Append the windows of another one."""
-        for name, values in vars(other).items():
-            getattr(self, name).extend(values)
-
     def share(self, total: Seconds) -> float:
         """Coverage of a clip whose windows last ``total`` seconds together, 0 to 1."""
         if total == 0:

@@ -38,18 +38,17 @@ def holds_words(text: str) -> bool:
     return any(map(str.isalpha, text)) or name_emoji(text).places is not None
 
 
-def name_emoji(text: str, language: str | None = None, read: Sequence[str] = ("en",)) -> NamedText:
+def name_emoji(text: str, languages: Sequence[str] = ("en",)) -> NamedText:
     """A text with the names of its emoji in their place, without skin tones; a third one of a kind is left out.
 
     Args:
-        language: of the text, ISO 639-1; None where it is not known.
-        read: the languages that the network reads. The names are in the text's language if it is one of these and the
-            CLDR names are at hand in it, else in English, or in another of these.
+        languages: that the network reads, ISO 639-1. The names are in English if it is one of these, else in the first
+            one that CLDR names are at hand in.
 
     >>> from mmemo.speech.emoji_names import name_emoji
     >>> name_emoji("I have my exam today 😭").text
     'I have my exam today loudly crying face'
-    >>> name_emoji("👍🏽!", "es", ("en", "es")).text
+    >>> name_emoji("👍🏽!", ("es",)).text
     'pulgar hacia arriba !'
     """
     if not PICTURE.search(text):
@@ -59,7 +58,7 @@ def name_emoji(text: str, language: str | None = None, read: Sequence[str] = ("e
     found = [match for match in emoji.emoji_list(text) if PICTURE.search(match["emoji"])]
     if not found:
         return NamedText(text)
-    spoken = next((one for one in (language, "en", *read) if one in read and one in emoji.LANGUAGES), "en")
+    spoken = next((one for one in ("en", *languages) if one in languages and one in emoji.LANGUAGES), "en")
     emoji.config.load_language(spoken)
     named, past = "", 0
     places: list[tuple[int, int]] = []

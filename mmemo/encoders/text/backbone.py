@@ -235,7 +235,7 @@ class TextBackboneEncoder:
         foreign = text.language is not None and not self.reads(text.language)
         if foreign and any(map(str.isalpha, text.text)):
             return None
-        return self._backbone.tokenize(self._named(text.text, text.language).text)
+        return self._backbone.tokenize(self._named(text.text).text)
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
         """Encode B prepared windows: tokens (B, T, D) with T the longest of them, and log scores after the mapping.
@@ -254,15 +254,13 @@ class TextBackboneEncoder:
             return Encoding(tokens, mask, np.zeros((len(batch), len(self.labels)), np.float32))
         return Encoding(tokens, mask, map_scores(logits, self.mapping))
 
-    def spans(self, text: str, language: str | None = None) -> list[tuple[int, int]]:
+    def spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones."""
-        named = self._named(text, language)
+        named = self._named(text)
         return [named.original(span) for span in self._backbone.spans(named.text)]
 
-    def _named(self, text: str, language: str | None) -> NamedText:
-        if self._backbone.reads_emoji:
-            return NamedText(text)
-        return name_emoji(text, language, self.languages or (language or "en",))
+    def _named(self, text: str) -> NamedText:
+        return NamedText(text) if self._backbone.reads_emoji else name_emoji(text, self.languages or ("en",))
 
     def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
         """The differentiable part for one label, by its index in `labels`.

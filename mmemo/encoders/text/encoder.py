@@ -117,9 +117,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             return TextBackboneEncoder.load(Path(name_or_path).expanduser(), **settings)
         return load_text_backbone(name_or_path, **settings)
 
-    def tokenize(
-        self, text: str, context: Sequence[Turn] = (), speaker: str | None = None, language: str | None = None
-    ) -> np.ndarray:
+    def tokenize(self, text: str, context: Sequence[Turn] = (), speaker: str | None = None) -> np.ndarray:
         """Token ids (T,) int64 of ``text``, special ones included; T is at most the network's positions.
 
         Args:
@@ -127,10 +125,9 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             context: the lines before it, oldest first. They precede the text, with a separator between, each marked
                 with its speaker: "A" for ``speaker``, "B", "C" … for others, "-" for an unknown one.
             speaker: of ``text``.
-            language: of ``text``, ISO 639-1, for the names of emoji; None where it is not known.
         """
         longest = self.architecture.positions
-        line = self.tokenizer.encode(self._named(text, language).text).ids
+        line = self.tokenizer.encode(self._named(text).text).ids
         if len(line) > longest:
             line = [*line[: longest - 1], self.separator]
         before: list[int] = []
@@ -138,7 +135,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         for marked in reversed(_marked(context[-CONTEXT:], speaker)):
             if len(before) >= room:
                 break
-            named = name_emoji(marked[-20 * longest :], language, self.languages).text
+            named = name_emoji(marked[-20 * longest :], self.languages).text
             turn = self.tokenizer.encode(named, add_special_tokens=False).ids
             before = [*turn[-(room - len(before)) :], *before]
         if before:
@@ -201,7 +198,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         if text is None or reader is None:
             return None
         before = text.context[-reader.context :] if reader.context else ()
-        ids = reader.tokenize(text.text, before, text.speaker, text.language)
+        ids = reader.tokenize(text.text, before, text.speaker)
         return ids if reader is self else ids + self.architecture.vocabulary
 
     def encode(self, batch: Sequence[np.ndarray]) -> Encoding:
@@ -223,14 +220,14 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
             encodings.append(Encoding(tokens, mask, logits, affect=affect[0] if affect else None))
         return encodings[0] if len(encodings) == 1 else concatenate(encodings)
 
-    def spans(self, text: str, language: str | None = None) -> list[tuple[int, int]]:
+    def spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end in ``text`` of each of its tokens; (0, 0) for special ones, none for those that are cut off."""
-        longest, named = self.architecture.positions, self._named(text, language)
+        longest, named = self.architecture.positions, self._named(text)
         spans = [named.original(span) for span in self.tokenizer.encode(named.text).offsets]
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else spans
 
-    def _named(self, text: str, language: str | None) -> NamedText:
-        return name_emoji(text[: 20 * self.architecture.positions], language, self.languages)
+    def _named(self, text: str) -> NamedText:
+        return name_emoji(text[: 20 * self.architecture.positions], self.languages)
 
     def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
         """The differentiable part for one label, by its index in `labels`.
