@@ -21,7 +21,7 @@ addEventListener("pagehide", () => stop());
 /** Runs what may fail, shows why it did, and holds the buttons meanwhile. */
 async function guarded(work) {
   tell("");
-  $("camera").disabled = $("picture").disabled = true;
+  $("camera").disabled = $("picture").disabled = $("listen").disabled = true;
   try {
     await work();
   } catch (problem) {
@@ -29,6 +29,7 @@ async function guarded(work) {
     tell(problem instanceof Problem ? problem.message : texts.problems.failed(problem.message));
   }
   $("camera").disabled = $("picture").disabled = false;
+  $("listen").disabled = stream !== null;
 }
 
 class Problem extends Error {}
@@ -71,6 +72,7 @@ function stop() {
   $("camera").textContent = texts.start;
   $("camera").classList.remove("on");
   $("rate").textContent = "";
+  $("listen").disabled = false;
   $("voice-part").hidden = true;
 }
 
@@ -100,8 +102,8 @@ function update(begun, box, logs) {
   moments = moments.filter((moment) => now - moment.time < SPAN);
   pen.clearRect(0, 0, canvas.width, canvas.height);
   show(box, moments.map((moment) => moment.logs));
-  ticks = [...ticks.filter((tick) => now - tick < 2000), now];
-  if (ticks.length < 3) return;
+  ticks = [...ticks, now].slice(-2 * RATE);
+  if (ticks.length < 2) return;
   const rate = (ticks.length - 1) / (now - ticks[0]) * 1000;
   $("rate").textContent = texts.rate(rate.toFixed(1), Math.round(now - begun));
 }
