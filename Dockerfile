@@ -9,8 +9,8 @@ RUN python -m venv /opt/mmemo \
 
 FROM python:3.11-slim
 COPY --from=build /opt/mmemo /opt/mmemo
-RUN useradd --create-home mmemo
-USER mmemo
+RUN useradd --create-home --uid 10001 mmemo
+USER 10001
 WORKDIR /home/mmemo
 ENV PATH=/opt/mmemo/bin:$PATH PYTHONUNBUFFERED=1
 # Without the token each request is refused with 401, by a server that is well.

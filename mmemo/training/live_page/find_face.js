@@ -97,41 +97,45 @@ function inverted({a, b, u, v}) {
   return (x, y) => [(a * (x - u) + b * (y - v)) / size, (a * (y - v) - b * (x - u)) / size];
 }
 
-/** The square piece (RGB) of an image that a transform shows; it shrinks by the mean. Gray, or repeated, at the rim. */
+/** The square piece (RGB) of an image that a transform shows; it shrinks by the mean. Beyond the rim it is
+    gray; or repeats the rim, and is shrunken more finely. */
 function cut({data, width, height}, matrix, size, repeat) {
-  const factor = Math.max(1, Math.ceil(1 / Math.hypot(matrix.a, matrix.b))), back = inverted(matrix);
-  const square = new Uint8Array(3 * size * size), shift = (factor - 1) / 2, sum = [0, 0, 0];
-  const [right, down] = [[1, 0], [0, 1]].map(([x, y]) => {
-    const [[px, py], [ox, oy]] = [back(x, y), back(0, 0)];
-    return [(px - ox) / factor, (py - oy) / factor];
-  });
-  const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height;
-  const clamp = (value, most) => value < 0 ? 0 : value > most ? most : value;
-  const pixel = (x, y, channel) => repeat || inside(x, y)
-    ? data[4 * (clamp(y, height - 1) * width + clamp(x, width - 1)) + channel] : 128;
+  const shrink = 1 / Math.hypot(matrix.a, matrix.b), factor = Math.max(1, repeat ? Math.ceil(shrink) : Math.floor(shrink));
+  const back = inverted(matrix), parts = factor * factor;
+  const square = new Uint8Array(3 * size * size), shift = (factor - 1) / 2 / factor;
+  const [ox, oy] = back(0, 0), [x1, y1] = back(1 / factor, 0), dx = x1 - ox, dy = y1 - oy;  // one step right; down is (-dy, dx)
+  const at = (x, y) => 4 * (Math.min(Math.max(y, 0), height - 1) * width + Math.min(Math.max(x, 0), width - 1));
+  const gray = (x, y) => !repeat && (x < 0 || y < 0 || x >= width || y >= height);
   for (let row = 0, place = 0; row < size; row += 1) {
-    for (let column = 0; column < size; column += 1) {
-      const [x0, y0] = back(column - shift / factor, row - shift / factor);
-      sum[0] = sum[1] = sum[2] = 0;
-      for (let j = 0; j < factor; j += 1) {
-        for (let i = 0; i < factor; i += 1) {
-          const x = x0 + i * right[0] + j * down[0], y = y0 + i * right[1] + j * down[1];
-          const left = Math.floor(x), top = Math.floor(y), fx = x - left, fy = y - top;
-          const w0 = (1 - fx) * (1 - fy), w1 = fx * (1 - fy), w2 = (1 - fx) * fy, w3 = fx * fy;
-          if (left >= 0 && top >= 0 && left < width - 1 && top < height - 1) {
-            const first = 4 * (top * width + left), below = first + 4 * width;
-            sum[0] += w0 * data[first] + w1 * data[first + 4] + w2 * data[below] + w3 * data[below + 4];
-            sum[1] += w0 * data[first + 1] + w1 * data[first + 5] + w2 * data[below + 1] + w3 * data[below + 5];
-            sum[2] += w0 * data[first + 2] + w1 * data[first + 6] + w2 * data[below + 2] + w3 * data[below + 6];
-          } else {
-            for (let channel = 0; channel < 3; channel += 1) {
-              sum[channel] += w0 * pixel(left, top, channel) + w1 * pixel(left + 1, top, channel)
-                + w2 * pixel(left, top + 1, channel) + w3 * pixel(left + 1, top + 1, channel);
-            }
+    for (let column = 0; column < size; column += 1, place += 3) {
+      const [x0, y0] = back(column - shift, row - shift);
+      let red = 0, green = 0, blue = 0;
+      for (let part = 0; part < parts; part += 1) {
+        const right = part % factor, down = (part - right) / factor;
+        const x = x0 + right * dx - down * dy, y = y0 + right * dy + down * dx;
+        const left = Math.floor(x), top = Math.floor(y), fx = x - left, fy = y - top;
+        const w0 = (1 - fx) * (1 - fy), w1 = fx * (1 - fy), w2 = (1 - fx) * fy, w3 = fx * fy;
+        if (left >= 0 && top >= 0 && left < width - 1 && top < height - 1) {
+          const p = 4 * (top * width + left), q = p + 4 * width;
+          red += w0 * data[p] + w1 * data[p + 4] + w2 * data[q] + w3 * data[q + 4];
+          green += w0 * data[p + 1] + w1 * data[p + 5] + w2 * data[q + 1] + w3 * data[q + 5];
+          blue += w0 * data[p + 2] + w1 * data[p + 6] + w2 * data[q + 2] + w3 * data[q + 6];
+        } else if (!repeat && (left < -1 || top < -1 || left >= width || top >= height)) {
+          red += 128;
+          green += 128;
+          blue += 128;
+        } else {
+          for (const [px, py, weight] of [[left, top, w0], [left + 1, top, w1], [left, top + 1, w2], [left + 1, top + 1, w3]]) {
+            const p = at(px, py), beyond = gray(px, py);
+            red += weight * (beyond ? 128 : data[p]);
+            green += weight * (beyond ? 128 : data[p + 1]);
+            blue += weight * (beyond ? 128 : data[p + 2]);
           }
         }
       }
-      for (let channel = 0; channel < 3; channel += 1) square[place++] = Math.round(sum[channel] / (factor * factor));
+      square[place] = Math.round(red / parts);
+      square[place + 1] = Math.round(green / parts);
+      square[place + 2] = Math.round(blue / parts);
     }
   }
   return square;

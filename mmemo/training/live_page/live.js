@@ -21,7 +21,7 @@ addEventListener("pagehide", () => stop());
 /** Runs what may fail, shows why it did, and holds the buttons meanwhile. */
 async function guarded(work) {
   tell("");
-  $("camera").disabled = $("picture").disabled = true;
+  $("camera").disabled = $("picture").disabled = $("listen").disabled = true;
   try {
     await work();
   } catch (problem) {
@@ -29,6 +29,7 @@ async function guarded(work) {
     tell(problem instanceof Problem ? problem.message : texts.problems.failed(problem.message));
   }
   $("camera").disabled = $("picture").disabled = false;
+  $("listen").disabled = stream !== null;
 }
 
 class Problem extends Error {}
@@ -47,7 +48,13 @@ async function start() {
   video.srcObject = stream;
   await Promise.all([face, video.play()]);
   if (stream !== own) return;
-  if ($("listen").checked) await listen().catch((problem) => tell(texts.problems.silent(problem.message)));
+  if ($("listen").checked) {
+    await listen(own).catch((problem) => {
+      silence();
+      tell(texts.problems.silent(problem.message));
+    });
+    if (stream !== own) return;
+  }
   $("view").className = "view live";
   $("camera").textContent = texts.stop;
   $("camera").classList.add("on");
@@ -63,15 +70,29 @@ async function device(wanted, name) {
 }
 
 function stop() {
-  for (const one of [stream, sound?.stream]) one?.getTracks().forEach((track) => { track.onended = null; track.stop(); });
-  sound?.context.close();
-  stream = sound = video.srcObject = null;
+  silence();
+  end(stream);
+  stream = video.srcObject = null;
   moments = [];
   ticks = [];
   $("camera").textContent = texts.start;
   $("camera").classList.remove("on");
   $("rate").textContent = "";
+  $("listen").disabled = false;
+}
+
+function silence() {
+  end(sound?.stream);
+  sound?.context?.close();
+  sound = null;
   $("voice-part").hidden = true;
+}
+
+function end(devices) {
+  for (const track of devices?.getTracks() ?? []) {
+    track.onended = null;
+    track.stop();
+  }
 }
 
 /** Scores the pictures of the camera: while one is scored, the face of the next one is searched for. */
@@ -100,8 +121,8 @@ function update(begun, box, logs) {
   moments = moments.filter((moment) => now - moment.time < SPAN);
   pen.clearRect(0, 0, canvas.width, canvas.height);
   show(box, moments.map((moment) => moment.logs));
-  ticks = [...ticks.filter((tick) => now - tick < 2000), now];
-  if (ticks.length < 3) return;
+  ticks = [...ticks, now].slice(-2 * RATE);
+  if (ticks.length < 2) return;
   const rate = (ticks.length - 1) / (now - ticks[0]) * 1000;
   $("rate").textContent = texts.rate(rate.toFixed(1), Math.round(now - begun));
 }
@@ -121,6 +142,7 @@ async function still(file) {
   const found = await find(...taken(image, image.width, image.height, 2 * SIDE, true));
   const logs = found && await score({crop: found.crop, still: true});
   $("view").className = "view";
+  $("rate").textContent = "";
   pen.drawImage(grab, 0, 0);
   show(found?.box, logs ? [logs] : []);
 }
@@ -191,19 +213,22 @@ function rows(part) {
   }));
 }
 
-async function listen() {
-  const own = stream, worker = await load("score_voice");
+async function listen(own) {
+  if (!settings.voice) throw new Problem(texts.problems.voiceless);
+  const worker = await load("score_voice");
   const raw = {channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false};
   const microphone = await device({audio: raw}, texts.devices.microphone);
-  const context = new AudioContext({sampleRate: settings.voice.sample_rate});
-  sound = {stream: microphone, context};
-  await context.audioWorklet.addModule(new URL("recorder.js", import.meta.url));
+  if (stream !== own) return end(microphone);
+  sound = {stream: microphone};
+  const context = sound.context = new AudioContext({sampleRate: settings.voice.sample_rate});
   let source;
   try {
     source = context.createMediaStreamSource(microphone);
   } catch {
     throw new Problem(texts.problems.resampling);
   }
+  await context.audioWorklet.addModule(new URL("recorder.js", import.meta.url));
+  await context.resume();
   if (stream !== own) return;
   const recorder = new AudioWorkletNode(context, "recorder", {channelCount: 1, channelCountMode: "explicit"});
   fill("voice", [], texts.listening);
@@ -263,6 +288,5 @@ async function loaded(part) {
     worker.postMessage({number: last, message}, transfer);
   });
   await call(settings);
-  $("rate").textContent = "";
   return call;
 }

@@ -34,6 +34,7 @@ export const texts = {
     failed: (detail) => `Scoring has failed (${detail}). Reload the page.`,
     picture: (name) => `${name} can't be read as a picture. Open a JPEG, PNG or WebP file.`,
     lost: (device) => `The ${device} was taken away. Connect it and start again.`,
+    voiceless: "This model has no network for the voice.",
     resampling: "This browser can't give the microphone at 16 kHz, so the voice is not scored. Chrome, Edge and Safari can.",
     NotAllowedError: (device) => `This page may not use the ${device}. Allow it in the address bar, then start again.`,
     NotFoundError: (device) => `No ${device} is connected. Connect one, then start again.`,
