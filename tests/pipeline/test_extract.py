@@ -156,7 +156,7 @@ def test_a_span_after_the_end(clip: Path) -> None:
 
 
 def test_a_transcriber_that_fails_leaves_no_thread(clip: Path) -> None:
-    def fails(segments: object) -> object:
+    def fails(segments: object, language: str | None) -> object:
         raise RuntimeError("no words")
 
     with pytest.raises(RuntimeError, match="no words"):
