@@ -87,7 +87,7 @@ class GrayCropEncoder(FaceFrameEncoder, NetworkClassifier[Network]):
         return gray_crops(face.crops[chosen], self.size)[:, None]
 
     def _forward(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, …, D) and log scores (N, …, K) of images (N, …, 1, S, S); with their mirror images, if so set."""
+        """Features (N, …, D) and log scores (N, …, K) of images (N, …, 1, S, S), with their mirror images if so set."""
         if not self.mirror:
             features, logits = self._run(images)
         else:  # both in one run, which shares its threads better than two
