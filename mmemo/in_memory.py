@@ -23,6 +23,8 @@ from mmemo.reading import reason
 Color = Literal["rgb", "bgr"]
 ASSUMED_RATE = 10.0
 """Pictures a second of a bare list: few enough that every one is used."""
+APART: Seconds = 1.0
+"""From one picture to the next where each stands by itself."""
 _CHANNELS = (1, 3, 4)
 _MOST_CHANNELS = 8
 """Of a sound. A shorter side of an array with more is no side of channels."""
@@ -41,9 +43,10 @@ class Frames:
     Pictures are only referred to, so they must not change while they are analyzed.
 
     Args:
-        pictures: (N, H, W, 3) or gray (N, H, W), a list of (H, W, 3) or (H, W), or PIL images, all of one size. RGB as
-            uint8, or as floats in 0 to 1. Channels may come first, as in torch, and a fourth one, alpha, is dropped.
-            Tensors are taken as arrays. One picture is a still.
+        pictures: (N, H, W, 3) or gray (N, H, W), a list of (H, W, 3) or (H, W), or PIL images. RGB as uint8, or as
+            floats in 0 to 1. Channels may come first, as in torch, and a fourth one, alpha, is dropped. Tensors are
+            taken as arrays. One picture is a still. So is each of several that differ in size: they are no recording,
+            take no ``fps`` or ``times``, and number i stands at i seconds, a segment of its own.
         fps: pictures a second.
         times: (N,) seconds from the start of the recording, and so of its sound, increasing; instead of ``fps``. Of a
             still neither is needed.
@@ -51,8 +54,10 @@ class Frames:
 
     Attributes:
         times: (N,) float64.
-        size: width and height in pixels.
-        duration: seconds to the end of the last picture; 0 for a still.
+        sizes: width and height in pixels, each that occurs once.
+        is_still: whether no picture belongs to the one before.
+        duration: seconds to the end of the last picture; 0 for a single still.
+        notes: what a result must tell of them.
 
     Raises:
         ArgumentError: if shape, type, range, sizes or times don't fit; the message says what was expected and what
@@ -76,14 +81,20 @@ class Frames:
             raise ArgumentError(expected_one_of("color", get_args(Color), color))
         self._color, self.notes = color, tuple[Note, ...]()
         self._pictures = _listed(pictures)
-        sizes = dict.fromkeys(_size(picture) for picture in self._pictures)
-        if len(sizes) > 1:
-            named = " and ".join(f"{width}x{height}" for width, height in list(sizes)[:2])
-            raise ArgumentError(
-                f"Frames: expected pictures of one size, got {named}. For a result of each picture call an Analyzer "
-                "with one after the other."
+        self.sizes = tuple(dict.fromkeys(_size(picture) for picture in self._pictures))
+        self.is_still = len(self._pictures) == 1 or len(self.sizes) > 1
+        if len(self.sizes) > 1:
+            named = " and ".join(f"{width}x{height}" for width, height in self.sizes[:2])
+            if fps is not None or times is not None:
+                raise ArgumentError(
+                    f"Frames: expected pictures of one size with fps=… or times=…, got {named}. Pictures of no "
+                    "recording, each to be scored by itself, need neither."
+                )
+            fps = 1 / APART
+            message = (
+                f"The pictures differ in size ({named}), so each was scored by itself: number i from i seconds on."
             )
-        self.size = next(iter(sizes))
+            self.notes = (Note("separate-pictures", message),)
         self.times, self.duration = _times(len(self._pictures), fps, times)
 
     @property
@@ -106,8 +117,10 @@ class Frames:
         return len(self._pictures)
 
     def __repr__(self) -> str:
+        if len(self.sizes) > 1:
+            return f"<{len(self)} pictures>"
         what = "picture" if len(self) == 1 else f"{len(self)} frames"
-        return f"<{what} {self.size[0]}x{self.size[1]}>"
+        return f"<{what} {self.sizes[0][0]}x{self.sizes[0][1]}>"
 
 
 class Sound:
@@ -218,7 +231,8 @@ def as_media(given: object, color: Color | None = None) -> Media:
     if not isinstance(given, list | tuple):
         array = _array(given)
         pictures = array if array.ndim == 4 else [array]
-    several = len(pictures) > 1
+    pictures = _listed(pictures)
+    several = len(pictures) > 1 and len({_size(picture) for picture in pictures}) == 1
     frames = Frames(pictures, ASSUMED_RATE if several else None, color=color or "rgb")
     if several:
         message = (

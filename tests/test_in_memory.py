@@ -201,7 +201,7 @@ def test_frames_are_those_of_a_lossless_file(folder: Path) -> None:
 def test_frames_have_the_times_that_they_are_given() -> None:
     pictures = Frames([PICTURE] * 3, times=[0.25, 0.5, 1.5])
     assert [frame.time for frame in frames(pictures)] == [0.25, 0.5, 1.5]
-    assert (pictures.duration, pictures.size) == (2.125, (48, 64))
+    assert (pictures.duration, pictures.sizes) == (2.125, ((48, 64),))
     assert pictures.rate == pytest.approx(3 / 1.875)
     assert Frames([PICTURE] * 3, Fraction(30_000, 1001)).duration == pytest.approx(0.1001)  # type: ignore[arg-type]
 
@@ -211,6 +211,23 @@ def test_a_bare_list_of_pictures_is_one_recording_with_a_note() -> None:
     assert (info.kind, info.duration) == ("video", 0.4)
     assert [note.code for note in info.notes] == ["assumed-rate"]
     assert len(list(frames(info.source, max_rate=15.0))) == 4
+
+
+def test_pictures_of_different_sizes_are_each_scored_by_itself(analyzer: Analyzer) -> None:
+    first, nobody = cv2.resize(portrait(), (160, 160)), np.full((90, 70, 3), 128, np.uint8)
+    pair = np.hstack([portrait(), portrait()[:, ::-1]])
+    given = [first, nobody, pair, portrait()]
+    result = analyzer(given)
+    assert (result.source, result.duration) == ("<4 pictures>", 4.0)
+    assert [(one.start, one.end) for one in result.segments] == [(0.0, 1.0), (2.0, 3.0), (3.0, 4.0)]
+    for segment in result.segments:
+        alone = analyzer(given[int(segment.start)])
+        assert segment.scores == alone.segments[0].scores
+    assert [note.code for note in result.notes if note.code != "no-audio"] == ["separate-pictures"]
+    assert len(result.people) == 2  # two at once, and one of them is the one in the others
+    assert [segment.start for segment in result.people[0].segments] == [0.0, 2.0, 3.0]
+    assert [segment.start for segment in result.people[1].segments] == [2.0]
+    assert len(analyzer(given[2]).people) == 2
 
 
 @pytest.mark.parametrize(
@@ -294,7 +311,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "complex": (lambda: Clip(PICTURE.astype(complex)), "complex128"),
     "objects": (lambda: Clip(PICTURE.astype(object)), "of object"),
     "on a GPU": (lambda: Clip(Tensor(None)), r"Tensor can't be taken as an array: can't convert cuda:0"),
-    "two sizes": (lambda: Clip([PICTURE, PICTURE[:32]]), "48x64 and 48x32"),
+    "two sizes": (lambda: Frames([PICTURE, PICTURE[:32]], 25), "48x64 and 48x32"),
     "a text file": (lambda: Clip(io.StringIO("x")), "binary mode"),
     "a closed file": (lambda: Clip(closed()), "closed file"),
     "a broken file": (lambda: Clip(Broken()), "Input/output error"),

@@ -168,10 +168,10 @@ def probe(source: str | Media) -> MediaInfo:
 
 
 def _of_frames(frames: Frames) -> MediaInfo:
-    still, (width, height) = len(frames) == 1, frames.size
-    check_pixels(frames, width, height, still=still)
-    video = VideoStream(width, height, frames.rate)
-    return MediaInfo(frames, "image" if still else "video", frames.duration, video, None, (), frames.notes)
+    for width, height in frames.sizes:
+        check_pixels(frames, width, height, still=frames.is_still)
+    video = VideoStream(*frames.sizes[0], frames.rate)
+    return MediaInfo(frames, "image" if frames.is_still else "video", frames.duration, video, None, (), frames.notes)
 
 
 def _unreadable(path: File, container: Any) -> str:

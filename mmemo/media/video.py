@@ -85,7 +85,7 @@ def _pictures(
     """The pictures from ``start`` or somewhat earlier on."""
     if isinstance(source, Frames):
         shrink = Development(max_side, 1.0, 1)
-        small = max_side is None or max(source.size) <= max_side
+        small = max_side is None or max(map(max, source.sizes)) <= max_side
         for number, time in enumerate(source.times.tolist()):
             yield time, partial(_of_array, source, number, None if small else shrink)
         return

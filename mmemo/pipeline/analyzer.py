@@ -154,8 +154,8 @@ class Analyzer:
         Args:
             source: a video, audio or image file, as its path, its bytes or a file object in binary mode; a picture, as
                 an array (H, W, 3) or (H, W), uint8 or floats in 0 to 1, or a PIL image; a list of pictures, for one
-                recording; `Frames`, `Sound`, or both, as ``(frames, sound)``; or a `Clip`. Without one, ``text`` alone
-                is analyzed.
+                recording, or for as many stills if they differ in size; `Frames`, `Sound`, or both, as
+                ``(frames, sound)``; or a `Clip`. Without one, ``text`` alone is analyzed.
             text: the words that are spoken in it, if they are known.
             subtitles: a file with the words: ``.srt``, ``.vtt``, ``.ass``, ``.sbv``, ``.ttml``, ``.lrc``, ``.txt``, or
                 ``.json`` or ``.tsv`` of Whisper.

@@ -19,6 +19,7 @@ from mmemo.errors import ArgumentError
 from mmemo.evidence import Evidence, FaceEvidence, Seconds, VoiceEvidence
 from mmemo.faces import Face, FaceFinder, FaceTracker
 from mmemo.faces.identity import PersonGallery
+from mmemo.in_memory import APART
 from mmemo.media import Damage, MediaInfo
 from mmemo.notes import Note
 from mmemo.pipeline.frames import FrameRecorder
@@ -142,6 +143,8 @@ def extract(
     if clip.start and clip.start >= info.duration:
         raise ArgumentError(f"The clip starts at {clip.start} s, {info.source} ends at {info.duration:.2f} s.")
     end = info.duration if clip.end is None else min(clip.end, info.duration)
+    if info.kind == "image" and info.duration:  # several, of which each stands by itself
+        window = hop = APART
     grid = Grid(max(0.0, end - clip.start), window, hop, clip.start)
     if len(grid) > media.LIMITS.windows:
         raise ArgumentError(
@@ -197,7 +200,7 @@ def _sightings(
         images = (replace(frame, image=alter(frame.image)) for frame in images)
     still = info.kind == "image"
     most = most_faces(people, max_faces, still=still)
-    faces = _StillFaces(most) if still else TrackedFaces(most, people)
+    faces = _StillFaces(most, people) if still else TrackedFaces(most, people)
     for sighting in faces.sightings(images):
         log.add(sighting)
         if recorder is not None:
@@ -265,22 +268,31 @@ def relative_box(face: Face, width: int, height: int) -> Box:
 
 
 class _StillFaces:
-    """The faces of pictures that do not move.
+    """The faces of pictures that do not move; those of several pictures by person.
 
     Attributes:
         crowded: whether there were more than ``most``.
         unsure: tracks that were left out, as it was not confirmed that they are faces.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most, self._finder = most, FaceFinder(max_faces=most + 1)
+    def __init__(self, most: int, people: int | None) -> None:
+        self._most, self._finder, self._gallery = most, FaceFinder(max_faces=most + 1), PersonGallery(people)
         self.crowded, self.unsure = False, 0
 
     def sightings(self, images: Iterable[media.Frame]) -> Iterator[Sighting]:
+        sightings, count = [], 0
         for frame in images:
-            faces = self._finder.find(frame.image)
-            self.crowded |= len(faces) > self._most
-            yield Sighting(frame.time, _size(frame), faces[: self._most], frame.number)
+            found = self._finder.find(frame.image)
+            self.crowded |= len(found) > self._most
+            faces = [
+                replace(face, person=person, time=frame.time) for person, face in enumerate(found[: self._most], count)
+            ]
+            count += len(faces)
+            self._gallery.add(faces, frame.time)
+            sightings.append(Sighting(frame.time, _size(frame), faces, frame.number))
+        self._gallery.finish()
+        for sighting in sightings:
+            yield replace(sighting, faces=self._gallery.named(sighting.faces) or [])
 
 
 class TrackedFaces:
