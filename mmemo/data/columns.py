@@ -20,9 +20,9 @@ from mmemo.errors import ArgumentError, expected_one_of, shown
 PATHS = ("path", "audio", "subtitles")
 NUMBERS = ("start", "end", "valence", "arousal", "dominance", "onset", "apex", "offset")
 COLUMNS = (
-    "id", "corpus", *PATHS, "channel", "audio_track", "subtitle_track", "start", "end", "transcript", "label", "intended", "perceived", "valence",
-    "arousal", "dominance", "onset", "apex", "offset", "speaker", "gender", "session", "dialogue", "turn", "language",
-    "license", "split", "fold", "sha256",
+    "id", "corpus", *PATHS, "channel", "audio_track", "subtitle_track", "start", "end", "transcript", "label",
+    "intended", "perceived", "valence", "arousal", "dominance", "onset", "apex", "offset", "speaker", "gender",
+    "session", "dialogue", "turn", "language", "license", "split", "fold", "sha256",
 )  # fmt: skip
 """In the order in which files have them."""
 FAMILIES = {"label.": "labels", "extra.": "extra"}
