@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmemo.report.smoothing import smooth
 from mmemo.report.style.clock import clock, length
-from mmemo.report.style.wording import name_of
+from mmemo.report.style.wording import name_of, person_title
 from mmemo.report.timeline import spans
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _over_time(segments: Sequence[Segment], duration: float) -> str:
 
 def _people(result: EmotionResult) -> str:
     listed = [
-        f"person {person.id} {person.label}{' (who speaks)' if person.speaking else ''}"
+        f"{person_title(person)} {person.label}{' (who speaks)' if person.speaking else ''}"
         for person in result.people[:_MOST_LISTED]
     ]
     more = len(result.people) - len(listed)

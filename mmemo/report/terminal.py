@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmemo.report.style.colors import colors
-from mmemo.report.style.wording import affect_origin, name_of, speaking_share
+from mmemo.report.style.wording import affect_origin, name_of, person_title, speaking_share
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,7 +51,7 @@ def render_result(result: EmotionResult) -> RenderableType:
             details = f"  {person.start:.1f} to {person.end:.1f} s, seen {person.coverage:.0%}"
             details += f", {speaking_share(person)}" if speaking_share(person) else ""
             details += f", confidence {person.confidence:.2f}" if person.confidence is not None else ""
-            parts.append(Text.assemble(f"  person {person.id}  ", _label(person.label), (details, "dim")))
+            parts.append(Text.assemble(f"  {person_title(person)}  ", _label(person.label), (details, "dim")))
     if result.micro_expressions:
         parts += [_heading("Micro-expressions"), _micro_expressions(result.micro_expressions)]
     if result.transcript is not None and result.transcript.lines:

@@ -13,6 +13,8 @@ from mmemo.speech.line import Line, Word
 
 CONTIGUOUS = 0.15
 """Seconds: a cue that begins no later than this after the last one continues it."""
+CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Signs that don't show: they would be parts of words, or rows of their own."""
 _ROLLING = 20
 """Rows of a cue that may be repetitions of the one before, at most."""
 _NAMED = 0.5
@@ -52,6 +54,14 @@ class Cue:
     speaker: str | None = None
     words: tuple[Word, ...] = ()
     confidence: float = 1.0
+
+
+Content = tuple[str | None, Iterator[Cue]]
+"""The language of a header, and the cues."""
+
+
+class FaultError(Exception):
+    """What is wrong with one subtitle."""
 
 
 Row = tuple[str, str | None]

@@ -37,6 +37,17 @@ ASS = (
     b"[Script Info]\n[Events]\nFormat: Layer, Start, End, Style, Name, Text\n"
     b"Dialogue: 0,0:00:00.00,0:00:01.00,Default,Ann,{\\b1}Hello,\\Nyou\nDialogue: 0,0:00:01.00,0:00:02.00,D,,{\\p1}m 0 0\n"
 )
+SBV = b"0:00:01.000,0:00:02.500\nANN: Where?\n\n0:00:03.000,0:00:04.000\n(laughs) At *home*.\n"
+LRC = b"[ar:x]\n[offset:+500]\n[00:01.50]Where <00:02.00>to?\n[00:03.50][00:40.5]Home.\n"
+TTML = (
+    b'<tt xml:lang="en" frameRate="25"><metadata><agent id="a"><name>Ann</name></agent></metadata><body begin="1s">'
+    b'<p begin="00:00:00:10" dur="1500ms" agent="a">Where<br/>to?</p><p><span begin="2s" end="3f">Home.</span></p></body></tt>'
+)
+WHISPER = (
+    b'{"language": "en", "segments": [{"start": 1.0, "end": 2.5, "text": "Hi", "speaker": "A", "avg_logprob": -0.1, '
+    b'"words": [{"word": " Hi", "start": 1.0, "end": 1.5, "probability": 0.5}]}, {"timestamp": [3.0, null], "text": "Ho"}]}'
+)
+TSV = b"start\tend\ttext\n1000\t2500\tHi\n2500\t3000\tHo\n"
 OPENFACE = b"frame, face_id, timestamp, confidence, success, AU01_r, AU12_c\n1, 0, 0.000, 0.98, 1, 0.25, 1.0\n2, 0, 0.033, 0.9, 0, 1, 0\n"
 
 

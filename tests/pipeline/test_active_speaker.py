@@ -15,6 +15,7 @@ from mmemo.evidence import SAMPLE_RATE, Evidence, FaceEvidence, VoiceEvidence
 from mmemo.faces import FaceFinder
 from mmemo.media import Frame
 from mmemo.pipeline.active_speaker import _FEW, ActiveSpeakerDetector, Decision, correlation
+from mmemo.report.export.tables import rows
 from mmemo.samples import portrait, speech
 
 pytestmark = pytest.mark.slow
@@ -205,8 +206,26 @@ def check_speaker(result: EmotionResult, place: float) -> None:
     assert {row["modality"] for row in rows} == {"face"}
 
 
-def test_a_made_clip_gives_the_voice_to_the_one_who_talks(talking: Path, analyzer: Analyzer) -> None:
-    check_speaker(analyzer(talking, text="And you always want to see it in the superlative degree."), 0.75)
+def test_a_made_clip_gives_the_voice_and_the_name_to_the_one_who_talks(
+    talking: Path, analyzer: Analyzer, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.srt"
+    end = f"00:00:{int(SECONDS):02}"
+    words.write_text(
+        f"1\n00:00:00,000 --> {end},000\nANN: And you always want to see it in the superlative degree.\n\n"
+        f"2\n00:00:00,500 --> 00:00:00,900\nBOB: I hate you!\n"
+    )
+    result = analyzer(talking, subtitles=words)
+    check_speaker(result, 0.75)
+    (speaks,) = [person for person in result.people if person.modalities.keys() > {"face"}]
+    assert {person.name for person in result.people} == {"ANN", None}
+    assert speaks.name == "ANN"
+    assert "ANN is person" in {note.code: note.message for note in result.notes}["speaker-names"]
+    # Hers are her own words alone, where the window has those of both.
+    both, own = result.segments[0].modalities["text"], speaks.segments[0].modalities["text"]
+    assert own.scores["anger"] < both.scores["anger"] - 0.05
+    names = {row["person"]: row.get("name") for row in rows(result) if row["person"] is not None}
+    assert names[speaks.id] == "ANN"
 
 
 def test_a_voice_from_elsewhere_stays_with_the_clip(talking: Path, analyzer: Analyzer, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ class TestReading:
         text = "1\n00:00:01,000 --> 00:00:02,000\nOne\n2\n00:00:02,000 --> 00:00:03,000\nTwo\n"
         assert [line.text for line in read(write("a.srt", text)).lines] == ["One", "Two"]
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
     def test_encodings(self, write, encoding: str) -> None:
         text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nIt\u2019s a caf\xe9\r\n"
         assert lines(read(write("a.srt", text.encode(encoding))))[0][2] == "It\u2019s a caf\xe9"

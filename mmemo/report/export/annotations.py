@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from mmemo.errors import ArgumentError
 from mmemo.in_memory import was_in_memory
-from mmemo.report.style.wording import source_name
+from mmemo.report.style.wording import person_title, source_name
 from mmemo.report.timeline import Span, spans
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def eaf(result: EmotionResult, folder: Path) -> bytes:
     for band in ("fused", *result.modalities):
         document.tier(band, "emotion", _labels(spans(result.segments, band)))
     for person in result.people:
-        document.tier(f"person {person.id}", "emotion", _labels(spans(person.segments, "fused")))
+        document.tier(person_title(person), "emotion", _labels(spans(person.segments, "fused")))
     if result.speech is not None:
         document.tier("speech", "speech", [(start, end, "speech") for start, end in result.speech])
     if result.vocal_bursts:

@@ -96,7 +96,8 @@ def _lines(result: EmotionResult) -> Iterator[TaggedLine]:
     bursts = [Line(start, end, VOCAL_BURST) for start, end in result.vocal_bursts]
     for line in sorted((*result.transcript.lines, *bursts), key=lambda line: line.start):
         label = label_between(result, line.start, max(line.end, line.start + 0.001))
-        yield TaggedLine(line.start, line.end, label, " ".join(line.text.split()))
+        speaker = f"{line.speaker}: " if line.speaker else ""
+        yield TaggedLine(line.start, line.end, label, speaker + " ".join(line.text.split()))
 
 
 def _tag(line: TaggedLine) -> str:

@@ -19,6 +19,8 @@ AFFECT = ("valence", "arousal", "dominance", "derived")
 """Columns after them, where there is affect: fields of `mmemo.affect.Affect`."""
 VOCAL_BURST = "vocal_burst"
 """Last column, where an encoder predicts it: `mmemo.result.ModalityScores.vocal_burst`."""
+NAME = "name"
+"""Column after that, where the transcript names a person: `mmemo.result.Person.name`."""
 
 
 def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
@@ -27,10 +29,11 @@ def rows(result: EmotionResult) -> Iterator[dict[str, Any]]:
     for segment in result.segments:
         yield from _rows("segment", segment.start, segment.end, segment)
     for person in result.people:
-        span = {"start": person.start, "end": person.end, "what": "person", "person": person.id}
+        named = {} if person.name is None else {NAME: person.name}
+        span = {"start": person.start, "end": person.end, "what": "person", "person": person.id} | named
         yield from _rows_of_person(span, person, person.coverage)
         for segment in person.segments:
-            span = {"start": segment.start, "end": segment.end, "what": "segment", "person": person.id}
+            span = {"start": segment.start, "end": segment.end, "what": "segment", "person": person.id} | named
             yield from _rows_of_person(span, segment, None)
     for micro in result.micro_expressions or ():
         face = {"modality": "face", "person": micro.person, "coverage": None, "label": micro.label}
@@ -49,7 +52,8 @@ def frame(result: EmotionResult) -> pandas.DataFrame:
 def columns(result: EmotionResult) -> list[str]:
     """Columns of a result's table."""
     predicted = any(scores.vocal_burst is not None for scores in result.modalities.values())
-    return [*COLUMNS, *result.scores, *(AFFECT if result.affect else ()), *([VOCAL_BURST] if predicted else [])]
+    last = [*([VOCAL_BURST] if predicted else []), *([NAME] if any(person.name for person in result.people) else [])]
+    return [*COLUMNS, *result.scores, *(AFFECT if result.affect else ()), *last]
 
 
 def _rows(what: str, start: float, end: float, part: EmotionResult | Segment) -> Iterator[dict[str, Any]]:

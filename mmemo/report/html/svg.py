@@ -14,7 +14,7 @@ from mmemo.report.html.templating import element
 from mmemo.report.previews import Thumbnail, jpeg
 from mmemo.report.style.clock import ticks, unit
 from mmemo.report.style.colors import AXIS, BURST, EMPTY, FAINT, HATCH, SPEECH, TEXT, WAVEFORM, colors, ink
-from mmemo.report.style.wording import label_with_share, micro_expression_title, name_of, sound_shading
+from mmemo.report.style.wording import label_with_share, micro_expression_title, name_of, person_title, sound_shading
 from mmemo.report.timeline import Run, Span, label_between, longest_seen, runs, spans, thin
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def bands(result: EmotionResult) -> list[Band]:
     ]
     if len(result.people) > 1:
         rows += [
-            Band("fused", f"Person {person.id}", label_with_share(person), 38, person.segments)
+            Band("fused", f"P{person_title(person)[1:]}", label_with_share(person), 38, person.segments)
             for person in longest_seen(result.people, _MOST_PEOPLE)
         ]
     return rows

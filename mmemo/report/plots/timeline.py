@@ -17,7 +17,7 @@ from mmemo.report.previews import Previews
 from mmemo.report.style.clock import ticks, unit
 from mmemo.report.style.colors import AXIS, BURST, EMPTY, FAINT, HATCH, OUTLINE, SPEECH, TEXT, WAVEFORM, colors, ink
 from mmemo.report.style.fonts import families
-from mmemo.report.style.wording import label_with_share, name_of, sound_shading
+from mmemo.report.style.wording import label_with_share, name_of, person_title, sound_shading
 from mmemo.report.timeline import Run, label_between, longest_seen, runs, scores_at, spans, thin
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _timeline(result: EmotionResult, faces: bool) -> Picture:
     for person in people:
         axes = layout.row(0.36)
         _band(axes, result, person.segments, "fused", 7.5)
-        heading(axes, f"Person {person.id}", label_with_share(person), inline=True)
+        heading(axes, f"P{person_title(person)[1:]}", label_with_share(person), inline=True)
         layout.skip(_GAP)
     if result.micro_expressions:
         axes = layout.row(0.16)

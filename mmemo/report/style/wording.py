@@ -54,6 +54,11 @@ def sound_shading(result: EmotionResult) -> str:
     return "speech is shaded" if result.speech else ""
 
 
+def person_title(person: Person) -> str:
+    """What a person is called: the number, and the name in the transcript where that is known."""
+    return f"person {person.id}" + (f" ({person.name})" if person.name else "")
+
+
 def speaking_share(person: Person) -> str:
     """Whether voice and words count in a person's scores, in a few words; empty where there is no voice."""
     if person.speaking is None:
