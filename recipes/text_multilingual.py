@@ -194,11 +194,10 @@ def main(
         check_folder(folder, (run / "last.pt",))
 
     corpora = remove_leaks(read_parts(data))
-    for one in MADE:  # this network reads a text without the lines before it
-        lines = [row for name in LINES[one] for row in corpora[name]["train"]]
-        rows = [row for row in constructions(one, lines) if not row.bound]
-        corpora[f"constructions-{one}"] = {"train": rows, "val": [], "test": []}
     training = {name: part["train"] for name, part in corpora.items() if len(part["train"]) >= FEWEST}
+    for one in MADE:  # this network reads a text without the lines before it
+        lines = [row for name in LINES[one] for row in training[name]]
+        training[f"constructions-{one}"] = [row for row in constructions(one, lines) if not row.bound]
     draws = {name: max(1, round(share * draws_of(name))) for name in training}
     logging.info("%d texts an epoch of %s", sum(draws.values()), {name: len(rows) for name, rows in training.items()})
 
@@ -261,7 +260,7 @@ def main(
 
     # temperature 1 and the prior of the English network, so that a model reads the two alike
     readings = Readings(encoder_of(network))
-    held = {name: single_label(corpora[name]["val"])[:300] for name in training}
+    held = {name: single_label(corpora[name]["val"])[:300] for name in training if name in corpora}
     held = {name: rows for name, rows in held.items() if len(rows) > 30}
     under = np.concatenate([readings.logits(rows) + sampler.priors[name] for name, rows in held.items()])
     temperature = fit_temperature(under, np.concatenate([np.stack([r.target for r in rows]) for rows in held.values()]))
