@@ -94,8 +94,9 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
 
 
 def shares(page: Page, part: str) -> dict[str, float]:
-    bars = page.locator(f"#{part}-bars .bar")
-    return {str(bar.get_attribute("aria-label")): float(bar.get_attribute("aria-valuenow") or 0) for bar in bars.all()}
+    """What all bars show at one moment, in percent."""
+    read = "(bars) => bars.map((bar) => [bar.ariaLabel, Number(bar.ariaValueNow)])"
+    return dict(page.locator(f"#{part}-bars .bar").evaluate_all(read))
 
 
 def test_a_picture_has_the_scores_of_an_analysis_and_the_camera_is_followed(
@@ -126,8 +127,8 @@ def test_a_picture_has_the_scores_of_an_analysis_and_the_camera_is_followed(
 
 
 def test_a_voice_has_the_scores_of_a_live_session(visit: Callable[..., Page], folder: Path) -> None:
-    rng, sentence = np.random.default_rng(0), speech()
-    sound = np.concatenate([sentence, 0.001 * rng.normal(size=24_000), 0.05 * sentence[:30_000]]).astype(np.float32)
+    pause = 0.001 * np.random.default_rng(0).normal(size=16_000)
+    sound = np.concatenate([speech(), pause]).astype(np.float32)
     blocks = sound[: len(sound) // 2048 * 2048].reshape(-1, 2048)
     answers = visit().evaluate(VOICE, [json.loads((folder / "run.json").read_text()), blocks.tolist()])
     model = mmemo.load_model(folder)
@@ -141,8 +142,7 @@ def test_a_voice_has_the_scores_of_a_live_session(visit: Callable[..., Page], fo
             assert (logs is None) is (live.encoding is None)
             if logs is not None and live.encoding is not None:
                 np.testing.assert_allclose(np.exp(logs), model.scores(live.encoding)[0], atol=0.01)
-    assert live.activity is not None
-    assert len(live.activity.spans) == 2
+    assert not live.speaking
 
 
 def test_what_goes_wrong_is_shown(visit: Callable[..., Page], address: str, tmp_path: Path) -> None:
