@@ -31,6 +31,8 @@ NO_SPEECH, UNLIKELY = 0.6, -1.0
 that, is no words (Radford et al., 2022, section 4.5)."""
 BRIDGED = 1.0
 """Seconds: speech with shorter pauses is recognized together."""
+SILENCE = 0.5
+"""Seconds of silence before and after what is recognized: the last word of speech that is cut close may be repeated."""
 ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u061f", "\u06d4", "\u0964", "\u1362", "\u1367")
 """Of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Hindi, Amharic."""
 SURE = 0.8
@@ -214,7 +216,9 @@ class WhisperTranscriber:
 
         for start, waveform in segments:
             _check(waveform)
-            probabilities = self._whisper.language_probabilities(waveform) if named is None else {named: 1.0}
+            probabilities = (
+                self._whisper.language_probabilities(_in_silence(waveform)[0]) if named is None else {named: 1.0}
+            )
             for code, probability in probabilities.items():
                 votes[code] += probability * len(waveform)
             waiting.append((start, waveform, probabilities))
@@ -237,9 +241,11 @@ class WhisperTranscriber:
             ArgumentError: if the waveform is not one-dimensional, or longer than 30 s.
         """
         _check(waveform)
+        sound, before = _in_silence(waveform)
+        end = start + len(waveform) / SAMPLE_RATE
         rate = TOKENS if language == "en" else TOKENS_ABROAD
         pieces, _ = self._whisper.transcribe(
-            waveform,
+            sound,
             language=language,
             beam_size=1,
             temperature=0.0,
@@ -256,8 +262,8 @@ class WhisperTranscriber:
             for sentence in _sentences([word for word in piece.words if word.word.strip()]):
                 words = tuple(
                     Word(
-                        float(start + one.start),
-                        float(start + max(one.start, one.end)),
+                        min(end, max(start, float(start - before + one.start))),
+                        min(end, max(start, float(start - before + max(one.start, one.end)))),
                         spelled(one.word.strip()),
                         min(1.0, float(one.probability)),
                     )
@@ -352,6 +358,12 @@ def _simplifier() -> Callable[[str], str]:
 
 def _likeliest(languages: Mapping[str, float]) -> str:
     return max(languages, key=lambda code: languages[code])
+
+
+def _in_silence(waveform: np.ndarray) -> tuple[np.ndarray, Seconds]:
+    """The waveform between two pieces of silence, and the length of each; less of it if it is nearly 30 s long."""
+    samples = max(0, min(round(SILENCE * SAMPLE_RATE), (round(LONGEST * SAMPLE_RATE) - len(waveform)) // 2))
+    return np.pad(waveform, samples), samples / SAMPLE_RATE
 
 
 def _check(waveform: np.ndarray) -> None:

@@ -14,7 +14,7 @@ SHORTEST, EMPTY, STEP = 1000, 500, 500
 """Frames of 10 ms that are encoded: at least, after the sound, and in steps of.
 
 Whisper learned from 30 s, mostly with silence at the end: where the sound fills what is encoded, it writes on after the
-last word. With 5 s after it the words are those of 30 s, in a quarter of the time for a sentence.
+last word. With 5 s left the words are as good as of 30 s, in a quarter of the time for a sentence.
 """
 MISTAKEN = frozenset(
     (

