@@ -1,4 +1,4 @@
-"""Speed of faces, as docs/results.md and docs/models/face.md report it: per crop, per frame of video, per still.
+"""Speed of faces, as docs/results.md and docs/models/face.md report it: per crop, per frame of video, per still, live.
 
     python benchmarks/face_speed.py --threads 2
 
@@ -19,16 +19,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmemo import media
+from mmemo import Analyzer, media
 from mmemo.encoders.face.encoder import FaceEncoder
 from mmemo.evidence import Evidence
 from mmemo.faces import FaceFinder, FaceTracker
+from mmemo.pipeline.extract import TrackedFaces
+from mmemo.pipeline.live_faces import LiveFaces
 from mmemo.pipeline.prefetch import Prefetcher
 from mmemo.pipeline.windows import Grid, Sighting, face_windows
 from mmemo.pretrained import WEIGHTS
 from mmemo.samples import make_clip, portrait
 
-SECONDS, STILL = 10.0, 256
+SECONDS, STILL, SMALL = 10.0, 256, 112
 
 
 def main(face: Path, threads: int, batch: int, runs: int) -> None:
@@ -59,6 +61,33 @@ def main(face: Path, threads: int, batch: int, runs: int) -> None:
     print(f"faces of a still {STILL}x{STILL}: {took:.1f} ms, {cpu:.1f} of processor time")
     took, cpu = timed(lambda: encode(encoder, still_windows(finder, still)), runs)
     print(f"the same, and its scores: {took:.1f} ms, {cpu:.1f} of processor time")
+    analyzer = Analyzer()
+    small = cv2.resize(portrait(), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    took, cpu = timed(lambda: analyzer(small), runs)
+    print(f"a picture {SMALL}x{SMALL} in memory, analyzed: {took:.1f} ms, {cpu:.1f} of processor time")
+    live(analyzer)
+
+
+def live(analyzer: Analyzer) -> None:
+    """Print what a frame of a live session costs: until its update, and with the search after that."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = make_clip(Path(folder) / "clip.mp4", seconds=SECONDS, size=(640, 480), rate=15)
+        frames = list(media.frames(clip))
+    tracked = TrackedFaces(8, None)
+    faces = LiveFaces(analyzer.model, tracked)
+    updates, searches = [], []
+    for frame in frames:
+        start = time.process_time()
+        faces.update(frame, later=True)
+        shown = time.process_time()
+        tracked.search()
+        updates.append(1000 * (shown - start))
+        searches.append(1000 * (time.process_time() - shown))
+    p95 = statistics.quantiles(updates, n=20)[-1]
+    print(
+        f"a live frame 640x480, of processor time: p50 {statistics.median(updates):.1f} ms, p95 {p95:.1f}, until its "
+        f"update; {statistics.mean(searches):.1f} on average after it, {max(searches):.1f} at most"
+    )
 
 
 def sightings(frames: Iterator[media.Frame] | list[media.Frame]) -> Iterator[Sighting]:

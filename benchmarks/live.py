@@ -52,7 +52,7 @@ def _latency(analyzer: Analyzer, pieces: list[Piece], seconds: float, *, keep: b
         if len(all_of_kind) > 20:
             p95 = statistics.quantiles(all_of_kind, n=20)[-1]
             print(
-                f"{kind}: p50 {statistics.median(all_of_kind):.0f} ms, p95 {p95:.0f} ms, "
+                f"{kind}: least {min(all_of_kind):.0f} ms, p50 {statistics.median(all_of_kind):.0f}, p95 {p95:.0f}; "
                 f"{len(all_of_kind) / (spent - WARM):.1f} updates a second"
             )
     print(f"dropped: {session.dropped}; processor: {cpu / spent:.0%} of one core")
