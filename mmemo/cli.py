@@ -181,7 +181,9 @@ def analyze(
         raise ArgumentError("Nothing to analyze: give a media file, or --text.")
     chosen = None if modalities is None else _names(modalities)
     own = _import(classes)
-    tracks = {"audio_track": _track(audio_track), "subtitle_track": _track(subtitle_track)}
+    from mmemo.clip import track_choice
+
+    tracks = {"audio_track": track_choice(audio_track), "subtitle_track": track_choice(subtitle_track)}
     _offer_download(model, yes)
     from mmemo.batch.sources import By
 
@@ -253,11 +255,6 @@ def analyze(
     from mmemo.report.terminal import render_result
 
     Console(highlight=False).print(render_result(result))
-
-
-def _track(track: str | None) -> int | str | None:
-    """A number, or a language."""
-    return int(track) if track is not None and track.isdecimal() else track
 
 
 @app.command()

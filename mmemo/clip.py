@@ -20,6 +20,11 @@ _LARGEST = 2_000_000_000
 _TIMEOUT: Seconds = 60.0
 
 
+def track_choice(text: str | None) -> TrackChoice | None:
+    """A track as it is written in an option or a cell: a number, or a language."""
+    return int(text) if text is not None and text.isdecimal() and len(text) < 9 else text
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A span of one media file, or of media in memory, or a text; in a corpus with its annotations.

@@ -22,8 +22,9 @@ from mmemo.micro_expression import MicroExpression
 from mmemo.notes import Note
 from mmemo.result import AnalysisSettings, EmotionResult, ModalityScores, Person, Segment
 from mmemo.samples import ASSETS, make_clip
+from mmemo.speech.line import Line, Word
 from mmemo.speech.prosody import Prosody
-from mmemo.speech.transcript import Line, Transcript, Word
+from mmemo.speech.transcript import Transcript
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "result.schema.json"
 

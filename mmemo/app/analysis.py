@@ -18,6 +18,7 @@ from mmemo.app.sessions import Features, ResultStore, StoredResult, Visitor
 from mmemo.app.worker import Anonymize, Progress
 from mmemo.batch.process import DiedError, Values, WorkerProcess
 from mmemo.batch.settings import Settings
+from mmemo.clip import TrackChoice
 from mmemo.document import from_document
 from mmemo.errors import ArgumentError, MmemoError, WorkerError
 from mmemo.evidence import Seconds
@@ -85,18 +86,26 @@ class Analyst:
         text: str | None,
         modalities: Sequence[str] = (),
         channel: str = "mix",
+        **tracks: TrackChoice | None,
     ) -> dict[str, Any]:
         """The document of the result of one upload, with the file's name as its source.
 
         Args:
             modalities: those analyzed; all by default.
             channel: of the sound; see `mmemo.Clip`.
+            tracks: ``audio_track`` and ``subtitle_track`` likewise.
 
         Raises:
             MmemoError: with the upload's own name, never with where it was put.
             StoppedError: if it was stopped.
         """
-        request = {"modalities": list(modalities), "channel": channel, "folder": None, "anonymize": None}
+        request = {
+            "modalities": list(modalities),
+            "channel": channel,
+            "tracks": tracks,
+            "folder": None,
+            "anonymize": None,
+        }
         reply = self._analyze(visitor, file, text, request, _no_progress)
         document: dict[str, Any] = reply["result"]
         return document
@@ -126,7 +135,13 @@ class Analyst:
                 moved = folder / "upload" / plain_name(file.name)
                 moved.parent.mkdir()
                 shutil.move(file, moved)
-            request: Values = {"modalities": [], "channel": "mix", "folder": str(folder), "anonymize": anonymize}
+            request: Values = {
+                "modalities": [],
+                "channel": "mix",
+                "tracks": {},
+                "folder": str(folder),
+                "anonymize": anonymize,
+            }
             reply = self._analyze(visitor, moved, text, request, progress, earlier)
             if moved is not None:
                 shutil.rmtree(moved.parent)

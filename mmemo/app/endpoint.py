@@ -25,6 +25,7 @@ from mmemo.app.analysis import Analyst, StoppedError, plain_name
 from mmemo.app.live import push_message
 from mmemo.app.middleware import session_of
 from mmemo.app.sessions import Visitor
+from mmemo.clip import track_choice
 from mmemo.document import schemas
 from mmemo.errors import ArgumentError, MediaError, MissingStreamError, MmemoError, TimeLimitError
 from mmemo.evidence import Channel
@@ -112,23 +113,30 @@ def _routes(analyst: Analyst) -> APIRouter:
         channel: Annotated[
             Channel, Form(description="left or right: that channel of the sound alone, as of a recorded call.")
         ] = "mix",
+        audio_track: Annotated[
+            str | None, Form(description="Which of several sound tracks: its number, from 1, or its language.")
+        ] = None,
+        subtitle_track: Annotated[
+            str | None, Form(description="Which of several subtitles in the file: the number, from 1, or the language.")
+        ] = None,
     ) -> Response:
         """Send a file as `multipart/form-data`; the response is the same document as `mmemo analyze --json` prints.
 
         Analyses run one after the other, so a request may wait for others.
         """
         chosen = [name.strip() for name in (modalities or "").split(",") if name.strip()]
+        tracks = {"audio_track": track_choice(audio_track), "subtitle_track": track_choice(subtitle_track)}
         visitor = Visitor("", secrets.token_urlsafe(16))
 
         def work() -> dict[str, Any]:
             if file is None or not file.filename:
-                return analyst.document(visitor, None, text, chosen, channel)
+                return analyst.document(visitor, None, text, chosen, channel, **tracks)
             folder = analyst.results.folder()
             try:
                 path = folder / plain_name(file.filename)
                 with path.open("wb") as out:
                     shutil.copyfileobj(file.file, out)
-                return analyst.document(visitor, path, text, chosen, channel)
+                return analyst.document(visitor, path, text, chosen, channel, **tracks)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -60,7 +60,7 @@ def _analyze(analyzer: Analyzer, file: Path | None, request: Values, progress: P
     share = 0.6 if request["folder"] else 1.0
     progress(0.0, "listening for speech and words")
     result, encodings = analyzer.analyze_and_encode(
-        Clip(file, text=request["text"], channel=request["channel"]),
+        Clip(file, text=request["text"], channel=request["channel"], **request["tracks"]),
         progress=lambda done: progress(share * (0.2 + 0.8 * done), "looking at faces, scoring"),
     )
     named = replace(result, source=file.name if file else None)

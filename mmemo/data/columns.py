@@ -12,9 +12,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from mmemo.clip import Clip, TrackChoice
+from mmemo.clip import Clip, TrackChoice, track_choice
 from mmemo.errors import ArgumentError, expected_one_of, shown
 
 PATHS = ("path", "audio", "subtitles")
@@ -139,8 +139,8 @@ def _whole(value: object) -> int:
     return int(number)
 
 
-def _track(value: object) -> TrackChoice:
-    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 9 else cast(TrackChoice, value)
+def _track(value: object) -> TrackChoice | None:
+    return track_choice(value) if isinstance(value, str) else value  # type: ignore[return-value]  # a Clip checks it
 
 
 def _names(value: object) -> dict[str, str]:

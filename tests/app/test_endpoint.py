@@ -77,6 +77,7 @@ def test_words_alone(server: Running) -> None:
         (("../../up.mp4", b"x"), {}, 422, "up.mp4 can't be read"),
         (None, {}, 422, "give a file, or words"),
         (None, {"text": "hello", "modalities": "faces"}, 422, "not ['faces']"),
+        (None, {"text": "hello", "subtitle_track": "1"}, 422, "leave out text="),
         (None, {"text": "hello", "channel": "middle"}, 422, "channel: Input should be 'mix', 'left' or 'right'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mmemo.batch.plan import pack, plan, unpack
 from mmemo.data import Manifest
 from mmemo.data.cache import cache_key
 from mmemo.errors import ArgumentError
+from mmemo.evidence import Turn
 from mmemo.labels import EKMAN7
 from mmemo.pipeline.extract import Extraction, extract
 from mmemo.report.previews import Previews
@@ -74,6 +76,33 @@ def test_a_clip_may_name_its_channel_and_no_other(call: Path, tmp_path: Path) ->
     assert list(cache_key(left)) != list(cache_key(right))
     with pytest.raises(ArgumentError, match="Did you mean 'right'"):
         Clip(call, channel="rihgt")  # type: ignore[arg-type]
+
+
+def test_the_words_of_the_other_party_are_context(call: Path, tmp_path: Path) -> None:
+    lines = ((0.5, 3.0, "Where were you?"), (4.5, 7.0, "At home."))
+    (tmp_path / "words.srt").write_text(
+        "".join(f"1\n00:00:0{start} --> 00:00:0{end}\n{text}\n\n" for start, end, text in lines)
+    )
+    clip = Clip(call, subtitles=tmp_path / "words.srt", channel="right")
+    extraction = extract(clip, media.probe(call), ("text",), 8.0, 8.0, None)
+    assert codes(extraction) == ["one-channel", "other-party"]
+    ((evidence,),) = extraction.windows()
+    assert evidence.text is not None
+    assert (evidence.text.text, evidence.text.speaker) == ("At home.", "right")
+    assert evidence.text.context == (Turn("Where were you?", "left"),)
+    mixed = extract(replace(clip, channel="mix"), media.probe(call), ("voice", "text"), 8.0, 8.0, None)
+    assert mixed.transcript is not None
+    assert [line.speaker for line in mixed.transcript.lines] == ["left", "right"]
+
+
+def test_a_clip_may_name_its_tracks(call: Path, tmp_path: Path) -> None:
+    clips = (Clip(call, id="a", audio_track=2, subtitle_track="es"), Clip(call, id="b", audio_track="en"))
+    for name in ("calls.csv", "calls.jsonl"):
+        Manifest(clips, EKMAN7).write(tmp_path / name)
+        assert Manifest.read(tmp_path / name).clips == clips
+    tasks = plan([*clips, Clip(call, text="x")], audio_track=1, subtitle_track="fr").tasks
+    tracks = [(task.clip.audio_track, task.clip.subtitle_track) for task in tasks]
+    assert tracks == [(2, "es"), ("en", "fr"), (1, None)]
 
 
 def test_a_batch_takes_one_channel_of_all_that_name_none(call: Path) -> None:
