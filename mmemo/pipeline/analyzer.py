@@ -243,7 +243,7 @@ class Analyzer:
             notes=tuple(dict.fromkeys(notes)),
             model=self.model.name,
             weights=self.model.weights,
-            settings=self._settings(channel, extraction.sound and extraction.sound.track),
+            settings=self._settings(channel, None if extraction.sound is None else extraction.sound.track),
             start=extraction.grid.start,
             speech=None if extraction.activity is None else extraction.activity.spans,
             prosody=_measure_prosody(extraction) if self._prosody else None,
@@ -429,8 +429,9 @@ def analyze(
         baseline=baseline,
         adaptation=adaptation,
     )
-    words = {"text": text, "subtitles": subtitles, "subtitle_track": subtitle_track}
-    return analyzer(source, **words, channel=channel, audio_track=audio_track, color=color, progress=progress)  # type: ignore[arg-type]
+    clip: dict[str, Any] = {"text": text, "subtitles": subtitles, "channel": channel, "color": color}
+    tracks = {"audio_track": audio_track, "subtitle_track": subtitle_track}
+    return analyzer(source, **clip, **tracks, progress=progress)
 
 
 def _clip(
@@ -444,7 +445,7 @@ def _clip(
 ) -> Clip:
     words: dict[str, Any] = {"text": text, "subtitles": subtitles}
     words = {name: value for name, value in words.items() if not (value is None or is_missing(value))}
-    tracks = {"audio_track": audio_track, "subtitle_track": subtitle_track}
+    tracks: dict[str, Any] = {"audio_track": audio_track, "subtitle_track": subtitle_track}
     tracks = {name: value for name, value in tracks.items() if value is not None}
     if not isinstance(source, Clip):
         media: Any = source if color is None else as_media(source, color)

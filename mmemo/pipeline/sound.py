@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class ClipSound:
         blocks: list[np.ndarray] = []
         samples, damage, levels = 0, Damage(), ChannelLevels()
         span = self._start, self._end
-        how = {"channel": self._channel, "track": self.track, "damage": damage, "levels": levels}
+        how: dict[str, Any] = {"channel": self._channel, "track": self.track, "damage": damage, "levels": levels}
         for block in media.waveform_blocks(self._source, *span, **how):
             samples += len(block)
             if samples <= KEPT * SAMPLE_RATE:
