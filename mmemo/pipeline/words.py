@@ -66,12 +66,13 @@ def subtitles_of(info: MediaInfo, wanted: TrackChoice | None, reads: Reads) -> t
         except TranscriptError as error:
             notes.append(Note("unread-subtitles", f"{error} These subtitles were passed over."))
             continue
-        if isinstance(wanted, str) and source.language is None and transcript.language != language_code(wanted):
+        other = isinstance(wanted, str) and source.language is None and transcript.language != language_code(wanted)
+        if other or not transcript.lines:
             continue
         readable = transcript.language is None or reads(transcript.language)
-        if transcript.lines and (readable or best is None):
+        if readable or best is None:
             best = source, transcript, remarks
-        if best is not None and (readable or wanted is not None):
+        if readable or wanted is not None:
             break
     if best is None:
         if isinstance(wanted, str) and not notes:

@@ -14,6 +14,9 @@ from mmemo.speech.line import Word
 from mmemo.speech.subtitle_names import language_code
 from mmemo.speech.subtitle_text import CONTROL, Content, Cue, FaultError
 
+UNFINISHED: Seconds = 2.0
+"""How long a sentence lasts whose end the recognizer leaves open."""
+
 
 def recognized_json(text: str, faults: list[str]) -> Content:
     """What Whisper, faster-whisper, WhisperX, whisper.cpp and the pipeline of transformers write."""
@@ -57,7 +60,8 @@ def _span(segment: Mapping[str, Any]) -> tuple[Seconds, Seconds]:
     """The times of a segment or word: start and end, a pair, or offsets in milliseconds."""
     pair, offsets = segment.get("timestamp"), segment.get("offsets")
     if isinstance(pair, list) and len(pair) == 2:
-        times = [_finite(one) for one in pair]
+        start = _finite(pair[0])  # the last end is None where the sound ends within the sentence
+        times = [start, start + UNFINISHED if pair[1] is None else _finite(pair[1])]
     elif isinstance(offsets, Mapping):
         times = [one / 1000 for one in (_finite(offsets.get(name)) for name in ("from", "to"))]
     else:

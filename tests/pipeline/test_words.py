@@ -122,6 +122,11 @@ def test_files_beside_come_first_and_none_of_them_fails_a_clip(film: Path) -> No
     assert (transcript.detail, transcript.language) == ("film.en.vtt", "en")
     assert [note.code for note in remarks] == ["unread-subtitles", "subtitle-tracks"]
     assert "film.chs.srt, film.es.srt, number 1 (spa, Completos) in the file" in remarks[-1].message
+    film.with_suffix(".srt").write_text(SPANISH, encoding="utf-8")  # not readable, and then an empty one
+    film.with_suffix(".vtt").write_text("WEBVTT\n")
+    again, _ = subtitles_of(media.probe(film), None, english)
+    assert again == transcript
+    film.with_suffix(".srt").unlink()
     spanish, _ = subtitles_of(media.probe(film), "es", english)
     assert spanish is not None
     assert spanish.detail == "film.es.srt"

@@ -145,6 +145,11 @@ def test_what_a_recognizer_knows(tmp_path: Path) -> None:
     assert second.confidence == pytest.approx(0.905, abs=0.001)
 
 
+def test_an_end_that_is_left_open(tmp_path: Path) -> None:
+    chunks = '{"chunks": [{"timestamp": [1.0, null], "text": "At home."}]}'
+    assert [(line.start, line.end) for line in read(tmp_path, "a.json", chunks)[0].lines] == [(1.0, 3.0)]
+
+
 def test_speaker_of_ttml(tmp_path: Path) -> None:
     assert [line.speaker for line in read(tmp_path, "a.ttml", TTML)[0].lines] == ["Ann", None]
 
