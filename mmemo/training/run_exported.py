@@ -216,11 +216,11 @@ def _sound(path: str, rate: int) -> np.ndarray:
             f"{path}: {error}. WAV of 16 bits it is after: ffmpeg -i {path} -ac 1 -ar {rate} new.wav"
         ) from None
     sound = np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1, dtype=np.float32) / 32768
-    if own == rate:
+    if own == rate or not len(sound):
         return sound
     count = len(sound) * rate // own  # by its spectrum, which is cut off, or followed by nothing
-    resampled: np.ndarray = np.fft.irfft(np.fft.rfft(sound)[: count // 2 + 1], count) * (count / len(sound))
-    return resampled
+    resampled = np.fft.irfft(np.fft.rfft(sound)[: count // 2 + 1], count) * (count / len(sound))
+    return np.asarray(resampled, np.float32)
 
 
 def _slowed(sound: np.ndarray) -> np.ndarray:
