@@ -165,6 +165,23 @@ class WindowsEncoder(Encoder, Protocol):
         ...
 
 
+@runtime_checkable
+class LooksEncoder(Encoder, Protocol):
+    """An encoder whose scores of a single frame are the mean over several looks at it, turned or mirrored.
+
+    A live session, which averages over frames anyway, takes the looks by turns.
+
+    >>> from mmemo.encoders.base import LooksEncoder
+    >>> from mmemo.testing import TinyEncoder
+    >>> isinstance(TinyEncoder(), LooksEncoder)  # it looks once
+    False
+    """
+
+    def looks(self) -> Sequence[Encoder]:
+        """Encoders of one look each: the mean of their tokens and log scores of a frame is what this one gives."""
+        ...
+
+
 class Gradients(NamedTuple):
     """The differentiable part of a text encoder, for explanations.
 

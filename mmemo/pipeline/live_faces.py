@@ -10,8 +10,7 @@ from itertools import cycle
 import numpy as np
 
 from mmemo.box_tracks import Box
-from mmemo.encoders.base import Encoding
-from mmemo.encoders.face.encoder import FaceEncoder
+from mmemo.encoders.base import Encoding, LooksEncoder
 from mmemo.evidence import Evidence, Seconds
 from mmemo.media import Frame
 from mmemo.model import EmotionModel
@@ -130,4 +129,4 @@ def _mean(moments: Iterable[tuple[_Moment, float]]) -> Encoding:
 def _looks(model: EmotionModel) -> list[EmotionModel]:
     """The model with each of the ways in which its face encoder looks at a crop, if it has several."""
     encoder = model.encoders.get("face")
-    return [model.with_encoder(one) for one in encoder.looks()] if isinstance(encoder, FaceEncoder) else [model]
+    return [model.with_encoder(one) for one in encoder.looks()] if isinstance(encoder, LooksEncoder) else [model]
