@@ -24,7 +24,8 @@ from mmemo import EmotionModel, load_model
 from mmemo.encoders.text.encoder import TextEncoder
 from mmemo.evidence import Evidence
 from mmemo.fusion.late import LateFusion
-from mmemo.speech.transcript import Line, from_cues, words_between
+from mmemo.speech.line import Line
+from mmemo.speech.transcript import from_lines, words_between
 
 FILE = Path(__file__).with_suffix(".tsv")
 ALL = "all"
@@ -76,7 +77,7 @@ def evidence(sentence: Sentence, known: bool) -> Evidence:
     """The sentence as the last line of a transcript, a second each."""
     said = [*(line.split(": ", 1) for line in sentence.context), ("A", sentence.text)]
     lines = [Line(second, second + 1, text, speaker=speaker) for second, (speaker, text) in enumerate(said)]
-    transcript = from_cues(lines, "given", language=sentence.language if known else None)
+    transcript = from_lines(lines, "given", language=sentence.language if known else None)
     return Evidence(len(said) - 1, len(said), text=words_between(transcript, len(said) - 1, len(said)))
 
 

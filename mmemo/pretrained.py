@@ -60,7 +60,7 @@ MODELS = {
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "30af737da5b33d0e9b6409e91c3fefcb528e7460ebcb2e762ff0efc5cf7f3630",
+                "b45195d57756450cbe635e9f21f1ae5cee5680950839e18fe579296ae1336efa",
                 "docs/models/text.md",
             ),
             FUSION: Weights(

@@ -167,26 +167,22 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         return other is not None and language in other.card.get("weak_languages", ())
 
     def reader(self, text: TextEvidence | None) -> TextEncoder | None:
-        """The encoder that reads a text: this one, or the multilingual one.
+        """The encoder that reads a text: this one, or the multilingual one, also where the language is not known.
 
-        None without words (letters or emoji), with words known to be in a language that neither was trained on, or, of
-        an unknown one, with mostly non-Latin letters that this one does not know. Emoji alone are in any language.
+        None without words (letters or emoji), and with words that neither was trained to read: in another language, or
+        with mostly non-Latin letters. Emoji alone are in any language.
         """
         if text is None or not holds_words(text.text):
             return None
         letters = [character for character in text.text if character.isalpha()]
         # Latin letters end at U+024F; beyond them an English vocabulary has single characters at best
-        latin = 2 * sum(character <= "\u024f" for character in letters) >= len(letters)
-        if text.language in self.languages or text.language is None:
-            if latin or self.languages != ("en",):
-                return self
-            language = None
-        else:
-            language = text.language
+        readable = self.languages != ("en",) or 2 * sum(one <= "\u024f" for one in letters) >= len(letters)
+        if readable and (not letters or text.language in self.languages):
+            return self
         other = self.multilingual
-        if other is not None and (language is None or language in other.languages):
+        if other is not None and (text.language in (None, *self.languages) or other.reads(text.language)):
             return other
-        return None if letters else self
+        return self if readable and text.language is None else None
 
     def prepare(self, evidence: Evidence) -> np.ndarray | None:
         """Token ids (T,) int64 of the window's words; None where `reader` finds no encoder for them.
@@ -227,7 +223,9 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         return [*spans[: longest - 1], (0, 0)] if len(spans) > longest else spans
 
     def _named(self, text: str) -> NamedText:
-        return name_emoji(text[: 20 * self.architecture.positions], self.languages)
+        text = text[: 20 * self.architecture.positions]
+        small = text.lower() if text.isupper() else text  # of words in capitals the network has few pieces
+        return name_emoji(small if len(small) == len(text) else text, self.languages)
 
     def gradients(self, label: int, temperature: float, prior: np.ndarray) -> Gradients:
         """The differentiable part for one label, by its index in `labels`.

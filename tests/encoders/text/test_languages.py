@@ -118,7 +118,7 @@ def test_the_second_network_is_loaded_with_the_first_text_for_it(folder: Path) -
 
 
 def test_each_text_gets_the_scores_of_its_own_network_in_a_mixed_batch(both: TextEncoder) -> None:
-    texts = [("te odio", "es"), ("How nice!", "en"), ("\u4f60\u597d", "zh"), ("I hate it when you do that.", None)]
+    texts = [("te odio", "es"), ("How nice!", "en"), ("\u4f60\u597d", "zh"), ("I hate it when you do that.", "en")]
     mixed = both.encode([prepared(both, *one) for one in texts])
     english, spanish = TextEncoder.load(WEIGHTS / "text"), other()
     for row, (text, language) in enumerate(texts):
@@ -132,7 +132,13 @@ def test_which_texts_are_read(both: TextEncoder) -> None:
     for text, language in (("hej", "sv"), ("\u3053\u308c", "ja"), ("...", "es"), ("", None)):
         assert both.prepare(said(text, language)) is None
     assert both.reader(said("\u4f60\u597d", None).text) is both.multilingual
-    assert both.reader(said("Hello", None).text) is both
+    assert both.reader(said("te odio", None).text) is both.multilingual
+    assert both.reader(said("Hello", "en").text) is both
+    assert both.reader(said("\u4f60\u597d", "en").text) is both.multilingual
+    alone = TextEncoder.load(WEIGHTS / "text")
+    alone._folder = None
+    assert alone.reader(said("te odio", None).text) is alone
+    assert alone.reader(said("\u4f60\u597d", None).text) is None
 
 
 def test_emoji_have_names_in_a_language_of_their_network(both: TextEncoder) -> None:
@@ -143,7 +149,7 @@ def test_emoji_have_names_in_a_language_of_their_network(both: TextEncoder) -> N
     np.testing.assert_array_equal(prepared(both, "\u4f60\u597d \U0001f62d", "zh"), named)
     assert chinese.spans("\u4f60\u597d \U0001f62d")[-2][1] == 4
     assert both.reader(said("\U0001f62d", None).text) is both
-    assert both.reader(said("\U0001f62d", "zh").text) is both.multilingual
+    assert both.reader(said("\U0001f62d", "zh").text) is both
 
 
 def test_weak_languages_are_those_of_the_card_and_english_is_not_looked_up(folder: Path) -> None:
