@@ -16,9 +16,10 @@ from mmemo.speech.line import Line
 MIN_CERTAINTY = 0.55
 """The least certainty of a file's words, and of a line's (`certainty`).
 
-Of Whisper base, each clip a file of its own: none of 14 vocal bursts (EmoGator) and of 10 sentences in Amharic (ASED),
-which it can't recognize, has this much; the words of what has it are right for 93% in Chinese (characters), 82% in
-Polish, 78% in Italian and 99% in English (RAVDESS), of what has less for 45%, 42%, 8% (benchmarks/recognition.py).
+Of Whisper base, each clip a file of its own: none of 14 vocal bursts (EmoGator), of 20 single words (TurEV-DB, BAVED)
+and of 10 sentences in Amharic (ASED), which it can't recognize, has this much. Errors in what has it are 1% in English
+(RAVDESS, 16 clips), 7% in Chinese (CASIA, 48), 18% in Polish (nEMO, 22) and 22% in Italian (EMOVO, 22), in what has
+less 55%, 58% and 92%. See docs/how_to/transcripts.md.
 """
 PRIOR, PRIOR_WORDS = 0.35, 2
 """Mean word probability where nothing is recognized, and how many words of it a file is weighed against: a file of two
