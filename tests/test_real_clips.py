@@ -55,7 +55,15 @@ def test_a_cut_ends_all_tracks(analyzer: Analyzer, shared_data: Path) -> None:
     assert all(person.end <= close.start for person in result.people if person is not close)
 
 
-@pytest.mark.parametrize("corpus", ["nemo", "ased"])
+def test_chinese_speech_gives_chinese_words(analyzer: Analyzer, shared_data: Path) -> None:
+    pytest.importorskip("faster_whisper", reason="needs the extra asr")
+    result = analyzer(shared_data / "voice" / "casia" / "zhaozuoxiang_neutral_201.opus")
+    assert result.transcript is not None
+    assert (result.transcript.text, result.transcript.language) == ("就是下雨也去。", "zh")
+    assert "text" in result.modalities or "unsupported-text" in codes(result)
+
+
+@pytest.mark.parametrize("corpus", ["ased"])
 def test_invented_words_never_reach_the_scores(analyzer: Analyzer, shared_data: Path, corpus: str) -> None:
     pytest.importorskip("faster_whisper", reason="needs the extra asr")
     with (shared_data / "voice" / "manifest.csv").open(encoding="utf-8", newline="") as file:
@@ -68,7 +76,7 @@ def test_invented_words_never_reach_the_scores(analyzer: Analyzer, shared_data: 
 
 
 def test_english_clips_are_understood(shared_data: Path) -> None:
-    """RAVDESS word by word but for one clip; in CREMA-D the model of English that comes along hears "check it" for "a jacket" at times."""
+    """RAVDESS word by word but for one clip; in CREMA-D the model that comes along hears "check it" for "a jacket" at times."""
     pytest.importorskip("faster_whisper", reason="needs the extra asr")
     analyzer = Analyzer(modalities=("text",))
     with (shared_data / "av" / "manifest.csv").open(encoding="utf-8", newline="") as file:

@@ -258,7 +258,7 @@ class WhisperTranscriber:
             # on noise the model would go on for hundreds of words
             max_new_tokens=min(MOST_TOKENS, 20 + int(rate * len(waveform) / SAMPLE_RATE)),
         )
-        spelled = _simplifier() if language == "zh" else str
+        spelled: Callable[[str], str] = _simplifier() if language == "zh" else str
         hypotheses = []
         for piece in pieces:
             for sentence in _sentences([word for word in piece.words if word.word.strip()]):
