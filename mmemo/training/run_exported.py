@@ -215,7 +215,7 @@ def _sound(path: str, rate: int) -> np.ndarray:
         raise SystemExit(
             f"{path}: {error}. WAV of 16 bits it is after: ffmpeg -i {path} -ac 1 -ar {rate} new.wav"
         ) from None
-    sound = np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1, dtype=np.float32) / 32768
+    sound: np.ndarray = np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1, dtype=np.float32) / 32768
     if own == rate or not len(sound):
         return sound
     count = len(sound) * rate // own  # by its spectrum, which is cut off, or followed by nothing
