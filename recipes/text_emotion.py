@@ -147,6 +147,9 @@ def main(
     made: Annotated[int, typer.Option(help="sentences made by rule an epoch: denials, wishes, irony")] = 3_000,
     with_context: Annotated[float, typer.Option(help="share of dialogue lines read with the lines before them")] = 0.5,
     closing: Annotated[int, typer.Option(help="passes at the end with more dialogue, most of it line by line")] = 2,
+    kept: Annotated[
+        float | None, typer.Option(help="share of the closing passes that is kept; the best on validation if not given")
+    ] = None,
     balance: Annotated[float, typer.Option(help="class balancing of the draws: 0 none, 1 full")] = 0.3,
     batch: Annotated[int, typer.Option(help="texts a batch")] = 64,
     tokens: Annotated[int, typer.Option(help="longest text in training, without its context")] = 48,
@@ -278,7 +281,7 @@ def main(
 
         # what lies between is often better than both ends (Wortsman et al., "Robust fine-tuning of zero-shot
         # models", CVPR 2022)
-        ways = {share: validate(between(share)) for share in (0.0, 0.5, 1.0)}
+        ways = {share: validate(between(share)) for share in ((0.0, 0.5, 1.0) if kept is None else (kept,))}
         kept = max(ways, key=lambda share: ways[share])
         logging.info("validation score by share of the closing passes %s", ways)
         network = between(kept).network

@@ -180,7 +180,7 @@ class TextEncoder(NetworkClassifier["TextNetwork"]):
         if readable and (not letters or text.language in self.languages):
             return self
         other = self.multilingual
-        if other is not None and (text.language in (None, *self.languages) or other.reads(text.language)):
+        if other is not None and (text.language is None or self.reads(text.language)):
             return other
         return self if readable and text.language is None else None
 
