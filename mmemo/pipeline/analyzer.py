@@ -430,8 +430,8 @@ def analyze(
         adaptation=adaptation,
     )
     clip: dict[str, Any] = {"text": text, "subtitles": subtitles, "channel": channel, "color": color}
-    tracks = {"audio_track": audio_track, "subtitle_track": subtitle_track}
-    return analyzer(source, **clip, **tracks, progress=progress)
+    clip |= {"audio_track": audio_track, "subtitle_track": subtitle_track}
+    return analyzer(source, **clip, progress=progress)
 
 
 def _clip(
