@@ -60,7 +60,7 @@ MODELS = {
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "b45195d57756450cbe635e9f21f1ae5cee5680950839e18fe579296ae1336efa",
+                "9a8062fbd4f3f2240b67bc984a7af2ee2aed837d7970063e5a95b42b989531b0",
                 "docs/models/text.md",
             ),
             FUSION: Weights(
