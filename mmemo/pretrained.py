@@ -60,12 +60,12 @@ MODELS = {
             ),
             "text": Weights(
                 WEIGHTS / "text",
-                "9a8062fbd4f3f2240b67bc984a7af2ee2aed837d7970063e5a95b42b989531b0",
+                "851f29f5317bb6d5fa262cf6a147378c9869677d922b5e40baa3bf3ddc360f8e",
                 "docs/models/text.md",
             ),
             FUSION: Weights(
                 WEIGHTS / FUSION,
-                "28736cf08451eefaf8b490005bacc965662b2259cf277c289e839a443ccb268e",
+                "0b234f653fb61dcf292a1d6295ae54487e290c3453d2a1b40539d21646ebf7de",
                 "docs/models/fusion.md",
             ),
         },
