@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 LIMITS = (
     "Scores tell the expression that shows, not what a person feels or intends.",
-    "The models learned from acted speech, posed and found pictures and written English; they are uneven between "
-    "people, languages and situations, and were not measured by age, skin tone, accent or disability.",
+    "The models learned from acted speech, posed and found pictures and written text, mostly English; they are uneven "
+    "between people, languages and situations, and were not measured by age, skin tone, accent or disability.",
     "Not for decisions about people, and no test of honesty or health. In the EU, inferring emotions at work and in "
     "education is forbidden but for medical or safety reasons (Regulation 2024/1689, Article 5).",
 )
