@@ -42,7 +42,8 @@ def test_every_subset_on_the_same_clips(clips: Manifest, model: mmemo.EmotionMod
     words = curves["errors in the words", "text"]
     assert len(words.accuracy) == 6
     assert words.accuracy[0].value == 1
-    assert min(one.value for one in words.accuracy[3:]) < 1
+    noise = curves["noise in the sound", "voice"]
+    assert noise.accuracy[-1].value < noise.accuracy[0].value
     text_only = curves["noise in the sound", "text"]
     assert all(one.value == 1 for one in text_only.accuracy)
     assert ("blur of the picture", "voice + text") not in curves
