@@ -184,18 +184,14 @@ def _sha256_or_none(file: Path) -> str | None:
 
 
 def tensors_sha256(folder: str | Path) -> str:
-    """SHA-256 of the ``.safetensors`` files of a folder, in the order of their names; without any, of all its files.
+    """SHA-256 of the ``.safetensors`` file of a folder, as ``sha256sum`` prints it; of several, over their hashes.
 
-    Of one such file it is what ``sha256sum`` prints.
+    In the order of their names; without any such file, of all files.
     """
     files = sorted(file for file in Path(folder).rglob("*") if file.is_file() and file.name != MARK)
     chosen = [file for file in files if file.suffix == ".safetensors"] or files
-    if len(chosen) == 1:
-        return sha256_of(chosen[0])
-    digest = hashlib.sha256()
-    for file in chosen:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    hashes = [sha256_of(file) for file in chosen]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def sha256_of(file: Path) -> str:

@@ -240,45 +240,27 @@ def main(
         logging.info("validation macro-F1 by share of the prior %s", np.round(figures, 3).tolist())
         return float(np.max(np.mean(figures, axis=0)))
 
-    heads = [network.head, network.affect, learner.several, learner.fine]
-
     def loss(model: nn.Module, drawn: Batch) -> torch.Tensor:
         value: torch.Tensor = model.loss(drawn, smoothing, scale)
         return value
 
     if start is None:
         schedule = Schedule(epochs, learning_rate, averaging=0.998, bfloat16=bfloat16)
-        learner = fit(
-            learner,
-            sampler,
-            sampler.steps,
-            loss,
-            validate,
-            schedule,
-            run,
-            groups=groups(network, heads, learning_rate, decay),
-        )
+        rates = groups(learner, learning_rate, decay)
+        learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=rates)
     network = learner.network  # the averaged one
     if closing:
         first = {name: value.clone() for name, value in learner.state_dict().items()}
         peak = 0.4 * learning_rate
         schedule = Schedule(closing, peak, averaging=0.995, bfloat16=bfloat16)
-        learner = fit(
-            learner,
-            last,
-            last.steps,
-            loss,
-            validate,
-            schedule,
-            run / "closing",
-            groups=groups(network, heads, peak, decay),
-        )
+        rates = groups(learner, peak, decay)
+        learner = fit(learner, last, last.steps, loss, validate, schedule, run / "closing", groups=rates)
         closed = {name: value.clone() for name, value in learner.state_dict().items()}
 
         def between(share: float) -> nn.Module:
             """The learner with its network on the way from before the closing passes to after them."""
-            between = {name: first[name].lerp(closed[name], share) for name in first if name.startswith("network.")}
-            learner.load_state_dict(closed | between)
+            mixed = {name: first[name].lerp(closed[name], share) for name in first if name.startswith("network.")}
+            learner.load_state_dict(closed | mixed)
             return learner
 
         # what lies between is often better than both ends (Wortsman et al., "Robust fine-tuning of zero-shot
@@ -397,8 +379,10 @@ def round_at_random(network: TextNetwork, seed: int) -> None:
             matrix.copy_(torch.floor(matrix / step + torch.rand(matrix.shape, generator=chance)) * step)
 
 
-def groups(network: TextNetwork, heads: Sequence[nn.Module], peak: float, decay: float) -> list[dict[str, Any]]:
+def groups(learner: nn.Module, peak: float, decay: float) -> list[dict[str, Any]]:
     """Parameters with their learning rates: the lower a layer the smaller, the heads' five times the top's."""
+    network = learner.network
+    heads = [network.head, network.affect, *(one for one in learner.children() if one is not network)]
     depth = len(network.layers)
     return [
         {"params": [*network.places.parameters(), *network.norm.parameters()], "lr": peak * decay**depth},

@@ -254,7 +254,7 @@ def main(
         return value
 
     schedule = Schedule(epochs, learning_rate, averaging=0.998, bfloat16=False)
-    rates = groups(network, [network.head, network.affect, learner.several], learning_rate, decay)
+    rates = groups(learner, learning_rate, decay)
     learner = fit(learner, sampler, sampler.steps, loss, validate, schedule, run, groups=rates)
     network = learner.network
 

@@ -190,13 +190,13 @@ def score(
         decision = decision.extended({span: person for span in detector.voiced(person) if span in own})
     speakers = decision.speakers
     scores, weights = over_time(segments)
-    said = _Words(names, named, words_of)
+    words = _Words(names, named, words_of)
     return ClipScores(
         scores=scores,
         modalities=_modality_scores(model, modalities, weights, total),
         segments=tuple(replace(one, speaker=speakers.get((one.start, one.end))) for one in segments),
         people=tuple(
-            _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities, said), total)
+            _person(model, number, _PersonEvidence(face, detector.voiced(number), speakers, modalities, words), total)
             for number, face in sorted(faces.items())
         ),
         encodings=whole,

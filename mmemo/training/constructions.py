@@ -106,7 +106,7 @@ def constructions(language: str, lines: Sequence[Row] = ()) -> list[Row]:
         for text in texts
     ]  # fmt: skip
     most = max(map(len, groups))
-    # short groups are repeated, so that each is drawn alike
+    # short groups are repeated, so that each is drawn as often
     return list(chain.from_iterable(one * max(1, round(most / len(one))) for one in (*groups, fixed * 2)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import importlib
 from pathlib import Path
@@ -222,6 +223,16 @@ def test_the_embedded_encoder_from_corpora_to_weights(recipes: None, tmp_path: P
     )
     assert result.affect is not None
     assert encoder.card["everyday"]
+
+
+def test_all_that_learns_has_a_learning_rate_also_in_a_copy(recipes: None) -> None:
+    for name in ("text_emotion", "text_multilingual"):
+        recipe = importlib.import_module(name)
+        first = recipe.Learner(recipe.TextNetwork(recipe.TextArchitecture(9, dim=12, layers=2, inner=8, affect=3)))
+        first.network.words.requires_grad_(False)
+        for learner in (first, copy.deepcopy(first)):  # averaged weights are a copy
+            rated = {id(one) for group in recipe.groups(learner, 1e-4, 0.9) for one in group["params"]}
+            assert rated == {id(one) for one in learner.parameters() if one.requires_grad}
 
 
 def test_the_splits_of_the_multilingual_recipe(recipes: None) -> None:
